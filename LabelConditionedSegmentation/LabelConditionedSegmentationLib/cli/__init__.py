@@ -1,0 +1,1 @@
+"""The `lcs` command line."""

@@ -1,0 +1,1 @@
+"""Model code: labels, metadata, packages, geometry, network, segmenter. Never imports slicer, vtk, qt or Training."""

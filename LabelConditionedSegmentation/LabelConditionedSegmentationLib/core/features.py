@@ -1,0 +1,234 @@
+"""Features: one pass of the network over a scan, kept, from which any label is answered at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .errors import InputError, LabelError
+from .geometry import Grid, Shape, needed_box, resample
+from .labels import Label, LabelTree
+from .memory import MemoryPlan, is_out_of_memory, peak_memory_mb
+from .progress import CancelToken, Progress, ProgressCallback
+from .report import RunReport
+from .result import Result, SegmentedLabel
+from .scoring import best_classes
+from .volume import Array, Volume
+from .windows import FeatureSlab
+
+SLAB_VALUES = 8 * 2**20
+"""Feature values that are resampled and scored at once."""
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """What the features are multiplied with: `vectors` (classes, C) and `bias` (classes,), float32; class 0 is the background."""
+
+    vectors: torch.Tensor
+    bias: torch.Tensor
+
+
+@dataclass(frozen=True)
+class RankedLabel:
+    """A label under a point and its probability (softmax over all leaves and the background)."""
+
+    label: Label
+    probability: float
+
+
+class WinnerMap:
+    """Reduces features to the best class of every voxel of a target grid, as slabs of features become final. Nothing of size voxels x labels exists."""
+
+    def __init__(self, feature_grid: Grid, target: Grid, axis: int, prompts: Prompts, chunk: int) -> None:
+        """axis: the axis (0, 1, 2 for k, j, i) of the feature grid along which slabs arrive, in rising order."""
+        self.feature_grid = feature_grid
+        self.target = target
+        self.axis = axis
+        self.prompts = prompts
+        self.chunk = chunk
+        classes = prompts.bias.shape[0]
+        self.winners: Array = np.zeros(target.shape, dtype=np.uint8 if classes <= 256 else np.uint16)
+        planes = max(1, SLAB_VALUES // (target.shape[1] * target.shape[2] * prompts.vectors.shape[1]))
+        boxes = [(k, min(k + planes, target.shape[0])) for k in range(0, target.shape[0], planes)]
+        rises = target.to(feature_grid)[2 - axis, 2] >= 0
+        self._waiting = boxes if rises else boxes[::-1]
+        self._total = len(boxes)
+        self._held: torch.Tensor | None = None
+        self._held_start = 0
+
+    @staticmethod
+    def streaming_axis(feature_grid: Grid, target: Grid) -> int:
+        """The axis of the feature grid that the target's k axis runs along most closely."""
+        return 2 - int(np.abs(target.to(feature_grid)[:3, 2]).argmax())
+
+    @property
+    def fraction(self) -> float:
+        """How much of the target is done."""
+        return 1 - len(self._waiting) / self._total
+
+    def add(self, slab: FeatureSlab) -> None:
+        """Take a finished slab, label every target voxel that can be labelled now, and free features that nothing needs any more."""
+        if self._held is None:
+            self._held, self._held_start = slab.values, slab.start
+        else:
+            self._held = torch.cat([self._held, slab.values], dim=self.axis)
+        while self._waiting:
+            first, last = self._waiting[0]
+            low, high = self._needs(first, last)
+            if high[self.axis] > slab.stop:
+                break
+            self._label(first, last, low, high)
+            self._waiting.pop(0)
+        if self._waiting:
+            unneeded = min(self._needs(*box)[0][self.axis] for box in self._waiting) - self._held_start
+            unneeded = min(max(0, unneeded), self._held.shape[self.axis])
+            self._held = self._held.narrow(self.axis, unneeded, self._held.shape[self.axis] - unneeded).clone() if unneeded else self._held
+            self._held_start += unneeded
+        else:
+            self._held = None
+
+    def _needs(self, first: int, last: int) -> tuple[Shape, Shape]:
+        return needed_box(self.feature_grid, self.target, (first, 0, 0), (last, *self.target.shape[1:]))
+
+    def _label(self, first: int, last: int, low: Shape, high: Shape) -> None:
+        assert self._held is not None
+        origin = [0, 0, 0]
+        origin[self.axis] = self._held_start
+        block = self._held[tuple(slice(a - o, b - o) for a, b, o in zip(low, high, origin, strict=True))]
+        fine = resample(block, self.feature_grid, self.target, (first, 0, 0), (last, *self.target.shape[1:]), low)
+        best = best_classes(fine.reshape(-1, fine.shape[3]), self.prompts.vectors, self.prompts.bias, self.chunk).best_class
+        self.winners[first:last] = best.cpu().numpy().reshape(last - first, *self.target.shape[1:])
+
+
+class Features:
+    """What the network found in one scan under one set of metadata: valid as long as volume, model and metadata stay the same.
+
+    `segment` and `at` never run the network. `stored` (k, j, i, C) is None where the features exceeded the budget and only the winner map was kept.
+    """
+
+    def __init__(
+        self,
+        labels: LabelTree,
+        prompts: Prompts,
+        input_grid: Grid,
+        region: tuple[Shape, Shape],
+        feature_grid: Grid,
+        plan: MemoryPlan,
+        report: RunReport,
+        stored: torch.Tensor | None,
+        winners: Array | None,
+    ) -> None:
+        self.labels = labels
+        self.prompts = prompts
+        self.input_grid = input_grid
+        self.region = region
+        self.feature_grid = feature_grid
+        self.plan = plan
+        self.report = report
+        self.stored = stored
+        self._winners = winners
+
+    def segment(self, labels: Sequence[str] | str | None = None, progress: ProgressCallback | None = None, cancel: CancelToken | None = None) -> Result:
+        """The masks of these labels on the input grid; None or "all" means every leaf.
+
+        All leaves and the background compete always, so the mask of a label does not depend on which others were asked for. Raises LabelError for unknown names.
+        """
+        wanted = resolve_labels(self.labels, labels)
+        steps = Progress(progress, cancel)
+        winners = self.winner_map(steps)
+        with self.report.timed("labels"):
+            layers, entries = self._layers(winners, wanted)
+        self.report.peak_memory_mb = peak_memory_mb(self.plan.device)
+        steps.update(0.0, 1.0, 1.0, "done")
+        return Result(layers, entries, self.report)
+
+    def winner_map(self, progress: Progress | None = None) -> Array:
+        """(k, j, i) of the scanned region: the class that wins each voxel, computed once."""
+        while self._winners is None:
+            assert self.stored is not None
+            try:
+                with self.report.timed("scoring"):
+                    self._winners = self._score(self.stored, progress or Progress(None, None))
+            except (RuntimeError, MemoryError) as error:
+                lower = self.plan.lower()
+                if not is_out_of_memory(error) or lower is None:
+                    raise
+                self.plan, what = lower
+                self.report.fallbacks.append(what)
+                if self.plan.accumulate_on != self.stored.device:
+                    self._move_to(self.plan.accumulate_on)
+        return self._winners
+
+    def _move_to(self, device: torch.device) -> None:
+        assert self.stored is not None
+        self.stored = self.stored.to(device)
+        self.prompts = Prompts(self.prompts.vectors.to(device), self.prompts.bias.to(device))
+
+    def _score(self, stored: torch.Tensor, progress: Progress) -> Array:
+        target = self.input_grid.box(*self.region)
+        axis = WinnerMap.streaming_axis(self.feature_grid, target)
+        reducer = WinnerMap(self.feature_grid, target, axis, self.prompts, self.plan.chunk)
+        length, pieces = stored.shape[axis], 16
+        for n in range(pieces):  # in pieces, so that progress and cancel have their say
+            start, stop = n * length // pieces, (n + 1) * length // pieces
+            if stop > start:
+                reducer.add(FeatureSlab(start, stop, stored.narrow(axis, start, stop - start)))
+            progress.update(0.0, 0.95, reducer.fraction, "deciding labels")
+        return reducer.winners
+
+    def at(self, position_ras: tuple[float, float, float] | Array, count: int = 10) -> list[RankedLabel]:
+        """The most probable leaves at a point (RAS millimetres), best first; none outside the scanned region.
+
+        Probabilities are the softmax of the scores over all leaves and the background, so they sum to less than 1. Raises InputError where the features were not kept.
+        """
+        (k0, j0, i0), (k1, j1, i1) = self.region
+        index = self.input_grid.index_of(position_ras)
+        low, high = np.array([i0, j0, k0]) - 0.5, np.array([i1, j1, k1]) - 0.5
+        if not bool(((index >= low) & (index <= high)).all()):
+            return []
+        if self.stored is None:
+            raise InputError("The features of this scan were larger than the memory set aside for them; raise the feature budget to ask for single points.")
+        here = np.eye(4)
+        here[:3, 3] = np.asarray(position_ras, dtype=np.float64)
+        point = Grid(here, (1, 1, 1))
+        lower, upper = needed_box(self.feature_grid, point, (0, 0, 0), (1, 1, 1))
+        block = self.stored[tuple(slice(a, b) for a, b in zip(lower, upper, strict=True))]
+        vector = resample(block, self.feature_grid, point, source_start=lower).reshape(-1)
+        probabilities = (self.prompts.vectors @ vector + self.prompts.bias).softmax(0)[1:].cpu()
+        best, order = probabilities.topk(min(count, len(probabilities)))
+        return [RankedLabel(self.labels.leaves[int(n)], float(p)) for p, n in zip(best, order, strict=True)]
+
+    def _layers(self, winners: Array, wanted: Sequence[Label]) -> tuple[tuple[Volume, ...], tuple[SegmentedLabel, ...]]:
+        """Spread labels over as few layers as overlaps allow: first come, first layer."""
+        contents: list[list[Label]] = []
+        places: dict[int, int] = {}
+        for label in wanted:
+            free = next((n for n, there in enumerate(contents) if self.labels.overlapping([*there, label]) is None), len(contents))
+            if free == len(contents):
+                contents.append([])
+            contents[free].append(label)
+            places[label.id] = free
+        dtype = np.uint8 if max(label.id for label in wanted) < 2**8 else np.uint16 if max(label.id for label in wanted) < 2**16 else np.uint32
+        layers = []
+        for there in contents:
+            table = np.zeros(len(self.labels.leaves) + 1, dtype=dtype)
+            for label in there:
+                table[list(self.labels.classes_under(label))] = label.id
+            full = np.zeros((1, *self.input_grid.shape), dtype=dtype)
+            (k0, j0, i0), (k1, j1, i1) = self.region
+            full[0, k0:k1, j0:j1, i0:i1] = table[winners]
+            layers.append(Volume(full, self.input_grid.affine))
+        return tuple(layers), tuple(SegmentedLabel(label.id, places[label.id], label) for label in wanted)
+
+
+def resolve_labels(tree: LabelTree, names: Sequence[str] | str | None) -> list[Label]:
+    """Names as the user gave them -> labels, each once, in the order asked for; None or "all" is every leaf. Raises LabelError."""
+    if names is None or names == "all":
+        return list(tree.leaves)
+    wanted = [tree.find(name) for name in ([names] if isinstance(names, str) else names)]
+    if not wanted:
+        raise LabelError("No label was asked for; name at least one, or all.")
+    return list(dict.fromkeys(wanted))

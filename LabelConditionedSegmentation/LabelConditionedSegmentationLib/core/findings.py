@@ -1,0 +1,35 @@
+"""Findings: what was noticed about an input, told to the user instead of guessed away."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+Level = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing noticed: how grave it is, a sentence for the user and, where there is one, the fix."""
+
+    level: Level
+    text: str
+    fix: str = ""
+
+    @staticmethod
+    def error(text: str, fix: str = "") -> Finding:
+        return Finding("error", text, fix)
+
+    @staticmethod
+    def warning(text: str, fix: str = "") -> Finding:
+        return Finding("warning", text, fix)
+
+    @staticmethod
+    def note(text: str, fix: str = "") -> Finding:
+        return Finding("note", text, fix)
+
+    def __str__(self) -> str:
+        return f"{self.text} {self.fix}".strip()
+
+    def to_json(self) -> dict[str, str]:
+        return asdict(self)

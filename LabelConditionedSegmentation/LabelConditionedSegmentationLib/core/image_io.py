@@ -1,0 +1,71 @@
+"""Reading scans: NIfTI, NRRD, MHA or a folder of DICOM -> Volume, with one clear sentence for every file that is not a scan."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from .errors import InputError
+from .volume import Affine, Volume
+
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def affine_of(image: sitk.Image) -> Affine:
+    """IJK-to-RAS affine of a 3D SimpleITK image (whose own geometry is in LPS)."""
+    affine = np.eye(4)
+    affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
+    affine[:3, 3] = image.GetOrigin()
+    out: Affine = _LPS_TO_RAS @ affine
+    return out
+
+
+def image_of(volume: Volume) -> sitk.Image:
+    """A single-channel volume as a SimpleITK image. The affine's columns have to be orthogonal, as those of any scanner's grid are."""
+    image = sitk.GetImageFromArray(volume.array[0])
+    affine = _LPS_TO_RAS @ volume.affine
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    image.SetSpacing([float(s) for s in spacing])
+    image.SetOrigin([float(o) for o in affine[:3, 3]])
+    image.SetDirection([float(d) for d in (affine[:3, :3] / spacing).ravel()])
+    return image
+
+
+def read_volume(path: str | os.PathLike[str]) -> Volume:
+    """Read one scan from a file, or from a folder that holds one DICOM series. Raises InputError with a sentence for the user."""
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f'There is no file "{path}".')
+    image = _read_series(path) if path.is_dir() else _read_file(path)
+    if image.GetDimension() != 3:
+        what = "a 2D picture" if image.GetDimension() == 2 else f"{image.GetDimension()}D"
+        raise InputError(f'"{path}" is {what}; a single 3D scan is needed.' + (" Choose one frame of it." if image.GetDimension() > 3 else ""))
+    if image.GetNumberOfComponentsPerPixel() != 1:
+        raise InputError(f'"{path}" has {image.GetNumberOfComponentsPerPixel()} values a voxel (colour or vector); a grey-value scan is needed.')
+    if min(image.GetSize()) == 1:
+        raise InputError(f'"{path}" is a single slice; a 3D scan is needed.')
+    numbers = (*image.GetSpacing(), *image.GetDirection(), *image.GetOrigin())
+    if not all(math.isfinite(n) for n in numbers) or min(image.GetSpacing()) <= 0:
+        raise InputError(f'"{path}" has an impossible voxel spacing or position ({", ".join(f"{s:g}" for s in image.GetSpacing())} mm); repair its header.')
+    return Volume(sitk.GetArrayFromImage(image)[None], affine_of(image))
+
+
+def _read_file(path: Path) -> sitk.Image:
+    try:
+        return sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise InputError(f'"{path}" cannot be read as an image: it is damaged, empty, or of a format that is not known.') from error
+
+
+def _read_series(folder: Path) -> sitk.Image:
+    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
+    if len(series) != 1:
+        raise InputError(f'The folder "{folder}" holds {len(series) or "no"} DICOM series; one is needed.')
+    try:
+        return sitk.ReadImage(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0]))
+    except RuntimeError as error:
+        raise InputError(f'The DICOM series in "{folder}" cannot be read: files are damaged or do not belong together.') from error

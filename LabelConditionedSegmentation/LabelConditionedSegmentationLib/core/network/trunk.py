@@ -1,0 +1,143 @@
+"""The trunk: a residual U-Net that never sees a label. It runs once per patch and gives C feature channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from ..metadata import Field
+from .architecture import POSITION_CHANNELS, Architecture
+from .film import FilmGenerator, modulate
+
+Modulation = tuple[torch.Tensor, torch.Tensor] | None
+
+
+def _conv(dimensions: int, *args: int, **kwargs: int | bool) -> nn.Module:
+    return (nn.Conv2d if dimensions == 2 else nn.Conv3d)(*args, **kwargs)  # type: ignore[arg-type]
+
+
+class InstanceNorm(nn.Module):
+    """Instance normalisation with learned scale and shift, over any number of spatial axes.
+
+    Batch normalisation of a single sample IS instance normalisation, and PyTorch's kernel for it keeps the channels-last layout,
+    where `torch.nn.InstanceNorm3d` copies to channels-first and back (several times slower on a CPU).
+    """
+
+    def __init__(self, channels: int, epsilon: float = 1e-5) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.epsilon = epsilon
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        samples = [nn.functional.batch_norm(s, None, None, self.weight, self.bias, training=True, eps=self.epsilon) for s in x.split(1)]
+        return samples[0] if len(samples) == 1 else torch.cat(samples)
+
+
+class ResidualBlock(nn.Module):
+    """conv-norm-act-conv-norm, the skip added, FiLM, act. A stride or another width is taken by the first convolution and a 1x1x1 in the skip."""
+
+    def __init__(self, dimensions: int, width_in: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = _conv(dimensions, width_in, width, 3, stride=stride, padding=1, bias=False)
+        self.norm1 = InstanceNorm(width)
+        self.conv2 = _conv(dimensions, width, width, 3, padding=1, bias=False)
+        self.norm2 = InstanceNorm(width)
+        changes = stride > 1 or width_in != width
+        self.skip = _conv(dimensions, width_in, width, stride, stride=stride, bias=False) if changes else nn.Identity()
+        self.act = nn.LeakyReLU(0.01, inplace=True)
+
+    def forward(self, x: torch.Tensor, film: Modulation = None) -> torch.Tensor:
+        out = self.norm2(self.conv2(self.act(self.norm1(self.conv1(x)))))
+        if film is not None:
+            out = modulate(out, *film)
+        return self.act(out + self.skip(x))  # type: ignore[no-any-return]
+
+
+class UpBlock(nn.Module):
+    """Transposed convolution by 2, the encoder's features concatenated, conv-norm, FiLM, act."""
+
+    def __init__(self, dimensions: int, width_in: int, width: int) -> None:
+        super().__init__()
+        transposed = nn.ConvTranspose2d if dimensions == 2 else nn.ConvTranspose3d
+        self.up = transposed(width_in, width, 2, stride=2, bias=False)
+        self.conv = _conv(dimensions, 2 * width, width, 3, padding=1, bias=False)
+        self.norm = InstanceNorm(width)
+        self.act = nn.LeakyReLU(0.01, inplace=True)
+
+    def forward(self, x: torch.Tensor, skip: torch.Tensor, film: Modulation = None, offset: torch.Tensor | None = None) -> torch.Tensor:
+        out = self.norm(self.conv(torch.cat([self.up(x), skip], dim=1)))
+        if film is not None:
+            out = modulate(out, *film)
+        return self.act(out if offset is None else out + offset)  # type: ignore[no-any-return]
+
+
+class PositionEncoding(nn.Module):
+    """Where a voxel lies in the scanned region -> `width` channels, through sines of the coordinates at three wavelengths.
+
+    It is added AFTER a normalisation, since instance normalisation would take the mean position of a patch away.
+    """
+
+    FREQUENCIES = (1.0, 2.0, 4.0)
+
+    def __init__(self, dimensions: int, width: int) -> None:
+        super().__init__()
+        self.project = _conv(dimensions, POSITION_CHANNELS * (1 + 2 * len(self.FREQUENCIES)), width, 1)
+
+    def forward(self, position: torch.Tensor) -> torch.Tensor:
+        angles = torch.cat([position * (torch.pi / 2 * f) for f in self.FREQUENCIES], dim=1)
+        return self.project(torch.cat([position, angles.sin(), angles.cos()], dim=1))  # type: ignore[no-any-return]
+
+
+class Trunk(nn.Module):
+    """Residual U-Net from an image to a feature map at 1/`output_stride` of its resolution.
+
+    Input (batch, image channels [+ 3 position channels], *space), every axis a multiple of `architecture.multiple`; metadata (batch, fields) with NaN for unknown.
+    Output (batch, feature_channels, *space / output_stride).
+    """
+
+    def __init__(self, architecture: Architecture, fields: Sequence[Field] = ()) -> None:
+        super().__init__()
+        a, d = architecture, architecture.dimensions
+        self.architecture = architecture
+        stride = a.output_stride
+        self.stem = _conv(d, a.in_channels, a.widths[0], 3 if stride == 1 else 2 * stride, stride=stride, padding=1 if stride == 1 else stride // 2, bias=False)
+        self.stem_norm = InstanceNorm(a.widths[0])
+        self.act = nn.LeakyReLU(0.01, inplace=True)
+        self.position = nn.ModuleList([PositionEncoding(d, a.widths[0]) for _ in range(2)]) if a.position else None
+        stages = []
+        for level, width in enumerate(a.widths):
+            width_in, first_stride = (a.widths[level - 1], 2) if level else (width, 1)
+            blocks = [ResidualBlock(d, width_in if n == 0 else width, width, first_stride if n == 0 else 1) for n in range(a.blocks[level])]
+            stages.append(nn.ModuleList(blocks))
+        self.encoder = nn.ModuleList(stages)
+        self.decoder = nn.ModuleList([UpBlock(d, a.widths[level + 1], a.widths[level]) for level in reversed(range(len(a.widths) - 1))])
+        self.to_features = _conv(d, a.widths[0], a.feature_channels, 1)
+        film_widths = [*a.widths, *reversed(a.widths[:-1])]
+        self.film = FilmGenerator(fields, film_widths, a.film) if a.film != "none" and fields else None
+
+    def forward(self, image: torch.Tensor, metadata: torch.Tensor | None = None) -> torch.Tensor:
+        pairs: list[Modulation] = [None] * (2 * len(self.encoder) - 1)
+        if self.film is not None and metadata is not None:
+            pairs = list(self.film(metadata))
+        offsets: list[torch.Tensor | None] = [None, None]
+        if self.position is not None:
+            image, position = image[:, :-POSITION_CHANNELS], image[:, -POSITION_CHANNELS:]
+            stride = self.architecture.output_stride
+            if stride > 1:
+                pool = nn.functional.avg_pool2d if self.architecture.dimensions == 2 else nn.functional.avg_pool3d
+                position = pool(position, stride)
+            offsets = [encode(position) for encode in self.position]
+        x = self.stem_norm(self.stem(image))
+        x = self.act(x if offsets[0] is None else x + offsets[0])
+        skips = []
+        for stage, film in zip(self.encoder, pairs, strict=False):
+            for block in stage:  # type: ignore[attr-defined]
+                x = block(x, film)
+            skips.append(x)
+        last = len(self.decoder) - 1
+        for n, (up, skip) in enumerate(zip(self.decoder, reversed(skips[:-1]), strict=True)):
+            x = up(x, skip, pairs[len(self.encoder) + n], offsets[1] if n == last else None)
+        return self.to_features(x)  # type: ignore[no-any-return]

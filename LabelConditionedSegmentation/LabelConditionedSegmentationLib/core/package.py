@@ -1,0 +1,281 @@
+"""Model packages: a folder (or zip) with `model.json`, `weights.safetensors` and `MODEL_CARD.md`. Data, never code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import struct
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as dump_tensors
+
+from .errors import LabelError, MetadataError, PackageFormatError, PackageInstallError, PackageIntegrityError, PackageNotFoundError
+from .labels import LabelTree
+from .metadata import MetadataSchema
+from .network.architecture import Architecture
+from .network.model import LabelConditionedNetwork
+from .preprocessing import InputSpec
+
+FORMAT = 1
+DESCRIPTION, WEIGHTS, CARD = "model.json", "weights.safetensors", "MODEL_CARD.md"
+MEMBERS = (DESCRIPTION, WEIGHTS, CARD)
+LARGEST_DESCRIPTION = 16 * 2**20
+LARGEST_WEIGHTS = 2 * 2**30
+
+
+@dataclass(frozen=True)
+class ModelPackage:
+    """What `model.json` says, checked; the weights are read by `build_network`.
+
+    patch: largest window (k, j, i) in voxels. flip: average each scan with its left-right mirror image. statistics: ranges that scans like those of the training have,
+    which findings are made from. about: title, description, licence, citation, intended_use, not_for, and provenance (data, training cases, steps, date).
+    """
+
+    path: Path
+    name: str
+    architecture: Architecture
+    input: InputSpec
+    labels: LabelTree
+    metadata: MetadataSchema
+    patch: tuple[int, int, int]
+    flip: bool
+    weights_sha256: str
+    statistics: dict[str, list[float]] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> ModelPackage:
+        """Read and check the description of a package: a folder, or a zip that holds one. Raises a PackageError that says what is wrong and where."""
+        path = Path(path)
+        entry = _parse_description(_read_member(path, DESCRIPTION, LARGEST_DESCRIPTION), path)
+        try:
+            architecture = Architecture.from_json(entry["architecture"])
+            k, j, i = (int(n) for n in entry["patch"])
+            if any(n < architecture.multiple or n % architecture.multiple or n > 1024 for n in (k, j, i)):
+                raise PackageFormatError(f'"{path}": the patch size has to be made of multiples of {architecture.multiple}, up to 1024.')
+            return ModelPackage(
+                path=path,
+                name=str(entry["name"]),
+                architecture=architecture,
+                input=InputSpec.from_json(entry["input"]),
+                labels=LabelTree.from_json(entry["labels"]),
+                metadata=MetadataSchema.from_json(entry["metadata"]),
+                patch=(k, j, i),
+                flip=bool(entry.get("flip", False)),
+                weights_sha256=str(entry["weights_sha256"]),
+                statistics={str(key): [float(v) for v in values] for key, values in entry.get("statistics", {}).items()},
+                about={key: value for key, value in entry.items() if key in ABOUT},
+            )
+        except KeyError as error:
+            raise PackageFormatError(f'"{path / DESCRIPTION}" lacks the entry {error}; the package is incomplete.') from None
+        except (TypeError, ValueError, AttributeError) as error:
+            raise PackageFormatError(f'"{path / DESCRIPTION}" holds a value of the wrong kind ({error}).') from None
+        except (LabelError, MetadataError) as error:
+            raise PackageFormatError(f'"{path / DESCRIPTION}": {error}') from None
+
+    def build_network(self) -> LabelConditionedNetwork:
+        """The network with the package's weights, in float32 and evaluation mode. Raises PackageIntegrityError where the weights do not fit the description."""
+        where = self.path / WEIGHTS
+        data = _read_member(self.path, WEIGHTS, LARGEST_WEIGHTS)
+        if hashlib.sha256(data).hexdigest() != self.weights_sha256:
+            raise PackageIntegrityError(f'"{where}" is not the file that model.json describes (its SHA-256 differs): damaged, truncated or exchanged. Install the model again.')
+        _check_safetensors(data, where)
+        try:
+            tensors = load_tensors(data)
+        except SafetensorError as error:
+            raise PackageIntegrityError(f'"{where}" is no valid safetensors file ({error}).') from None
+        network = LabelConditionedNetwork(self.architecture, len(self.labels.leaves) + 1, self.metadata.fields)
+        wanted = network.state_dict()
+        missing, extra = sorted(set(wanted) - set(tensors)), sorted(set(tensors) - set(wanted))
+        if missing or extra:
+            what = "; ".join(f"{word} {', '.join(names[:3])}" for word, names in (("lacks", missing), ("has the unknown", extra)) if names)
+            raise PackageIntegrityError(f'"{where}" does not fit the network that model.json describes: it {what}.')
+        for name, tensor in tensors.items():
+            if tensor.shape != wanted[name].shape:
+                raise PackageIntegrityError(f'"{where}": {name} has the shape {tuple(tensor.shape)} where the network has {tuple(wanted[name].shape)}.')
+            if not bool(torch.isfinite(tensor).all()):
+                raise PackageIntegrityError(f'"{where}": {name} holds values that are not finite.')
+        network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+        return network.eval()
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the package on disk."""
+        if self.path.is_file():
+            return self.path.stat().st_size
+        return sum(f.stat().st_size for f in self.path.iterdir() if f.is_file())
+
+
+ABOUT = ("title", "description", "licence", "citation", "intended_use", "not_for", "provenance")
+
+
+def save_package(
+    path: Path,
+    network: LabelConditionedNetwork,
+    name: str,
+    spec: InputSpec,
+    labels: LabelTree,
+    metadata: MetadataSchema,
+    patch: Sequence[int],
+    card: str,
+    about: Mapping[str, Any],
+    flip: bool = False,
+    statistics: Mapping[str, Sequence[float]] | None = None,
+) -> ModelPackage:
+    """Write a package with weights in half precision, whole or not at all; an existing one at `path` is replaced."""
+    unknown = sorted(set(about) - set(ABOUT))
+    if unknown:
+        raise PackageFormatError(f"A package has no entries {', '.join(unknown)}.")
+    weights = dump_tensors({key: value.detach().cpu().half().contiguous() for key, value in network.state_dict().items()})
+    description = {
+        "format": FORMAT,
+        "name": name,
+        **about,
+        "architecture": network.trunk.architecture.to_json(),
+        "input": spec.to_json(),
+        "patch": list(patch),
+        "flip": flip,
+        "statistics": {key: [round(float(v), 4) for v in values] for key, values in (statistics or {}).items()},
+        "metadata": metadata.to_json(),
+        "labels": labels.to_json(),
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        (temporary / DESCRIPTION).write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (temporary / WEIGHTS).write_bytes(weights)
+        (temporary / CARD).write_text(card, encoding="utf-8")
+        temporary.chmod(0o755)
+        _replace_folder(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return ModelPackage.load(path)
+
+
+def find_packages(folders: Sequence[Path]) -> list[Path]:
+    """Every package in these folders: sub-folders and zips with a `model.json`, sorted by name; earlier folders win over later ones of the same name."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            continue
+        for path in sorted(folder.iterdir()):
+            if not path.name.startswith(".") and ((path / DESCRIPTION).is_file() or path.suffix == ".zip"):
+                found.setdefault(path.name.removesuffix(".zip"), path)
+    return [found[name] for name in sorted(found)]
+
+
+def install_package(source: Path, folder: Path) -> ModelPackage:
+    """Check a package (folder or zip) completely, then copy it into `folder` under its own name; nothing is there before everything was checked."""
+    package = ModelPackage.load(source)
+    package.build_network()
+    if not package.name or package.name != Path(package.name).name or package.name.startswith("."):
+        raise PackageInstallError(f'The package calls itself "{package.name}", which cannot be the name of a folder.')
+    target = folder / package.name
+    if target.exists():
+        raise PackageInstallError(f'A model "{package.name}" is already installed in "{folder}"; remove it first.')
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{package.name}.", dir=folder))
+    try:
+        for member in MEMBERS:
+            try:
+                data = _read_member(source, member, LARGEST_WEIGHTS)
+            except PackageFormatError:
+                if member != CARD:
+                    raise
+                continue
+            (temporary / member).write_bytes(data)
+        temporary.chmod(0o755)
+        os.replace(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return ModelPackage.load(target)
+
+
+def _replace_folder(new: Path, path: Path) -> None:
+    """Put a finished folder in the place of an older one; the older one is away only between two renames."""
+    if path.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent)) / "package"
+        os.replace(path, old)
+        os.replace(new, path)
+        shutil.rmtree(old.parent)
+    else:
+        os.replace(new, path)
+
+
+def _parse_description(data: bytes, path: Path) -> dict[str, Any]:
+    try:
+        entry = json.loads(data.decode("utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+        raise PackageFormatError(f'"{path / DESCRIPTION}" is not readable as JSON; the package is damaged.') from None
+    if not isinstance(entry, dict) or not isinstance(entry.get("format"), int):
+        raise PackageFormatError(f'"{path / DESCRIPTION}" does not describe a model package.')
+    if entry["format"] > FORMAT:
+        raise PackageFormatError(f'The model package "{path}" has the format {entry["format"]}, this version reads up to {FORMAT}; update LabelConditionedSegmentation.')
+    return entry
+
+
+def _read_member(path: Path, member: str, largest: int) -> bytes:
+    """One file of a package folder or zip, of bounded size."""
+    if path.is_dir():
+        file = path / member
+        if not file.is_file():
+            raise PackageFormatError(f'"{path}" is no complete model package: it has no {member}.')
+        if file.stat().st_size > largest:
+            raise PackageIntegrityError(f'"{file}" is larger than any model file may be ({largest >> 20} MiB).')
+        return file.read_bytes()
+    if not path.exists():
+        raise PackageNotFoundError(f'There is no model package "{path}"; `lcs models` lists those that are installed.')
+    if not zipfile.is_zipfile(path):
+        raise PackageFormatError(f'"{path}" is no model package: neither a folder nor a zip file.')
+    with zipfile.ZipFile(path) as archive:
+        names = _checked_members(archive, path)
+        if member not in names:
+            raise PackageFormatError(f'"{path}" is no complete model package: it has no {member}.')
+        with archive.open(names[member]) as file:
+            data = file.read(largest + 1)  # what a header says of a size is not believed
+    if len(data) > largest:
+        raise PackageInstallError(f'"{path}": {member} unpacks to more than {largest >> 20} MiB; the archive is refused.')
+    return data
+
+
+def _checked_members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
+    """The package's files in an archive, at its top or in one folder. Absolute paths, `..`, links and anything else refuse the whole archive."""
+    members: dict[str, zipfile.ZipInfo] = {}
+    tops = set()
+    for info in archive.infolist():
+        parts = info.filename.replace("\\", "/").split("/")
+        if info.filename.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
+            raise PackageInstallError(f'"{path}" holds the path "{info.filename}", which leads out of the package; the archive is refused.')
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise PackageInstallError(f'"{path}" holds the link "{info.filename}"; the archive is refused.')
+        if info.is_dir():
+            continue
+        if len(parts) > 2 or parts[-1] not in MEMBERS or parts[-1] in members:
+            raise PackageInstallError(f'"{path}" holds "{info.filename}", which is no part of a model package; the archive is refused.')
+        tops.add(parts[0] if len(parts) == 2 else "")
+        members[parts[-1]] = info
+    if len(tops) > 1:
+        raise PackageInstallError(f'"{path}" holds files of more than one folder; the archive is refused.')
+    if sum(info.file_size for info in members.values()) > LARGEST_WEIGHTS:
+        raise PackageInstallError(f'"{path}" unpacks to more than {LARGEST_WEIGHTS >> 20} MiB; the archive is refused.')
+    return members
+
+
+def _check_safetensors(data: bytes, where: Path) -> None:
+    """Name the usual suspects: a pickle or zip under a safetensors name, and a file that ends early or late."""
+    if data[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+        raise PackageIntegrityError(f'"{where}" is a pickled PyTorch file under a safetensors name; pickles can run code and are never opened.')
+    if len(data) < 8 or struct.unpack("<Q", data[:8])[0] > len(data) - 8:
+        raise PackageIntegrityError(f'"{where}" is no valid safetensors file: it is truncated.')

@@ -1,0 +1,214 @@
+"""Segmenter: a loaded model package on a device, ready to be asked again and again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import torch
+
+from .checks import check_input, check_volume
+from .devices import choose_device, describe_device
+from .errors import DeviceError, InputError
+from .features import Features, Prompts, WinnerMap, resolve_labels
+from .findings import Finding
+from .geometry import Grid
+from .memory import MemoryPlan, is_out_of_memory, peak_memory_mb
+from .metadata import MetadataSchema
+from .network.model import LabelConditionedNetwork
+from .package import ModelPackage
+from .preprocessing import NetworkInput, prepare
+from .progress import CancelToken, Progress, ProgressCallback
+from .report import RunReport
+from .result import Result
+from .volume import Array, Volume
+from .windows import FeatureSlab, feature_slabs, plan_windows
+
+T = TypeVar("T")
+
+FEATURE_BUDGET = 2 * 2**30
+"""Bytes of features that are kept with a scan; beyond that only the winner map is."""
+
+WINDOW_OVERLAP = 0.5
+
+READ, NETWORK = 0.05, 0.8
+"""Where the stages of a run end, as fractions of the whole."""
+
+
+class Segmenter:
+    """A model on a device. It keeps nothing of the scans it saw; what is worth keeping is in the Features it returns."""
+
+    def __init__(
+        self,
+        package: ModelPackage,
+        network: LabelConditionedNetwork,
+        device: torch.device,
+        feature_budget: int = FEATURE_BUDGET,
+        feature_dtype: torch.dtype = torch.float16,
+    ) -> None:
+        """feature_budget: bytes of features to keep. feature_dtype: how they are kept and scored; half precision is enough for labels."""
+        self.package = package
+        self.feature_budget = feature_budget
+        self.feature_dtype = feature_dtype
+        self.network = network.eval()
+        self.plan = MemoryPlan.first(device)
+        self._place(device)
+
+    @staticmethod
+    def from_package(path: str | os.PathLike[str], device: str = "auto", feature_budget: int = FEATURE_BUDGET) -> Segmenter:
+        """Load a package. Raises PackageError or DeviceError."""
+        where = choose_device(device)
+        package = ModelPackage.load(path)
+        return Segmenter(package, package.build_network(), where, feature_budget)
+
+    def segment(
+        self,
+        volume: Volume,
+        labels: Sequence[str] | str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Result:
+        """Segment a scan: the network once, then the labels. Arguments as in `features` and `Features.segment`."""
+        resolve_labels(self.package.labels, labels)  # a mistyped name is told before the network runs
+        steps = Progress(progress, cancel)
+        found = self.features(volume, metadata, lambda done, text: steps.update(0.0, NETWORK, done, text), cancel)
+        return found.segment(labels, lambda done, text: steps.update(NETWORK, 1.0, done, text), cancel)
+
+    def features(
+        self,
+        volume: Volume,
+        metadata: Mapping[str, Any] | None = None,
+        progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Features:
+        """Run the network once over a scan.
+
+        volume: as many channels as the model has. metadata: field -> value; what is left out is unknown. Raises InputError, MetadataError, DeviceError or Cancelled.
+        """
+        steps = Progress(progress, cancel)
+        steps.update(0.0, 1.0, 0.0, "checking the scan")
+        parsed, findings = self.package.metadata.parse(metadata)
+        findings += check_volume(volume, self.package.input)
+        _raise_errors(findings)
+        report = RunReport(self.package.name, self.package.weights_sha256, describe_device(self.plan.device), dict(parsed), _describe(volume))
+        report.findings = findings
+        with report.timed("preparing"):
+            architecture = self.package.architecture
+            prepared = prepare(volume, self.package.input, architecture.multiple, architecture.position)
+            findings += check_input(prepared, self.package.statistics)
+        steps.update(0.0, READ, 1.0, "running the network")
+        encoded = torch.from_numpy(self.package.metadata.encode(parsed))[None]
+        stored, winners = self._with_ladder(report, lambda: self._run(volume, prepared, encoded, steps, report))
+        report.peak_memory_mb = peak_memory_mb(self.plan.device)
+        steps.update(0.0, 1.0, 1.0, "network done")
+        return Features(
+            self.package.labels,
+            self._prompts(),
+            Grid.of(volume),
+            prepared.region,
+            prepared.grid.coarser(architecture.output_stride),
+            self.plan,
+            report,
+            stored,
+            winners,
+        )
+
+    def _run(
+        self, volume: Volume, prepared: NetworkInput, metadata: torch.Tensor, steps: Progress, report: RunReport
+    ) -> tuple[torch.Tensor | None, Array | None]:
+        """The trunk over all windows -> the stored features or, where they exceed the budget, the winner map."""
+        stride = self.package.architecture.output_stride
+        feature_grid = prepared.grid.coarser(stride)
+        target = Grid.of(volume).box(*prepared.region)
+        windows = plan_windows(prepared.grid.shape, self.package.patch, WINDOW_OVERLAP, stride)
+        axis = WinnerMap.streaming_axis(feature_grid, target)
+        prompts = self._prompts()
+        channels = prompts.vectors.shape[1]
+        size = channels * feature_grid.shape[0] * feature_grid.shape[1] * feature_grid.shape[2] * self.feature_dtype.itemsize
+        keep = size <= self.feature_budget
+        stored = torch.empty(*feature_grid.shape, channels, dtype=self.feature_dtype, device=self.plan.accumulate_on) if keep else None
+        reducer = None if keep else WinnerMap(feature_grid, target, axis, prompts, self.plan.chunk)
+        report.trunk_passes = 0
+
+        def on_window(done: int) -> None:
+            report.trunk_passes = done
+            steps.update(READ, 1.0, done / windows.count, f"network, patch {done} of {windows.count}")
+
+        with report.timed("network"), torch.inference_mode():
+            slabs = feature_slabs(
+                prepared.image,
+                lambda patches: self._trunk(patches, metadata),
+                windows,
+                axis,
+                self.plan.device,
+                self.plan.batch,
+                self.plan.accumulate_on,
+                on_window,
+            )
+            for slab in slabs:
+                if stored is not None:
+                    stored.narrow(axis, slab.start, slab.stop - slab.start).copy_(slab.values)
+                elif reducer is not None:
+                    reducer.add(FeatureSlab(slab.start, slab.stop, slab.values.to(self.feature_dtype)))
+                steps.update(READ, 1.0, slab.stop / feature_grid.shape[axis], "network")
+        return stored, None if reducer is None else reducer.winners
+
+    def _trunk(self, patches: torch.Tensor, metadata: torch.Tensor) -> torch.Tensor:
+        """(batch, channel, k, j, i) -> features (batch, C or 2C, k, j, i); with flips the mirrored scan's features are channels of their own."""
+        patches = patches.to(memory_format=torch.channels_last_3d)
+        known = metadata.to(patches.device).expand(patches.shape[0], -1)
+        features: torch.Tensor = self.network.trunk(patches, known)
+        if self.package.flip:
+            mirrored = patches.flip(-1)
+            if self.package.architecture.position:
+                mirrored[:, self.package.architecture.in_channels] *= -1  # right is left now
+            features = torch.cat([features, self.network.trunk(mirrored, known).flip(-1)], dim=1)
+        return features
+
+    def _prompts(self) -> Prompts:
+        """Prompts and bias on the device where features are gathered; with flips, those of the mirrored structures beside them."""
+        head, where = self.network.head, self.plan.accumulate_on
+        vectors, bias = head.prompts.detach(), head.bias.detach()
+        if self.package.flip:
+            other = list(self.package.labels.mirrored_classes)
+            vectors, bias = torch.cat([vectors, vectors[other]], dim=1) / 2, (bias + bias[other]) / 2
+        return Prompts(vectors.to(where), bias.to(where))
+
+    def _place(self, device: torch.device) -> None:
+        self.network.to(device=device, memory_format=torch.channels_last_3d)
+
+    def _with_ladder(self, report: RunReport, run: Callable[[], T]) -> T:
+        """Run; where memory runs out, take the next rung of the ladder and run again. Later scans start from the rung that worked."""
+        while True:
+            try:
+                return run()
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                lower = self.plan.lower()
+            if lower is None:
+                raise DeviceError("The memory of this machine is not enough for this scan; crop it, or use a machine with more memory.")
+            self.plan, what = lower
+            report.fallbacks.append(what)
+            if self.plan.device.type == "cpu":
+                report.device = describe_device(self.plan.device)
+            self._place(self.plan.device)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+    @property
+    def metadata_schema(self) -> MetadataSchema:
+        """What can be told to this model about a scan."""
+        return self.package.metadata
+
+
+def _raise_errors(findings: Sequence[Finding]) -> None:
+    errors = [str(finding) for finding in findings if finding.level == "error"]
+    if errors:
+        raise InputError(" ".join(errors))
+
+
+def _describe(volume: Volume) -> dict[str, Any]:
+    return {"shape_kji": list(volume.shape), "spacing_mm": [round(s, 4) for s in volume.spacing], "affine_ijk_to_ras": volume.affine.round(6).tolist()}

@@ -1,0 +1,1 @@
+"""Headless training: methods, data, losses. Uses core; never slicer, vtk or qt."""

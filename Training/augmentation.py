@@ -1,0 +1,103 @@
+"""Augmentation of one sample: a smooth random warp with label-aware left-right flips, then intensity changes by MONAI."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from LabelConditionedSegmentationLib.core.preprocessing import BACKGROUND
+from monai.transforms import Compose, RandAdjustContrast, RandBiasField, RandGaussianNoise, RandGaussianSmooth
+
+Shape = tuple[int, int, int]
+
+
+@dataclass
+class Augmentation:
+    """How strongly samples are varied; lengths in voxels, angles in degrees. Everything at 0 changes nothing but the patch's place."""
+
+    rotation: float = 12.0
+    scale: float = 0.12
+    shift: float = 4.0
+    warp: float = 4.0
+    warp_spacing: int = 32
+    flip: bool = True
+    intensity: bool = True
+
+
+class SpatialAugmentation:
+    """Flip, rotate, scale, shift and warp an image and its label map in ONE resampling, onto a patch of fixed shape.
+
+    A left-right flip replaces every class by its mirrored one, so that a flipped left hippocampus is a right hippocampus.
+    """
+
+    def __init__(self, settings: Augmentation, patch: Shape, mirrored_classes: tuple[int, ...]) -> None:
+        self.settings = settings
+        self.patch = patch
+        self.mirrored = torch.tensor(mirrored_classes)
+
+    def __call__(self, image: torch.Tensor, target: torch.Tensor, generator: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """image (channel, k, j, i) float, target (k, j, i) int with negative values for unknown -> the same on the patch. Right-left runs along i."""
+        s = self.settings
+        angles = np.deg2rad(generator.uniform(-s.rotation, s.rotation, 3))
+        linear = _rotation(angles) @ np.diag(np.exp(generator.uniform(-s.scale, s.scale, 3)))
+        flipped = s.flip and generator.random() < 0.5
+        if flipped:
+            linear = linear @ np.diag([-1.0, 1.0, 1.0])
+        shift = generator.uniform(-s.shift, s.shift, 3)
+        grid = self._sampling_grid(linear, shift, tuple(image.shape[1:]), generator)
+        warped = torch.nn.functional.grid_sample(image[None] - BACKGROUND, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0] + BACKGROUND
+        labels = torch.nn.functional.grid_sample((target[None, None] + 1).float(), grid, mode="nearest", padding_mode="zeros", align_corners=False)
+        moved = labels[0, 0].round().long() - 1
+        outside = (grid[0].abs() > 1).any(dim=-1)
+        moved[outside] = 0  # beyond the scan there is background
+        if flipped:
+            moved = torch.where(moved > 0, self.mirrored[moved.clamp_min(0)], moved)
+        return warped, moved
+
+    def _sampling_grid(self, linear: np.ndarray, shift: np.ndarray, source: tuple[int, ...], generator: np.random.Generator) -> torch.Tensor:
+        size = np.array(source[::-1], dtype=np.float64)  # i, j, k
+        ratio = np.array(self.patch[::-1], dtype=np.float64)
+        scaled = linear * ratio[None, :] / size[:, None]  # normalised patch coordinates -> normalised source coordinates
+        theta = torch.tensor(np.concatenate([scaled, (2 * shift / size)[:, None]], axis=1)[None], dtype=torch.float32)
+        grid = torch.nn.functional.affine_grid(theta, [1, 1, *self.patch], align_corners=False)
+        if self.settings.warp > 0:
+            knots = tuple(max(2, n // self.settings.warp_spacing + 1) for n in self.patch)
+            field = generator.uniform(-self.settings.warp, self.settings.warp, (1, 3, *knots)) * 2 / size[None, :, None, None, None]
+            smooth = torch.nn.functional.interpolate(torch.from_numpy(field).float(), size=self.patch, mode="trilinear", align_corners=True)
+            grid += smooth.movedim(1, -1)
+        return grid
+
+
+def _rotation(angles: np.ndarray) -> np.ndarray:
+    (a, b, c), out = angles, np.eye(3)
+    for first, second, angle in ((1, 2, a), (0, 2, b), (0, 1, c)):
+        turn = np.eye(3)
+        turn[[first, second, first, second], [first, second, second, first]] = np.cos(angle), np.cos(angle), -np.sin(angle), np.sin(angle)
+        out = out @ turn
+    return out
+
+
+def intensity_augmentation() -> Compose:
+    """Bias field, contrast, noise and blur on images whose foreground is non-negative (MONAI)."""
+    return Compose(
+        [
+            RandBiasField(degree=2, coeff_range=(-0.15, 0.15), prob=0.3),
+            RandAdjustContrast(prob=0.4, gamma=(0.7, 1.5)),
+            RandGaussianNoise(prob=0.3, mean=0.0, std=0.15),
+            RandGaussianSmooth(sigma_x=(0.3, 0.8), sigma_y=(0.3, 0.8), sigma_z=(0.3, 0.8), prob=0.15),
+        ]
+    )
+
+
+def vary_intensity(image: torch.Tensor, transform: Compose, generator: np.random.Generator) -> torch.Tensor:
+    """Apply the intensity changes inside the foreground only and normalise again; what is background stays background."""
+    foreground = image > BACKGROUND + 0.05
+    transform.set_random_state(seed=int(generator.integers(2**31)))
+    varied = torch.as_tensor(transform(image - BACKGROUND)) + BACKGROUND
+    out = torch.full_like(image, BACKGROUND)
+    for channel in range(image.shape[0]):
+        inside = varied[channel][foreground[channel]]
+        if inside.numel() > 1:
+            out[channel][foreground[channel]] = (inside - inside.mean()) / inside.std().clamp_min(1e-3)
+    return out

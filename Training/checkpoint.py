@@ -1,0 +1,52 @@
+"""Checkpoints without pickle: one safetensors file, written whole or not at all, from which a run goes on exactly where it was."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+
+def save_checkpoint(path: Path, network: torch.nn.Module, average: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer, facts: dict[str, Any]) -> None:
+    """Store weights, averaged weights, the optimizer's moments and `facts` (JSON: step, configuration, best score ...)."""
+    tensors = {f"network.{name}": t for name, t in network.state_dict().items()}
+    tensors |= {f"average.{name}": t for name, t in average.items()}
+    names = [name for name, _ in network.named_parameters()]
+    state = optimizer.state_dict()["state"]
+    for index, name in enumerate(names):
+        for key, value in state.get(index, {}).items():
+            tensors[f"optimizer.{key}.{name}"] = value
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata={"facts": json.dumps(facts)})
+    os.replace(temporary, path)
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """The facts stored with a checkpoint."""
+    with safe_open(path, framework="pt") as file:
+        facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+    return facts
+
+
+def load_checkpoint(path: Path, network: torch.nn.Module, average: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer | None) -> dict[str, Any]:
+    """Put a checkpoint back into network, average and (where given) optimizer; returns the facts."""
+    names = [name for name, _ in network.named_parameters()]
+    moments: dict[int, dict[str, torch.Tensor]] = {}
+    with safe_open(path, framework="pt") as file:
+        keys = set(file.keys())
+        network.load_state_dict({name: file.get_tensor(f"network.{name}") for name in network.state_dict()})
+        for name in average:
+            average[name].copy_(file.get_tensor(f"average.{name}"))
+        for index, name in enumerate(names):
+            for key in ("step", "exp_avg", "exp_avg_sq"):
+                if f"optimizer.{key}.{name}" in keys:
+                    moments.setdefault(index, {})[key] = file.get_tensor(f"optimizer.{key}.{name}")
+    if optimizer is not None:
+        optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+    return read_facts(path)
