@@ -7,9 +7,9 @@ import csv
 from pathlib import Path
 
 from LabelConditionedSegmentationLib.core.labels import Code, Label, LabelTree
+from LabelConditionedSegmentationLib.resources import resources_folder
 
-ROOT = Path(__file__).resolve().parent.parent
-SNOMED_TABLE = ROOT / "Resources" / "Labels" / "snomed.csv"
+SNOMED_TABLE = resources_folder() / "Labels" / "snomed.csv"
 
 PRETTY = {
     "ventricles_csf": "Ventricles and CSF",
@@ -25,7 +25,10 @@ PRETTY = {
     "temporal": "Temporal cortex",
     "occipital": "Occipital cortex",
 }
-UNDIVIDED = {"Left Insula": ("Left AIns anterior insula", "Left PIns posterior insula"), "Right Insula": ("Right AIns anterior insula", "Right PIns posterior insula")}
+UNDIVIDED = {
+    "Left Insula": ("Left AIns anterior insula", "Left PIns posterior insula"),
+    "Right Insula": ("Right AIns anterior insula", "Right PIns posterior insula"),
+}
 """Labels that some cases carry in place of their parts: parents in the tree."""
 
 
@@ -80,7 +83,10 @@ def _structure(row: dict[str, str], parent: int, structures: list[str], codes: d
     side = row["hemisphere"]
     modifier = codes[("modifier", side)][1] if kind and side in ("left", "right") else None
     order = structures.index(row["structure"])
-    red, green, blue = colorsys.hsv_to_rgb((order * 0.618034) % 1, 0.55 + 0.35 * (order % 3) / 2, 0.95 - 0.25 * (order % 2))
+    if row["structure"].endswith("White Matter"):  # pale, so that the many small structures around it stand out
+        red, green, blue = 0.93, 0.91, 0.86
+    else:
+        red, green, blue = colorsys.hsv_to_rgb((order * 0.618034) % 1, 0.55 + 0.35 * (order % 3) / 2, 0.95 - 0.25 * (order % 2))
     return Label(
         int(row["id"]), row["name"], parent, _synonyms(row), (red, green, blue), side if side in ("left", "right", "midline") else "", category, kind, modifier
     )

@@ -74,7 +74,9 @@ def main() -> None:
         with arguments.output.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
             table.writerow(["case", "id", "label", "dice", "trained_on"])
-            table.writerows([name, leaf, tree[leaf].name, f"{value:.5f}", int(name in trained)] for name, dice in scores.items() for leaf, value in dice.items())
+            table.writerows(
+                [name, leaf, tree[leaf].name, f"{value:.5f}", int(name in trained)] for name, dice in scores.items() for leaf, value in dice.items()
+            )
         summary = {"mean": float(np.mean(list(means.values()))), "cases": means, "compartments": {name: float(np.mean(v)) for name, v in by_root.items()}}
         arguments.output.with_suffix(".json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
 

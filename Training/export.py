@@ -54,7 +54,9 @@ def training_statistics(training: Sequence[Case]) -> dict[str, list[float]]:
     for name in training[0].statistics:
         values = np.array([case.statistics[name] for case in training if name in case.statistics])
         room = 6 * max(float(values.std()), 0.05)
-        ranges[name] = [0.5 * float(values.min()), 1.6 * float(values.max())] if name.endswith("_ml") else [float(values.mean()) - room, float(values.mean()) + room]
+        ranges[name] = (
+            [0.5 * float(values.min()), 1.6 * float(values.max())] if name.endswith("_ml") else [float(values.mean()) - room, float(values.mean()) + room]
+        )
     return ranges
 
 

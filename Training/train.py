@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from LabelConditionedSegmentationLib.core.errors import LCSError
 from LabelConditionedSegmentationLib.core.geometry import Grid, resample
-from LabelConditionedSegmentationLib.core.labels import LabelTree
 from LabelConditionedSegmentationLib.core.metadata import MetadataSchema
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 from LabelConditionedSegmentationLib.core.preprocessing import position_channels
@@ -112,7 +111,8 @@ def train(config: Config) -> None:
     training = [c for c in cases if c not in validation]
     fabric.print(f"{len(training)} cases for training, {len(validation)} for validation, {len(tree.leaves)} labels")
 
-    network = LabelConditionedNetwork(config.network, len(tree.leaves) + 1, schema.fields).to(memory_format=torch.channels_last_3d)
+    network = LabelConditionedNetwork(config.network, len(tree.leaves) + 1, schema.fields)
+    network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.optimizer.rate, weight_decay=config.optimizer.weight_decay)
     facts: dict[str, Any] = {"step": 0, "history": []}
@@ -196,7 +196,7 @@ def _stop_on_interrupt() -> Any:
     """Ctrl-C and SIGTERM end the run after the current step, with a checkpoint; a second one ends it at once."""
     asked: list[int] = []
 
-    def handle(number: int, frame: Any) -> None:
+    def handle(number: int, _frame: Any) -> None:
         if asked:
             raise KeyboardInterrupt
         asked.append(number)

@@ -6,6 +6,7 @@ grow with the number of labels. The gradients are those of the plain softmax los
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, cast
 
 import torch
@@ -31,7 +32,8 @@ def streamed_softmax_loss(
     Returns a scalar.
     """
     dtype = torch.float64 if features.dtype == torch.float64 else torch.float32
-    return cast(torch.Tensor, _StreamedSoftmax.apply(features.to(dtype), prompts.to(dtype), bias.to(dtype), target, annotated, chunk, dice_weight))
+    floats = (features.to(dtype), prompts.to(dtype), bias.to(dtype))
+    return cast(torch.Tensor, _StreamedSoftmax.apply(*floats, target, annotated, chunk, dice_weight))  # type: ignore[no-untyped-call]
 
 
 class _StreamedSoftmax(torch.autograd.Function):
@@ -46,27 +48,28 @@ class _StreamedSoftmax(torch.autograd.Function):
         chunk: int,
         dice_weight: float,
     ) -> torch.Tensor:
-        classes, voxels = prompts.shape[0], features.shape[0]
+        voxels = features.shape[0]
         valid = target != IGNORE
         safe = target.clamp_min(0)
         open_set = ~annotated  # the classes that the background target may turn out to be
         open_set[0] = True
         log_sum = features.new_full((voxels,), -torch.inf)
         log_open = features.new_full((voxels,), -torch.inf)
-        for start in range(0, classes, chunk):
-            z = _scores(features, prompts, bias, start, chunk)
-            log_sum = torch.logaddexp(log_sum, z.logsumexp(1))
-            inside = open_set[start : start + chunk]
+        for rows, classes, z in _scores(features, prompts, bias, chunk):
+            log_sum[rows] = torch.logaddexp(log_sum[rows], z.logsumexp(1))
+            inside = open_set[classes]
             if inside.any():
-                log_open = torch.logaddexp(log_open, z[:, inside].logsumexp(1))
-        true_score = (features * prompts[safe]).sum(1) + bias[safe]
+                log_open[rows] = torch.logaddexp(log_open[rows], z[:, inside].logsumexp(1))
+        true_score = torch.cat([(features[rows] * prompts[safe[rows]]).sum(1) for rows in _tiles(voxels)]) + bias[safe]
         is_open = safe == 0
         log_target = torch.where(is_open, log_open, true_score)
         count_valid = valid.sum().clamp_min(1)
         cross_entropy = ((log_sum - log_target) * valid).sum() / count_valid
 
-        predicted = torch.cat([((_scores(features, prompts, bias, s, chunk) - log_sum[:, None]).exp() * valid[:, None]).sum(0) for s in range(0, classes, chunk)])
         weights = valid.to(features.dtype)
+        predicted = torch.zeros_like(bias)
+        for rows, classes, z in _scores(features, prompts, bias, chunk):
+            predicted[classes] += weights[rows] @ (z - log_sum[rows, None]).exp()
         count = torch.zeros_like(predicted).index_add_(0, safe, weights)
         true_probability = (true_score - log_sum).exp() * weights
         overlap = torch.zeros_like(predicted).index_add_(0, safe, true_probability)
@@ -74,46 +77,55 @@ class _StreamedSoftmax(torch.autograd.Function):
         scored[0] = False  # the background's Dice would reward what is easy
         dice_share = scored.to(features.dtype) / scored.sum().clamp_min(1)
         numerator, denominator = 2 * overlap + 1, predicted + count + 1
-        has_dice = scored.any().to(features.dtype)
-        dice_loss = has_dice - (dice_share * numerator / denominator).sum()
+        dice_loss = scored.any().to(features.dtype) - (dice_share * numerator / denominator).sum()
         # d dice_loss / d p_k(v) = on_target_k * [target(v) = k] + everywhere_k
         on_target = -2 * dice_weight * dice_share / denominator
         everywhere = dice_weight * dice_share * numerator / denominator**2
-        ctx.save_for_backward(features, prompts, bias, safe, valid, open_set, log_sum, log_open, true_probability, on_target, everywhere, count_valid)
+        ctx.save_for_backward(features, prompts, bias, safe, weights, open_set, log_sum, log_open, true_probability, on_target, everywhere, count_valid)
         ctx.chunk = chunk
         return cross_entropy + dice_weight * dice_loss
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        (features, prompts, bias, safe, valid, open_set, log_sum, log_open, true_probability, on_target, everywhere, count_valid) = ctx.saved_tensors
-        chunk, classes, (grad,) = ctx.chunk, prompts.shape[0], grads
-        weights = valid.to(features.dtype)
+        (features, prompts, bias, safe, weights, open_set, log_sum, log_open, true_probability, on_target, everywhere, count_valid) = ctx.saved_tensors
+        (grad,) = grads
         per_voxel = weights / count_valid
         is_open = safe == 0
         mean_gradient = true_probability * on_target[safe]
-        for start in range(0, classes, chunk):
-            p = (_scores(features, prompts, bias, start, chunk) - log_sum[:, None]).exp()
-            mean_gradient += (p @ everywhere[start : start + chunk]) * weights
+        for rows, classes, z in _scores(features, prompts, bias, ctx.chunk):
+            mean_gradient[rows] += ((z - log_sum[rows, None]).exp() @ everywhere[classes]) * weights[rows]
         d_features, d_prompts, d_bias = map(torch.zeros_like, (features, prompts, bias))
-        for start in range(0, classes, chunk):
-            z = _scores(features, prompts, bias, start, chunk)
-            p = (z - log_sum[:, None]).exp()
-            dz = p * (everywhere[start : start + chunk] * weights[:, None] - mean_gradient[:, None] + per_voxel[:, None])
-            inside = open_set[start : start + chunk]
+        for rows, classes, z in _scores(features, prompts, bias, ctx.chunk):
+            p = (z - log_sum[rows, None]).exp()
+            dz = p * (everywhere[classes] * weights[rows, None] - mean_gradient[rows, None] + per_voxel[rows, None])
+            inside = open_set[classes]
             if inside.any():  # the background target spreads over the open set as the network itself divides it
-                dz[:, inside] -= (z[:, inside] - log_open[:, None]).exp() * (per_voxel * is_open)[:, None]
-            d_features.addmm_(dz, prompts[start : start + chunk])
-            d_prompts[start : start + chunk] = dz.T @ features
-            d_bias[start : start + chunk] = dz.sum(0)
+                dz[:, inside] -= (z[:, inside] - log_open[rows, None]).exp() * (per_voxel * is_open)[rows, None]
+            d_features[rows] += dz @ prompts[classes]
+            d_prompts[classes] += dz.T @ features[rows]
+            d_bias[classes] += dz.sum(0)
         at_target = on_target[safe] * true_probability - per_voxel * ~is_open
-        d_features += at_target[:, None] * prompts[safe]
-        d_prompts.index_add_(0, safe, at_target[:, None] * features)
+        for rows in _tiles(features.shape[0]):
+            d_features[rows] += at_target[rows, None] * prompts[safe[rows]]
+            d_prompts.index_add_(0, safe[rows], at_target[rows, None] * features[rows])
         d_bias.index_add_(0, safe, at_target)
         return grad * d_features, grad * d_prompts, grad * d_bias, None, None, None, None
 
 
-def _scores(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, start: int, chunk: int) -> torch.Tensor:
-    return torch.addmm(bias[start : start + chunk], features, prompts[start : start + chunk].T)
+TILE = 16384
+"""Voxels a product on a CPU, so that its scores stay in the cache; a GPU takes all at once."""
+
+
+def _tiles(voxels: int, size: int = TILE) -> Iterator[slice]:
+    return (slice(start, min(start + size, voxels)) for start in range(0, voxels, size))
+
+
+def _scores(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, chunk: int) -> Iterator[tuple[slice, slice, torch.Tensor]]:
+    """The product in pieces: voxels, classes, and the scores (voxels, classes) of them."""
+    for rows in _tiles(features.shape[0], TILE if features.device.type == "cpu" else TILE * 64):
+        for first in range(0, prompts.shape[0], chunk):
+            classes = slice(first, min(first + chunk, prompts.shape[0]))
+            yield rows, classes, torch.addmm(bias[classes], features[rows], prompts[classes].T)
 
 
 def plain_softmax_loss(

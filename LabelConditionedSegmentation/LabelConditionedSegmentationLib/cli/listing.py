@@ -33,7 +33,7 @@ def _line(label: Label) -> str:
     return f"{label.id:>4}  {label.name}{also}{code}"
 
 
-def print_models(arguments: argparse.Namespace) -> int:
+def print_models(_arguments: argparse.Namespace) -> int:
     """One paragraph a package: name, size, labels, licence, place."""
     for name, path in installed_models().items():
         try:

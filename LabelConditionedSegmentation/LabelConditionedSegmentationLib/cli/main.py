@@ -42,9 +42,13 @@ def build_parser() -> argparse.ArgumentParser:
     segment.add_argument("-r", "--recursive", action="store_true", help="SCAN is a folder: take every scan file below it")
     _add_model(segment)
     wanted = segment.add_mutually_exclusive_group()
-    wanted.add_argument("--labels", metavar='"A,B"', default="all", help='labels by name, synonym or id, separated by commas; "all" (the default) for every leaf')
+    wanted.add_argument(
+        "--labels", metavar='"A,B"', default="all", help='labels by name, synonym or id, separated by commas; "all" (the default) for every leaf'
+    )
     wanted.add_argument("--labels-file", metavar="F", help="a text file with one label a line; lines that begin with # are skipped")
-    segment.add_argument("--metadata", nargs="+", default=[], metavar="KEY=VALUE", help="what is known about the scan, such as age=31 sex=F; the rest is unknown")
+    segment.add_argument(
+        "--metadata", nargs="+", default=[], metavar="KEY=VALUE", help="what is known about the scan, such as age=31 sex=F; the rest is unknown"
+    )
     segment.add_argument("--device", default="auto", metavar="D", help="auto (the default: a GPU if there is one), cpu, cuda:0, mps")
     segment.add_argument("--preview", metavar="PNG", help="write a picture of three slices with the labels over the scan")
     segment.add_argument("--report", metavar="JSON", help="write the run report: versions, device, timings, memory, findings")

@@ -89,7 +89,7 @@ def write_result(result: Result) -> Writer:
 def _write_label_map(path: Path, result: Result) -> None:
     volume = result.label_map
     sitk.WriteImage(image_of(volume), str(path), useCompression=True)
-    if not np.array_equal(sitk.GetArrayViewFromImage(sitk.ReadImage(str(path))), volume.array[0]):  # some writers do not notice a full disk
+    if not np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(path))), volume.array[0]):  # some writers do not notice a full disk
         raise OSError(28, os.strerror(28))
 
 
@@ -136,7 +136,7 @@ def write_names(result: Result) -> Writer:
 
 def write_json(content: Any) -> Writer:
     """A writer of JSON."""
-    return lambda path: path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8") and None
+    return _write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def write_volumes(rows: Sequence[tuple[str, Result]]) -> Writer:
@@ -149,4 +149,11 @@ def write_volumes(rows: Sequence[tuple[str, Result]]) -> Writer:
         for entry in result.labels:
             code = f"{entry.label.type.scheme} {entry.label.type.value}" if entry.label.type else ""
             table.writerow([scan, entry.label.id, entry.label.name, f"{volumes[entry.label.id]:.3f}", code])
-    return lambda path: path.write_text(text.getvalue(), encoding="utf-8") and None
+    return _write_text(text.getvalue())
+
+
+def _write_text(text: str) -> Writer:
+    def write(path: Path) -> None:
+        path.write_text(text, encoding="utf-8")
+
+    return write

@@ -236,7 +236,7 @@ def _cancel_on_interrupt() -> Iterator[CancelToken]:
     """Ctrl-C cancels within one patch; a second one ends at once. Either way files under temporary names are removed."""
     token = CancelToken()
 
-    def handle(number: int, frame: Any) -> None:
+    def handle(_number: int, _frame: Any) -> None:
         if token.cancelled:
             raise KeyboardInterrupt
         token.cancel()

@@ -49,7 +49,9 @@ def check_input(prepared: NetworkInput, statistics: Mapping[str, Sequence[float]
     """Findings from what the network sees, against the ranges that the training scans had."""
     measured = input_statistics(prepared)
     findings = []
-    outside = {name: (value, *statistics[name]) for name, value in measured.items() if name in statistics and not statistics[name][0] <= value <= statistics[name][1]}
+    outside = {
+        name: (value, *statistics[name]) for name, value in measured.items() if name in statistics and not statistics[name][0] <= value <= statistics[name][1]
+    }
     if "foreground_ml" in outside:
         value, low, high = outside["foreground_ml"]
         if value > high:

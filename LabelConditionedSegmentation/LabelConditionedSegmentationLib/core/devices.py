@@ -19,7 +19,9 @@ def choose_device(name: str) -> torch.device:
         raise DeviceError(f'"{name}" is no device; use auto, cpu, cuda, cuda:0 or mps.') from None
     if device.type == "cuda":
         if not torch.cuda.is_available():
-            raise DeviceError(f'The device "{name}" was asked for, but PyTorch finds no NVIDIA GPU here; use --device cpu, or install a CUDA build of PyTorch and its driver.')
+            raise DeviceError(
+                f'The device "{name}" was asked for, but PyTorch finds no NVIDIA GPU here; use --device cpu, or install a CUDA build of PyTorch and its driver.'
+            )
         if (device.index or 0) >= torch.cuda.device_count():
             raise DeviceError(f'The device "{name}" was asked for, but there are only {torch.cuda.device_count()} GPUs; use cuda:0.')
     elif device.type == "mps" and not torch.backends.mps.is_available():

@@ -47,5 +47,5 @@ class PackageInstallError(PackageError):
     """An archive or folder is refused before anything of it is installed."""
 
 
-class Cancelled(LCSError):
+class Cancelled(LCSError):  # noqa: N818  no error, but what the user wanted
     """The user cancelled; nothing was written."""

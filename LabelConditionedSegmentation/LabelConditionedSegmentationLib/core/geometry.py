@@ -32,8 +32,7 @@ class Grid:
 
     def to(self, other: Grid) -> Affine:
         """(4, 4) affine from this grid's voxel indices (i, j, k, 1) to the other's."""
-        affine: Affine = np.linalg.solve(other.affine, self.affine)
-        return affine
+        return np.linalg.solve(other.affine, self.affine).astype(np.float64)
 
     def index_of(self, position_ras: tuple[float, float, float] | Array) -> Array:
         """Continuous voxel index (i, j, k) of a point in RAS millimetres."""
@@ -169,9 +168,7 @@ def _interpolate_axis(source: torch.Tensor, axis: int, position: Array, length: 
     return _mix(source.index_select(axis, first), above, torch.from_numpy(weight).to(source.device).view(shape))
 
 
-def _resample_oblique(
-    source: torch.Tensor, source_grid: Grid, mapping: Affine, start: Shape, stop: Shape, source_start: Shape, nearest: bool
-) -> torch.Tensor:
+def _resample_oblique(source: torch.Tensor, source_grid: Grid, mapping: Affine, start: Shape, stop: Shape, source_start: Shape, nearest: bool) -> torch.Tensor:
     rows = source.reshape(-1, source.shape[3])
     j, i = np.arange(start[1], stop[1], dtype=np.float64)[:, None], np.arange(start[2], stop[2], dtype=np.float64)[None, :]
     planes = []

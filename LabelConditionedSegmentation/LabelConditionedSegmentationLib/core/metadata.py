@@ -106,7 +106,8 @@ class MetadataSchema:
                 findings.append(
                     Finding.warning(
                         f"{field.name} = {value:g} lies outside what the model was trained on "
-                        f"({field.trained[0]:g} to {field.trained[1]:g} {field.unit}".rstrip() + "); it is treated as unknown."
+                        f"({field.trained[0]:g} to {field.trained[1]:g} {field.unit}".rstrip()
+                        + "); it is treated as unknown."
                     )
                 )
                 value = None

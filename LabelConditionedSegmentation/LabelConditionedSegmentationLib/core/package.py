@@ -89,7 +89,9 @@ class ModelPackage:
         where = self.path / WEIGHTS
         data = _read_member(self.path, WEIGHTS, LARGEST_WEIGHTS)
         if hashlib.sha256(data).hexdigest() != self.weights_sha256:
-            raise PackageIntegrityError(f'"{where}" is not the file that model.json describes (its SHA-256 differs): damaged, truncated or exchanged. Install the model again.')
+            raise PackageIntegrityError(
+                f'"{where}" is not the file that model.json describes (its SHA-256 differs): damaged, truncated or exchanged. Install the model again.'
+            )
         _check_safetensors(data, where)
         try:
             tensors = load_tensors(data)
@@ -222,7 +224,9 @@ def _parse_description(data: bytes, path: Path) -> dict[str, Any]:
     if not isinstance(entry, dict) or not isinstance(entry.get("format"), int):
         raise PackageFormatError(f'"{path / DESCRIPTION}" does not describe a model package.')
     if entry["format"] > FORMAT:
-        raise PackageFormatError(f'The model package "{path}" has the format {entry["format"]}, this version reads up to {FORMAT}; update LabelConditionedSegmentation.')
+        raise PackageFormatError(
+            f'The model package "{path}" has the format {entry["format"]}, this version reads up to {FORMAT}; update LabelConditionedSegmentation.'
+        )
     return entry
 
 
@@ -243,8 +247,8 @@ def _read_member(path: Path, member: str, largest: int) -> bytes:
         names = _checked_members(archive, path)
         if member not in names:
             raise PackageFormatError(f'"{path}" is no complete model package: it has no {member}.')
-        with archive.open(names[member]) as file:
-            data = file.read(largest + 1)  # what a header says of a size is not believed
+        with archive.open(names[member]) as stream:
+            data: bytes = stream.read(largest + 1)  # what a header says of a size is not believed
     if len(data) > largest:
         raise PackageInstallError(f'"{path}": {member} unpacks to more than {largest >> 20} MiB; the archive is refused.')
     return data

@@ -21,34 +21,45 @@ class Winners(NamedTuple):
     log_sum: torch.Tensor | None
 
 
-def best_classes(
-    features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, chunk: int = DEFAULT_CHUNK, with_log_sum: bool = False
-) -> Winners:
+GROUP = 16
+"""Classes are padded to groups of this many: the best group is sought first, then the best class in it, which is faster than one search with indices."""
+
+
+def best_classes(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, chunk: int = DEFAULT_CHUNK, with_log_sum: bool = False) -> Winners:
     """Score every voxel against every class and keep the best; among equal scores the lower class wins.
 
-    features (V, C) of any dtype, scored in float32; prompts (K, C), bias (K,) float32. Memory beside the result: TILE x chunk scores.
+    features (V, C) of any dtype, scored in float32; prompts (K, C), bias (K,) float32; chunk: classes a product, a multiple of GROUP.
+    Memory beside the result: TILE x chunk scores.
     """
-    voxels, classes, device = features.shape[0], prompts.shape[0], features.device
+    voxels, device = features.shape[0], features.device
     best_class = torch.empty(voxels, dtype=torch.int16, device=device)
     best_score = torch.empty(voxels, dtype=torch.float32, device=device)
     log_sum = torch.empty(voxels, dtype=torch.float32, device=device) if with_log_sum else None
+    padding = -prompts.shape[0] % GROUP
+    columns = torch.nn.functional.pad(prompts, (0, 0, 0, padding)).T.contiguous()
+    bias = torch.nn.functional.pad(bias, (0, padding), value=-torch.inf)
     tile_size = TILE if device.type == "cpu" else TILE * 64
     for start in range(0, voxels, tile_size):
-        stop = min(start + tile_size, voxels)
-        tile = features[start:stop].to(torch.float32).contiguous()
-        for first in range(0, classes, chunk):
-            scores = torch.addmm(bias[first : first + chunk], tile, prompts[first : first + chunk].T)
-            top, index = scores.max(dim=1)
-            total = scores.logsumexp(dim=1) if log_sum is not None else None
+        place = slice(start, min(start + tile_size, voxels))
+        tile = features[place].to(torch.float32)
+        for first in range(0, len(bias), chunk):
+            scores = torch.addmm(bias[first : first + chunk], tile, columns[:, first : first + chunk])
+            top, index = _best_of(scores)
             if first == 0:
-                running, winner, running_sum = top, index, total
+                best_score[place], best_class[place] = top, index
             else:
-                better = top > running
-                running = torch.where(better, top, running)
-                winner = torch.where(better, index + first, winner)
-                running_sum = torch.logaddexp(running_sum, total) if total is not None and running_sum is not None else None
-        best_class[start:stop] = winner
-        best_score[start:stop] = running
-        if log_sum is not None and running_sum is not None:
-            log_sum[start:stop] = running_sum
+                better = top > best_score[place]
+                best_score[place] = torch.where(better, top, best_score[place])
+                best_class[place] = torch.where(better, (index + first).to(torch.int16), best_class[place])
+            if log_sum is not None:
+                part = scores.logsumexp(dim=1)
+                log_sum[place] = part if first == 0 else torch.logaddexp(log_sum[place], part)
     return Winners(best_class, best_score, log_sum)
+
+
+def _best_of(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(V, n * GROUP) -> the best score of every row and its column, the first one where several are equal."""
+    groups = scores.view(scores.shape[0], -1, GROUP)
+    top, group = groups.amax(dim=2).max(dim=1)
+    members = groups.gather(1, group.view(-1, 1, 1).expand(-1, 1, GROUP))[:, 0]
+    return top, group * GROUP + members.argmax(dim=1)

@@ -177,7 +177,8 @@ class Segmenter:
         return Prompts(vectors.to(where), bias.to(where))
 
     def _place(self, device: torch.device) -> None:
-        self.network.to(device=device, memory_format=torch.channels_last_3d)
+        self.network.to(device)
+        self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
     def _with_ladder(self, report: RunReport, run: Callable[[], T]) -> T:
         """Run; where memory runs out, take the next rung of the ladder and run again. Later scans start from the rung that worked."""

@@ -69,7 +69,7 @@ def feature_slabs(
     device: torch.device,
     batch: int = 1,
     accumulate_on: torch.device | None = None,
-    on_window: Callable[[int], None] = lambda done: None,
+    on_window: Callable[[int], None] = lambda _: None,
 ) -> Iterator[FeatureSlab]:
     """Run the trunk once per window and yield finished slabs in order along `axis` (0, 1, 2 for k, j, i).
 
@@ -110,7 +110,8 @@ def feature_slabs(
                 norm[tuple(place)] += weight
             done += len(corners)
             on_window(done)
-        assert total is not None and norm is not None
+        assert total is not None
+        assert norm is not None
         next_out = rows[row + 1] // stride if row + 1 < len(rows) else extent[axis]
         finished = next_out - held_from
         yield FeatureSlab(first_out, next_out, total.narrow(axis, 0, finished) / norm.narrow(axis, 0, finished))

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import nn
 
 from ..metadata import Field
-
-FilmMode = Literal["identity", "paper"]
 
 
 class MetadataEncoder(nn.Module):
@@ -19,7 +16,7 @@ class MetadataEncoder(nn.Module):
     `identity` mode: every field has an embedding of its own and a learned vector for "unknown". `paper` mode: one-hot choices and the plain number, unknown = zeros.
     """
 
-    def __init__(self, fields: Sequence[Field], mode: FilmMode, embedding: int = 8) -> None:
+    def __init__(self, fields: Sequence[Field], mode: str, embedding: int = 8) -> None:
         super().__init__()
         self.mode = mode
         self.choices = [len(f.choices) if f.kind == "choice" else 0 for f in fields]
@@ -54,7 +51,7 @@ class FilmGenerator(nn.Module):
     `paper` mode: sigmoid after every layer as published, so gamma and beta lie in (0, 1).
     """
 
-    def __init__(self, fields: Sequence[Field], widths: Sequence[int], mode: FilmMode) -> None:
+    def __init__(self, fields: Sequence[Field], widths: Sequence[int], mode: str) -> None:
         super().__init__()
         self.mode = mode
         self.encoder = MetadataEncoder(fields, mode)
@@ -63,8 +60,8 @@ class FilmGenerator(nn.Module):
         self.layers = nn.ModuleList([nn.Linear(16, 2 * width) for width in widths])
         if mode == "identity":
             for layer in self.layers:
-                nn.init.zeros_(layer.weight)
-                nn.init.zeros_(layer.bias)
+                for parameter in layer.parameters():
+                    nn.init.zeros_(parameter)
 
     def forward(self, encoded: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """(batch, fields) -> for every layer gamma and beta, each (batch, C)."""

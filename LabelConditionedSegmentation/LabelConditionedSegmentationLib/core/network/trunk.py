@@ -32,7 +32,7 @@ class InstanceNorm(nn.Module):
         self.epsilon = epsilon
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        samples = [nn.functional.batch_norm(s, None, None, self.weight, self.bias, training=True, eps=self.epsilon) for s in x.split(1)]
+        samples = [nn.functional.batch_norm(s, None, None, self.weight, self.bias, training=True, eps=self.epsilon) for s in torch.split(x, 1)]
         return samples[0] if len(samples) == 1 else torch.cat(samples)
 
 

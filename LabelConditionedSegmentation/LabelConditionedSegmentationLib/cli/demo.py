@@ -1,0 +1,85 @@
+"""`make demo`: segment a brain scan that anyone can get, the MNI152 template inside the nilearn package, with the model that is shipped."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from pathlib import Path
+
+from ..core.errors import InputError, LCSError
+
+SCAN_IN_NILEARN = Path("datasets") / "data" / "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
+SHOWN = ("Left Hippocampus", "Right Hippocampus", "Left Thalamus Proper", "Right Thalamus Proper", "Brain Stem", "Cerebral cortex")
+
+
+def find_scan() -> Path:
+    """The MNI152 T1 scan (1 mm, skull-stripped) of the installed nilearn package, which is not imported for it. Raises InputError."""
+    spec = importlib.util.find_spec("nilearn")
+    if spec is None or spec.origin is None:
+        raise InputError("The demo scan comes with the package nilearn, which is not installed: pip install nilearn.")
+    scan = Path(spec.origin).parent / SCAN_IN_NILEARN
+    if not scan.is_file():
+        raise InputError(f'This version of nilearn has no scan "{scan}"; install the version that constraints.txt names.')
+    return scan
+
+
+def run(folder: Path) -> None:
+    """Segment the scan, write four files, and say what was done, how long it took and how to look at it."""
+    began = time.perf_counter()
+    from ..core.image_io import read_volume
+    from ..core.segmenter import Segmenter
+    from .models import resolve_model
+    from .outputs import write_all, write_names, write_result, write_volumes
+    from .preview import write_preview
+
+    scan = find_scan()
+    segmenter = Segmenter.from_package(resolve_model(None))
+    loaded = time.perf_counter()
+    volume = read_volume(scan)
+    result = segmenter.segment(volume)
+    segmented = time.perf_counter()
+    label_map = folder / "mni152.nii.gz"
+    files = {
+        folder / "mni152.seg.nrrd": write_result(result),
+        label_map: write_result(result),
+        folder / "mni152.json": write_names(result),
+        folder / "mni152.png": write_preview(volume, result),
+        folder / "volumes.csv": write_volumes([(scan.name, result)]),
+    }
+    write_all(files)
+    written = time.perf_counter()
+
+    about = segmenter.package.about
+    millilitres = {entry.label.id: result.millilitres()[entry.label.id] for entry in result.labels}
+    print(f"Segmented {scan.name} (MNI152 T1, {' x '.join(map(str, volume.shape[::-1]))} voxels) with the model {segmenter.package.name}:")
+    print(f"  {len(result.labels)} structures, {result.report.trunk_passes} pass(es) of the network, on {result.report.device}\n")
+    for name in SHOWN:
+        label = segmenter.package.labels.find(name)
+        print(f"  {name:24s} {sum(millilitres[leaf.id] for leaf in segmenter.package.labels.leaves_under(label)):8.1f} ml")
+    print("\nTime in seconds:")
+    stages = {"loading the model": loaded - began, **result.report.timings, "writing": written - segmented}
+    for stage, seconds in stages.items():
+        print(f"  {stage:20s} {seconds:6.2f}")
+    print(f"  {'together':20s} {written - began:6.2f}\n")
+    for finding in result.report.findings:
+        print(f"{finding.level}: {finding}")
+    print("Written:")
+    for path in files:
+        print(f"  {path}  ({path.stat().st_size / 1024:.0f} kB)")
+    print(f"\nLook at {folder / 'mni152.png'}, or open it in 3D Slicer: drag this scan and {folder / 'mni152.seg.nrrd'} into its window:\n  {scan}")
+    print(f"\nLicence of the model: {about.get('licence') or 'not stated'}")
+
+
+def main() -> int:
+    """Entry point; the only word is the folder for the results."""
+    try:
+        run(Path(sys.argv[1] if len(sys.argv) > 1 else "demo"))
+    except LCSError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

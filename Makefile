@@ -1,0 +1,40 @@
+# make demo | make test | make lint: everything runs in .venv, which is made from constraints.txt on first use.
+# Another interpreter: make PYTHON=python3.12 demo
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := LabelConditionedSegmentation Training Testing
+
+.PHONY: demo test lint benchmarks clean
+
+demo: $(VENV)/.demo-ready
+	$(BIN)/python -m LabelConditionedSegmentationLib.cli.demo demo
+
+test: $(VENV)/.test-ready
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test-ready
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+
+benchmarks: $(VENV)/.test-ready
+	$(BIN)/python -m Testing.benchmarks.run
+
+clean:
+	rm -rf $(VENV) demo build *.egg-info
+
+# torch comes first and alone, so that nothing else chooses it; the CPU build is taken where the machine has it at hand.
+$(VENV)/.torch-ready: constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with its venv module is needed (Debian, Ubuntu: apt-get install python3-venv)."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 -c constraints.txt
+	@touch $@
+
+$(VENV)/.demo-ready: $(VENV)/.torch-ready pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo]'
+	@touch $@
+
+$(VENV)/.test-ready: $(VENV)/.torch-ready pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,training,test,lint]'
+	@touch $@

@@ -1,0 +1,35 @@
+"""Which trunk fits the demo's minute on two cores: three of them with random weights on the MNI152 scan."""
+
+from __future__ import annotations
+
+from LabelConditionedSegmentationLib.cli.demo import find_scan
+from LabelConditionedSegmentationLib.core.image_io import read_volume
+from LabelConditionedSegmentationLib.core.network.architecture import Architecture
+
+from Testing.benchmarks.measure import measured, table
+from Testing.benchmarks.models import segmenter
+
+TRUNKS = {
+    "half resolution, widths 32-64-128-256": Architecture(widths=(32, 64, 128, 256), blocks=(1, 1, 1, 1), output_stride=2),
+    "half resolution, widths 48-96-192-384": Architecture(widths=(48, 96, 192, 384), blocks=(1, 1, 1, 1), output_stride=2),
+    "full resolution, widths 16-32-64-128-256": Architecture(widths=(16, 32, 64, 128, 256), blocks=(1, 1, 1, 1, 1), output_stride=1),
+}
+
+
+def run() -> str:
+    """A row a trunk; 134 labels, the whole of `segment` after a first run that warms up."""
+    volume = read_volume(find_scan())
+    rows = []
+    for name, architecture in TRUNKS.items():
+        model = segmenter(134, architecture)
+        parameters = sum(p.numel() for p in model.network.parameters()) / 1e6
+        model.segment(volume)
+        result = {}
+
+        def once(model: object = model, result: dict[str, object] = result) -> None:
+            result["report"] = model.segment(volume).report  # type: ignore[attr-defined]
+
+        cost = measured(once)
+        timings = result["report"].timings  # type: ignore[attr-defined]
+        rows.append([name, f"{parameters:.1f} M", f"{timings['network']:.1f}", f"{timings['scoring']:.1f}", f"{cost.seconds:.1f}", f"{cost.peak_mb:.0f}"])
+    return table(["trunk", "parameters", "network s", "labels s", "segment s", "peak memory MiB"], rows)
