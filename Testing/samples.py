@@ -52,7 +52,9 @@ def label_tree(leaves: int = 6) -> LabelTree:
         modifier = (Code("SCT", "7771000", "Left") if n % 2 == 0 else Code("SCT", "24028007", "Right")) if kind else None
         color = ((0.37 * n) % 1, (0.61 * n + 0.2) % 1, (0.83 * n + 0.4) % 1)
         ident = 47 - n if n < 20 else 1000 + n
-        labels.append(Label(ident, f"{side} {structure}", parent, (f"{structure} {side[0]}",), color, side.lower(), anatomical if kind else None, kind, modifier))
+        labels.append(
+            Label(ident, f"{side} {structure}", parent, (f"{structure} {side[0]}",), color, side.lower(), anatomical if kind else None, kind, modifier)
+        )
     return LabelTree(tuple(labels))
 
 
@@ -81,6 +83,4 @@ def package(
     """A complete model package with random weights in `folder`/`name`."""
     tree = tree or label_tree()
     about = {"title": "Tiny", "licence": "CC0", "intended_use": "tests", "provenance": {"training_cases": ["case_1"]}}
-    return save_package(
-        folder / name, network(architecture, tree), name, spec or InputSpec(), tree, SCHEMA, patch, "# Tiny\n", about, flip, statistics or {}
-    )
+    return save_package(folder / name, network(architecture, tree), name, spec or InputSpec(), tree, SCHEMA, patch, "# Tiny\n", about, flip, statistics or {})

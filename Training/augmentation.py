@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from LabelConditionedSegmentationLib.core.preprocessing import BACKGROUND
+from LabelConditionedSegmentationLib.core.preprocessing import BACKGROUND, is_foreground
 from monai.transforms import Compose, RandAdjustContrast, RandBiasField, RandGaussianNoise, RandGaussianSmooth
 
 Shape = tuple[int, int, int]
@@ -92,12 +92,12 @@ def intensity_augmentation() -> Compose:
 
 def vary_intensity(image: torch.Tensor, transform: Compose, generator: np.random.Generator) -> torch.Tensor:
     """Apply the intensity changes inside the foreground only and normalise again; what is background stays background."""
-    foreground = image > BACKGROUND + 0.05
+    foreground = is_foreground(image)
     transform.set_random_state(seed=int(generator.integers(2**31)))
     varied = torch.as_tensor(transform(image - BACKGROUND)) + BACKGROUND
     out = torch.full_like(image, BACKGROUND)
     for channel in range(image.shape[0]):
-        inside = varied[channel][foreground[channel]]
+        inside = varied[channel][foreground]
         if inside.numel() > 1:
-            out[channel][foreground[channel]] = (inside - inside.mean()) / inside.std().clamp_min(1e-3)
+            out[channel][foreground] = (inside - inside.mean()) / inside.std().clamp_min(1e-3)
     return out

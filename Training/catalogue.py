@@ -33,7 +33,11 @@ UNDIVIDED = {
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file."""
+    """The rows of a CSV file; a missing one ends the program with a sentence."""
+    if not path.is_file():
+        raise SystemExit(
+            f'There is no table "{path}"; a data set needs a labels.csv with the columns id, name, structure, hemisphere, group, compartment, scored.'
+        )
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 

@@ -36,6 +36,8 @@ def read_facts(path: Path) -> dict[str, Any]:
 
 def load_checkpoint(path: Path, network: torch.nn.Module, average: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer | None) -> dict[str, Any]:
     """Put a checkpoint back into network, average and (where given) optimizer; returns the facts."""
+    if not path.is_file():
+        raise SystemExit(f'There is no checkpoint "{path}".')
     names = [name for name, _ in network.named_parameters()]
     moments: dict[int, dict[str, torch.Tensor]] = {}
     with safe_open(path, framework="pt") as file:

@@ -14,7 +14,7 @@ from LabelConditionedSegmentationLib.core.geometry import Grid, resample
 from LabelConditionedSegmentationLib.core.image_io import read_volume
 from LabelConditionedSegmentationLib.core.labels import LabelTree
 from LabelConditionedSegmentationLib.core.metadata import MetadataSchema
-from LabelConditionedSegmentationLib.core.preprocessing import InputSpec, position_channels, prepare
+from LabelConditionedSegmentationLib.core.preprocessing import InputSpec, is_foreground, position_channels, prepare
 from torch.utils.data import Dataset
 
 from Training.augmentation import Augmentation, SpatialAugmentation, intensity_augmentation, vary_intensity
@@ -138,7 +138,7 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
             image = vary_intensity(image, self.intensity, generator)
         points, classes = draw_points(target, self.points, generator)
         if self.with_position:
-            image = torch.cat([image, position_channels((image > -2.9).any(dim=0))])
+            image = torch.cat([image, position_channels(is_foreground(image))])
         dropped = torch.from_numpy(generator.random(case.metadata.shape[0]) < self.field_dropout)
         metadata = torch.where(dropped, torch.full_like(case.metadata, torch.nan), case.metadata)
         return {"image": image, "points": points, "target": classes, "annotated": case.annotated, "metadata": metadata, "number": torch.tensor(number)}

@@ -17,7 +17,7 @@ from LabelConditionedSegmentationLib.core.errors import LCSError
 from LabelConditionedSegmentationLib.core.geometry import Grid, resample
 from LabelConditionedSegmentationLib.core.metadata import MetadataSchema
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
-from LabelConditionedSegmentationLib.core.preprocessing import position_channels
+from LabelConditionedSegmentationLib.core.preprocessing import is_foreground, position_channels
 from LabelConditionedSegmentationLib.core.scoring import best_classes
 from lightning.fabric import Fabric
 from torch.utils.data import DataLoader
@@ -82,7 +82,7 @@ def validate(network: LabelConditionedNetwork, cases: list[Case], device: torch.
     for case in cases:
         image = case.image.float()
         if network.trunk.position is not None:
-            image = torch.cat([image, position_channels((image > -2.9).any(dim=0))])
+            image = torch.cat([image, position_channels(is_foreground(image))])
         features = network.trunk(image[None].to(device, memory_format=torch.channels_last_3d), case.metadata[None].to(device))[0].float()
         fine = Grid(np.eye(4), case.target.shape)  # type: ignore[arg-type]
         features = resample(features.movedim(0, -1), fine.coarser(network.trunk.architecture.output_stride), fine)
@@ -103,9 +103,10 @@ def train(config: Config) -> None:
     fabric.seed_everything(config.seed, verbose=False)
     output, root = Path(config.output), Path(config.data.root)
 
+    find_cases(root, config.data.validation)  # a mistyped name is told, not taken as nothing to validate
+    files = find_cases(root, [*config.data.train, *config.data.validation] if config.data.train else [])
     tree = brain_tree(root / "labels.csv")
     schema = MetadataSchema.from_json(config.metadata)
-    files = find_cases(root, [*config.data.train, *config.data.validation] if config.data.train else [])
     cases = [load_case(f, config.input, tree, schema, config.network.multiple) for f in tqdm(files, desc="reading cases", disable=not sys.stderr.isatty())]
     validation = [c for c in cases if c.name in config.data.validation]
     training = [c for c in cases if c not in validation]
@@ -121,7 +122,8 @@ def train(config: Config) -> None:
         facts = load_checkpoint(last, network, average, optimizer)
         fabric.print(f"going on from step {facts['step']} of {last}")
     elif config.init_from:
-        facts["history"] = load_checkpoint(Path(config.init_from), network, average, optimizer)["history"] + [f"initialised from {config.init_from}"]
+        before = load_checkpoint(Path(config.init_from), network, average, optimizer)
+        facts["history"] = [*before["history"], f"{before['step']} steps as in {config.init_from}"]
     model, optimizer = fabric.setup(TrainingStep(network, config.optimizer), optimizer)
     average = {name: value.to(fabric.device) for name, value in average.items()}
 

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 
 import torch
+from LabelConditionedSegmentationLib.core.preprocessing import prepare
+from LabelConditionedSegmentationLib.core.segmenter import WINDOW_OVERLAP, Segmenter
+from LabelConditionedSegmentationLib.core.volume import Volume
 from monai.inferers import sliding_window_inference
 
 from Testing import samples
@@ -43,13 +47,7 @@ def run() -> str:
 def measure(way: str, classes: int, device: str) -> Measurement:
     """One warm-up on a small scan, then one measured run on the large one."""
     model, volume, small = segmenter(classes - 1, device=device), samples.scan(SCAN), samples.scan((40, 40, 40))
-    if way == "streamed":
-        work = model.segment
-    else:
-
-        def work(volume: object, *_: object) -> object:  # type: ignore[misc]
-            return plain_segmentation(model, volume)
-
+    work: Callable[[Volume], object] = model.segment if way == "streamed" else lambda scan: plain_segmentation(model, scan)
     work(small)
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -57,14 +55,8 @@ def measure(way: str, classes: int, device: str) -> Measurement:
     return Measurement(found.seconds, torch.cuda.max_memory_allocated() / 2**20) if device == "cuda" else found
 
 
-def plain_segmentation(model: object, volume: object) -> torch.Tensor:
+def plain_segmentation(model: Segmenter, volume: Volume) -> torch.Tensor:
     """Scores of every class on the network's grid by MONAI, and the best class. The same input, windows and up-sampling as ours."""
-    from LabelConditionedSegmentationLib.core.preprocessing import prepare
-    from LabelConditionedSegmentationLib.core.segmenter import WINDOW_OVERLAP, Segmenter
-    from LabelConditionedSegmentationLib.core.volume import Volume
-
-    assert isinstance(model, Segmenter)
-    assert isinstance(volume, Volume)
     prepared = prepare(volume, model.package.input, SHIPPED.multiple, SHIPPED.position)
     patch = [min(n, p) for n, p in zip(prepared.grid.shape, model.package.patch, strict=True)]
     metadata = torch.full((1, len(samples.SCHEMA.fields)), torch.nan, device=model.plan.device)
@@ -75,9 +67,11 @@ def plain_segmentation(model: object, volume: object) -> torch.Tensor:
 
     with torch.inference_mode():
         image = prepared.image[None].to(model.plan.device)
-        return sliding_window_inference(image, patch, 1, scores, overlap=WINDOW_OVERLAP, mode="gaussian").argmax(1)  # type: ignore[union-attr]
+        found = sliding_window_inference(image, patch, 1, scores, overlap=WINDOW_OVERLAP, mode="gaussian")
+        assert isinstance(found, torch.Tensor)
+        return found.argmax(1)
 
 
 if __name__ == "__main__":
-    found = measure(sys.argv[1], int(sys.argv[2]), sys.argv[3])
-    print(json.dumps({"seconds": found.seconds, "peak_mb": found.peak_mb}))
+    cost = measure(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    print(json.dumps({"seconds": cost.seconds, "peak_mb": cost.peak_mb}))

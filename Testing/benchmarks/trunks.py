@@ -5,6 +5,7 @@ from __future__ import annotations
 from LabelConditionedSegmentationLib.cli.demo import find_scan
 from LabelConditionedSegmentationLib.core.image_io import read_volume
 from LabelConditionedSegmentationLib.core.network.architecture import Architecture
+from LabelConditionedSegmentationLib.core.result import Result
 
 from Testing.benchmarks.measure import measured, table
 from Testing.benchmarks.models import segmenter
@@ -24,12 +25,8 @@ def run() -> str:
         model = segmenter(134, architecture)
         parameters = sum(p.numel() for p in model.network.parameters()) / 1e6
         model.segment(volume)
-        result = {}
-
-        def once(model: object = model, result: dict[str, object] = result) -> None:
-            result["report"] = model.segment(volume).report  # type: ignore[attr-defined]
-
-        cost = measured(once)
-        timings = result["report"].timings  # type: ignore[attr-defined]
+        results: list[Result] = []
+        cost = measured(lambda model=model, results=results: results.append(model.segment(volume)))  # type: ignore[misc]
+        timings = results[0].report.timings
         rows.append([name, f"{parameters:.1f} M", f"{timings['network']:.1f}", f"{timings['scoring']:.1f}", f"{cost.seconds:.1f}", f"{cost.peak_mb:.0f}"])
     return table(["trunk", "parameters", "network s", "labels s", "segment s", "peak memory MiB"], rows)

@@ -78,10 +78,11 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 a batch with failures, 2 refused with one sentence, 130 interrupted."""
     arguments = build_parser().parse_args(words)
     from ..core.errors import Cancelled, LCSError
-    from . import listing, segment
 
-    command = {"segment": segment.run, "labels": listing.print_labels, "models": listing.print_models}[arguments.command]
     try:
+        from . import listing, segment  # seconds, for torch, in which Ctrl-C may come
+
+        command = {"segment": segment.run, "labels": listing.print_labels, "models": listing.print_models}[arguments.command]
         return command(arguments)
     except Cancelled as error:
         print(f"lcs: {error}", file=sys.stderr)

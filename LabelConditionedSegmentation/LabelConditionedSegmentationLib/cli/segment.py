@@ -205,10 +205,9 @@ def _segment_one(
             files[names_file(job.output)] = write_names(result)
         if job.preview:
             files[job.preview] = write_preview(volume, result)
+        files |= {path: make([(job, result)]) for path, make in tables}
         cancel.check()
         write_all(files)
-    if tables:
-        write_all({path: make([(job, result)]) for path, make in tables})
     for finding in result.report.findings:
         _say(f"{finding.level}: {finding}")
     stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in result.report.timings.items())

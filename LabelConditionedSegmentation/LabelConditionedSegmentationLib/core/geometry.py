@@ -130,12 +130,15 @@ def _parallel_axes(linear: Array) -> tuple[int, int, int] | None:
 
 
 def _lattice(position: Array, length: int) -> tuple[Array, Array, Array]:
-    """Continuous indices -> lower voxel, upper voxel, float32 weight of the upper one; clipped to the grid, snapped where a position lies on a voxel."""
+    """Continuous indices -> lower voxel, upper voxel, float32 weight of the upper one; clipped to the grid, snapped where a position lies on a voxel.
+
+    On a voxel both are that voxel: a block that was cut to what is needed may end there.
+    """
     position = np.clip(position, 0, length - 1)
     rounded = np.rint(position)
     position = np.where(np.abs(position - rounded) < ON_VOXEL, rounded, position)
     lower = np.floor(position).astype(np.int64)
-    return lower, np.minimum(lower + 1, length - 1), (position - lower).astype(np.float32)
+    return lower, np.ceil(position).astype(np.int64), (position - lower).astype(np.float32)
 
 
 def _mix(below: torch.Tensor, above: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from .errors import InputError
+from .image_header import stated_spacing, stored_voxels
 from .volume import Affine, Volume
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -48,21 +51,50 @@ def read_volume(path: str | os.PathLike[str]) -> Volume:
         raise InputError(f'"{path}" has {image.GetNumberOfComponentsPerPixel()} values a voxel (colour or vector); a grey-value scan is needed.')
     if min(image.GetSize()) == 1:
         raise InputError(f'"{path}" is a single slice; a 3D scan is needed.')
-    numbers = (*image.GetSpacing(), *image.GetDirection(), *image.GetOrigin())
-    if not all(math.isfinite(n) for n in numbers) or min(image.GetSpacing()) <= 0:
-        raise InputError(f'"{path}" has an impossible voxel spacing or position ({", ".join(f"{s:g}" for s in image.GetSpacing())} mm); repair its header.')
+    _check_spacing(path, image.GetSpacing())
+    if not all(math.isfinite(n) for n in (*image.GetDirection(), *image.GetOrigin())):
+        raise InputError(f'"{path}" has an impossible position in space; repair its header.')
     return Volume(sitk.GetArrayFromImage(image)[None], affine_of(image))
 
 
+def _check_spacing(path: Path, spacing: Sequence[float]) -> None:
+    for length in spacing:
+        if not (math.isfinite(length) and length > 0):
+            raise InputError(f'"{path}" has the impossible voxel spacing {length:g} mm; repair its header.')
+
+
 def _read_file(path: Path) -> sitk.Image:
+    if not os.access(path, os.R_OK):
+        raise InputError(f'You may not read "{path}"; ask for permission, or copy it to a folder of your own.')
+    _check_spacing(path, stated_spacing(path))
+    voxels = stored_voxels(path)
+    if not voxels.complete:
+        raise InputError(f'"{path}" is damaged or incomplete: some of its voxels are missing. Copy or download it again.')
+    if voxels.not_finite:
+        raise InputError(f'"{path}" holds {voxels.not_finite} voxels that are NaN or infinite. Replace them, for example by 0, and try again.')
     try:
-        return sitk.ReadImage(str(path))
+        with _without_itk_warnings():
+            return sitk.ReadImage(str(path))
     except RuntimeError as error:
+        if "orthonormal" in str(error):
+            raise InputError(f'"{path}" has axes that are not at right angles to each other; resample it to a regular grid, or repair its header.') from error
         raise InputError(f'"{path}" cannot be read as an image: it is damaged, empty, or of a format that is not known.') from error
 
 
+@contextmanager
+def _without_itk_warnings() -> Iterator[None]:
+    """ITK writes to the terminal what is told here in a sentence, or is of no use to the user."""
+    before = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.GlobalWarningDisplayOff()
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(before)
+
+
 def _read_series(folder: Path) -> sitk.Image:
-    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
+    with _without_itk_warnings():
+        series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if len(series) != 1:
         raise InputError(f'The folder "{folder}" holds {len(series) or "no"} DICOM series; one is needed.')
     try:

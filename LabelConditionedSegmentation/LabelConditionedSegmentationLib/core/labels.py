@@ -13,6 +13,12 @@ from .errors import LabelError
 LATERALITIES = ("", "left", "right", "midline")
 _OPPOSITE = {"left": "right", "right": "left"}
 
+LARGEST_ID = 2**32 - 1
+"""What the largest integer type of label maps holds."""
+
+MOST_LABELS = 2**15 - 1
+"""What the integer type of winner maps holds while they are computed."""
+
 
 @dataclass(frozen=True)
 class Code:
@@ -34,7 +40,7 @@ class Code:
 class Label:
     """One structure that a model can be asked for.
 
-    id: the value in label maps, positive. parent: id of the label that contains it. color: red, green, blue in [0, 1].
+    id: the value in label maps, 1 to LARGEST_ID. parent: id of the label that contains it. color: red, green, blue in [0, 1].
     category, type, modifier: SNOMED CT codes, None where no cited table gives one.
     """
 
@@ -49,12 +55,14 @@ class Label:
     modifier: Code | None = None
 
     def __post_init__(self) -> None:
-        if self.id < 1:
-            raise LabelError(f'Label "{self.name}" has the id {self.id}; ids are positive, 0 is the background.')
+        if not 1 <= self.id <= LARGEST_ID:
+            raise LabelError(f'Label "{self.name}" has the id {self.id}; ids are 1 to {LARGEST_ID}, 0 is the background.')
         if not self.name.strip():
             raise LabelError(f"Label {self.id} has no name.")
         if self.laterality not in LATERALITIES:
             raise LabelError(f'Label "{self.name}" has the unknown laterality "{self.laterality}".')
+        if len(self.color) != 3 or not all(0 <= c <= 1 for c in self.color):
+            raise LabelError(f'Label "{self.name}" has the color {self.color}; red, green and blue are 0 to 1.')
 
     def to_json(self) -> dict[str, Any]:
         """As stored in `model.json`; empty entries are left out."""
@@ -77,9 +85,9 @@ class Label:
         red, green, blue = (float(c) for c in entry.get("color", (0.5, 0.5, 0.5)))
         return Label(
             id=int(entry["id"]),
-            name=str(entry["name"]),
+            name=str(entry["name"]).strip(),
             parent=None if entry.get("parent") is None else int(entry["parent"]),
-            synonyms=tuple(map(str, entry.get("synonyms", ()))),
+            synonyms=tuple(str(synonym).strip() for synonym in entry.get("synonyms", ())),
             color=(red, green, blue),
             laterality=str(entry.get("laterality", "")),
             category=Code.from_json(entry.get("category")),
@@ -104,6 +112,8 @@ class LabelTree:
         object.__setattr__(self, "_by_id", by_id)
         if not self.labels:
             raise LabelError("A label tree needs at least one label.")
+        if len(self.labels) > MOST_LABELS:
+            raise LabelError(f"The tree has {len(self.labels)} labels; at most {MOST_LABELS} fit.")
         if len(by_id) != len(self.labels):
             raise LabelError("Two labels of the tree have the same id.")
         names: dict[str, int] = {}
@@ -155,8 +165,7 @@ class LabelTree:
 
     def leaves_under(self, label: Label) -> tuple[Label, ...]:
         """The leaves whose union the label is; a leaf gives itself."""
-        below = self.children.get(label.id)
-        return (label,) if below is None else tuple(leaf for child in below for leaf in self.leaves_under(child))
+        return tuple(below for below in self._branch([label]) if below.id not in self.children)
 
     def classes_under(self, label: Label) -> tuple[int, ...]:
         """Class indices of `leaves_under`."""
@@ -164,7 +173,11 @@ class LabelTree:
 
     def ancestors(self, label: Label) -> tuple[Label, ...]:
         """Parent, grandparent, ... up to the root."""
-        return () if label.parent is None else (self[label.parent], *self.ancestors(self[label.parent]))
+        above = []
+        while label.parent is not None:
+            label = self[label.parent]
+            above.append(label)
+        return tuple(above)
 
     def depth(self, label: Label) -> int:
         """0 for a root."""
@@ -172,7 +185,10 @@ class LabelTree:
 
     def walk(self) -> Iterable[Label]:
         """Every label, parents before their children, depth first."""
-        stack = list(reversed(self.roots))
+        return self._branch(self.roots)
+
+    def _branch(self, tops: Sequence[Label]) -> Iterable[Label]:
+        stack = list(reversed(tops))
         while stack:
             label = stack.pop()
             yield label
@@ -221,12 +237,18 @@ class LabelTree:
 
     def mirrored(self, label: Label) -> Label:
         """The same structure on the other side; labels without a side, or without a counterpart, give themselves."""
+        there = self._counterpart(label)
+        return there if there is not None and self._counterpart(there) == label else label
+
+    def _counterpart(self, label: Label) -> Label | None:
+        """The label of the other side whose name differs by the side alone, both being leaves or both parents."""
         side = label.laterality
         if side not in _OPPOSITE:
-            return label
+            return None
         other = _OPPOSITE[side]
         wanted = label.name.replace(side, other).replace(side.capitalize(), other.capitalize())
-        return next((x for x in self._names.get(wanted.casefold(), ()) if x.laterality == other and x.name == wanted), label)
+        named = (x for x in self._names.get(wanted.casefold(), ()) if x.laterality == other and x.name == wanted)
+        return next((x for x in named if (x.id in self.children) == (label.id in self.children)), None)
 
     @cached_property
     def mirrored_classes(self) -> tuple[int, ...]:

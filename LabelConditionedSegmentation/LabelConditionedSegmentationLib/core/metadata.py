@@ -40,6 +40,13 @@ class Field:
             raise MetadataError(f'Metadata field "{self.name}" is a choice without choices.')
         if self.kind == "number" and (self.possible is None or self.trained is None):
             raise MetadataError(f'Metadata field "{self.name}" is a number and needs the ranges "possible" and "trained".')
+        names = [choice.strip().lower() for choice in self.choices]
+        if len(set(names)) != len(names) or UNKNOWN in names or "" in names:
+            raise MetadataError(f'Metadata field "{self.name}" has choices that cannot be told apart or from "{UNKNOWN}".')
+        if self.possible is not None and self.trained is not None:
+            rising = self.possible[0] <= self.trained[0] <= self.trained[1] <= self.possible[1]
+            if not (rising and math.isfinite(self.possible[0]) and math.isfinite(self.possible[1])):
+                raise MetadataError(f'Metadata field "{self.name}" needs finite ranges, "trained" within "possible".')
 
     @property
     def allowed(self) -> str:
@@ -55,11 +62,11 @@ class Field:
             return None
         if self.kind == "choice":
             for choice in self.choices:
-                if str(value).strip().lower() == choice.lower():
+                if str(value).strip().lower() == choice.strip().lower():
                     return choice
             raise MetadataError(f'Metadata "{self.name}" cannot be "{value}"; allowed: {self.allowed}.')
         try:
-            number = float(value)
+            number = math.nan if isinstance(value, bool | np.bool_) else float(value)
         except (TypeError, ValueError):
             raise MetadataError(f'Metadata "{self.name}" needs a number, not "{value}"; allowed: {self.allowed}.') from None
         assert self.possible is not None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +34,8 @@ DESCRIPTION, WEIGHTS, CARD = "model.json", "weights.safetensors", "MODEL_CARD.md
 MEMBERS = (DESCRIPTION, WEIGHTS, CARD)
 LARGEST_DESCRIPTION = 16 * 2**20
 LARGEST_WEIGHTS = 2 * 2**30
+WEIGHT_TYPES = (torch.float16, torch.bfloat16, torch.float32)
+FOLDER_NAME = re.compile(r"\w([\w .+-]{0,98}\w)?")
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class ModelPackage:
             architecture = Architecture.from_json(entry["architecture"])
             k, j, i = (int(n) for n in entry["patch"])
             if any(n < architecture.multiple or n % architecture.multiple or n > 1024 for n in (k, j, i)):
-                raise PackageFormatError(f'"{path}": the patch size has to be made of multiples of {architecture.multiple}, up to 1024.')
+                raise PackageFormatError(f"The patch size has to be made of multiples of {architecture.multiple}, up to 1024.")
             return ModelPackage(
                 path=path,
                 name=str(entry["name"]),
@@ -79,9 +83,9 @@ class ModelPackage:
             )
         except KeyError as error:
             raise PackageFormatError(f'"{path / DESCRIPTION}" lacks the entry {error}; the package is incomplete.') from None
-        except (TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
             raise PackageFormatError(f'"{path / DESCRIPTION}" holds a value of the wrong kind ({error}).') from None
-        except (LabelError, MetadataError) as error:
+        except (LabelError, MetadataError, PackageFormatError) as error:
             raise PackageFormatError(f'"{path / DESCRIPTION}": {error}') from None
 
     def build_network(self) -> LabelConditionedNetwork:
@@ -97,7 +101,8 @@ class ModelPackage:
             tensors = load_tensors(data)
         except SafetensorError as error:
             raise PackageIntegrityError(f'"{where}" is no valid safetensors file ({error}).') from None
-        network = LabelConditionedNetwork(self.architecture, len(self.labels.leaves) + 1, self.metadata.fields)
+        with torch.device("meta"):  # nothing of the described size is allocated before the weights are seen to fit it
+            network = LabelConditionedNetwork(self.architecture, len(self.labels.leaves) + 1, self.metadata.fields)
         wanted = network.state_dict()
         missing, extra = sorted(set(wanted) - set(tensors)), sorted(set(tensors) - set(wanted))
         if missing or extra:
@@ -106,9 +111,11 @@ class ModelPackage:
         for name, tensor in tensors.items():
             if tensor.shape != wanted[name].shape:
                 raise PackageIntegrityError(f'"{where}": {name} has the shape {tuple(tensor.shape)} where the network has {tuple(wanted[name].shape)}.')
+            if tensor.dtype not in WEIGHT_TYPES:
+                raise PackageIntegrityError(f'"{where}": {name} holds numbers of the kind {tensor.dtype}, which no weights of this version are.')
             if not bool(torch.isfinite(tensor).all()):
                 raise PackageIntegrityError(f'"{where}": {name} holds values that are not finite.')
-        network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+        network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
         return network.eval()
 
     @property
@@ -139,7 +146,11 @@ def save_package(
     unknown = sorted(set(about) - set(ABOUT))
     if unknown:
         raise PackageFormatError(f"A package has no entries {', '.join(unknown)}.")
-    weights = dump_tensors({key: value.detach().cpu().half().contiguous() for key, value in network.state_dict().items()})
+    tensors = {key: value.detach().cpu().half().contiguous() for key, value in network.state_dict().items()}
+    broken = [key for key, value in tensors.items() if not bool(torch.isfinite(value).all())]
+    if broken:
+        raise PackageIntegrityError(f'"{path}" is not written: {broken[0]} of the network holds values that are not finite in half precision.')
+    weights = dump_tensors(tensors)
     description = {
         "format": FORMAT,
         "name": name,
@@ -182,7 +193,7 @@ def install_package(source: Path, folder: Path) -> ModelPackage:
     """Check a package (folder or zip) completely, then copy it into `folder` under its own name; nothing is there before everything was checked."""
     package = ModelPackage.load(source)
     package.build_network()
-    if not package.name or package.name != Path(package.name).name or package.name.startswith("."):
+    if not FOLDER_NAME.fullmatch(package.name):
         raise PackageInstallError(f'The package calls itself "{package.name}", which cannot be the name of a folder.')
     target = folder / package.name
     if target.exists():
@@ -243,12 +254,15 @@ def _read_member(path: Path, member: str, largest: int) -> bytes:
         raise PackageNotFoundError(f'There is no model package "{path}"; `lcs models` lists those that are installed.')
     if not zipfile.is_zipfile(path):
         raise PackageFormatError(f'"{path}" is no model package: neither a folder nor a zip file.')
-    with zipfile.ZipFile(path) as archive:
-        names = _checked_members(archive, path)
-        if member not in names:
-            raise PackageFormatError(f'"{path}" is no complete model package: it has no {member}.')
-        with archive.open(names[member]) as stream:
-            data: bytes = stream.read(largest + 1)  # what a header says of a size is not believed
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = _checked_members(archive, path)
+            if member not in names:
+                raise PackageFormatError(f'"{path}" is no complete model package: it has no {member}.')
+            with archive.open(names[member]) as stream:
+                data: bytes = stream.read(largest + 1)  # what a header says of a size is not believed
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # RuntimeError: encrypted, or packed in a way that Python does not know
+        raise PackageFormatError(f'"{path}" is a zip file that cannot be unpacked: it is damaged, encrypted, or packed in an unknown way.') from error
     if len(data) > largest:
         raise PackageInstallError(f'"{path}": {member} unpacks to more than {largest >> 20} MiB; the archive is refused.')
     return data
@@ -264,6 +278,8 @@ def _checked_members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.
             raise PackageInstallError(f'"{path}" holds the path "{info.filename}", which leads out of the package; the archive is refused.')
         if stat.S_ISLNK(info.external_attr >> 16):
             raise PackageInstallError(f'"{path}" holds the link "{info.filename}"; the archive is refused.')
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise PackageInstallError(f'"{path}" holds "{info.filename}", packed in an unusual way; the archive is refused.')
         if info.is_dir():
             continue
         if len(parts) > 2 or parts[-1] not in MEMBERS or parts[-1] in members:

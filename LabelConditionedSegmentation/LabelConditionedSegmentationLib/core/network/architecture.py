@@ -52,7 +52,7 @@ class Architecture:
             problems.append("widths and blocks need one number a stage each")
         if any(n < 1 for n in (*self.widths, *self.blocks, self.in_channels, self.feature_channels)):
             problems.append("widths, blocks and channels are at least 1")
-        if max((*self.widths, *self.blocks, self.in_channels, self.feature_channels), default=0) > 4096 or len(self.widths) > 8:
+        if max((*self.widths, self.in_channels, self.feature_channels)) > 4096 or len(self.widths) > 8 or max(self.blocks, default=0) > 64:
             problems.append("widths, blocks or channels are larger than any network that this version runs")
         if problems:
             raise PackageFormatError("The network's description cannot be used: " + "; ".join(problems) + ".")

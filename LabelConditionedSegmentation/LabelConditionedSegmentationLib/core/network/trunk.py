@@ -32,6 +32,9 @@ class InstanceNorm(nn.Module):
         self.epsilon = epsilon
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x[0, 0].numel() == 1:  # a single voxel is its own mean; PyTorch refuses to normalise it
+            shape = (1, -1, *[1] * (x.ndim - 2))
+            return (x - x) * self.weight.view(shape) + self.bias.view(shape)
         samples = [nn.functional.batch_norm(s, None, None, self.weight, self.bias, training=True, eps=self.epsilon) for s in torch.split(x, 1)]
         return samples[0] if len(samples) == 1 else torch.cat(samples)
 

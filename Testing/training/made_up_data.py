@@ -1,0 +1,44 @@
+"""A small labelled data set in the nnU-Net raw layout, made up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from LabelConditionedSegmentationLib.core.image_io import image_of
+
+from Testing import samples
+
+ROWS = (
+    ("4", "3rd Ventricle", "3rd Ventricle", "midline", "ventricles_csf", "ventricles_csf", "CSF", "1"),
+    ("47", "Right Hippocampus", "Hippocampus", "right", "deep_gray", "deep_gray", "GM", "1"),
+    ("48", "Left Hippocampus", "Hippocampus", "left", "deep_gray", "deep_gray", "GM", "1"),
+    ("65", "Left Insula", "Insula", "left", "insula", "cortex", "GM", "0"),
+    ("103", "Left AIns anterior insula", "AIns anterior insula", "left", "insula", "cortex", "GM", "1"),
+    ("173", "Left PIns posterior insula", "PIns posterior insula", "left", "insula", "cortex", "GM", "1"),
+    ("63", "Right vessel", "vessel", "right", "other", "other", "", "0"),
+)
+
+
+def write_data_set(folder: Path, cases: int = 3) -> Path:
+    """Cases whose labels follow position: left and right hippocampus, a midline ventricle, an insula, an unscored vessel."""
+    (folder / "imagesTr").mkdir(parents=True)
+    (folder / "labelsTr").mkdir()
+    for n in range(cases):
+        volume = samples.scan((32, 36, 34), seed=n)
+        inside = volume.array[0] > 0
+        k, j, i = np.indices(volume.shape)
+        labels = np.zeros(volume.shape, dtype=np.uint8)
+        labels[inside & (i < 15)] = 48  # left lies at smaller right-anterior-superior x
+        labels[inside & (i > 18)] = 47
+        labels[inside & (i >= 15) & (i <= 18)] = 4
+        labels[inside & (i < 15) & (j > 25)] = 103 if n else 65
+        labels[inside & (i > 18) & (k > 24)] = 63
+        sitk.WriteImage(image_of(volume), str(folder / "imagesTr" / f"case_{n}_0000.nii.gz"))
+        sitk.WriteImage(image_of(volume.with_array(labels)), str(folder / "labelsTr" / f"case_{n}.nii.gz"))
+    header = "id,name,structure,hemisphere,group,compartment,tissue,scored\n"
+    (folder / "labels.csv").write_text(header + "".join(",".join(row) + "\n" for row in ROWS))
+    people = "".join(f"case_{n}\t{'FM'[n % 2]}\t{20 + n}\n" for n in range(cases - 1)) + f"case_{cases - 1}\tn/a\tn/a\n"
+    (folder / "participants.tsv").write_text("participant_id\tsex\tage\n" + people)
+    return folder
