@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -18,11 +19,11 @@ def run() -> str:
     model, volume = segmenter(134), samples.scan(SCAN)
     features = model.features(volume)
     features.segment()
-    one = [_seconds(lambda n=n: features.segment([str(n)])) for n in range(1, 21)]
+    one = [_seconds(partial(features.segment, [str(n)])) for n in range(1, 21)]
     everything = [_seconds(lambda: features.segment("all")) for _ in range(20)]
     generator = np.random.default_rng(0)
     points = generator.uniform([40, 50, 40], [120, 150, 125], (20, 3))
-    under = [_seconds(lambda p=p: features.at(p)) for p in points]
+    under = [_seconds(partial(features.at, point)) for point in points]
     rows = [
         [name, f"{1000 * np.median(times):.1f}", f"{1000 * max(times):.1f}"]
         for name, times in (("`features.segment`, one other label", one), ("`features.segment`, all 134", everything), ("`features.at` a point", under))
