@@ -160,6 +160,8 @@ def train(config: Config) -> None:
             log.write(step=step, loss=float(loss.detach()), rate=rate_at(step, config.optimizer), dice=dice, seconds=round(time.time() - began, 1))
             if (step + 1) % config.save_every == 0 or step + 1 == length or stopped():
                 save_checkpoint(last, network, average, optimizer, facts)
+            if step + 1 == length - config.optimizer.decay:  # other runs may go on from here: longer ones, or with more cases
+                save_checkpoint(output / "stable.safetensors", network, average, optimizer, facts)
         if stopped():
             fabric.print(f"stopped after step {step + 1}; run the same command again to go on")
             return

@@ -174,3 +174,13 @@ def test_dice_counts_overlap_and_states_what_empty_means() -> None:
 def test_missing_data_and_checkpoints_are_named(data_set: Path, tmp_path: Path, override: str, words: str) -> None:
     with pytest.raises(SystemExit, match=words):
         train(config_of(tmp_path, data_set, override))
+
+
+def test_a_run_can_go_on_from_before_the_decay_of_another_with_other_cases(data_set: Path, tmp_path: Path) -> None:
+    train(config_of(tmp_path / "first", data_set, "optimizer.steps=8", "optimizer.decay=3"))
+    stable = tmp_path / "first" / "run" / "stable.safetensors"
+    assert read_facts(stable)["step"] == 5
+    train(config_of(tmp_path / "second", data_set, "optimizer.steps=3", "optimizer.decay=3", "data.validation=[]", f"init_from={stable}"))
+    provenance = ModelPackage.load(tmp_path / "second" / "run" / "package").about["provenance"]
+    assert provenance["training_cases"] == ["case_0", "case_1", "case_2"]
+    assert provenance["history"] == [f"5 steps as in {stable}"]
