@@ -64,6 +64,7 @@ def model_card(about: dict[str, Any], tree: LabelTree, schema: MetadataSchema, c
     """The card in Markdown."""
     fields = "\n".join(f"- {field.name}: {field.description or 'no description'}; {field.allowed}" for field in schema.fields) or "- none"
     cases = ", ".join(about["provenance"]["training_cases"])
+    steps = ", then ".join([*about["provenance"]["history"], f"{about['provenance']['steps']} steps on these cases"])
     citations = "\n".join(f"- {entry}" for entry in about["citation"]) or "- none stated"
     return f"""# {about["title"]}
 
@@ -93,7 +94,8 @@ Ages, sexes, scanners and diseases outside of these were never seen: expect it t
 {len(tree.leaves)} structures in a tree of {len(tree)} labels; `lcs labels` prints them.
 
 ## Training
-Method `{config.method}`, {about["provenance"]["steps"]} steps, seed {config.seed}, {about["provenance"]["date"]}. Measured accuracy stands in BENCHMARKS.md of the project.
+Method `{config.method}`, seed {config.seed}, {about["provenance"]["date"]}: {steps}.
+Measured accuracy stands in BENCHMARKS.md of the project.
 
 ## Citations
 {citations}

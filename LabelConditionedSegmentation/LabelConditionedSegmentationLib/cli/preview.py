@@ -29,7 +29,7 @@ def write_preview(scan: Volume, result: Result) -> Writer:
 
 
 def render_preview(scan: Volume, result: Result) -> Image.Image:
-    """Three slices through the middle of what was found (of the scan where nothing was), each without and with labels."""
+    """Three slices where most was found (through the middle where nothing was), each without and with labels."""
     grid = Grid.of(scan)
     spacing = max(min(scan.spacing), 0.5)
     low, high = _extent(grid)
@@ -71,8 +71,10 @@ def _extent(grid: Grid) -> tuple[Array, Array]:
 
 
 def _center(result: Result, grid: Grid) -> Array:
+    """The point (RAS) whose slices show most: along every axis the slice with the largest labelled area, else the middle."""
     found = result.layers[0].array[0] > 0
-    index = np.argwhere(found).mean(0) if found.any() else (np.array(grid.shape) - 1) / 2
+    areas = [found.sum(axis=tuple(a for a in range(3) if a != axis)) for axis in range(3)]
+    index = [int(area.argmax()) if area.any() else (n - 1) / 2 for area, n in zip(areas, grid.shape, strict=True)]
     center: Array = (grid.affine @ np.array([index[2], index[1], index[0], 1.0]))[:3]
     return center
 

@@ -106,7 +106,10 @@ def _looks_like_label_map(array: Array) -> bool:
     sample = array[0, :, :: max(1, array.shape[2] // 64)]
     if np.issubdtype(sample.dtype, np.floating) and not bool((sample == np.rint(sample)).all()):
         return False
+    low, high = int(sample.min()), int(sample.max())
+    background = low
+    if high - low < 2**24:  # the most frequent value, where values can be counted
+        background += int(np.bincount((sample.astype(np.int64) - low).ravel()).argmax())
     left, right = sample[..., :-1], sample[..., 1:]
-    background = np.bincount((sample - sample.min()).astype(np.int64).ravel()).argmax() + int(sample.min()) if np.ptp(sample) < 2**24 else 0
     inside = (left != background) & (right != background)
     return int(inside.sum()) > 100 and bool((left == right)[inside].mean() > 0.6)

@@ -207,8 +207,10 @@ def smooth_for(source: torch.Tensor, factors: tuple[float, float, float]) -> tor
             continue
         sigma = 0.425 * float(np.sqrt(factor**2 - 1))  # full width at half maximum of one target voxel, less the source's own
         radius = max(1, int(np.ceil(3 * sigma)))
-        kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, dtype=torch.float32, device=source.device) / sigma) ** 2)
-        line = out.movedim(axis, -1)
-        flat = torch.nn.functional.pad(line.reshape(-1, 1, line.shape[-1]), (radius, radius), mode="replicate")
-        out = torch.nn.functional.conv1d(flat, (kernel / kernel.sum())[None, None]).reshape(line.shape).movedim(-1, axis)
+        kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, dtype=torch.float64) / sigma) ** 2)
+        index = torch.arange(out.shape[axis], device=out.device)
+        total = torch.zeros_like(out)
+        for offset, weight in zip(range(-radius, radius + 1), (kernel / kernel.sum()).tolist(), strict=True):  # a convolution would take 16 times the memory
+            total.add_(out.index_select(axis, (index + offset).clamp(0, len(index) - 1)), alpha=weight)
+        out = total
     return out

@@ -36,14 +36,14 @@ def best_classes(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tens
     best_score = torch.empty(voxels, dtype=torch.float32, device=device)
     log_sum = torch.empty(voxels, dtype=torch.float32, device=device) if with_log_sum else None
     padding = -prompts.shape[0] % GROUP
-    columns = torch.nn.functional.pad(prompts, (0, 0, 0, padding)).T.contiguous()
-    bias = torch.nn.functional.pad(bias, (0, padding), value=-torch.inf)
+    prompts = torch.nn.functional.pad(prompts, (0, 0, 0, padding))
+    bias = torch.nn.functional.pad(bias, (0, padding), value=-torch.inf)[:, None]
     tile_size = TILE if device.type == "cpu" else TILE * 64
     for start in range(0, voxels, tile_size):
         place = slice(start, min(start + tile_size, voxels))
-        tile = features[place].to(torch.float32)
+        tile = features[place].to(torch.float32).T
         for first in range(0, len(bias), chunk):
-            scores = torch.addmm(bias[first : first + chunk], tile, columns[:, first : first + chunk])
+            scores = torch.addmm(bias[first : first + chunk], prompts[first : first + chunk], tile)  # (classes, voxels): searched along whole rows
             top, index = _best_of(scores)
             if first == 0:
                 best_score[place], best_class[place] = top, index
@@ -52,14 +52,14 @@ def best_classes(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tens
                 best_score[place] = torch.where(better, top, best_score[place])
                 best_class[place] = torch.where(better, (index + first).to(torch.int16), best_class[place])
             if log_sum is not None:
-                part = scores.logsumexp(dim=1)
+                part = scores.logsumexp(dim=0)
                 log_sum[place] = part if first == 0 else torch.logaddexp(log_sum[place], part)
     return Winners(best_class, best_score, log_sum)
 
 
 def _best_of(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(V, n * GROUP) -> the best score of every row and its column, the first one where several are equal."""
-    groups = scores.view(scores.shape[0], -1, GROUP)
-    top, group = groups.amax(dim=2).max(dim=1)
-    members = groups.gather(1, group.view(-1, 1, 1).expand(-1, 1, GROUP))[:, 0]
-    return top, group * GROUP + members.argmax(dim=1)
+    """(n * GROUP, V) -> the best score of every voxel and its class, the first one where several are equal."""
+    groups = scores.view(-1, GROUP, scores.shape[1])
+    top, group = groups.amax(dim=1).max(dim=0)
+    members = groups.gather(0, group.view(1, 1, -1).expand(1, GROUP, -1))[0]
+    return top, group * GROUP + members.max(dim=0).indices
