@@ -49,6 +49,8 @@ class Case:
 
 def find_cases(root: Path, names: Sequence[str] = ()) -> list[CaseFiles]:
     """The cases of a data set in the nnU-Net raw layout, all of them or those named, sorted by name."""
+    if not (root / "labelsTr").is_dir():
+        raise SystemExit(f'"{root}" is no data set in the raw layout of nnU-Net: it has no folder labelsTr.')
     people = read_participants(root / "participants.tsv")
     cases = []
     for label in sorted((root / "labelsTr").glob("*.nii.gz")):

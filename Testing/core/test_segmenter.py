@@ -211,8 +211,13 @@ def test_other_labels_after_the_first_run_do_not_run_the_trunk_and_equal_a_fresh
 
 def peak_of_segment(labels: int) -> int:
     segmenter, volume = tiny_segmenter(tree=flat_tree(labels), patch=(64, 64, 64)), samples.scan((64, 64, 64))
-    with LiveTensorBytes() as memory:
-        segmenter.segment(volume)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the probe sees what is made in its own thread
+    try:
+        with LiveTensorBytes() as memory:
+            segmenter.segment(volume)
+    finally:
+        torch.set_num_threads(threads)
     return int(memory.peak)
 
 
@@ -241,6 +246,23 @@ def test_the_last_product_agrees_with_the_plain_one(classes: int) -> None:
         torch.testing.assert_close(found.best_score.double(), scores.amax(1), atol=1e-4, rtol=1e-5)
         assert found.log_sum is not None
         torch.testing.assert_close(found.log_sum.double(), scores.logsumexp(1), atol=1e-4, rtol=1e-5)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_any_number_of_threads_gives_the_same_bits_and_is_left_as_it_was(threads: int) -> None:
+    torch.manual_seed(0)
+    features, prompts, bias = torch.randn(50_000, 8), torch.randn(60, 8), torch.randn(60)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    expected = scoring.best_classes(features, prompts, bias)
+    torch.set_num_threads(threads)
+    try:
+        found = scoring.best_classes(features, prompts, bias)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(found.best_class, expected.best_class)
+    assert torch.equal(found.best_score, expected.best_score)
 
 
 def test_among_equal_scores_the_lower_class_wins() -> None:

@@ -169,7 +169,7 @@ def test_dice_counts_overlap_and_states_what_empty_means() -> None:
 
 @pytest.mark.parametrize(
     ("override", "words"),
-    [("data.root=/nowhere", "lacks: any case"), ("data.validation=[case_7]", "case_7"), ("init_from=/nowhere.safetensors", "no checkpoint")],
+    [("data.root=/nowhere", "no folder labelsTr"), ("data.validation=[case_7]", "case_7"), ("init_from=/nowhere.safetensors", "no checkpoint")],
 )
 def test_missing_data_and_checkpoints_are_named(data_set: Path, tmp_path: Path, override: str, words: str) -> None:
     with pytest.raises(SystemExit, match=words):

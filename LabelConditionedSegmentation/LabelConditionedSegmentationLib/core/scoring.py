@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import torch
@@ -39,7 +41,9 @@ def best_classes(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tens
     prompts = torch.nn.functional.pad(prompts, (0, 0, 0, padding))
     bias = torch.nn.functional.pad(bias, (0, padding), value=-torch.inf)[:, None]
     tile_size = TILE if device.type == "cpu" else TILE * 64
-    for start in range(0, voxels, tile_size):
+
+    @torch.inference_mode()
+    def score(start: int) -> None:
         place = slice(start, min(start + tile_size, voxels))
         tile = features[place].to(torch.float32).T
         for first in range(0, len(bias), chunk):
@@ -54,7 +58,26 @@ def best_classes(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tens
             if log_sum is not None:
                 part = scores.logsumexp(dim=0)
                 log_sum[place] = part if first == 0 else torch.logaddexp(log_sum[place], part)
+
+    _for_each(score, range(0, voxels, tile_size), torch.get_num_threads() if device.type == "cpu" else 1)
     return Winners(best_class, best_score, log_sum)
+
+
+def _for_each(work: Callable[[int], None], items: Sequence[int], threads: int) -> None:
+    """Do independent pieces of work, each of them on one core.
+
+    Every operation on a tile would else be shared by all cores and wait for the slowest; where the machine is busy that takes many times as long.
+    """
+    if threads == 1 or len(items) == 1:
+        for item in items:
+            work(item)
+        return
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            for _ in pool.map(work, items):
+                pass
+    finally:
+        torch.set_num_threads(threads)  # part of the setting is shared by all threads
 
 
 def _best_of(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
