@@ -136,7 +136,7 @@ def train(config: Config) -> None:
         DataLoader(samples, batch_size=1, sampler=range(first, length), num_workers=config.data.workers, prefetch_factor=2 if config.data.workers else None)
     )
     stopped = _stop_on_interrupt()
-    facts |= {"config": _plain(config)}
+    facts |= {"config": asdict(config)}
     log = _Log(output / "log.csv") if fabric.is_global_zero else None
     began, shown = time.time(), tqdm(total=length, initial=first, desc="training", disable=not sys.stderr.isatty())
     for step, batch in zip(range(first, length), loader, strict=False):
@@ -208,10 +208,6 @@ def _stop_on_interrupt() -> Any:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handle)
     return lambda: bool(asked)
-
-
-def _plain(config: Config) -> dict[str, Any]:
-    return asdict(config)
 
 
 def main() -> None:

@@ -51,7 +51,7 @@ def run(folder: Path) -> None:
     written = time.perf_counter()
 
     about = segmenter.package.about
-    millilitres = {entry.label.id: result.millilitres()[entry.label.id] for entry in result.labels}
+    millilitres = result.millilitres()
     print(f"Segmented {scan.name} (MNI152 T1, {' x '.join(map(str, volume.shape[::-1]))} voxels) with the model {segmenter.package.name}:")
     print(f"  {len(result.labels)} structures, {result.report.trunk_passes} pass(es) of the network, on {result.report.device}\n")
     for name in SHOWN:

@@ -17,7 +17,7 @@ import SimpleITK as sitk
 import slicerio
 
 from ..core.errors import OutputError
-from ..core.image_io import image_of
+from ..core.image_io import LPS_TO_RAS, image_of
 from ..core.labels import Label
 from ..core.result import Result
 
@@ -94,7 +94,7 @@ def _write_label_map(path: Path, result: Result) -> None:
 
 
 def _write_segmentation(path: Path, result: Result) -> None:
-    lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ result.layers[0].affine
+    lps = LPS_TO_RAS @ result.layers[0].affine
     voxels = np.stack([layer.array[0].T for layer in result.layers]) if len(result.layers) > 1 else result.layers[0].array[0].T
     segments = []
     for entry in result.labels:

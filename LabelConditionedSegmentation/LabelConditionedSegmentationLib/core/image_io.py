@@ -15,7 +15,8 @@ from .errors import InputError
 from .image_header import stated_spacing, stored_voxels
 from .volume import Affine, Volume
 
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""Turns ITK's left-posterior-superior coordinates into right-anterior-superior ones, and back."""
 
 
 def affine_of(image: sitk.Image) -> Affine:
@@ -23,14 +24,14 @@ def affine_of(image: sitk.Image) -> Affine:
     affine = np.eye(4)
     affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
     affine[:3, 3] = image.GetOrigin()
-    out: Affine = _LPS_TO_RAS @ affine
+    out: Affine = LPS_TO_RAS @ affine
     return out
 
 
 def image_of(volume: Volume) -> sitk.Image:
     """A single-channel volume as a SimpleITK image. The affine's columns have to be orthogonal, as those of any scanner's grid are."""
     image = sitk.GetImageFromArray(volume.array[0])
-    affine = _LPS_TO_RAS @ volume.affine
+    affine = LPS_TO_RAS @ volume.affine
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     image.SetSpacing([float(s) for s in spacing])
     image.SetOrigin([float(o) for o in affine[:3, 3]])
