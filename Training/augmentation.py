@@ -7,14 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from LabelConditionedSegmentationLib.core.preprocessing import BACKGROUND, is_foreground
-from monai.transforms import Compose, RandAdjustContrast, RandBiasField, RandGaussianNoise, RandGaussianSmooth
+from monai.transforms import Compose, RandAdjustContrast, RandBiasField, RandGaussianNoise, RandGaussianSmooth, RandSimulateLowResolution
 
 Shape = tuple[int, int, int]
 
 
 @dataclass
 class Augmentation:
-    """How strongly samples are varied; lengths in voxels, angles in degrees. Everything at 0 changes nothing but the patch's place."""
+    """How strongly samples are varied; lengths in voxels, angles in degrees. Everything at 0 changes nothing but the patch's place.
+
+    crop: share of the samples that lose up to half of their extent along one or two axes, as scans with a short field of view do.
+    """
 
     rotation: float = 12.0
     scale: float = 0.12
@@ -22,51 +25,82 @@ class Augmentation:
     warp: float = 4.0
     warp_spacing: int = 32
     flip: bool = True
+    crop: float = 0.25
     intensity: bool = True
 
 
 class SpatialAugmentation:
     """Flip, rotate, scale, shift and warp an image and its label map in ONE resampling, onto a patch of fixed shape.
 
-    A left-right flip replaces every class by its mirrored one, so that a flipped left hippocampus is a right hippocampus.
+    A left-right flip replaces every target by its mirrored one, so that a flipped left hippocampus is a right hippocampus. One resampling keeps the image sharp, which a
+    chain of transforms would not. Works on the device of its input.
     """
 
-    def __init__(self, settings: Augmentation, patch: Shape, mirrored_classes: tuple[int, ...]) -> None:
+    def __init__(self, settings: Augmentation, patch: Shape, mirrored: tuple[int, ...]) -> None:
         self.settings = settings
         self.patch = patch
-        self.mirrored = torch.tensor(mirrored_classes)
+        self.mirrored = torch.tensor(mirrored)
 
-    def __call__(self, image: torch.Tensor, target: torch.Tensor, generator: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """image (channel, k, j, i) float, target (k, j, i) int with negative values for unknown -> the same on the patch. Right-left runs along i."""
+    def __call__(
+        self, image: torch.Tensor, target: torch.Tensor, generator: np.random.Generator, centre: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """image (channel, k, j, i) float, target (k, j, i) int with negative values for unknown -> the same on the patch. Right-left runs along i.
+
+        centre: where the patch's centre lies from the image's, in voxels (i, j, k).
+        """
         s = self.settings
         angles = np.deg2rad(generator.uniform(-s.rotation, s.rotation, 3))
         linear = _rotation(angles) @ np.diag(np.exp(generator.uniform(-s.scale, s.scale, 3)))
         flipped = s.flip and generator.random() < 0.5
         if flipped:
             linear = linear @ np.diag([-1.0, 1.0, 1.0])
-        shift = generator.uniform(-s.shift, s.shift, 3)
-        grid = self._sampling_grid(linear, shift, tuple(image.shape[1:]), generator)
+        shift = generator.uniform(-s.shift, s.shift, 3) + np.array(centre)
+        grid = self._sampling_grid(linear, shift, tuple(image.shape[1:]), generator, image.device)
         warped = torch.nn.functional.grid_sample(image[None] - BACKGROUND, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0] + BACKGROUND
         labels = torch.nn.functional.grid_sample((target[None, None] + 1).float(), grid, mode="nearest", padding_mode="zeros", align_corners=False)
         moved = labels[0, 0].round().long() - 1
         outside = (grid[0].abs() > 1).any(dim=-1)
         moved[outside] = 0  # beyond the scan there is background
         if flipped:
-            moved = torch.where(moved > 0, self.mirrored[moved.clamp_min(0)], moved)
+            moved = torch.where(moved > 0, self.mirrored.to(moved.device)[moved.clamp_min(0)], moved)
         return warped, moved
 
-    def _sampling_grid(self, linear: np.ndarray, shift: np.ndarray, source: tuple[int, ...], generator: np.random.Generator) -> torch.Tensor:
+    def _sampling_grid(
+        self, linear: np.ndarray, shift: np.ndarray, source: tuple[int, ...], generator: np.random.Generator, device: torch.device
+    ) -> torch.Tensor:
         size = np.array(source[::-1], dtype=np.float64)  # i, j, k
         ratio = np.array(self.patch[::-1], dtype=np.float64)
         scaled = linear * ratio[None, :] / size[:, None]  # normalised patch coordinates -> normalised source coordinates
-        theta = torch.tensor(np.concatenate([scaled, (2 * shift / size)[:, None]], axis=1)[None], dtype=torch.float32)
+        theta = torch.tensor(np.concatenate([scaled, (2 * shift / size)[:, None]], axis=1)[None], dtype=torch.float32, device=device)
         grid = torch.nn.functional.affine_grid(theta, [1, 1, *self.patch], align_corners=False)
         if self.settings.warp > 0:
             knots = tuple(max(2, n // self.settings.warp_spacing + 1) for n in self.patch)
             field = generator.uniform(-self.settings.warp, self.settings.warp, (1, 3, *knots)) * 2 / size[None, :, None, None, None]
-            smooth = torch.nn.functional.interpolate(torch.from_numpy(field).float(), size=self.patch, mode="trilinear", align_corners=True)
+            smooth = torch.nn.functional.interpolate(torch.from_numpy(field).float().to(device), size=self.patch, mode="trilinear", align_corners=True)
             grid += smooth.movedim(1, -1)
         return grid
+
+
+def crop_view(image: torch.Tensor, target: torch.Tensor, share: float, generator: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Take the field of view away beyond a plane or two, so that the network learns that a structure may be absent and must not be guessed from its place.
+
+    image (channel, k, j, i), target (k, j, i); a share of the samples is cropped, by up to half of the foreground's extent along an axis.
+    """
+    if generator.random() >= share:
+        return image, target
+    foreground = is_foreground(image)
+    outside = torch.zeros_like(foreground)
+    for axis in generator.permutation(3)[: int(generator.integers(1, 3))]:
+        profile = foreground.any(dim=tuple(a for a in range(3) if a != axis)).nonzero()[:, 0]
+        if len(profile) == 0:
+            continue
+        first, last = int(profile[0]), int(profile[-1])
+        lost = int(generator.uniform(0.05, 0.5) * (last - first))
+        start, length = (0, first + lost) if generator.random() < 0.5 else (last - lost, image.shape[1 + int(axis)] - last + lost)
+        outside.narrow(int(axis), start, length).fill_(True)
+    if bool((foreground & ~outside).sum() * 20 < foreground.sum()):  # nearly nothing would be left
+        return image, target
+    return image.masked_fill(outside, BACKGROUND), target.masked_fill(outside & (target > 0), 0)
 
 
 def _rotation(angles: np.ndarray) -> np.ndarray:
@@ -79,13 +113,14 @@ def _rotation(angles: np.ndarray) -> np.ndarray:
 
 
 def intensity_augmentation() -> Compose:
-    """Bias field, contrast, noise and blur on images whose foreground is non-negative (MONAI)."""
+    """Bias field, contrast, noise, blur and low resolution on images whose foreground is non-negative (MONAI)."""
     return Compose(
         [
             RandBiasField(degree=2, coeff_range=(-0.15, 0.15), prob=0.3),
             RandAdjustContrast(prob=0.4, gamma=(0.7, 1.5)),
             RandGaussianNoise(prob=0.3, mean=0.0, std=0.15),
             RandGaussianSmooth(sigma_x=(0.3, 0.8), sigma_y=(0.3, 0.8), sigma_z=(0.3, 0.8), prob=0.15),
+            RandSimulateLowResolution(prob=0.1, zoom_range=(0.5, 1.0)),
         ]
     )
 

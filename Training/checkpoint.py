@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 
@@ -28,21 +28,29 @@ def save_checkpoint(path: Path, network: torch.nn.Module, average: dict[str, tor
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """The facts stored with a checkpoint."""
-    with safe_open(path, framework="pt") as file:
-        facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+    """The facts stored with a checkpoint. SystemExit where there is none at `path`."""
+    if not path.is_file():
+        raise SystemExit(f'There is no checkpoint "{path}".')
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts: dict[str, Any] = json.loads((file.metadata() or {})["facts"])
+    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise SystemExit(f'"{path}" is no checkpoint of this program, or it is damaged ({error}).') from None
     return facts
 
 
 def load_checkpoint(path: Path, network: torch.nn.Module, average: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer | None) -> dict[str, Any]:
-    """Put a checkpoint back into network, average and (where given) optimizer; returns the facts."""
-    if not path.is_file():
-        raise SystemExit(f'There is no checkpoint "{path}".')
+    """Put a checkpoint back into network, average and (where given) optimizer; returns the facts. SystemExit where it is none, or one of another network."""
+    facts = read_facts(path)
     names = [name for name, _ in network.named_parameters()]
     moments: dict[int, dict[str, torch.Tensor]] = {}
     with safe_open(path, framework="pt") as file:
         keys = set(file.keys())
-        network.load_state_dict({name: file.get_tensor(f"network.{name}") for name in network.state_dict()})
+        state = network.state_dict()
+        strange = [name for name, t in state.items() if f"network.{name}" not in keys or tuple(file.get_slice(f"network.{name}").get_shape()) != tuple(t.shape)]
+        if strange:
+            raise SystemExit(f'The checkpoint "{path}" is of another network: it has no {strange[0]} of the shape {tuple(state[strange[0]].shape)}.')
+        network.load_state_dict({name: file.get_tensor(f"network.{name}") for name in state})
         for name in average:
             average[name].copy_(file.get_tensor(f"average.{name}"))
         for index, name in enumerate(names):
@@ -51,4 +59,4 @@ def load_checkpoint(path: Path, network: torch.nn.Module, average: dict[str, tor
                     moments.setdefault(index, {})[key] = file.get_tensor(f"optimizer.{key}.{name}")
     if optimizer is not None:
         optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
-    return read_facts(path)
+    return facts

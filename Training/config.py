@@ -18,19 +18,46 @@ from Training.augmentation import Augmentation
 
 @dataclass
 class DataConfig:
-    """root: a data set in the nnU-Net raw layout. validation: cases kept out of training. train: the training cases (empty: all the others)."""
+    """What is learned from.
+
+    root: a data set (the raw layout of nnU-Net, a MONAI datalist, BIDS) or a folder made by prepare.py. cache: where prepared cases are kept.
+    validation: cases kept out of training. train: the training cases (empty: all the others). labels: what is learned (empty: the whole table; a parent stands
+    for the union of its children). annotated: case -> the labels that somebody looked for in it, where that is not all. patch: voxels (k, j, i). points: voxels
+    a sample at which the loss is taken (0: all). workers: processes that make samples on a CPU; on a GPU they are made there.
+    """
 
     root: str = ""
+    cache: str = "runs/cache"
     validation: list[str] = field(default_factory=list)
     train: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    annotated: dict[str, list[str]] = field(default_factory=dict)
     patch: tuple[int, int, int] = (144, 192, 144)
     points: int = 100_000
     workers: int = 1
 
 
 @dataclass
+class ObjectiveConfig:
+    """What the loss asks for.
+
+    loss: `softmax` (labels compete) or `sigmoid` (each label alone). labels: `all` in every sample, or `sampled`: `labels_per_sample` of them, drawn evenly whatever
+    their size, a share `unions` of them being unions of two labels or parents. dice_weight: weight of the soft Dice beside the cross entropy.
+    """
+
+    loss: str = "softmax"
+    labels: str = "all"
+    labels_per_sample: int = 8
+    unions: float = 0.25
+    dice_weight: float = 1.0
+
+
+@dataclass
 class OptimizerConfig:
-    """AdamW. The rate rises over `warmup` steps, stays, and falls linearly to 0 over the last `decay` steps: a run can be lengthened at will before it decays."""
+    """AdamW. The rate rises over `warmup` steps, stays, and falls linearly to 0 over the last `decay` steps: a run can be lengthened at will before it decays.
+
+    batch: samples a step, over all processes together. averaging: decay of the moving average of the weights, which is what gets validated and shipped.
+    """
 
     rate: float = 1e-3
     weight_decay: float = 1e-2
@@ -39,8 +66,7 @@ class OptimizerConfig:
     warmup: int = 50
     decay: int = 500
     averaging: float = 0.995
-    dice_weight: float = 1.0
-    chunk: int = 32
+    batch: int = 1
 
 
 @dataclass
@@ -61,7 +87,11 @@ class PackageConfig:
 
 @dataclass
 class Config:
-    """One training run."""
+    """One training run.
+
+    method: a name of Training.methods. resume: `auto` goes on from `output`/last.safetensors. init_from: a checkpoint, or a model package to fine-tune.
+    early_stop: end after this many validations without a better one (0: never).
+    """
 
     method: str = "lcs"
     output: str = "runs/model"
@@ -74,14 +104,42 @@ class Config:
     init_from: str = ""
     validate_every: int = 200
     save_every: int = 100
+    early_stop: int = 0
     field_dropout: float = 0.2
     data: DataConfig = field(default_factory=DataConfig)
     input: InputSpec = field(default_factory=InputSpec)
     network: Architecture = field(default_factory=Architecture)
     metadata: list[dict[str, Any]] = field(default_factory=list)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     augmentation: Augmentation = field(default_factory=Augmentation)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     package: PackageConfig = field(default_factory=PackageConfig)
+
+
+FREE = (
+    *("output", "accelerator", "devices", "nodes", "resume", "init_from", "validate_every", "save_every", "early_stop", "package"),
+    *("data.root", "data.cache", "data.workers", "optimizer.steps", "optimizer.decay"),
+)
+"""Settings that may change between a checkpoint and the run that goes on from it."""
+
+
+def differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
+    """The settings, other than those of FREE, in which two configurations differ, as "key: before -> now"."""
+    out = []
+    for key in sorted(before.keys() | now.keys()):
+        old, new, full = before.get(key), now.get(key), prefix + key
+        if full in FREE:
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            out += differences(old, new, full + ".")
+        elif _plain(old) != _plain(new):
+            out.append(f"{full}: {old} -> {new}")
+    return out
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, as JSON gives them back."""
+    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def read_config(path: Path, overrides: list[str]) -> Config:
@@ -100,7 +158,36 @@ def read_config(path: Path, overrides: list[str]) -> Config:
         first = re.sub(r"\s+", " ", str(error).splitlines()[0])
         raise SystemExit(f'The setting "{error.full_key}" cannot be used: {first}.') from None
     assert isinstance(config, Config)
+    _check(config)
     return config
+
+
+def _check(config: Config) -> None:
+    """Settings that exclude each other end the program with a sentence."""
+    for value, allowed, what in (
+        (config.objective.loss, ("softmax", "sigmoid"), "objective.loss"),
+        (config.objective.labels, ("all", "sampled"), "objective.labels"),
+        (config.resume, ("auto", "never"), "resume"),
+    ):
+        if value not in allowed:
+            raise SystemExit(f'{what} is "{value}", but has to be {" or ".join(allowed)}.')
+    for number, least, what in (
+        (config.optimizer.steps, 1, "optimizer.steps"),
+        (config.optimizer.batch, 1, "optimizer.batch"),
+        (config.objective.labels_per_sample, 1, "objective.labels_per_sample"),
+        (config.validate_every, 1, "validate_every"),
+        (config.save_every, 1, "save_every"),
+        (config.data.points, 0, "data.points"),
+    ):
+        if number < least:
+            raise SystemExit(f"{what} is {number}, but has to be at least {least}.")
+    wrong = [n for n in config.data.patch if n < config.network.multiple or n % config.network.multiple]
+    if wrong:
+        raise SystemExit(f"data.patch is {config.data.patch}; with this network every axis has to be a multiple of {config.network.multiple}.")
+    if len(config.input.channels) != config.network.in_channels:
+        raise SystemExit(
+            f"input.channels names {len(config.input.channels)} channel(s), but network.in_channels is {config.network.in_channels}; make them agree."
+        )
 
 
 def _keys(node: Any, prefix: str = "") -> list[str]:

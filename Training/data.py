@@ -1,163 +1,172 @@
-"""Labelled scans for training: the nnU-Net raw layout with `labels.csv` and `participants.tsv`, read once and kept in memory on the network's grid."""
+"""Samples for training: a patch of a prepared case, varied, with the points where the loss is taken and the labels that are asked for."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
-from LabelConditionedSegmentationLib.core.checks import input_statistics
-from LabelConditionedSegmentationLib.core.geometry import Grid, resample
-from LabelConditionedSegmentationLib.core.image_io import read_volume
-from LabelConditionedSegmentationLib.core.labels import LabelTree
-from LabelConditionedSegmentationLib.core.metadata import MetadataSchema
-from LabelConditionedSegmentationLib.core.preprocessing import InputSpec, is_foreground, position_channels, prepare
-from torch.utils.data import Dataset
+from LabelConditionedSegmentationLib.core.preprocessing import is_foreground, position_channels
+from torch.utils.data import Dataset, Sampler
 
-from Training.augmentation import Augmentation, SpatialAugmentation, intensity_augmentation, vary_intensity
+from Training.augmentation import SpatialAugmentation, crop_view, intensity_augmentation, vary_intensity
+from Training.config import Config
 from Training.losses.streamed_softmax import IGNORE
+from Training.prepare import Case
+from Training.targets import TargetCode, can_be_flipped
 
-
-@dataclass(frozen=True)
-class CaseFiles:
-    """One labelled scan on disk, with what is known about it."""
-
-    name: str
-    image: Path
-    label: Path
-    metadata: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Case:
-    """One labelled scan in memory, on the network's grid.
-
-    image (channel, k, j, i) float16 without position channels; target (k, j, i) uint8: class + 1, so that 0 is "unknown";
-    annotated (classes,) bool; metadata (fields,) float32 with NaN for unknown; statistics: what `core.checks` measures of a scan.
-    """
-
-    name: str
-    image: torch.Tensor
-    target: torch.Tensor
-    annotated: torch.Tensor
-    metadata: torch.Tensor
-    statistics: dict[str, float]
-
-
-def find_cases(root: Path, names: Sequence[str] = ()) -> list[CaseFiles]:
-    """The cases of a data set in the nnU-Net raw layout, all of them or those named, sorted by name."""
-    if not (root / "labelsTr").is_dir():
-        raise SystemExit(f'"{root}" is no data set in the raw layout of nnU-Net: it has no folder labelsTr.')
-    people = read_participants(root / "participants.tsv")
-    cases = []
-    for label in sorted((root / "labelsTr").glob("*.nii.gz")):
-        name = label.name.removesuffix(".nii.gz")
-        if not names or name in names:
-            cases.append(CaseFiles(name, root / "imagesTr" / f"{name}_0000.nii.gz", label, people.get(name, {})))
-    missing = sorted(set(names) - {case.name for case in cases})
-    missing += [str(case.image) for case in cases if not case.image.exists()]
-    if missing or not cases:
-        raise SystemExit(f"The data set {root} lacks: {', '.join(missing) or 'any case (labelsTr/*.nii.gz)'}.")
-    return cases
-
-
-def read_participants(path: Path) -> dict[str, dict[str, str]]:
-    """`participants.tsv` (BIDS): participant -> its fields; empty where there is no such file. "n/a" is unknown."""
-    if not path.exists():
-        return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    return {row["participant_id"]: {k: v for k, v in row.items() if k != "participant_id" and v != "n/a"} for row in rows}
-
-
-def load_case(files: CaseFiles, spec: InputSpec, tree: LabelTree, schema: MetadataSchema, multiple: int) -> Case:
-    """Read a case, put it on the network's grid and turn label ids into classes. Ids that are no leaf of the tree become unknown."""
-    label_volume = read_volume(files.label)
-    network_input = prepare(read_volume(files.image), spec, multiple, with_position=False)
-    ids = torch.from_numpy(label_volume.array.astype(np.int32))
-    on_grid = resample(ids.movedim(0, -1), Grid.of(label_volume), network_input.grid, nearest=True)[..., 0].numpy()
-    table = np.zeros(max(int(on_grid.max()), 255) + 1, dtype=np.uint8)
-    table[0] = 1
-    for leaf_id, cls in tree.class_of.items():
-        table[leaf_id] = cls + 1
-    parsed, _ = schema.parse({f.name: files.metadata.get(f.name) for f in schema.fields})
-    return Case(
-        files.name,
-        network_input.image.half(),
-        torch.from_numpy(table[on_grid]),
-        torch.ones(len(tree.leaves) + 1, dtype=torch.bool),
-        torch.from_numpy(schema.encode(parsed)),
-        input_statistics(network_input),
-    )
+LABELLED_CENTRES = 0.5
+"""Share of the patches, of scans larger than the patch, that are centred on a voxel of a label."""
 
 
 class Samples(Dataset[dict[str, torch.Tensor]]):
     """Sample number n of a training run: reproducible from (seed, n) alone, whichever process makes it and wherever a run was resumed.
 
-    A sample: image (channel [+3], k, j, i) float32; points (P, 3) in normalised (i, j, k) coordinates of the patch; target (P,) classes or IGNORE;
-    annotated (classes,) bool; metadata (fields,).
+    A sample: image (channel [+3], k, j, i) float32; points (P, 3), voxels (i, j, k) of the patch; target (P,) as TargetCode gives them;
+    annotated (K,) bool; asked (L, K) bool: the classes of each label that is asked for; metadata (fields,); number: n.
     """
 
-    def __init__(
-        self,
-        cases: Sequence[Case],
-        tree: LabelTree,
-        patch: tuple[int, int, int],
-        points: int,
-        seed: int,
-        length: int,
-        augmentation: Augmentation,
-        with_position: bool,
-        field_dropout: float,
-    ) -> None:
+    def __init__(self, cases: Sequence[Case], code: TargetCode, config: Config, device: torch.device | str = "cpu") -> None:
         self.cases = cases
-        self.points = points
-        self.seed = seed
-        self.length = length
-        self.augmentation = augmentation
-        self.with_position = with_position
-        self.field_dropout = field_dropout
-        self.spatial = SpatialAugmentation(augmentation, patch, tree.mirrored_classes)
+        self.code = code
+        self.config = config
+        self.device = torch.device(device)
+        variation = replace(config.augmentation, flip=config.augmentation.flip and can_be_flipped(code.tree))
+        self.spatial = SpatialAugmentation(variation, config.data.patch, code.mirrored)
         self.intensity = intensity_augmentation()
+        self._places: dict[str, list[np.ndarray]] = {}
 
     def __len__(self) -> int:
-        return self.length
+        return self.config.optimizer.steps * self.config.optimizer.batch
 
     def case_of(self, number: int) -> Case:
         """Every case once an epoch, in an order shuffled anew each time."""
         epoch, place = divmod(number, len(self.cases))
-        order = np.random.default_rng([self.seed, 1, epoch]).permutation(len(self.cases))
+        order = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.cases))
         return self.cases[int(order[place])]
 
     def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
-        generator = np.random.default_rng([self.seed, 2, number])
+        generator = np.random.default_rng([self.config.seed, 2, number])
         case = self.case_of(number)
-        image, target = self.spatial(case.image.float(), case.target.long() - 1, generator)
-        if self.augmentation.intensity:
+        centre = draw_centre(case.target.shape, self.config.data.patch, lambda: self._places_in(case), generator)
+        image, target = self.spatial(case.image.to(self.device).float(), case.target.to(self.device).long(), generator, centre)
+        image, target = crop_view(image, target, self.config.augmentation.crop, generator)
+        if self.config.augmentation.intensity:
             image = vary_intensity(image, self.intensity, generator)
-        points, classes = draw_points(target, self.points, generator)
-        if self.with_position:
-            image = torch.cat([image, position_channels(is_foreground(image))])
-        dropped = torch.from_numpy(generator.random(case.metadata.shape[0]) < self.field_dropout)
-        metadata = torch.where(dropped, torch.full_like(case.metadata, torch.nan), case.metadata)
-        return {"image": image, "points": points, "target": classes, "annotated": case.annotated, "metadata": metadata, "number": torch.tensor(number)}
+        points, classes = draw_points(target, is_foreground(image) | (target > 0), self.config.data.points, generator)
+        if self.config.network.position:
+            image = torch.cat([image, position_channels(is_foreground(image)).to(self.device)])
+        dropped = torch.from_numpy(generator.random(case.metadata.shape[0]) < self.config.field_dropout)
+        return {
+            "image": image,
+            "points": points,
+            "target": classes,
+            "annotated": case.annotated.to(self.device),
+            "asked": draw_labels(case.annotated, self.code.members, self.config.objective.labels_per_sample, self.config.objective.unions, generator).to(
+                self.device
+            ),
+            "metadata": torch.where(dropped, torch.full_like(case.metadata, torch.nan), case.metadata).to(self.device),
+            "number": torch.tensor(number),
+        }
+
+    def _places_in(self, case: Case) -> list[np.ndarray]:
+        if case.name not in self._places:
+            self._places[case.name] = places_of_labels(case.target)
+        return self._places[case.name]
 
 
-def draw_points(target: torch.Tensor, count: int, generator: np.random.Generator, background: float = 0.1) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw voxels where the loss is taken: mostly structures, a share of background, never unknown ones.
+class StepBatches(Sampler[list[int]]):
+    """The sample numbers of every step that this process makes: process r of n takes its part of each step's batch, so that n processes see what one would."""
 
-    target (k, j, i). Returns normalised (i, j, k) coordinates (count, 3) as `grid_sample` takes them, and the classes (count,).
+    def __init__(self, first: int, steps: int, batch: int, rank: int = 0, processes: int = 1) -> None:
+        if batch % processes:
+            raise SystemExit(f"optimizer.batch is {batch} and cannot be divided among {processes} processes; make it a multiple of {processes}.")
+        self.steps = range(first, steps)
+        self.batch = batch
+        self.own = batch // processes
+        self.rank = rank
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in self.steps:
+            start = step * self.batch + self.rank * self.own
+            yield list(range(start, start + self.own))
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+
+def draw_centre(
+    shape: Sequence[int], patch: Sequence[int], places: Callable[[], list[np.ndarray]], generator: np.random.Generator
+) -> tuple[float, float, float]:
+    """Where the patch's centre lies from the scan's, in voxels (i, j, k): 0 along axes where the scan fits into the patch.
+
+    Elsewhere half of the patches have their centre at a voxel of a label, drawn evenly whatever the label's size; the others lie anywhere in the scan.
+    shape and patch (k, j, i); places: see `places_of_labels`, called only where the scan is larger than the patch.
     """
-    flat = target.reshape(-1).numpy()
-    structures, rest = np.flatnonzero(flat > 0), np.flatnonzero(flat == 0)
-    if structures.size == 0 or rest.size == 0:
-        structures = rest = np.flatnonzero(flat != IGNORE)
-    few = int(count * background)
-    chosen = np.concatenate([generator.choice(structures, count - few), generator.choice(rest, few)])
-    index = np.stack(np.unravel_index(chosen, target.shape), axis=1)[:, ::-1]
-    size = np.array(target.shape[::-1])
-    points = torch.from_numpy((2 * (index + 0.5) / size - 1).astype(np.float32))
-    return points, torch.from_numpy(flat[chosen].astype(np.int64))
+    size = np.array(shape)
+    room = np.maximum(size - np.array(patch), 0) / 2
+    if not room.any():
+        return 0.0, 0.0, 0.0
+    labels = places()
+    if labels and generator.random() < LABELLED_CENTRES:
+        label = labels[int(generator.integers(len(labels)))]
+        centre = np.clip(label[int(generator.integers(len(label)))] + 0.5 - size / 2, -room, room)
+    else:
+        centre = generator.uniform(-room, room)
+    k, j, i = (float(c) for c in centre)
+    return i, j, k
+
+
+def places_of_labels(target: torch.Tensor, most: int = 200) -> list[np.ndarray]:
+    """target (k, j, i) -> for every label that is present, some of its voxels (n, 3) in (k, j, i)."""
+    flat = target.numpy().reshape(-1)
+    order = np.flatnonzero(flat > 0)
+    order = order[np.argsort(flat[order], kind="stable")]
+    _, starts = np.unique(flat[order], return_index=True)
+    parts = np.split(order, starts[1:]) if len(order) else []
+    return [np.stack(np.unravel_index(part[:: max(1, len(part) // most)], tuple(target.shape)), axis=1) for part in parts]
+
+
+def draw_points(
+    target: torch.Tensor, region: torch.Tensor, count: int, generator: np.random.Generator, outside: float = 0.05
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw the voxels where the loss is taken: evenly over `region` (the scan's foreground), a share of them from the background outside, never unknown ones.
+
+    Evenly, so that classes come as often as they are: a background drawn less often than that is found too rarely, and every structure beside it grows too large.
+    target and region (k, j, i); count 0: all voxels, unknown ones too. Returns the voxels (count, 3) as (i, j, k), and their targets (count,).
+    """
+    flat = target.reshape(-1)
+    if count:
+        known, near = flat != IGNORE, region.reshape(-1)
+        inside, rest = (known & near).nonzero()[:, 0], (known & ~near).nonzero()[:, 0]
+        few = 0 if not len(rest) else count if not len(inside) else int(count * outside)
+        parts = [
+            part[torch.from_numpy(generator.integers(len(part), size=n)).to(part.device)] for part, n in ((inside, count - few), (rest, few)) if n and len(part)
+        ]
+        chosen = torch.cat(parts) if parts else torch.zeros(count, dtype=torch.long, device=flat.device)  # nothing is known: targets to ignore
+    else:
+        chosen = torch.arange(len(flat), device=flat.device)
+    return torch.stack(torch.unravel_index(chosen, target.shape)[::-1], dim=1), flat[chosen]
+
+
+def draw_labels(annotated: torch.Tensor, members: torch.Tensor, count: int, unions: float, generator: np.random.Generator) -> torch.Tensor:
+    """The labels that a sample asks for: (count, K) bool, a row the classes of one label.
+
+    Drawn evenly among the annotated classes, whatever their size and whether or not they are in the scan; a share `unions` of the rows are unions: half of them
+    of two classes, half of them parents whose classes were all annotated.
+    """
+    classes = np.flatnonzero(annotated.numpy()[1:]) + 1
+    asked = torch.zeros(count, len(annotated), dtype=torch.bool)
+    parents = members[(annotated | ~members).all(1)]
+    if not len(classes):
+        return asked
+    drawn = generator.permutation(classes)[:count] if len(classes) >= count else generator.choice(classes, count)
+    for row, cls in zip(asked, drawn, strict=True):
+        row[int(cls)] = True
+        if generator.random() < unions:
+            if len(parents) and generator.random() < 0.5:
+                row[:] = parents[int(generator.integers(len(parents)))]
+            else:
+                row[int(generator.choice(classes))] = True
+    return asked

@@ -15,7 +15,8 @@ from LabelConditionedSegmentationLib.core.network.model import LabelConditionedN
 from LabelConditionedSegmentationLib.core.package import save_package
 
 from Training.config import Config
-from Training.data import Case
+from Training.prepare import Case
+from Training.targets import can_be_flipped
 
 
 def write_package(
@@ -43,7 +44,17 @@ def write_package(
     }
     card = model_card(about, tree, schema, config)
     package = save_package(
-        path, network, config.package.name, config.input, tree, schema, config.package.patch, card, about, config.package.flip, training_statistics(training)
+        path,
+        network,
+        config.package.name,
+        config.input,
+        tree,
+        schema,
+        config.package.patch,
+        card,
+        about,
+        config.package.flip and can_be_flipped(tree),
+        training_statistics(training),
     )
     return package.path
 

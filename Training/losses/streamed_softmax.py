@@ -1,4 +1,4 @@
-"""Cross entropy + soft Dice over ALL labels, exact, in chunks of labels that are recomputed in the backward pass.
+"""Cross entropy + soft Dice over ALL labels, exact, in tiles of voxels whose scores are computed again in the backward pass.
 
 With a linear head z = F E^T + b a score is cheap to compute again, so no array of voxels x labels ever exists and training memory does not
 grow with the number of labels. The gradients are those of the plain softmax loss (`plain_softmax_loss`, the reference in the tests).
@@ -7,33 +7,91 @@ grow with the number of labels. The gradients are those of the plain softmax los
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 
 IGNORE = -1
 """Target of a voxel that takes no part in the loss."""
 
+TILE_VALUES = {"cpu": 2**19, "cuda": 2**26}
+"""Scores that exist at once: on a CPU few enough for its cache, on a GPU enough to fill it."""
 
-def streamed_softmax_loss(
-    features: torch.Tensor,
-    prompts: torch.Tensor,
-    bias: torch.Tensor,
-    target: torch.Tensor,
-    annotated: torch.Tensor,
-    chunk: int = 32,
-    dice_weight: float = 1.0,
-) -> torch.Tensor:
+
+class Truth(NamedTuple):
+    """What is known of every voxel. target (V,): a class in [0, K), IGNORE, or K + g for "one of the classes of group g". annotated (K,) bool: the classes that
+    somebody looked for (the background always counts as one). members (G, K) bool: the classes of every group, such as the children of a parent label."""
+
+    target: torch.Tensor
+    annotated: torch.Tensor
+    members: torch.Tensor
+
+    @property
+    def seen(self) -> torch.Tensor:
+        """(V,): the targets, 0 where a voxel carries no annotated label: a label that nobody looked for is unknown even where the label map has it."""
+        looked_for = torch.cat([self.annotated, (self.members & self.annotated).any(1)])
+        return torch.where((self.target > 0) & ~looked_for[self.target.clamp_min(0)], 0, self.target)
+
+    @property
+    def sets(self) -> torch.Tensor:
+        """(1 + G, K) bool: row 0 is what the target 0 may turn out to be (the background and what was not annotated), row 1 + g is group g."""
+        is_open = ~self.annotated[None]
+        is_open[:, 0] = True
+        return torch.cat([is_open, self.members])
+
+    @property
+    def set_of(self) -> torch.Tensor:
+        """(V,): the row of `sets` that a voxel's target stands for, -1 where it stands for a single class or is unknown."""
+        classes = self.annotated.shape[0]
+        background = 0 if not bool(self.annotated[1:].all()) else -1
+        return torch.where(self.seen >= classes, self.seen - classes + 1, torch.where(self.seen == 0, background, -1))
+
+
+def streamed_softmax_loss(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, truth: Truth, dice_weight: float = 1.0) -> torch.Tensor:
     """mean over voxels of the cross entropy + dice_weight * (1 - mean soft Dice of the annotated labels that are present).
 
-    features (V, C), prompts (K, C), bias (K,): any floating dtype, computed in float32 (float64 where they are). target (V,): class in [0, K) or IGNORE; class 0 is
-    the background. annotated (K,) bool: the classes that somebody looked for; annotated[0] is taken as true.
-    A voxel of target 0 says "none of the annotated labels": it minimises -log(p_0 + sum of p over the classes that were not annotated).
-    Returns a scalar.
+    features (V, C), prompts (K, C), bias (K,): any floating dtype, computed in float32 (float64 where they are).
+    A voxel of target 0 says "none of the annotated labels": it minimises -log(p_0 + sum of p over the classes that were not annotated); one of target K + g
+    minimises -log(sum of p over group g), so the parent is learnt and its children stay undecided: they take no part in the Dice there. Returns a scalar.
     """
     dtype = torch.float64 if features.dtype == torch.float64 else torch.float32
     floats = (features.to(dtype), prompts.to(dtype), bias.to(dtype))
-    return cast(torch.Tensor, _StreamedSoftmax.apply(*floats, target, annotated, chunk, dice_weight))  # type: ignore[no-untyped-call]
+    return cast(torch.Tensor, _StreamedSoftmax.apply(*floats, truth.seen, truth.set_of, truth.sets, dice_weight))  # type: ignore[no-untyped-call]
+
+
+class _Tile:
+    """The scores of some voxels against all classes, and what loss and gradient need of them."""
+
+    def __init__(
+        self, rows: slice, features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, target: torch.Tensor, set_of: torch.Tensor, sets: torch.Tensor
+    ) -> None:
+        self.rows = rows
+        self.target = target[rows]
+        scores = torch.addmm(bias, features[rows], prompts.T)
+        self.log_sum = scores.logsumexp(1)
+        self.in_set = (set_of[rows] >= 0).nonzero()[:, 0]
+        self.single = (set_of[rows] < 0) & (self.target != IGNORE)
+        self.true_class = torch.where(self.single, self.target, 0)[:, None]
+        self.log_true = scores.gather(1, self.true_class)[:, 0] - self.log_sum
+        if len(self.in_set):
+            self.outside_set = ~sets[set_of[rows][self.in_set]]
+            of_set = scores[self.in_set].masked_fill_(self.outside_set, -torch.inf).logsumexp(1) - self.log_sum[self.in_set]
+            self.log_true = self.log_true.index_copy(0, self.in_set, of_set)
+        self.probability = scores.sub_(self.log_sum[:, None]).exp_()
+
+    def set_share(self) -> torch.Tensor:
+        """(voxels in a set, K): how the network itself divides a set among its classes."""
+        return self.probability[self.in_set].masked_fill_(self.outside_set, 0) / self.log_true[self.in_set, None].exp()
+
+    def for_dice(self, values: torch.Tensor) -> torch.Tensor:
+        """values (voxels, K) without those of undecided classes, which take no part in the Dice."""
+        return values.index_copy_(0, self.in_set, values[self.in_set].masked_fill_(~self.outside_set, 0)) if len(self.in_set) else values
+
+
+def _tiles(*arguments: torch.Tensor) -> Iterator[_Tile]:
+    features, prompts = arguments[:2]
+    size = max(64, TILE_VALUES.get(features.device.type, TILE_VALUES["cuda"]) // prompts.shape[0])
+    return (_Tile(slice(start, min(start + size, len(features))), *arguments) for start in range(0, len(features), size))
 
 
 class _StreamedSoftmax(torch.autograd.Function):
@@ -44,105 +102,79 @@ class _StreamedSoftmax(torch.autograd.Function):
         prompts: torch.Tensor,
         bias: torch.Tensor,
         target: torch.Tensor,
-        annotated: torch.Tensor,
-        chunk: int,
+        set_of: torch.Tensor,
+        sets: torch.Tensor,
         dice_weight: float,
     ) -> torch.Tensor:
-        voxels = features.shape[0]
-        valid = target != IGNORE
-        safe = target.clamp_min(0)
-        open_set = ~annotated  # the classes that the background target may turn out to be
-        open_set[0] = True
-        log_sum = features.new_full((voxels,), -torch.inf)
-        log_open = features.new_full((voxels,), -torch.inf)
-        for rows, classes, z in _scores(features, prompts, bias, chunk):
-            log_sum[rows] = torch.logaddexp(log_sum[rows], z.logsumexp(1))
-            inside = open_set[classes]
-            if inside.any():
-                log_open[rows] = torch.logaddexp(log_open[rows], z[:, inside].logsumexp(1))
-        true_score = torch.cat([(features[rows] * prompts[safe[rows]]).sum(1) for rows in _tiles(voxels)]) + bias[safe]
-        is_open = safe == 0
-        log_target = torch.where(is_open, log_open, true_score)
+        arguments = (features, prompts, bias, target, set_of, sets)
+        valid = (target != IGNORE).to(features.dtype)
         count_valid = valid.sum().clamp_min(1)
-        cross_entropy = ((log_sum - log_target) * valid).sum() / count_valid
-
-        weights = valid.to(features.dtype)
-        predicted = torch.zeros_like(bias)
-        for rows, classes, z in _scores(features, prompts, bias, chunk):
-            predicted[classes] += weights[rows] @ (z - log_sum[rows, None]).exp()
-        count = torch.zeros_like(predicted).index_add_(0, safe, weights)
-        true_probability = (true_score - log_sum).exp() * weights
-        overlap = torch.zeros_like(predicted).index_add_(0, safe, true_probability)
-        scored = (count > 0) & annotated
+        cross_entropy = features.new_zeros(())
+        predicted, count, overlap = torch.zeros_like(bias), torch.zeros_like(bias), torch.zeros_like(bias)
+        for tile in _tiles(*arguments):
+            weights, single = valid[tile.rows], tile.single.to(features.dtype)
+            cross_entropy -= (tile.log_true * weights).sum()
+            count.index_add_(0, tile.true_class[:, 0], single)
+            overlap.index_add_(0, tile.true_class[:, 0], single * tile.log_true.exp())
+            predicted += weights @ tile.for_dice(tile.probability)
+        scored = count > 0
         scored[0] = False  # the background's Dice would reward what is easy
-        dice_share = scored.to(features.dtype) / scored.sum().clamp_min(1)
+        share = scored.to(features.dtype) / scored.sum().clamp_min(1)
         numerator, denominator = 2 * overlap + 1, predicted + count + 1
-        dice_loss = scored.any().to(features.dtype) - (dice_share * numerator / denominator).sum()
+        dice_loss = scored.any().to(features.dtype) - (share * numerator / denominator).sum()
         # d dice_loss / d p_k(v) = on_target_k * [target(v) = k] + everywhere_k
-        on_target = -2 * dice_weight * dice_share / denominator
-        everywhere = dice_weight * dice_share * numerator / denominator**2
-        ctx.save_for_backward(features, prompts, bias, safe, weights, open_set, log_sum, log_open, true_probability, on_target, everywhere, count_valid)
-        ctx.chunk = chunk
-        return cross_entropy + dice_weight * dice_loss
+        on_target = -2 * dice_weight * share / denominator
+        everywhere = dice_weight * share * numerator / denominator**2
+        ctx.save_for_backward(*arguments, valid, on_target, everywhere, count_valid)
+        return cross_entropy / count_valid + dice_weight * dice_loss
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        (features, prompts, bias, safe, weights, open_set, log_sum, log_open, true_probability, on_target, everywhere, count_valid) = ctx.saved_tensors
-        (grad,) = grads
-        per_voxel = weights / count_valid
-        is_open = safe == 0
-        mean_gradient = true_probability * on_target[safe]
-        for rows, classes, z in _scores(features, prompts, bias, ctx.chunk):
-            mean_gradient[rows] += ((z - log_sum[rows, None]).exp() @ everywhere[classes]) * weights[rows]
+        (features, prompts, bias, target, set_of, sets, valid, on_target, everywhere, count_valid) = ctx.saved_tensors
         d_features, d_prompts, d_bias = map(torch.zeros_like, (features, prompts, bias))
-        for rows, classes, z in _scores(features, prompts, bias, ctx.chunk):
-            p = (z - log_sum[rows, None]).exp()
-            dz = p * (everywhere[classes] * weights[rows, None] - mean_gradient[rows, None] + per_voxel[rows, None])
-            inside = open_set[classes]
-            if inside.any():  # the background target spreads over the open set as the network itself divides it
-                dz[:, inside] -= (z[:, inside] - log_open[rows, None]).exp() * (per_voxel * is_open)[rows, None]
-            d_features[rows] += dz @ prompts[classes]
-            d_prompts[classes] += dz.T @ features[rows]
-            d_bias[classes] += dz.sum(0)
-        at_target = on_target[safe] * true_probability - per_voxel * ~is_open
-        for rows in _tiles(features.shape[0]):
-            d_features[rows] += at_target[rows, None] * prompts[safe[rows]]
-            d_prompts.index_add_(0, safe[rows], at_target[rows, None] * features[rows])
-        d_bias.index_add_(0, safe, at_target)
+        for tile in _tiles(features, prompts, bias, target, set_of, sets):
+            weights, single = valid[tile.rows], tile.single.to(features.dtype)
+            p_true = tile.log_true.exp()
+            set_share = tile.set_share() if len(tile.in_set) else None
+            # softmax: dz_k = p_k * (g_k - sum_j p_j g_j), g the gradient by probability; of the cross entropy it is p_k - [what the target says]
+            by_probability = tile.for_dice(everywhere.expand_as(tile.probability).clone()) if len(tile.in_set) else everywhere[None]
+            on_true = single * on_target[tile.true_class[:, 0]] * p_true
+            mean = (tile.probability * by_probability).sum(1) * weights + on_true
+            per_voxel = weights / count_valid
+            dz = tile.probability.mul_(by_probability * weights[:, None] + (per_voxel - mean)[:, None])
+            dz.scatter_add_(1, tile.true_class, (on_true - single * per_voxel)[:, None])
+            if set_share is not None:
+                dz.index_add_(0, tile.in_set, set_share * -per_voxel[tile.in_set, None])
+            d_features[tile.rows] = dz @ prompts
+            d_prompts += dz.T @ features[tile.rows]
+            d_bias += dz.sum(0)
+        (grad,) = grads
         return grad * d_features, grad * d_prompts, grad * d_bias, None, None, None, None
 
 
-TILE = 16384
-"""Voxels a product on a CPU, so that its scores stay in the cache; a GPU takes all at once."""
-
-
-def _tiles(voxels: int, size: int = TILE) -> Iterator[slice]:
-    return (slice(start, min(start + size, voxels)) for start in range(0, voxels, size))
-
-
-def _scores(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, chunk: int) -> Iterator[tuple[slice, slice, torch.Tensor]]:
-    """The product in pieces: voxels, classes, and the scores (voxels, classes) of them."""
-    for rows in _tiles(features.shape[0], TILE if features.device.type == "cpu" else TILE * 64):
-        for first in range(0, prompts.shape[0], chunk):
-            classes = slice(first, min(first + chunk, prompts.shape[0]))
-            yield rows, classes, torch.addmm(bias[classes], features[rows], prompts[classes].T)
-
-
-def plain_softmax_loss(
-    features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, target: torch.Tensor, annotated: torch.Tensor, dice_weight: float = 1.0
-) -> torch.Tensor:
-    """The same loss the plain way, with several arrays of voxels x labels: the reference for tests and benchmarks."""
-    valid = target != IGNORE
-    features, target = features[valid], target[valid]
-    if target.numel() == 0:
-        return (features.sum() + prompts.sum() + bias.sum()) * 0
+def plain_softmax_loss(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, truth: Truth, dice_weight: float = 1.0) -> torch.Tensor:
+    """The same loss the plain way, with several arrays of voxels x labels: what a multi-channel network is trained with, and the reference in the tests."""
     p = (features @ prompts.T + bias).softmax(1)
-    open_set = ~annotated
-    open_set[0] = True
-    p_target = torch.where(target == 0, p[:, open_set].sum(1), p.gather(1, target[:, None])[:, 0])
-    truth = torch.nn.functional.one_hot(target, prompts.shape[0]).to(p.dtype)
-    scored = (truth.sum(0) > 0) & annotated
+    return softmax_loss(p, truth, dice_weight)
+
+
+def softmax_loss(p: torch.Tensor, truth: Truth, dice_weight: float = 1.0) -> torch.Tensor:
+    """Cross entropy and soft Dice of probabilities p (V, K), as in `streamed_softmax_loss`."""
+    known = truth.target != IGNORE
+    if not bool(known.any()):
+        return p.sum() * 0
+    p, target, set_of = p[known], truth.seen[known], truth.set_of[known]
+    single = set_of < 0
+    one_hot = torch.nn.functional.one_hot(torch.where(single, target, 0), p.shape[1]).to(p.dtype) * single[:, None]
+    p_true = (p * one_hot).sum(1)
+    free = p
+    if not bool(single.all()):
+        inside = truth.sets[set_of.clamp_min(0)] & ~single[:, None]
+        p_true = p_true + (p * inside).sum(1)
+        free = p.masked_fill(inside, 0)
+    count = one_hot.sum(0)
+    scored = count > 0
     scored[0] = False
-    dice = (2 * (p * truth).sum(0) + 1) / (p.sum(0) + truth.sum(0) + 1)
+    dice = (2 * (p * one_hot).sum(0) + 1) / (free.sum(0) + count + 1)
     dice_loss = 1 - dice[scored].mean() if scored.any() else p.sum() * 0
-    return -p_target.log().mean() + dice_weight * dice_loss
+    return -p_true.log().mean() + dice_weight * dice_loss

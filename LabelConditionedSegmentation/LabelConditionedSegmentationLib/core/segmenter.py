@@ -159,18 +159,18 @@ class Segmenter:
         """(batch, channel, k, j, i) -> features (batch, C or 2C, k, j, i); with flips the mirrored scan's features are channels of their own."""
         patches = patches.to(memory_format=torch.channels_last_3d)
         known = metadata.to(patches.device).expand(patches.shape[0], -1)
-        features: torch.Tensor = self.network.trunk(patches, known)
+        features = self.network.features(patches, known)
         if self.package.flip:
             mirrored = patches.flip(-1)
             if self.package.architecture.position:
                 mirrored[:, self.package.architecture.in_channels] *= -1  # right is left now
-            features = torch.cat([features, self.network.trunk(mirrored, known).flip(-1)], dim=1)
+            features = torch.cat([features, self.network.features(mirrored, known).flip(-1)], dim=1)
         return features
 
     def _prompts(self) -> Prompts:
         """Prompts and bias on the device where features are gathered; with flips, those of the mirrored structures beside them."""
-        head, where = self.network.head, self.plan.accumulate_on
-        vectors, bias = head.prompts.detach(), head.bias.detach()
+        where = self.plan.accumulate_on
+        vectors, bias = self.network.prompts.detach(), self.network.bias.detach()
         if self.package.flip:
             other = list(self.package.labels.mirrored_classes)
             vectors, bias = torch.cat([vectors, vectors[other]], dim=1) / 2, (bias + bias[other]) / 2

@@ -13,17 +13,18 @@ POSITION_CHANNELS = 3
 
 NAMES = ("residual_unet",)
 FILM_MODES = ("none", "identity", "paper")
-CONDITIONING = ("head",)
+CONDITIONING = ("head", "decoder", "bottleneck", "trunk")
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A residual U-Net with linear label conditioning at the head.
+    """A residual U-Net that is told which label to find.
 
     dimensions: 2 or 3. in_channels: image channels. widths: channels of the stages, finest first. blocks: residual blocks a stage.
     output_stride: the trunk's finest resolution (1: that of the image, 2: half of it; the features are up-sampled linearly).
     feature_channels: C, the length of features and prompts. position: append where a voxel lies in the scanned region.
-    film: how metadata enters (`none`, `identity`, `paper`). conditioning: where the label enters.
+    film: how metadata enters (`none`, `identity`, `paper`). conditioning: where the label enters: at the `head` (one pass serves all labels), or, with one pass a label,
+    at every stage of the `decoder`, at the `bottleneck`, or at every stage of the `trunk`.
     """
 
     name: str = "residual_unet"

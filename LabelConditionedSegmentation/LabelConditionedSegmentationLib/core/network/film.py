@@ -9,6 +9,9 @@ from torch import nn
 
 from ..metadata import Field
 
+Modulation = tuple[torch.Tensor, torch.Tensor]
+"""Scale and shift of every channel, each (batch, C)."""
+
 
 class MetadataEncoder(nn.Module):
     """Encoded metadata (batch, fields), NaN where unknown -> one vector (batch, `size`).
@@ -44,33 +47,52 @@ class MetadataEncoder(nn.Module):
         return torch.cat(parts, dim=1)
 
 
-class FilmGenerator(nn.Module):
-    """Metadata -> scale and shift for every conditioned layer: size -> 64 -> 16 -> 2C, the first two layers shared by all (their section 2.1).
+class FilmLayers(nn.Module):
+    """A code -> scale and shift for every conditioned layer: size -> 64 -> `hidden` -> 2C, the first two layers shared by all (their section 2.1).
 
     `identity` mode: gamma = 1 + delta, beta = delta, the last layer zero-initialised, so that an untrained FiLM changes nothing.
     `paper` mode: sigmoid after every layer as published, so gamma and beta lie in (0, 1).
     """
 
-    def __init__(self, fields: Sequence[Field], widths: Sequence[int], mode: str) -> None:
+    def __init__(self, size: int, widths: Sequence[int], mode: str, hidden: int = 16) -> None:
         super().__init__()
         self.mode = mode
-        self.encoder = MetadataEncoder(fields, mode)
         activation = nn.Sigmoid if mode == "paper" else nn.SiLU
-        self.shared = nn.Sequential(nn.Linear(self.encoder.size, 64), activation(), nn.Linear(64, 16), activation())
-        self.layers = nn.ModuleList([nn.Linear(16, 2 * width) for width in widths])
+        self.shared = nn.Sequential(nn.Linear(size, 64), activation(), nn.Linear(64, hidden), activation())
+        self.layers = nn.ModuleList([nn.Linear(hidden, 2 * width) for width in widths])
         if mode == "identity":
             for layer in self.layers:
                 for parameter in layer.parameters():
                     nn.init.zeros_(parameter)
 
-    def forward(self, encoded: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """(batch, fields) -> for every layer gamma and beta, each (batch, C)."""
-        code = self.shared(self.encoder(encoded))
+    def forward(self, code: torch.Tensor) -> list[Modulation]:
+        """(batch, size) -> for every layer gamma and beta, each (batch, C)."""
+        code = self.shared(code)
         pairs = []
         for layer in self.layers:
             gamma, beta = layer(code).chunk(2, dim=1)
             pairs.append((gamma.sigmoid(), beta.sigmoid()) if self.mode == "paper" else (1 + gamma, beta))
         return pairs
+
+
+class FilmGenerator(FilmLayers):
+    """Metadata -> scale and shift for every conditioned layer."""
+
+    def __init__(self, fields: Sequence[Field], widths: Sequence[int], mode: str) -> None:
+        encoder = MetadataEncoder(fields, mode)
+        super().__init__(encoder.size, widths, mode)
+        self.encoder = encoder
+
+    def forward(self, encoded: torch.Tensor) -> list[Modulation]:
+        """(batch, fields), NaN for unknown -> for every layer gamma and beta, each (batch, C)."""
+        return super().forward(self.encoder(encoded))
+
+
+def after(first: Modulation | None, then: Modulation | None) -> Modulation | None:
+    """One modulation followed by another one, as a single one."""
+    if first is None or then is None:
+        return first if then is None else then
+    return then[0] * first[0], then[0] * first[1] + then[1]
 
 
 def modulate(features: torch.Tensor, gamma: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:

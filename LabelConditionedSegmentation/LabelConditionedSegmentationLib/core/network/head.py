@@ -1,4 +1,4 @@
-"""The head: a strictly affine score for every label, score_k(v) = <prompt_k, F(v)> + bias_k."""
+"""The heads: a strictly affine score for every label, score_k(v) = <prompt_k, F(v)> + bias_k, and the readout of networks that need a pass a label."""
 
 from __future__ import annotations
 
@@ -21,3 +21,25 @@ class ClassEmbeddings(nn.Module):
         """The plain product, for comparison and small cases: features (batch, C, *space) -> scores (batch, classes, *space)."""
         scores = torch.einsum("bc...,kc->bk...", features, self.prompts)
         return scores + self.bias.view(1, -1, *([1] * (features.ndim - 2)))
+
+
+class LabelReadout(nn.Module):
+    """For networks whose trunk sees the label: one learned code a class, and the affine readout of the one score that a pass gives.
+
+    The background has no code; its score is 0, so that a label wins where its own score is positive and the highest.
+    """
+
+    def __init__(self, classes: int, feature_channels: int) -> None:
+        super().__init__()
+        self.codes = nn.Parameter(torch.randn(classes - 1, feature_channels))
+        self.weight = nn.Parameter(torch.randn(feature_channels) / feature_channels**0.5)
+        self.bias = nn.Parameter(torch.zeros(()))
+
+    def codes_of(self, asked: torch.Tensor) -> torch.Tensor:
+        """asked (labels, classes) bool, several classes for a union -> the mean of their codes (labels, C)."""
+        share = asked[:, 1:].to(self.codes.dtype)
+        return share @ self.codes / share.sum(1, keepdim=True).clamp_min(1)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """features (labels, C, *space) of the passes -> scores (labels, *space)."""
+        return torch.einsum("lc...,c->l...", features, self.weight.to(features.dtype)) + self.bias.to(features.dtype)

@@ -9,21 +9,54 @@ from torch import nn
 
 from ..metadata import Field
 from .architecture import Architecture
-from .head import ClassEmbeddings
+from .head import ClassEmbeddings, LabelReadout
 from .trunk import Trunk
+
+LABELS_A_PASS = 8
+"""Labels whose passes run together, where the trunk sees the label."""
 
 
 class LabelConditionedNetwork(nn.Module):
-    """Label conditioned segmentation with the label entering at the head (after Ma, Lee and Sabuncu, MIDL 2022, arXiv 2203.10091).
+    """Label conditioned segmentation (after Ma, Lee and Sabuncu, MIDL 2022, arXiv 2203.10091).
 
-    `trunk` runs once per patch for any number of labels; `head` holds one prompt a class.
+    With `conditioning: head` the trunk runs once per patch for any number of labels and `head` holds one prompt a class. Elsewhere (`decoder`, `bottleneck`, `trunk`) the
+    part of the trunk from the first conditioned stage on runs once a label; these exist to be compared with. Either way a score is `prompts @ features + bias`,
+    which is all that inference needs to know: there the features ARE the scores of the labels, and the prompts are unit vectors.
     """
 
     def __init__(self, architecture: Architecture, classes: int, fields: Sequence[Field] = ()) -> None:
         super().__init__()
         self.trunk = Trunk(architecture, fields)
-        self.head = ClassEmbeddings(classes, architecture.feature_channels)
+        self.classes = classes
+        kind = ClassEmbeddings if architecture.conditioning == "head" else LabelReadout
+        self.head: ClassEmbeddings | LabelReadout = kind(classes, architecture.feature_channels)
+
+    def features(self, image: torch.Tensor, metadata: torch.Tensor | None = None) -> torch.Tensor:
+        """What inference blends and resamples: (batch, C, *space / output_stride), or with a pass a label (batch, classes - 1, *space / output_stride)."""
+        if isinstance(self.head, ClassEmbeddings):
+            return self.trunk(image, metadata)  # type: ignore[no-any-return]
+        everyone = torch.eye(self.classes, dtype=torch.bool, device=image.device)[1:]
+        return torch.cat([self.scores_of(image, metadata, asked) for asked in torch.split(everyone, LABELS_A_PASS)], dim=1)
+
+    def scores_of(self, image: torch.Tensor, metadata: torch.Tensor | None, asked: torch.Tensor) -> torch.Tensor:
+        """One pass a label: asked (labels, classes) bool, several classes for a union -> scores (batch, labels, *space / output_stride)."""
+        assert isinstance(self.head, LabelReadout)
+        features = self.trunk(image, metadata, self.head.codes_of(asked))
+        return self.head(features).unflatten(0, (image.shape[0], -1))  # type: ignore[no-any-return]
+
+    @property
+    def prompts(self) -> torch.Tensor:
+        """(classes, channels of `features`): what features are multiplied with."""
+        if isinstance(self.head, ClassEmbeddings):
+            return self.head.prompts
+        return torch.eye(self.classes, device=self.head.codes.device)[:, 1:]
+
+    @property
+    def bias(self) -> torch.Tensor:
+        """(classes,): what is added."""
+        return self.head.bias if isinstance(self.head, ClassEmbeddings) else torch.zeros(self.classes, device=self.head.codes.device)
 
     def forward(self, image: torch.Tensor, metadata: torch.Tensor | None = None) -> torch.Tensor:
-        """Plain scores (batch, classes, *space / output_stride); training and inference use the trunk and a streamed product instead."""
-        return self.head(self.trunk(image, metadata))  # type: ignore[no-any-return]
+        """Plain scores (batch, classes, *space / output_stride); training and inference use the features and a streamed product instead."""
+        features = self.features(image, metadata)
+        return torch.einsum("bc...,kc->bk...", features, self.prompts) + self.bias.view(1, -1, *[1] * (features.ndim - 2))

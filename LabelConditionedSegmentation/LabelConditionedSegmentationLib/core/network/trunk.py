@@ -1,4 +1,4 @@
-"""The trunk: a residual U-Net that never sees a label. It runs once per patch and gives C feature channels."""
+"""The trunk: a residual U-Net that gives C feature channels. With conditioning at the head it never sees a label and runs once per patch."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from torch import nn
 
 from ..metadata import Field
 from .architecture import POSITION_CHANNELS, Architecture
-from .film import FilmGenerator, modulate
-
-Modulation = tuple[torch.Tensor, torch.Tensor] | None
+from .film import FilmGenerator, FilmLayers, Modulation, after, modulate
 
 
 def _conv(dimensions: int, *args: int, **kwargs: int | bool) -> nn.Module:
@@ -52,7 +50,7 @@ class ResidualBlock(nn.Module):
         self.skip = _conv(dimensions, width_in, width, stride, stride=stride, bias=False) if changes else nn.Identity()
         self.act = nn.LeakyReLU(0.01, inplace=True)
 
-    def forward(self, x: torch.Tensor, film: Modulation = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, film: Modulation | None = None) -> torch.Tensor:
         out = self.norm2(self.conv2(self.act(self.norm1(self.conv1(x)))))
         if film is not None:
             out = modulate(out, *film)
@@ -70,7 +68,7 @@ class UpBlock(nn.Module):
         self.norm = InstanceNorm(width)
         self.act = nn.LeakyReLU(0.01, inplace=True)
 
-    def forward(self, x: torch.Tensor, skip: torch.Tensor, film: Modulation = None, offset: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, skip: torch.Tensor, film: Modulation | None = None, offset: torch.Tensor | None = None) -> torch.Tensor:
         out = self.norm(self.conv(torch.cat([self.up(x), skip], dim=1)))
         if film is not None:
             out = modulate(out, *film)
@@ -98,7 +96,9 @@ class Trunk(nn.Module):
     """Residual U-Net from an image to a feature map at 1/`output_stride` of its resolution.
 
     Input (batch, image channels [+ 3 position channels], *space), every axis a multiple of `architecture.multiple`; metadata (batch, fields) with NaN for unknown.
-    Output (batch, feature_channels, *space / output_stride).
+    Output (batch, feature_channels, *space / output_stride). Where the label enters the trunk, `codes` (labels, feature_channels) scale and shift the channels of the
+    stages from `first_told` on (after their normalisations, which would take a constant away), these run once a label, and the output has batch x labels samples,
+    the labels of a sample side by side.
     """
 
     def __init__(self, architecture: Architecture, fields: Sequence[Field] = ()) -> None:
@@ -120,11 +120,15 @@ class Trunk(nn.Module):
         self.to_features = _conv(d, a.widths[0], a.feature_channels, 1)
         film_widths = [*a.widths, *reversed(a.widths[:-1])]
         self.film = FilmGenerator(fields, film_widths, a.film) if a.film != "none" and fields else None
+        deepest = len(a.widths) - 1
+        first, last = {"head": (0, 0), "bottleneck": (deepest, deepest + 1), "decoder": (deepest + 1, None), "trunk": (0, None)}[a.conditioning]
+        self.told = range(len(film_widths))[first:last]  # the stages that see the label
+        mode = "paper" if a.film == "paper" else "identity"
+        self.label_film = FilmLayers(a.feature_channels, [film_widths[n] for n in self.told], mode, hidden=64) if self.told else None
 
-    def forward(self, image: torch.Tensor, metadata: torch.Tensor | None = None) -> torch.Tensor:
-        pairs: list[Modulation] = [None] * (2 * len(self.encoder) - 1)
-        if self.film is not None and metadata is not None:
-            pairs = list(self.film(metadata))
+    def forward(self, image: torch.Tensor, metadata: torch.Tensor | None = None, codes: torch.Tensor | None = None) -> torch.Tensor:
+        labels = 1 if codes is None else len(codes)
+        films = self._films(metadata, codes, image.shape[0])
         offsets: list[torch.Tensor | None] = [None, None]
         if self.position is not None:
             image, position = image[:, :-POSITION_CHANNELS], image[:, -POSITION_CHANNELS:]
@@ -136,11 +140,36 @@ class Trunk(nn.Module):
         x = self.stem_norm(self.stem(image))
         x = self.act(x if offsets[0] is None else x + offsets[0])
         skips = []
-        for stage, film in zip(self.encoder, pairs, strict=False):
+        for n, (stage, film) in enumerate(zip(self.encoder, films, strict=False)):
+            if self.told and n == self.told[0]:
+                x = x.repeat_interleave(labels, dim=0)
             for block in stage:  # type: ignore[attr-defined]
                 x = block(x, film)
             skips.append(x)
+        if self.told and self.told[0] == len(self.encoder):
+            x = x.repeat_interleave(labels, dim=0)
         last = len(self.decoder) - 1
         for n, (up, skip) in enumerate(zip(self.decoder, reversed(skips[:-1]), strict=True)):
-            x = up(x, skip, pairs[len(self.encoder) + n], offsets[1] if n == last else None)
+            offset = offsets[1] if n == last else None
+            if labels > 1:
+                skip = skip if len(skip) == len(x) else skip.repeat_interleave(labels, dim=0)
+                offset = None if offset is None else offset.repeat_interleave(labels, dim=0)
+            x = up(x, skip, films[len(self.encoder) + n], offset)
         return self.to_features(x)  # type: ignore[no-any-return]
+
+    def _films(self, metadata: torch.Tensor | None, codes: torch.Tensor | None, batch: int) -> list[Modulation | None]:
+        """Scale and shift of every stage: the metadata's and, where the label enters, the label's after it."""
+        films: list[Modulation | None] = [None] * (2 * len(self.encoder) - 1)
+        if self.film is not None and metadata is not None:
+            films = list(self.film(metadata))
+        if self.label_film is not None:
+            assert codes is not None, "a trunk that is told the label needs its code"
+            for n, (gamma, beta) in zip(self.told, self.label_film(codes), strict=True):
+                films[n] = after(_repeated(films[n], len(codes)), (gamma.repeat(batch, 1), beta.repeat(batch, 1)))
+            films[self.told[-1] + 1 :] = [_repeated(film, len(codes)) for film in films[self.told[-1] + 1 :]]
+        return films
+
+
+def _repeated(film: Modulation | None, labels: int) -> Modulation | None:
+    """The modulation of every sample, once a label."""
+    return None if film is None else (film[0].repeat_interleave(labels, dim=0), film[1].repeat_interleave(labels, dim=0))

@@ -1,0 +1,230 @@
+"""Train the arms of an experiment on the same data, steps and seeds, score them alike, and write the table: python Training/compare.py EXPERIMENT.yaml.
+
+Everything that is trained or scored is kept in the experiment's output folder, so that the same command goes on where it was interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from LabelConditionedSegmentationLib.core.errors import LCSError
+from LabelConditionedSegmentationLib.core.labels import LabelTree
+from LabelConditionedSegmentationLib.core.metadata import MetadataSchema
+from LabelConditionedSegmentationLib.core.package import DESCRIPTION
+from LabelConditionedSegmentationLib.core.segmenter import Segmenter
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from Training.config import read_config
+from Training.crossvalidate import make_folds
+from Training.datasets import read_data_set
+from Training.evaluate import evaluate
+from Training.evaluation_results import joined
+
+TRAIN = Path(__file__).with_name("train.py")
+TOLD = ("told", "withheld", "shuffled")
+
+
+@dataclass
+class Arm:
+    """One row of the table: its settings, or the members whose scores it gathers (such as one network a structure). told: what is said of the scans when they are
+    segmented: `told`, `withheld` or `shuffled`; each is a row of its own."""
+
+    name: str = ""
+    settings: list[str] = field(default_factory=list)
+    members: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=lambda: ["told"])
+
+
+@dataclass
+class Experiment:
+    """base: the configuration that all arms share. trials: settings tried in every arm alike; the one with the best last validation counts. seeds: each is a run.
+    folds: 0 takes the validation cases of `base`. columns: heading -> labels whose mean Dice it shows; a label after "not" is left out."""
+
+    base: str = ""
+    output: str = ""
+    seeds: list[int] = field(default_factory=lambda: [0])
+    folds: int = 0
+    trials: list[list[str]] = field(default_factory=lambda: [[]])
+    columns: dict[str, list[str]] = field(default_factory=dict)
+    arms: list[Arm] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: its folder, settings and held-out cases."""
+
+    folder: Path
+    settings: list[str]
+    held_out: list[str]
+
+
+def read_experiment(path: Path) -> Experiment:
+    """An experiment file. SystemExit with a sentence where it cannot be used."""
+    try:
+        experiment = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Experiment), OmegaConf.load(path)))
+    except FileNotFoundError:
+        raise SystemExit(f'There is no experiment "{path}"; the shipped ones are in Training/experiments/.') from None
+    except OmegaConfBaseException as error:
+        raise SystemExit(f'"{path}" is no experiment: {str(error).splitlines()[0]}') from None
+    assert isinstance(experiment, Experiment)
+    names = [arm.name for arm in experiment.arms]
+    strange = [name for arm in experiment.arms for name in arm.members if name not in names] + [t for arm in experiment.arms for t in arm.told if t not in TOLD]
+    if strange or not names or len(set(names)) < len(names):
+        raise SystemExit(f'"{path}" needs arms with names of their own; unknown: {", ".join(strange) or "none"}.')
+    return experiment
+
+
+def runs_of(experiment: Experiment, base: Path, overrides: list[str], arm: Arm, trial: int) -> list[Run]:
+    """The trainings of an arm with the settings of one trial: a run a seed and fold."""
+    settings = [*experiment.trials[trial], *arm.settings, *overrides]
+    config = read_config(base, settings)
+    held_out = [config.data.validation]
+    if experiment.folds:
+        names = [*config.data.train, *config.data.validation] if config.data.train else []
+        held_out = make_folds(read_data_set(Path(config.data.root), names).cases, MetadataSchema.from_json(config.metadata), experiment.folds, 0)
+    slug = "".join(c if c.isalnum() else "-" for c in arm.name.lower())
+    runs = []
+    for seed in experiment.seeds:
+        for fold, cases in enumerate(held_out):
+            folder = Path(experiment.output) / slug / f"trial{trial}-seed{seed}-fold{fold}"
+            runs.append(Run(folder, [*settings, f"seed={seed}", f"data.validation=[{','.join(cases)}]", f"output={folder}"], cases))
+    return runs
+
+
+def train_run(run: Run, base: Path) -> None:
+    """Train, unless the package is there."""
+    if not (run.folder / "package" / DESCRIPTION).is_file():
+        done = subprocess.run([sys.executable, str(TRAIN), str(base), *run.settings])
+        if done.returncode or not (run.folder / "package" / DESCRIPTION).is_file():
+            raise SystemExit(f"The training in {run.folder} did not end with a package; the same command goes on with it.")
+
+
+def last_validation(run: Run) -> float:
+    """The Dice of the last validation of a run."""
+    with (run.folder / "log.csv").open(newline="", encoding="utf-8") as file:
+        dice = [float(row["dice"]) for row in csv.DictReader(file)]
+    return next((value for value in reversed(dice) if not math.isnan(value)), math.nan)
+
+
+def score_run(run: Run, data: Path, told: str) -> dict[str, float]:
+    """Label name -> mean Dice over the held-out cases, kept beside the run once it was computed."""
+    kept = run.folder / f"scores-{told}.json"
+    if not kept.is_file():
+        segmenter = Segmenter.from_package(run.folder / "package")
+        found = joined(run.folder.name, [evaluate(segmenter, data, run.held_out, told != "withheld", 0 if told == "shuffled" else None)])
+        dice: dict[str, list[float]] = {}
+        for row in found.rows:
+            dice.setdefault(found.tree[row.label].name, []).append(row.scores.dice)
+        temporary = kept.with_suffix(".part")
+        temporary.write_text(json.dumps({name: statistics.fmean(values) for name, values in dice.items()}), encoding="utf-8")
+        os.replace(temporary, kept)
+    scores: dict[str, float] = json.loads(kept.read_text(encoding="utf-8"))
+    return scores
+
+
+def column_of(labels: list[str], scores: dict[str, float], table: LabelTree) -> float:
+    """Mean over the labels of a column: names of leaves or parents, "all", or one that is left out after "not". NaN where none was scored."""
+    wanted: set[str] = set()
+    for name in labels:
+        leaves = set(scores) if name in ("all", "*") else {leaf.name for leaf in table.leaves_under(table.find(name.removeprefix("not ")))}
+        wanted = (set(scores) - leaves) if name.startswith("not ") else wanted | leaves
+    values = [scores[name] for name in sorted(wanted) if name in scores]
+    return statistics.fmean(values) if values else math.nan
+
+
+def compare(path: Path, overrides: list[str], only: list[str]) -> str:
+    """Train and score the arms; returns the table in Markdown."""
+    experiment = read_experiment(path)
+    base = path.parent / experiment.base
+    config = read_config(base, overrides)
+    table = read_data_set(Path(config.data.root)).table
+    results: dict[tuple[str, str], list[dict[str, float]]] = {}  # (arm, told) -> a value a column, for every seed
+    notes: dict[str, str] = {}
+    for arm in experiment.arms:
+        if arm.members or (only and arm.name not in only):
+            continue
+        trials = []
+        for trial in range(len(experiment.trials)):
+            runs = runs_of(experiment, base, overrides, arm, trial)
+            for run in runs:
+                print(f"== {arm.name}: {run.folder}", flush=True)
+                train_run(run, base)
+            trials.append((statistics.fmean(last_validation(run) for run in runs), runs))
+        best = max(range(len(trials)), key=lambda n: trials[n][0])
+        notes[arm.name] = " ".join(experiment.trials[best])
+        for told in arm.told:
+            by_seed: dict[str, list[dict[str, float]]] = {}
+            for run in trials[best][1]:
+                by_seed.setdefault(run.folder.name.split("-")[1], []).append(score_run(run, Path(config.data.root), told))
+            results[arm.name, told] = [_over_folds(parts, experiment, table) for parts in by_seed.values()]
+    for arm in experiment.arms:
+        if arm.members and all((member, "told") in results for member in arm.members):
+            parts = [results[member, "told"][0] for member in arm.members]
+            results[arm.name, "told"] = [{c: _mean_without_nan([p[c] for p in parts]) for c in experiment.columns}]
+    return _markdown(experiment, results, notes)
+
+
+def _over_folds(parts: list[dict[str, float]], experiment: Experiment, table: LabelTree) -> dict[str, float]:
+    columns = [{name: column_of(labels, scores, table) for name, labels in experiment.columns.items()} for scores in parts]
+    return {name: _mean_without_nan([c[name] for c in columns]) for name in experiment.columns}
+
+
+def _mean_without_nan(values: list[float]) -> float:
+    known = [v for v in values if not math.isnan(v)]
+    return statistics.fmean(known) if known else math.nan
+
+
+def _markdown(experiment: Experiment, results: dict[tuple[str, str], list[dict[str, float]]], notes: dict[str, str]) -> str:
+    columns = list(experiment.columns)
+    header = ["arm", *columns] + (["best trial"] if len(experiment.trials) > 1 else [])
+    rows = []
+    for arm in experiment.arms:
+        for told in arm.told:
+            seeds = results.get((arm.name, told))
+            if seeds is None:
+                continue
+            cells = [_cell([seed[column] for seed in seeds]) for column in columns]
+            rows.append([arm.name + ("" if told == "told" else f", metadata {told}"), *cells, *([notes.get(arm.name, "")] if len(experiment.trials) > 1 else [])])
+    lines = ["| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *rows]]
+    return "\n".join(lines)
+
+
+def _cell(values: list[float]) -> str:
+    known = [v for v in values if not math.isnan(v)]
+    if not known:
+        return ""
+    spread = f" ± {statistics.stdev(known):.3f}" if len(known) > 1 else ""
+    return f"{statistics.fmean(known):.3f}{spread}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("experiment", type=Path, help="a file such as Training/experiments/compare_methods.yaml")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings for all arms, such as data.root=DATA")
+    parser.add_argument("--only", action="append", default=[], metavar="ARM", help="only this arm; may be given several times")
+    arguments = parser.parse_args()
+    try:
+        text = compare(arguments.experiment, arguments.overrides, arguments.only)
+    except LCSError as error:
+        raise SystemExit(str(error)) from None
+    except KeyboardInterrupt:
+        sys.exit(130)
+    folder = Path(read_experiment(arguments.experiment).output)
+    stamp = datetime.now(UTC).date().isoformat()
+    (folder / "table.md").write_text(f"`python Training/compare.py {arguments.experiment}`, {stamp}\n\n{text}\n", encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

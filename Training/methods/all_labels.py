@@ -1,0 +1,55 @@
+"""All labels in every sample: the streamed softmax of LCS, and the multi-channel baselines that hold every score in memory."""
+
+from __future__ import annotations
+
+import torch
+from LabelConditionedSegmentationLib.core.network.head import ClassEmbeddings
+from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
+
+from Training.config import ObjectiveConfig
+from Training.losses.masked_sigmoid import known_labels, masked_sigmoid_loss
+from Training.losses.streamed_softmax import Truth, plain_softmax_loss, streamed_softmax_loss
+from Training.methods.points import at_points
+
+
+class AllLabels(torch.nn.Module):
+    """Network and loss as one module, so that a distributed wrapper sees everything that has gradients."""
+
+    def __init__(self, network: LabelConditionedNetwork, objective: ObjectiveConfig, members: torch.Tensor, streamed: bool) -> None:
+        super().__init__()
+        assert isinstance(network.head, ClassEmbeddings)
+        self.network = network
+        self.head = network.head
+        self.objective = objective
+        self.streamed = streamed
+        self.register_buffer("members", members, persistent=False)
+        if objective.loss == "sigmoid":
+            forget_background(network.head)
+
+    def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Mean loss of the samples of a batch (see Training.data.Samples), taken at the drawn points of the up-sampled features."""
+        image = batch["image"].contiguous(memory_format=torch.channels_last_3d)
+        features = self.network.trunk(image, batch["metadata"]).float()
+        with torch.autocast(image.device.type, enabled=False):  # scores and their sums in float32
+            found = at_points(features, batch["points"], image.shape[2:])
+            losses = [
+                self._loss(values.T, Truth(target, annotated, self.members))  # type: ignore[arg-type]
+                for values, target, annotated in zip(found, batch["target"], batch["annotated"], strict=True)
+            ]
+        return torch.stack(losses).mean()
+
+    def _loss(self, features: torch.Tensor, truth: Truth) -> torch.Tensor:
+        prompts, bias, weight = self.head.prompts, self.head.bias, self.objective.dice_weight
+        if self.streamed:
+            return streamed_softmax_loss(features, prompts, bias, truth, weight)
+        if self.objective.loss == "softmax":
+            return plain_softmax_loss(features, prompts, bias, truth, weight)
+        everyone = torch.eye(len(bias), dtype=torch.bool, device=bias.device)[1:]
+        return masked_sigmoid_loss(features @ prompts[1:].T + bias[1:], *known_labels(truth, everyone), weight)
+
+
+def forget_background(head: ClassEmbeddings) -> None:
+    """Sigmoid channels have none for the background: its score is 0 always, so that a label wins where its own score is positive and the highest."""
+    with torch.no_grad():
+        head.prompts[0] = 0
+        head.bias[0] = 0

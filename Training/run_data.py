@@ -1,0 +1,61 @@
+"""The cases of a run: found, checked, prepared, and divided into those to train on and those to validate with."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from LabelConditionedSegmentationLib.core.labels import LabelTree
+from LabelConditionedSegmentationLib.core.metadata import MetadataSchema
+
+from Training.config import Config
+from Training.prepare import Case, is_prepared, open_prepared, prepare_cases
+from Training.start import joined_tree
+from Training.targets import TargetCode, select
+
+
+@dataclass(frozen=True)
+class RunData:
+    """What a run learns from. tree: the labels of the network. code: what its targets mean."""
+
+    tree: LabelTree
+    code: TargetCode
+    schema: MetadataSchema
+    training: list[Case]
+    validation: list[Case]
+
+
+def load_data(config: Config, known: LabelTree | None = None) -> RunData:
+    """Read `data.root`. known: the labels of a package that is fine-tuned. SystemExit, with all problems at once, where the data cannot be used."""
+    root, schema = Path(config.data.root), MetadataSchema.from_json(config.metadata)
+    names = [*config.data.train, *config.data.validation] if config.data.train else []
+    if is_prepared(root):
+        if known is not None:
+            raise SystemExit(f'A package is fine-tuned on a data set, but "{root}" is a prepared folder; set data.root to the data set itself.')
+        prepared = open_prepared(root, config.input, schema, config.network.multiple, config.data.labels, names, config.data.annotated)
+        tree, cases, code = prepared.tree, prepared.cases, TargetCode(prepared.tree, prepared.table)
+    else:
+        from Training.data_checks import check_data_set, raise_problems
+        from Training.datasets import read_data_set
+
+        data_set = read_data_set(root, names)
+        _named([case.name for case in data_set.cases], [*config.data.validation, *config.data.annotated], root)
+        raise_problems(check_data_set(data_set, len(config.input.channels), sys.stderr.isatty()))
+        tree = select(data_set.table, config.data.labels)
+        tree = tree if known is None else joined_tree(known, tree)
+        code = TargetCode(tree, data_set.table, data_set.ignored_ids)
+        cases = prepare_cases(data_set, tree, config.input, schema, config.network.multiple, Path(config.data.cache), config.data.annotated)
+    _named([case.name for case in cases], config.data.validation, root)
+    training = [case for case in cases if case.name not in config.data.validation]
+    if not training:
+        raise SystemExit(f'No case of "{root}" is left to train on: all of them are in data.validation.')
+    return RunData(tree, code, schema, training, [case for case in cases if case.name in config.data.validation])
+
+
+def _named(there: Sequence[str], wanted: Sequence[str], root: Path) -> None:
+    """A mistyped case is told, not taken as none."""
+    missing = sorted(set(wanted) - set(there))
+    if missing:
+        raise SystemExit(f'"{root}" has no case called {", ".join(missing)}; its cases are {", ".join(sorted(there)[:20])}{" ..." if len(there) > 20 else ""}.')

@@ -1,0 +1,89 @@
+"""What a run shows while it goes: a progress bar, a CSV line a step, and curves and pictures for TensorBoard."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from LabelConditionedSegmentationLib.core.labels import LabelTree
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+COLUMNS = ("step", "loss", "rate", "dice", "seconds")
+
+
+class RunLog:
+    """The log of a run in its output folder; a run that goes on writes on, without the lines of steps that it makes again."""
+
+    def __init__(self, folder: Path, first: int, steps: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / "log.csv"
+        kept = _rows_before(self.path, first)
+        self.file = self.path.open("w", newline="", encoding="utf-8")
+        self.table = csv.DictWriter(self.file, COLUMNS)
+        self.table.writeheader()
+        self.table.writerows(kept)
+        self.earlier = float(kept[-1]["seconds"]) if kept else 0.0
+        self.curves = SummaryWriter(str(folder / "tensorboard"), purge_step=first or None)
+        self.bar = tqdm(total=steps, initial=first, desc="training", unit="step", disable=not sys.stderr.isatty())
+        self.dice = float("nan")
+
+    def step(self, step: int, loss: float, rate: float, seconds: float, scores: dict[str, np.ndarray] | None, tree: LabelTree) -> None:
+        """One step: its mean loss and, where the run was validated after it, Dice of every leaf in every case."""
+        dice = float("nan")
+        if scores is not None:
+            dice = self.dice = float(np.nanmean(np.stack(list(scores.values()))))
+            self._validated(step, scores, tree)
+        self.table.writerow({"step": step, "loss": loss, "rate": rate, "dice": dice, "seconds": round(self.earlier + seconds, 1)})
+        self.file.flush()
+        self.curves.add_scalar("loss", loss, step)
+        self.curves.add_scalar("rate", rate, step)
+        self.bar.set_postfix(loss=f"{loss:.3f}", dice=f"{self.dice:.3f}")
+        self.bar.update()
+
+    def _validated(self, step: int, scores: dict[str, np.ndarray], tree: LabelTree) -> None:
+        self.curves.add_scalar("dice/mean", self.dice, step)
+        for case, values in scores.items():
+            self.curves.add_scalar(f"dice/case/{case}", float(np.nanmean(values)), step)
+        table = np.stack(list(scores.values()))
+        for root in tree.roots:
+            values = table[:, [c - 1 for c in tree.classes_under(root)]]
+            if not np.isnan(values).all():
+                self.curves.add_scalar(f"dice/{root.name}", float(np.nanmean(values)), step)
+
+    def picture(self, step: int, image: torch.Tensor, truth: torch.Tensor, found: torch.Tensor, tree: LabelTree) -> None:
+        """The scan, the truth and what was found in three slices: image, truth and found (k, j, i), classes with negative values for unknown."""
+        colours = torch.tensor([(0.0, 0.0, 0.0), *(leaf.color for leaf in tree.leaves)])
+        low, high = torch.quantile(image[:: max(1, len(image) // 8)].float().reshape(-1)[:1_000_000], torch.tensor([0.01, 0.995])).tolist()
+        rows = []
+        for axis in range(3):
+            middle = image.shape[axis] // 2
+            gray, true, ours = (volume.select(axis, middle).flip(0) for volume in (image.float(), truth, found))
+            gray = ((gray - low) / max(high - low, 1e-6)).clamp(0, 1)[..., None].expand(-1, -1, 3)
+            panels = [gray]
+            for classes in (true, ours):
+                shown = classes.clamp(0, len(colours) - 1)
+                panels.append(torch.where((classes > 0)[..., None], 0.4 * gray + 0.6 * colours[shown], gray))
+            rows.append(torch.cat(panels, dim=1))
+        width = max(row.shape[1] for row in rows)
+        sheet = torch.cat([torch.nn.functional.pad(row, (0, 0, 0, width - row.shape[1])) for row in rows])
+        self.curves.add_image("scan, truth, found", sheet, step, dataformats="HWC")
+
+    def close(self) -> None:
+        """End bar and files."""
+        self.bar.close()
+        self.file.close()
+        self.curves.close()
+
+
+def _rows_before(path: Path, first: int) -> list[dict[str, Any]]:
+    """The lines of a log up to a step; the last one of a killed run may be half a line and goes."""
+    if not first or not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if all(row.get(column) for column in COLUMNS)]
+    return [row for row in rows if int(row["step"]) < first]

@@ -1,0 +1,91 @@
+"""The network that a run starts with: a new one, or that of a model package to which the labels of a data set are added."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from LabelConditionedSegmentationLib.core.labels import LabelTree
+from LabelConditionedSegmentationLib.core.metadata import MetadataSchema
+from LabelConditionedSegmentationLib.core.network.head import ClassEmbeddings
+from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
+from LabelConditionedSegmentationLib.core.package import ModelPackage
+
+from Training.config import Config
+
+
+def package_to_start_from(config: Config) -> ModelPackage | None:
+    """The model package that `init_from` names, None where it names nothing or a checkpoint."""
+    path = Path(config.init_from)
+    return ModelPackage.load(path) if config.init_from and path.suffix != ".safetensors" else None
+
+
+def settings_of_package(config: Config, package: ModelPackage) -> Config:
+    """The configuration with the network, input and metadata of the package. SystemExit where the configuration asks for others."""
+    config = copy.deepcopy(config)
+    plain = Config()
+    schema = package.metadata.to_json()
+    for key, there in (("network", package.architecture), ("input", package.input)):
+        asked = getattr(config, key)
+        if asked not in (getattr(plain, key), there):
+            raise SystemExit(f"A fine-tuned package keeps its {key}: leave the section {key} out of the configuration, or make it {there.to_json()}.")
+        setattr(config, key, there)
+    if config.metadata and MetadataSchema.from_json(config.metadata) != package.metadata:
+        raise SystemExit("A fine-tuned package keeps its metadata fields: leave the section metadata out of the configuration.")
+    config.metadata = schema
+    return config
+
+
+def joined_tree(known: LabelTree, added: LabelTree) -> LabelTree:
+    """The labels of a package followed by those of a data set that it does not know, matched by name; ids that are taken are exchanged for free ones.
+
+    A new label under a known leaf makes that leaf a parent.
+    """
+    names = {label.name.casefold(): label.id for label in known.labels}
+    taken = {label.id for label in known.labels}
+    ids: dict[int, int] = {}
+    labels = list(known.labels)
+    for label in added.walk():
+        same = names.get(label.name.casefold())
+        if same is None:
+            same = label.id if label.id not in taken else max(taken | {x.id for x in added.labels}) + 1
+            taken.add(same)
+            parent = None if label.parent is None else ids[label.parent]
+            labels.append(replace(label, id=same, parent=parent))
+        ids[label.id] = same
+    return LabelTree(tuple(labels))
+
+
+@torch.no_grad()
+def take_weights(network: LabelConditionedNetwork, tree: LabelTree, package: ModelPackage) -> None:
+    """Copy the weights of a package: trunk, and the prompt of every label that it knows; a new label starts with the prompt of the nearest known label above it."""
+    source = package.build_network()
+    network.trunk.load_state_dict(source.trunk.state_dict())
+    known = {leaf.name.casefold(): n for n, leaf in enumerate(package.labels.leaves, start=1)}
+    rows = {0: 0}
+    for n, leaf in enumerate(tree.leaves, start=1):
+        for label in (leaf, *tree.ancestors(leaf)):
+            if label.name.casefold() in known:
+                rows[n] = known[label.name.casefold()]
+                break
+    here, there = list(rows), list(rows.values())
+    if isinstance(network.head, ClassEmbeddings) and isinstance(source.head, ClassEmbeddings):
+        network.head.prompts[here] = source.head.prompts[there]
+        network.head.bias[here] = source.head.bias[there]
+        return
+    parameters, before = dict(network.head.named_parameters()), dict(source.head.named_parameters())
+    for name, value in parameters.items():
+        if name == "codes":
+            value[[n - 1 for n in here[1:]]] = before[name][[n - 1 for n in there[1:]]]
+        else:
+            value.copy_(before[name])
+
+
+def describe_start(package: ModelPackage) -> list[str]:
+    """The history that a fine-tuned package carries."""
+    provenance: dict[str, Any] = package.about.get("provenance", {})
+    cases = ", ".join(provenance.get("training_cases", [])) or "unknown cases"
+    return [*provenance.get("history", []), f'{provenance.get("steps", "?")} steps of the package "{package.name}" on {cases}']
