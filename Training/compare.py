@@ -195,7 +195,9 @@ def _markdown(experiment: Experiment, results: dict[tuple[str, str], list[dict[s
             if seeds is None:
                 continue
             cells = [_cell([seed[column] for seed in seeds]) for column in columns]
-            rows.append([arm.name + ("" if told == "told" else f", metadata {told}"), *cells, *([notes.get(arm.name, "")] if len(experiment.trials) > 1 else [])])
+            rows.append(
+                [arm.name + ("" if told == "told" else f", metadata {told}"), *cells, *([notes.get(arm.name, "")] if len(experiment.trials) > 1 else [])]
+            )
     lines = ["| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *rows]]
     return "\n".join(lines)
 

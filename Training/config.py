@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from LabelConditionedSegmentationLib.core.errors import LCSError
 from LabelConditionedSegmentationLib.core.network.architecture import Architecture
 from LabelConditionedSegmentationLib.core.preprocessing import InputSpec
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+from yaml import YAMLError
 
 from Training.augmentation import Augmentation
 
@@ -146,7 +148,10 @@ def read_config(path: Path, overrides: list[str]) -> Config:
     """Defaults < file < overrides. A key or value that does not fit ends the program with one sentence and the nearest valid key."""
     schema = OmegaConf.structured(Config)
     try:
-        merged = OmegaConf.merge(schema, OmegaConf.load(path), OmegaConf.from_dotlist(overrides))
+        loaded = OmegaConf.load(path)
+        if not OmegaConf.is_dict(loaded):
+            raise SystemExit(f'The configuration "{path}" cannot be used: it holds a list instead of settings, each a line "key: value".')
+        merged = OmegaConf.merge(schema, loaded, OmegaConf.from_dotlist(overrides))
         config = OmegaConf.to_object(merged)
     except FileNotFoundError:
         raise SystemExit(f'There is no configuration "{path}"; the shipped ones are in Training/experiments/.') from None
@@ -154,6 +159,8 @@ def read_config(path: Path, overrides: list[str]) -> Config:
         key = str(error.full_key or error.key)
         near = difflib.get_close_matches(key, list(_keys(schema)), n=1)
         raise SystemExit(f'"{key}" is no setting of a training run.' + (f' Did you mean "{near[0]}"?' if near else "")) from None
+    except (LCSError, YAMLError, OSError, UnicodeDecodeError) as error:
+        raise SystemExit(f'The configuration "{path}" cannot be used: {" ".join(str(error).split())}') from None
     except OmegaConfBaseException as error:
         first = re.sub(r"\s+", " ", str(error).splitlines()[0])
         raise SystemExit(f'The setting "{error.full_key}" cannot be used: {first}.') from None
@@ -181,9 +188,22 @@ def _check(config: Config) -> None:
     ):
         if number < least:
             raise SystemExit(f"{what} is {number}, but has to be at least {least}.")
-    wrong = [n for n in config.data.patch if n < config.network.multiple or n % config.network.multiple]
-    if wrong:
-        raise SystemExit(f"data.patch is {config.data.patch}; with this network every axis has to be a multiple of {config.network.multiple}.")
+    if not starts_from_package(config):
+        check_sizes(config)
+
+
+def starts_from_package(config: Config) -> bool:
+    """Whether `init_from` names a model package, whose network and input the run takes over."""
+    return bool(config.init_from) and Path(config.init_from).suffix != ".safetensors"
+
+
+def check_sizes(config: Config) -> None:
+    """Patches and channels that the network cannot take end the program with a sentence, before anything is learned."""
+    multiple = config.network.multiple
+    for patch, most, what in ((config.data.patch, None, "data.patch"), (config.package.patch, 1024, "package.patch")):
+        if any(n < multiple or n % multiple or (most and n > most) for n in patch):
+            limit = f", up to {most}" if most else ""
+            raise SystemExit(f"{what} is {list(patch)}; with this network every axis has to be a multiple of {multiple}{limit}.")
     if len(config.input.channels) != config.network.in_channels:
         raise SystemExit(
             f"input.channels names {len(config.input.channels)} channel(s), but network.in_channels is {config.network.in_channels}; make them agree."

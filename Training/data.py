@@ -79,10 +79,10 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
 class StepBatches(Sampler[list[int]]):
     """The sample numbers of every step that this process makes: process r of n takes its part of each step's batch, so that n processes see what one would."""
 
-    def __init__(self, first: int, steps: int, batch: int, rank: int = 0, processes: int = 1) -> None:
+    def __init__(self, batch: int, rank: int = 0, processes: int = 1, steps: range = range(0)) -> None:
         if batch % processes:
             raise SystemExit(f"optimizer.batch is {batch} and cannot be divided among {processes} processes; make it a multiple of {processes}.")
-        self.steps = range(first, steps)
+        self.steps = steps
         self.batch = batch
         self.own = batch // processes
         self.rank = rank
@@ -151,7 +151,7 @@ def draw_points(
 
 
 def draw_labels(annotated: torch.Tensor, members: torch.Tensor, count: int, unions: float, generator: np.random.Generator) -> torch.Tensor:
-    """The labels that a sample asks for: (count, K) bool, a row the classes of one label.
+    """The labels that a sample with an annotated label asks for: (count, K) bool, a row the classes of one label.
 
     Drawn evenly among the annotated classes, whatever their size and whether or not they are in the scan; a share `unions` of the rows are unions: half of them
     of two classes, half of them parents whose classes were all annotated.
@@ -159,8 +159,6 @@ def draw_labels(annotated: torch.Tensor, members: torch.Tensor, count: int, unio
     classes = np.flatnonzero(annotated.numpy()[1:]) + 1
     asked = torch.zeros(count, len(annotated), dtype=torch.bool)
     parents = members[(annotated | ~members).all(1)]
-    if not len(classes):
-        return asked
     drawn = generator.permutation(classes)[:count] if len(classes) >= count else generator.choice(classes, count)
     for row, cls in zip(asked, drawn, strict=True):
         row[int(cls)] = True

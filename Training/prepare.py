@@ -225,13 +225,12 @@ def _make(
     """Image (channel, k, j, i) float16 and target (k, j, i) int16 on the network's grid, and the facts that are stored with them."""
     network_input = prepare(read_image(files), spec, multiple, with_position=False)
     labels = read_labels(files)
-    looked_for = code.annotated(annotated)
-    target = torch.from_numpy(code.without_unannotated(code.encode(labels.array), looked_for)).movedim(0, -1)
+    target = torch.from_numpy(code.encode(labels.array)).movedim(0, -1)
     on_grid = resample(target, Grid.of(labels), network_input.grid, nearest=True)[..., 0]
     parsed, _ = schema.parse({field.name: files.metadata.get(field.name) for field in schema.fields})
     facts = {
         "name": files.name,
-        "annotated": looked_for.tolist(),
+        "annotated": code.annotated(annotated).tolist(),
         "metadata": [None if np.isnan(value) else value for value in schema.encode(parsed).tolist()],
         "statistics": input_statistics(network_input),
     }

@@ -51,6 +51,11 @@ def load_data(config: Config, known: LabelTree | None = None) -> RunData:
     training = [case for case in cases if case.name not in config.data.validation]
     if not training:
         raise SystemExit(f'No case of "{root}" is left to train on: all of them are in data.validation.')
+    blank = sorted(case.name for case in cases if not bool(case.annotated[1:].any()))
+    if blank:
+        raise SystemExit(
+            f'Of "{root}", nobody looked for any of the labels that are learned in {", ".join(blank)}; leave such cases out, or correct data.annotated.'
+        )
     return RunData(tree, code, schema, training, [case for case in cases if case.name in config.data.validation])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,15 +21,17 @@ class RunLog:
     """The log of a run in its output folder; a run that goes on writes on, without the lines of steps that it makes again."""
 
     def __init__(self, folder: Path, first: int, steps: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "log.csv"
         kept = _rows_before(self.path, first)
-        self.file = self.path.open("w", newline="", encoding="utf-8")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _write(self.path, kept)
+        except OSError as error:
+            raise SystemExit(f'The folder "{folder}" cannot be written to: {error.strerror}. Choose another output.') from None
+        self.file = self.path.open("a", newline="", encoding="utf-8")
         self.table = csv.DictWriter(self.file, COLUMNS)
-        self.table.writeheader()
-        self.table.writerows(kept)
         self.earlier = float(kept[-1]["seconds"]) if kept else 0.0
-        self.curves = SummaryWriter(str(folder / "tensorboard"), purge_step=first or None)
+        self.curves = SummaryWriter(str(folder / "tensorboard"), purge_step=first)
         self.bar = tqdm(total=steps, initial=first, desc="training", unit="step", disable=not sys.stderr.isatty())
         self.dice = float("nan")
 
@@ -78,6 +81,15 @@ class RunLog:
         self.bar.close()
         self.file.close()
         self.curves.close()
+
+
+def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, COLUMNS)
+        table.writeheader()
+        table.writerows(rows)
+    os.replace(temporary, path)
 
 
 def _rows_before(path: Path, first: int) -> list[dict[str, Any]]:

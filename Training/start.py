@@ -14,13 +14,12 @@ from LabelConditionedSegmentationLib.core.network.head import ClassEmbeddings
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 from LabelConditionedSegmentationLib.core.package import ModelPackage
 
-from Training.config import Config
+from Training.config import Config, check_sizes, starts_from_package
 
 
 def package_to_start_from(config: Config) -> ModelPackage | None:
     """The model package that `init_from` names, None where it names nothing or a checkpoint."""
-    path = Path(config.init_from)
-    return ModelPackage.load(path) if config.init_from and path.suffix != ".safetensors" else None
+    return ModelPackage.load(Path(config.init_from)) if starts_from_package(config) else None
 
 
 def settings_of_package(config: Config, package: ModelPackage) -> Config:
@@ -36,13 +35,14 @@ def settings_of_package(config: Config, package: ModelPackage) -> Config:
     if config.metadata and MetadataSchema.from_json(config.metadata) != package.metadata:
         raise SystemExit("A fine-tuned package keeps its metadata fields: leave the section metadata out of the configuration.")
     config.metadata = schema
+    check_sizes(config)
     return config
 
 
 def joined_tree(known: LabelTree, added: LabelTree) -> LabelTree:
     """The labels of a package followed by those of a data set that it does not know, matched by name; ids that are taken are exchanged for free ones.
 
-    A new label under a known leaf makes that leaf a parent.
+    A new label under a known leaf makes that leaf a parent. A new parent of which every leaf is known already is left out: it would have nothing under it.
     """
     names = {label.name.casefold(): label.id for label in known.labels}
     taken = {label.id for label in known.labels}
@@ -50,6 +50,8 @@ def joined_tree(known: LabelTree, added: LabelTree) -> LabelTree:
     labels = list(known.labels)
     for label in added.walk():
         same = names.get(label.name.casefold())
+        if same is None and all(leaf.name.casefold() in names for leaf in added.leaves_under(label)):
+            continue
         if same is None:
             same = label.id if label.id not in taken else max(taken | {x.id for x in added.labels}) + 1
             taken.add(same)

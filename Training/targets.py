@@ -59,11 +59,6 @@ class TargetCode:
         looked_for = {leaf.id for label in found for leaf in self.table.leaves_under(label)}
         return torch.tensor([True, *(self._is_covered(leaf, looked_for) for leaf in self.tree.leaves)])
 
-    def without_unannotated(self, targets: np.ndarray, annotated: torch.Tensor) -> np.ndarray:
-        """Targets of a case in which only the `annotated` classes (K,) were looked for: what the label map shows of others becomes 0, "none of the annotated"."""
-        kept = torch.cat([annotated, (self.members & annotated).any(1), torch.tensor([True])]).numpy()  # the last one is IGNORE
-        return np.where(kept[targets], targets, np.int16(BACKGROUND_CLASS))
-
     def _is_covered(self, leaf: Label, looked_for: set[int]) -> bool:
         for label in (leaf, *self.tree.ancestors(leaf)):
             known = self._in_table.get(label.name.casefold())

@@ -8,14 +8,9 @@ from __future__ import annotations
 import json
 import sys
 
-import torch
-from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
-
 from Testing import samples
 from Testing.benchmarks.measure import Measurement, in_fresh_process, measured, table
-from Testing.benchmarks.models import SHIPPED, segmenter
-from Training.config import OptimizerConfig
-from Training.train import TrainingStep
+from Testing.benchmarks.models import segmenter, training_batch, training_method, training_step
 
 COUNTS = (4, 32, 134, 500)
 SCAN = (165, 200, 160)
@@ -48,24 +43,8 @@ def measure_segment(count: int) -> Measurement:
 
 def measure_step(count: int) -> Measurement:
     """Forward, backward and nothing else, as training does it."""
-    torch.manual_seed(0)
-    step = TrainingStep(LabelConditionedNetwork(SHIPPED, count + 1, samples.SCHEMA.fields), OptimizerConfig())
-    step.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    batch = {
-        "image": torch.randn(1, SHIPPED.input_channels, *PATCH),
-        "points": torch.rand(1, POINTS, 3) * 2 - 1,
-        "target": torch.randint(0, count + 1, (1, POINTS)),
-        "annotated": torch.ones(1, count + 1, dtype=torch.bool),
-        "metadata": torch.tensor([[0.0, 0.5]]),
-    }
-
-    def once() -> None:
-        with torch.autocast("cpu", torch.bfloat16):
-            loss = step(batch)
-        loss.backward()
-        step.zero_grad()
-
-    runs = [measured(once) for _ in range(4)]
+    method, batch = training_method(count), training_batch(count, PATCH, POINTS)
+    runs = [measured(lambda: training_step(method, batch)) for _ in range(4)]
     return Measurement(min(r.seconds for r in runs[1:]), runs[0].peak_mb)
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from Testing.benchmarks import instant, labels, large, plain, trunks
+from Testing.benchmarks import absent, instant, labels, large, methods, plain, trunks
 from Testing.benchmarks.measure import hardware
 
 PAGE = Path(__file__).resolve().parents[2] / "BENCHMARKS.md"
@@ -18,6 +18,8 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "instant": instant.run,
     "plain": plain.run,
     "large": large.run,
+    "methods": methods.run,
+    "absent": absent.run,
 }
 
 

@@ -14,10 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from LabelConditionedSegmentationLib.core.errors import PackageFormatError
 from LabelConditionedSegmentationLib.core.network.architecture import CONDITIONING, FILM_MODES, Architecture
-from LabelConditionedSegmentationLib.core.network.film import FilmGenerator, MetadataEncoder, modulate
-from LabelConditionedSegmentationLib.core.network.head import ClassEmbeddings
-from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
+from LabelConditionedSegmentationLib.core.network.film import FilmGenerator, MetadataEncoder, after, modulate
+from LabelConditionedSegmentationLib.core.network.head import ClassEmbeddings, LabelReadout
+from LabelConditionedSegmentationLib.core.network.model import LABELS_A_PASS, LabelConditionedNetwork
 from LabelConditionedSegmentationLib.core.network.trunk import InstanceNorm
+from LabelConditionedSegmentationLib.core.package import ModelPackage
+from LabelConditionedSegmentationLib.resources import resources_folder
 
 from Testing.samples import SCHEMA, TINY
 
@@ -217,6 +219,140 @@ def test_modulation_scales_and_shifts_every_channel_of_every_scan(space: tuple[i
     torch.testing.assert_close(out[0, 1], 2 * features[0, 1] + 1)
     torch.testing.assert_close(out[1, 2], 6 * features[1, 2] - 7)
     assert torch.equal(out[0, 0], features[0, 0])
+
+
+# The label inside the trunk
+
+INSIDE = [conditioning for conditioning in CONDITIONING if conditioning != "head"]
+LABELS = torch.eye(CLASSES, dtype=torch.bool)[1:]
+FIRST_TOLD = {"trunk": 0, "bottleneck": 2, "decoder": 3}
+"""The first stage, of three of the encoder and two of the decoder, that sees the label."""
+
+
+def told(conditioning: str, film: str = "identity") -> LabelConditionedNetwork:
+    """A network that sees the label, with three stages; its parameters are not where they began."""
+    return stirred(build(replace(TINY, widths=(4, 6, 8), blocks=(1, 2, 1), conditioning=conditioning, film=film)))
+
+
+@pytest.mark.parametrize("film", FILM_MODES)
+@pytest.mark.parametrize("conditioning", INSIDE)
+def test_all_labels_at_once_are_every_label_asked_alone(conditioning: str, film: str) -> None:
+    network = told(conditioning, film)
+    image, known = image_for(network.trunk.architecture), encoded({"sex": "F", "age": 31}, {})
+    with torch.no_grad():
+        together = network.features(image, known)
+        alone = [network.scores_of(image, known, LABELS[n : n + 1]) for n in range(CLASSES - 1)]
+    assert together.shape[:2] == (2, CLASSES - 1)
+    torch.testing.assert_close(together, torch.cat(alone, dim=1), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(network(image, known)[:, 1:], together)
+    assert not network(image, known)[:, 0].any()  # the background's score
+
+
+def test_more_labels_than_a_pass_takes_are_all_there() -> None:
+    torch.manual_seed(0)
+    network = stirred(LabelConditionedNetwork(replace(TINY, conditioning="decoder"), 2 * LABELS_A_PASS + 4, SCHEMA.fields))
+    image, known = image_for(TINY, batch=1), encoded({})
+    everyone = torch.eye(network.classes, dtype=torch.bool)[1:]
+    with torch.no_grad():
+        torch.testing.assert_close(network.features(image, known), network.scores_of(image, known, everyone), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("film", FILM_MODES)
+@pytest.mark.parametrize("conditioning", INSIDE)
+def test_scans_of_a_batch_do_not_see_each_other_nor_do_their_labels(conditioning: str, film: str) -> None:
+    network = told(conditioning, film)
+    image, known = image_for(network.trunk.architecture), encoded({"sex": "M"}, {"age": 20})
+    image[1] *= 3
+    with torch.no_grad():
+        both = network.scores_of(image, known, LABELS)
+        alone = torch.cat([network.scores_of(image[n : n + 1], known[n : n + 1], LABELS) for n in range(2)])
+    torch.testing.assert_close(both, alone, atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(both[0], both[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("conditioning", INSIDE)
+def test_before_training_every_label_is_answered_alike_and_after_it_each_on_its_own(conditioning: str) -> None:
+    network = build(replace(TINY, conditioning=conditioning))
+    image = image_for(TINY, batch=1)
+    with torch.no_grad():
+        scores = network.scores_of(image, None, LABELS)
+        assert all(torch.equal(scores[:, 0], scores[:, n]) for n in range(1, CLASSES - 1))
+        assert network.trunk.label_film is not None
+        for parameter in network.trunk.label_film.layers.parameters():
+            parameter.normal_(0, 0.3)
+        scores = network.scores_of(image, None, LABELS)
+    assert all(not torch.allclose(scores[:, n], scores[:, m], atol=1e-3) for n in range(CLASSES - 1) for m in range(n))
+
+
+@pytest.mark.parametrize("conditioning", INSIDE)
+def test_a_union_is_asked_for_by_the_mean_of_its_codes(conditioning: str) -> None:
+    network = told(conditioning)
+    image = image_for(network.trunk.architecture, batch=1)
+    assert isinstance(network.head, LabelReadout)
+    union = (LABELS[0] | LABELS[2])[None]
+    with torch.no_grad():
+        torch.testing.assert_close(network.head.codes_of(union)[0], (network.head.codes[0] + network.head.codes[2]) / 2)
+        before = network.scores_of(image, None, union)
+        network.head.codes[[0, 2]] = network.head.codes[[2, 0]]
+        torch.testing.assert_close(network.scores_of(image, None, union), before)
+        network.head.codes[1] += 1  # of another label
+        torch.testing.assert_close(network.scores_of(image, None, union), before)
+
+
+@pytest.mark.parametrize("conditioning", INSIDE)
+def test_metadata_and_label_both_modulate_and_untrained_neither_does(conditioning: str) -> None:
+    image, known = image_for(TINY, batch=1), encoded({"sex": "F", "age": 31})
+    fresh = build(replace(TINY, conditioning=conditioning))
+    with torch.no_grad():
+        torch.testing.assert_close(fresh.features(image, known), fresh.features(image, None))
+        network = stirred(fresh)
+        answers = [network.features(image, encoded(said)) for said in ({"sex": "F"}, {"sex": "M"}, {"sex": "F", "age": 33})]
+    for n, one in enumerate(answers):
+        assert all(not torch.allclose(one, other, atol=1e-4) for other in answers[:n])
+        assert not torch.allclose(one[:, 0], one[:, 1], atol=1e-4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000))
+def test_one_modulation_after_another_is_their_composition(seed: int) -> None:
+    torch.manual_seed(seed)
+    first, then = ((torch.randn(2, 3), torch.randn(2, 3)) for _ in range(2))
+    features = torch.randn(2, 3, 4, 5)
+    both = after(first, then)
+    assert both is not None
+    torch.testing.assert_close(modulate(features, *both), modulate(modulate(features, *first), *then), atol=1e-5, rtol=1e-4)
+    assert after(first, None) is first
+    assert after(None, then) is then
+    assert after(None, None) is None
+
+
+@pytest.mark.parametrize("conditioning", INSIDE)
+def test_what_does_not_see_the_label_runs_once_whatever_the_number_of_labels(conditioning: str) -> None:
+    network = told(conditioning)
+    trunk = network.trunk
+    seen: dict[int, list[int]] = {}
+    stages = [*(stage[-1] for stage in trunk.encoder), *trunk.decoder]  # type: ignore[index]
+    for n, block in enumerate(stages):
+        block.register_forward_hook(lambda _module, _inputs, out, n=n: seen.setdefault(n, []).append(len(out)))
+    with torch.no_grad():
+        network.scores_of(image_for(trunk.architecture, batch=2), encoded({}, {}), LABELS)
+    first = FIRST_TOLD[conditioning]
+    assert seen == {n: [2] if n < first else [2 * (CLASSES - 1)] for n in range(5)}
+
+
+def test_the_weights_of_a_label_at_the_head_have_the_names_that_packages_have() -> None:
+    """A package of an earlier version is still read."""
+    keys = {"head.prompts", "head.bias", "trunk.stem.weight", "trunk.to_features.weight", "trunk.encoder.0.0.conv1.weight", "trunk.film.shared.0.weight"}
+    names = set(build(replace(TINY, film="identity")).state_dict())
+    assert keys <= names
+    assert not any("label_film" in name or "codes" in name for name in names)
+
+
+def test_the_shipped_package_is_built() -> None:
+    package = ModelPackage.load(resources_folder() / "Models" / "brain")
+    network = package.build_network()
+    assert set(network.state_dict()) == set(LabelConditionedNetwork(package.architecture, network.classes, package.metadata.fields).state_dict())
+    assert network.classes == len(package.labels.leaves) + 1
 
 
 # Head and normalisation

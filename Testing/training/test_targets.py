@@ -159,12 +159,3 @@ def test_selecting_a_label_and_one_under_it_is_refused() -> None:
         select(TABLE, ["Cortex", "Left Anterior Insula"])
     with pytest.raises(SystemExit, match=r'data\.labels: .*"Left Insular".*"Left Insula"'):
         select(TABLE, ["Left Insular"])
-
-
-def test_what_the_label_map_shows_of_labels_that_nobody_looked_for_is_not_learned() -> None:
-    names = (("Left Insula", None), ("Left AIns", 1), ("Left PIns", 1), ("Hippocampus", None))
-    table = LabelTree(tuple(Label(n, name, parent) for n, (name, parent) in enumerate(names, start=1)))
-    code = TargetCode(table, table)
-    targets = np.array([0, 1, 2, 3, code.classes, IGNORE], dtype=np.int16)  # code.classes stands for the insula, undivided
-    assert code.without_unannotated(targets, code.annotated(["Hippocampus"])).tolist() == [0, 0, 0, 3, 0, IGNORE]
-    assert code.without_unannotated(targets, code.annotated(None)).tolist() == targets.tolist()

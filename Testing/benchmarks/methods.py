@@ -1,0 +1,113 @@
+"""Training methods side by side: time and peak memory of a training step, and of finding all labels in a patch, against the number of labels.
+
+Goals: LCS at the head within 5 % of memory from 4 to 134 labels, at most half of the softmax baseline's at 134, and never slower than it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+
+import torch
+from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
+from LabelConditionedSegmentationLib.core.scoring import best_classes
+
+from Testing import samples
+from Testing.benchmarks.measure import Measurement, in_fresh_process, measured, table
+from Testing.benchmarks.models import SHIPPED, training_batch, training_method, training_step
+from Training.config import ObjectiveConfig
+
+COUNTS = (4, 32, 134)
+SAMPLED = 4
+"""Labels asked of a sample, where labels are sampled."""
+ARMS: dict[str, tuple[str, ObjectiveConfig, str]] = {
+    "softmax baseline": ("baseline", ObjectiveConfig(), "head"),
+    "LCS, head, streamed": ("lcs", ObjectiveConfig(), "head"),
+    "sigmoid baseline": ("baseline", ObjectiveConfig(loss="sigmoid"), "head"),
+    "LCS, head, sampled": ("lcs", ObjectiveConfig(loss="sigmoid", labels="sampled", labels_per_sample=SAMPLED), "head"),
+    "LCS, decoder, sampled": ("lcs", ObjectiveConfig(loss="sigmoid", labels="sampled", labels_per_sample=SAMPLED), "decoder"),
+    "LCS, bottleneck, sampled": ("lcs", ObjectiveConfig(loss="sigmoid", labels="sampled", labels_per_sample=SAMPLED), "bottleneck"),
+}
+SETTINGS = {"points": ((96, 128, 96), 30_000), "dense": ((96, 96, 96), 0)}
+"""Patch and points a sample (0: all voxels, as multi-channel networks are usually trained)."""
+ROUNDS = 3
+
+
+def run() -> str:
+    """Rounds go through all arms and counts in turn, so that drift of the machine hits all alike; medians are shown."""
+    sections = []
+    for setting, (patch, points) in SETTINGS.items():
+        where = f"{points:,} points" if points else "the loss at every voxel"
+        size = "x".join(map(str, patch))
+        sections.append(f"One training step, patch {size}, {where}, bf16; seconds and MiB above the network:\n\n" + _table("step", setting, list(ARMS)))
+    arms = ["softmax baseline", "LCS, head, streamed", "LCS, decoder, sampled", "LCS, bottleneck, sampled"]
+    sections.append(
+        "All labels of a patch of 96x96x96 at full resolution, bf16 trunk; seconds and MiB above the network (baseline: all scores, then argmax):\n\n"
+        + _table("find", "dense", arms)
+    )
+    return "\n\n".join(sections)
+
+
+def _table(what: str, setting: str, arms: list[str]) -> str:
+    results: dict[tuple[str, int], list[dict[str, float]]] = {(arm, count): [] for arm in arms for count in COUNTS}
+    for _ in range(ROUNDS if what == "step" else 1):
+        for (arm, count), found in results.items():
+            found.append(in_fresh_process(__name__, what, setting, arm, str(count)))
+
+    def median(arm: str, count: int, key: str) -> float:
+        values = sorted(r[key] for r in results[arm, count])
+        return values[len(values) // 2]
+
+    first, last = COUNTS[0], COUNTS[-1]
+    header = [
+        "arm",
+        *(f"K = {count}" for count in COUNTS),
+        f"memory, {first} to {last}",
+        f"memory against softmax at {last}",
+        f"time against softmax at {last}",
+    ]
+    rows = []
+    for arm in arms:
+        cells = [f"{median(arm, count, 'seconds'):.2f} s, {median(arm, count, 'peak_mb'):.0f}" for count in COUNTS]
+        growth = median(arm, last, "peak_mb") / median(arm, first, "peak_mb") - 1
+        against = [median(arm, last, key) / median("softmax baseline", last, key) for key in ("peak_mb", "seconds")]
+        rows.append([arm, *cells, f"{growth:+.0%}", *(f"{value:.2f}" for value in against)])
+    return table(header, rows)
+
+
+def measure_step(setting: str, arm: str, count: int) -> Measurement:
+    """Forward and backward; the best of three in time, the first in memory."""
+    (patch, points), (method, objective, conditioning) = SETTINGS[setting], ARMS[arm]
+    module = training_method(count, replace(SHIPPED, conditioning=conditioning), method, objective)
+    batch = training_batch(count, patch, points, SAMPLED)
+    runs = [measured(lambda: training_step(module, batch)) for _ in range(4)]
+    return Measurement(min(r.seconds for r in runs[1:]), runs[0].peak_mb)
+
+
+@torch.inference_mode()
+def measure_find(setting: str, arm: str, count: int) -> Measurement:
+    """From a patch to the label of every voxel: all scores and argmax for the baseline, features and the streamed product for the others."""
+    patch, _ = SETTINGS[setting]
+    torch.manual_seed(0)
+    network = LabelConditionedNetwork(replace(SHIPPED, conditioning=ARMS[arm][2]), count + 1, samples.SCHEMA.fields)
+    network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    image = torch.randn(1, SHIPPED.input_channels, *patch).contiguous(memory_format=torch.channels_last_3d)
+    metadata = torch.tensor([[0.0, 0.5]])
+
+    def find() -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            found = network(image, metadata) if ARMS[arm][0] == "baseline" else network.features(image, metadata)
+        fine = torch.nn.functional.interpolate(found.float(), size=patch, mode="trilinear")
+        if ARMS[arm][0] == "baseline":
+            return fine.argmax(1)
+        return best_classes(fine[0].flatten(1).T, network.prompts, network.bias).best_class
+
+    runs = [measured(find) for _ in range(3)]
+    return Measurement(min(r.seconds for r in runs[1:]), runs[0].peak_mb)
+
+
+if __name__ == "__main__":
+    measure = {"step": measure_step, "find": measure_find}[sys.argv[1]]
+    one = measure(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    print(json.dumps({"seconds": one.seconds, "peak_mb": one.peak_mb}))
