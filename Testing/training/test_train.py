@@ -96,7 +96,7 @@ def is_package_of(package: Path, average: dict[str, torch.Tensor]) -> bool:
 def start(path: Path, *words: str) -> subprocess.Popen[str]:
     command = [sys.executable, str(ROOT / "Training" / "train.py"), str(path), *words]
     environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def wait_for_steps(process: subprocess.Popen[str], folder: Path, steps: int) -> None:
@@ -179,10 +179,12 @@ def test_a_run_that_was_killed_goes_on_exactly_where_it_was(data_set: Path, tmp_
     assert len(losses(tmp_path / "whole")) == 36
 
 
-def test_ctrl_c_saves_and_ends_cleanly(data_set: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_or_the_end_of_a_job_saves_and_ends_cleanly(data_set: Path, tmp_path: Path, asked: signal.Signals) -> None:
+    """The signal reaches the processes that make samples too, as that of a terminal or a scheduler does."""
     process = start(write_config(tmp_path, data_set), "optimizer.steps=100000", "save_every=100000", "data.workers=1")
     wait_for_steps(process, tmp_path, 3)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, asked)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "run the same command again" in out

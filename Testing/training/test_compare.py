@@ -1,0 +1,116 @@
+"""An experiment: arms on the same data and steps, scored alike, in one table; what was done is not done again."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from Testing import samples
+from Testing.training.made_up_data import write_data_set
+from Testing.training.test_train import write_config
+from Training.compare import column_of, compare, last_validation, read_experiment, runs_of
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("experiment")
+    write_config(folder, write_data_set(folder / "made_up"))
+    path = folder / "experiment.yaml"
+    path.write_text(
+        f"""
+base: run.yaml
+output: {folder / "out"}
+trials: [[optimizer.rate=1e-2], [optimizer.rate=1e-6]]
+columns: {{all: [all], left: [Left Hippocampus], others: [not Left Hippocampus]}}
+arms:
+  - {{name: streamed, settings: [optimizer.steps=40, optimizer.decay=10], told: [told, withheld]}}
+  - {{name: the same again, members: [streamed]}}
+"""
+    )
+    return path
+
+
+def test_the_table_shows_the_best_trial_of_every_arm_and_a_second_call_trains_nothing(experiment: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    table = compare(experiment, [], [])
+    lines = [line.split(" | ") for line in table.strip("| \n").splitlines()]
+    assert [line[0].strip("| ") for line in lines] == ["arm", "---", "streamed", "streamed, metadata withheld", "the same again"]
+    assert "optimizer.rate=1e-2" in table  # 1e-6 learns nothing
+    assert "1e-6" not in table
+    assert float(lines[2][1]) > 0.5
+    assert lines[4][1:4] == lines[2][1:4]
+    packages = sorted(experiment.parent.glob("out/*/*/package/weights.safetensors"))
+    assert len(packages) == 2
+    times = [path.stat().st_mtime_ns for path in packages]
+    capfd.readouterr()
+    assert compare(experiment, [], []) == table
+    assert [path.stat().st_mtime_ns for path in packages] == times
+
+
+def test_all_arms_have_the_same_cases_seeds_and_trials(experiment: Path) -> None:
+    read = read_experiment(experiment)
+    read.seeds, read.folds = [0, 7], 3
+    for arm in read.arms:
+        runs = runs_of(read, experiment.parent / read.base, [], arm, 0)
+        assert [run.held_out for run in runs[:3]] == [run.held_out for run in runs[3:]]
+        assert sorted(case for run in runs[:3] for case in run.held_out) == ["case_0", "case_1", "case_2"]
+        assert len({run.folder for run in runs}) == 6
+        assert all("optimizer.rate=1e-2" in run.settings for run in runs)
+
+
+def test_a_column_is_the_mean_over_its_labels() -> None:
+    tree = samples.label_tree(4)
+    first, second, *others = (leaf.name for leaf in tree.leaves)
+    scores = {first: 0.2, second: 0.4, **dict.fromkeys(others, 0.9)}
+    assert column_of([first], scores, tree) == 0.2
+    assert column_of([first, second], scores, tree) == pytest.approx(0.3)
+    assert column_of([f"not {first}"], scores, tree) == pytest.approx((0.4 + 0.9 * len(others)) / (1 + len(others)))
+    assert math.isnan(column_of([first], {second: 0.4}, tree))
+
+
+def test_the_last_validation_counts_for_the_choice_of_a_trial(experiment: Path) -> None:
+    read = read_experiment(experiment)
+    (run,) = runs_of(read, experiment.parent / read.base, [], read.arms[0], 0)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    kept = (run.folder / "log.csv").read_text() if (run.folder / "log.csv").exists() else ""
+    (run.folder / "log.csv").write_text("step,loss,rate,dice,seconds\n0,1,1,0.9,0\n1,1,1,0.3,0\n2,1,1,nan,0\n")
+    assert last_validation(run) == 0.3
+    (run.folder / "log.csv").write_text(kept)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("base: run.yaml\n", "needs arms"),
+        ("arms: [{name: a}, {name: a}]\n", "names of their own"),
+        ("arms: [{name: a, members: [b]}]\n", "unknown: b"),
+        ("arms: [{name: a, told: [everything]}]\n", "unknown: everything"),
+        ("arm: []\n", "is no experiment"),
+    ],
+)
+def test_an_experiment_that_cannot_be_understood_is_refused_with_a_sentence(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "e.yaml").write_text(text)
+    with pytest.raises(SystemExit, match=words):
+        read_experiment(tmp_path / "e.yaml")
+    with pytest.raises(SystemExit, match="There is no experiment"):
+        read_experiment(tmp_path / "none.yaml")
+
+
+def test_every_shipped_experiment_names_settings_that_exist_and_labels_of_the_data(malc2012: Path) -> None:
+    folder = Path(__file__).resolve().parents[2] / "Training" / "experiments"
+    paths = sorted(folder.glob("compare_*.yaml"))
+    assert paths
+    for path in paths:
+        read = read_experiment(path)
+        for arm in read.arms:
+            if not arm.members:
+                assert runs_of(read, folder / read.base, [f"data.root={malc2012.parent / ('fetal' if 'fetal' in path.name else 'malc2012')}"], arm, 0)
+
+
+def test_scores_that_were_kept_are_plain_numbers(experiment: Path) -> None:
+    compare(experiment, [], [])
+    kept = sorted(experiment.parent.glob("out/*/*/scores-*.json"))
+    assert {path.name for path in kept} == {"scores-told.json", "scores-withheld.json"}
+    assert all(0 <= value <= 1 for path in kept for value in json.loads(path.read_text()).values())
