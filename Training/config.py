@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -167,6 +168,14 @@ def read_config(path: Path, overrides: list[str]) -> Config:
     assert isinstance(config, Config)
     _check(config)
     return config
+
+
+def write_config(config: Config, path: Path) -> None:
+    """The resolved configuration as YAML, which `read_config` reads again; whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    OmegaConf.save(OmegaConf.structured(config), temporary)
+    os.replace(temporary, path)
 
 
 def _check(config: Config) -> None:

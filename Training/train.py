@@ -19,7 +19,7 @@ from LabelConditionedSegmentationLib.core.network.model import LabelConditionedN
 from lightning.fabric import Fabric
 from torch.utils.data import DataLoader
 
-from Training.config import Config, OptimizerConfig, read_config
+from Training.config import Config, OptimizerConfig, read_config, write_config
 from Training.data import Samples, StepBatches
 from Training.export import write_package
 from Training.methods import build_method
@@ -84,6 +84,8 @@ def train(config: Config) -> None:
     loader = _loader(samples, batches, config, fabric)
     asked_to_stop = _stop_on_interrupt()
     log = RunLog(Path(config.output), first, length) if fabric.is_global_zero else None
+    if log is not None:
+        write_config(config, Path(config.output) / "config.yaml")
     began, stop = time.time(), False
     for step, batch in zip(batches.steps, loader, strict=False):
         for group in optimizer.param_groups:

@@ -31,11 +31,10 @@ ARMS: dict[str, tuple[str, ObjectiveConfig, str]] = {
 }
 SETTINGS = {"points": ((96, 128, 96), 30_000), "dense": ((96, 96, 96), 0)}
 """Patch and points a sample (0: all voxels, as multi-channel networks are usually trained)."""
-ROUNDS = 3
 
 
 def run() -> str:
-    """Rounds go through all arms and counts in turn, so that drift of the machine hits all alike; medians are shown."""
+    """Every arm and count in a process of its own, one after the other."""
     sections = []
     for setting, (patch, points) in SETTINGS.items():
         where = f"{points:,} points" if points else "the loss at every voxel"
@@ -50,15 +49,7 @@ def run() -> str:
 
 
 def _table(what: str, setting: str, arms: list[str]) -> str:
-    results: dict[tuple[str, int], list[dict[str, float]]] = {(arm, count): [] for arm in arms for count in COUNTS}
-    for _ in range(ROUNDS if what == "step" else 1):
-        for (arm, count), found in results.items():
-            found.append(in_fresh_process(__name__, what, setting, arm, str(count)))
-
-    def median(arm: str, count: int, key: str) -> float:
-        values = sorted(r[key] for r in results[arm, count])
-        return values[len(values) // 2]
-
+    found = {(arm, count): in_fresh_process(__name__, what, setting, arm, str(count)) for count in COUNTS for arm in arms}
     first, last = COUNTS[0], COUNTS[-1]
     header = [
         "arm",
@@ -69,9 +60,9 @@ def _table(what: str, setting: str, arms: list[str]) -> str:
     ]
     rows = []
     for arm in arms:
-        cells = [f"{median(arm, count, 'seconds'):.2f} s, {median(arm, count, 'peak_mb'):.0f}" for count in COUNTS]
-        growth = median(arm, last, "peak_mb") / median(arm, first, "peak_mb") - 1
-        against = [median(arm, last, key) / median("softmax baseline", last, key) for key in ("peak_mb", "seconds")]
+        cells = [f"{found[arm, count]['seconds']:.2f} s, {found[arm, count]['peak_mb']:.0f}" for count in COUNTS]
+        growth = found[arm, last]["peak_mb"] / found[arm, first]["peak_mb"] - 1
+        against = [found[arm, last][key] / found["softmax baseline", last][key] for key in ("peak_mb", "seconds")]
         rows.append([arm, *cells, f"{growth:+.0%}", *(f"{value:.2f}" for value in against)])
     return table(header, rows)
 

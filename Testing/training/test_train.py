@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -361,6 +362,8 @@ def test_the_configuration_is_stored_with_the_run(data_set: Path, tmp_path: Path
     assert stored["objective"]["dice_weight"] == 1.0  # those that were left at their defaults, too
     assert stored["network"]["widths"] == [8, 16]
     assert json.dumps(stored)
+    again = read_config(tmp_path / "run" / "config.yaml", [])
+    assert json.loads(json.dumps(asdict(again))) == stored
 
 
 @pytest.mark.parametrize(
