@@ -29,7 +29,7 @@ ARMS: dict[str, tuple[str, ObjectiveConfig, str]] = {
     "LCS, decoder, sampled": ("lcs", ObjectiveConfig(loss="sigmoid", labels="sampled", labels_per_sample=SAMPLED), "decoder"),
     "LCS, bottleneck, sampled": ("lcs", ObjectiveConfig(loss="sigmoid", labels="sampled", labels_per_sample=SAMPLED), "bottleneck"),
 }
-SETTINGS = {"points": ((96, 128, 96), 30_000), "dense": ((96, 96, 96), 0)}
+SETTINGS = {"points": ((96, 96, 96), 22_000), "dense": ((64, 64, 64), 0)}
 """Patch and points a sample (0: all voxels, as multi-channel networks are usually trained)."""
 
 
@@ -42,7 +42,7 @@ def run() -> str:
         sections.append(f"One training step, patch {size}, {where}, bf16; seconds and MiB above the network:\n\n" + _table("step", setting, list(ARMS)))
     arms = ["softmax baseline", "LCS, head, streamed", "LCS, decoder, sampled", "LCS, bottleneck, sampled"]
     sections.append(
-        "All labels of a patch of 96x96x96 at full resolution, bf16 trunk; seconds and MiB above the network (baseline: all scores, then argmax):\n\n"
+        "All labels of a patch of 64x64x64 at full resolution, bf16 trunk; seconds and MiB above the network (baseline: all scores, then argmax):\n\n"
         + _table("find", "dense", arms)
     )
     return "\n\n".join(sections)
