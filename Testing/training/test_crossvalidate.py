@@ -101,7 +101,7 @@ def test_each_case_is_scored_once_by_the_package_that_never_saw_it(output: Path)
         pairs = Counter((row["case"], row["label"]) for row in csv.DictReader(file))
     assert set(pairs.values()) == {1}
     assert {case for case, _ in pairs} == CASES
-    assert "2 folds" in (output / "crossvalidation.html").read_text()
+    assert "2 folds" in (output / "crossvalidation.html").read_text(encoding="utf-8")
 
 
 def test_finished_folds_are_not_trained_again(output: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
