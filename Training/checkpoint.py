@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+
+from Training.whole_files import written_whole
 
 
 def save_checkpoint(path: Path, network: torch.nn.Module, average: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer, facts: dict[str, Any]) -> None:
@@ -22,9 +23,8 @@ def save_checkpoint(path: Path, network: torch.nn.Module, average: dict[str, tor
         for key, value in state.get(index, {}).items():
             tensors[f"optimizer.{key}.{name}"] = value
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata={"facts": json.dumps(facts)})
-    os.replace(temporary, path)
+    with written_whole(path) as temporary:
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata={"facts": json.dumps(facts)})
 
 
 def read_facts(path: Path) -> dict[str, Any]:

@@ -9,9 +9,7 @@ import argparse
 import csv
 import json
 import math
-import os
 import statistics
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,18 +18,16 @@ from pathlib import Path
 from LabelConditionedSegmentationLib.core.errors import LCSError
 from LabelConditionedSegmentationLib.core.labels import LabelTree
 from LabelConditionedSegmentationLib.core.metadata import MetadataSchema
-from LabelConditionedSegmentationLib.core.package import DESCRIPTION
 from LabelConditionedSegmentationLib.core.segmenter import Segmenter
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from Training.config import read_config
-from Training.crossvalidate import make_folds
+from Training.crossvalidate import fold_settings, is_finished, make_folds, run_training
 from Training.datasets import read_data_set
 from Training.evaluate import evaluate
-from Training.evaluation_results import joined
+from Training.whole_files import written_whole
 
-TRAIN = Path(__file__).with_name("train.py")
 TOLD = ("told", "withheld", "shuffled")
 
 
@@ -91,23 +87,20 @@ def runs_of(experiment: Experiment, base: Path, overrides: list[str], arm: Arm, 
     config = read_config(base, settings)
     held_out = [config.data.validation]
     if experiment.folds:
-        names = [*config.data.train, *config.data.validation] if config.data.train else []
-        held_out = make_folds(read_data_set(Path(config.data.root), names).cases, MetadataSchema.from_json(config.metadata), experiment.folds, 0)
+        held_out = make_folds(read_data_set(Path(config.data.root), config.data.names).cases, MetadataSchema.from_json(config.metadata), experiment.folds, 0)
     slug = "".join(c if c.isalnum() else "-" for c in arm.name.lower())
     runs = []
     for seed in experiment.seeds:
         for fold, cases in enumerate(held_out):
             folder = Path(experiment.output) / slug / f"trial{trial}-seed{seed}-fold{fold}"
-            runs.append(Run(folder, [*settings, f"seed={seed}", f"data.validation=[{','.join(cases)}]", f"output={folder}"], cases))
+            runs.append(Run(folder, [*settings, f"seed={seed}", *fold_settings(cases, folder)], cases))
     return runs
 
 
 def train_run(run: Run, base: Path) -> None:
     """Train, unless the package is there."""
-    if not (run.folder / "package" / DESCRIPTION).is_file():
-        done = subprocess.run([sys.executable, str(TRAIN), str(base), *run.settings])
-        if done.returncode or not (run.folder / "package" / DESCRIPTION).is_file():
-            raise SystemExit(f"The training in {run.folder} did not end with a package; the same command goes on with it.")
+    if not is_finished(run.folder) and (run_training(base, run.settings) or not is_finished(run.folder)):
+        raise SystemExit(f"The training in {run.folder} did not end with a package; the same command goes on with it.")
 
 
 def last_validation(run: Run) -> float:
@@ -122,13 +115,12 @@ def score_run(run: Run, data: Path, told: str) -> dict[str, float]:
     kept = run.folder / f"scores-{told}.json"
     if not kept.is_file():
         segmenter = Segmenter.from_package(run.folder / "package")
-        found = joined(run.folder.name, [evaluate(segmenter, data, run.held_out, told != "withheld", 0 if told == "shuffled" else None)])
+        found = evaluate(segmenter, data, run.held_out, told != "withheld", 0 if told == "shuffled" else None)
         dice: dict[str, list[float]] = {}
         for row in found.rows:
             dice.setdefault(found.tree[row.label].name, []).append(row.scores.dice)
-        temporary = kept.with_suffix(".part")
-        temporary.write_text(json.dumps({name: statistics.fmean(values) for name, values in dice.items()}), encoding="utf-8")
-        os.replace(temporary, kept)
+        with written_whole(kept) as temporary:
+            temporary.write_text(json.dumps({name: statistics.fmean(values) for name, values in dice.items()}), encoding="utf-8")
     scores: dict[str, float] = json.loads(kept.read_text(encoding="utf-8"))
     return scores
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 from yaml import YAMLError
 
 from Training.augmentation import Augmentation
+from Training.whole_files import written_whole
 
 
 @dataclass
@@ -38,6 +38,11 @@ class DataConfig:
     patch: tuple[int, int, int] = (144, 192, 144)
     points: int = 100_000
     workers: int = 1
+
+    @property
+    def names(self) -> list[str]:
+        """The cases of the data set that a run reads; none named stands for all of them."""
+        return [*self.train, *self.validation] if self.train else []
 
 
 @dataclass
@@ -173,9 +178,8 @@ def read_config(path: Path, overrides: list[str]) -> Config:
 def write_config(config: Config, path: Path) -> None:
     """The resolved configuration as YAML, which `read_config` reads again; whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    OmegaConf.save(OmegaConf.structured(config), temporary)
-    os.replace(temporary, path)
+    with written_whole(path) as temporary:
+        OmegaConf.save(OmegaConf.structured(config), temporary)
 
 
 def _check(config: Config) -> None:

@@ -47,14 +47,13 @@ def crossvalidate(path: Path, overrides: list[str], folds: int, chosen: Sequence
     _check_honest(config)
     output = Path(config.output)
     check_stem(output / REPORT)
-    names = sorted({*config.data.train, *config.data.validation}) if config.data.train else []
     schema = MetadataSchema.from_json(config.metadata)
-    held_out = make_folds(read_data_set(Path(config.data.root), names).cases, schema, folds, config.seed)
+    held_out = make_folds(read_data_set(Path(config.data.root), config.data.names).cases, schema, folds, config.seed)
     if wrong := [n for n in chosen if n not in range(folds)]:
         raise SystemExit(f"There is no fold {wrong[0]}; with --folds {folds} they are 0 to {folds - 1}.")
     for n in chosen or range(folds):
         _train_fold(n, held_out[n], path, overrides, output)
-    missing = [n for n in range(folds) if not _is_finished(_folder(output, n))]
+    missing = [n for n in range(folds) if not is_finished(_folder(output, n))]
     if missing:
         print(f"Still to be trained: fold {', '.join(map(str, missing))}. The report is written when every fold has its package.")
         return
@@ -73,27 +72,33 @@ def _folder(output: Path, fold: int) -> Path:
     return output / f"fold_{fold}"
 
 
-def _is_finished(folder: Path) -> bool:
+def is_finished(folder: Path) -> bool:
+    """Whether the run in a folder has ended with its package."""
     return (folder / "package" / DESCRIPTION).is_file()
 
 
 def _train_fold(fold: int, held_out: Sequence[str], path: Path, overrides: Sequence[str], output: Path) -> None:
     """Run the training of a fold in a process of its own, so that each starts clean; one that was interrupted goes on where it was."""
     folder = _folder(output, fold)
-    if not _is_finished(folder):
+    if not is_finished(folder):
         print(f"fold {fold}: {len(held_out)} cases held out: {', '.join(held_out)}", flush=True)
-        settings = [f"data.validation={json.dumps(list(held_out), ensure_ascii=False)}", f"output={folder}"]
-        status = _run([sys.executable, str(TRAIN), str(path), *overrides, *settings])
+        status = run_training(path, [*overrides, *fold_settings(held_out, folder)])
         if status not in (0, INTERRUPTED):
             raise SystemExit(f"The training of fold {fold} ended with an error, which stands above; run the same command again when its cause is gone.")
-        if not _is_finished(folder):
+        if not is_finished(folder):
             print("Interrupted; run the same command again to go on.", file=sys.stderr)
             raise SystemExit(INTERRUPTED)
     _check_unseen(fold, folder, held_out)
 
 
-def _run(command: Sequence[str]) -> int:
-    """Run a training and pass Ctrl-C and SIGTERM on to it: it saves a checkpoint and ends by itself. Returns its exit status."""
+def fold_settings(held_out: Sequence[str], folder: Path) -> list[str]:
+    """The words that make a run hold these cases out and write to a folder."""
+    return [f"data.validation={json.dumps(list(held_out), ensure_ascii=False)}", f"output={folder}"]
+
+
+def run_training(path: Path, settings: Sequence[str]) -> int:
+    """Train in a process of its own and pass Ctrl-C and SIGTERM on to it: it saves a checkpoint and ends by itself. Returns its exit status."""
+    command = [sys.executable, str(TRAIN), str(path), *settings]
     running: list[subprocess.Popen[bytes]] = []
 
     def pass_on(number: int, _frame: FrameType | None) -> None:

@@ -54,9 +54,10 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
         image, target = crop_view(image, target, self.config.augmentation.crop, generator)
         if self.config.augmentation.intensity:
             image = vary_intensity(image, self.intensity, generator)
-        points, classes = draw_points(target, is_foreground(image) | (target > 0), self.config.data.points, generator)
+        foreground = is_foreground(image)
+        points, classes = draw_points(target, foreground | (target > 0), self.config.data.points, generator)
         if self.config.network.position:
-            image = torch.cat([image, position_channels(is_foreground(image)).to(self.device)])
+            image = torch.cat([image, position_channels(foreground).to(self.device)])
         dropped = torch.from_numpy(generator.random(case.metadata.shape[0]) < self.config.field_dropout)
         return {
             "image": image,

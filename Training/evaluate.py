@@ -44,6 +44,7 @@ def evaluate(
     data_set = read_data_set(data, names)
     package = segmenter.package
     code = TargetCode(package.labels, data_set.table, data_set.ignored_ids)
+    code_of_found = TargetCode(package.labels, package.labels)
     wanted = _wanted_labels(code, labels, data)
     metadata = {case.name: known_metadata(case, package.metadata) for case in data_set.cases}
     told = _told_metadata(data_set, package.metadata, with_metadata, shuffle_seed)
@@ -51,7 +52,7 @@ def evaluate(
     pictures: tuple[Picture, ...] = ()
     for case in tqdm(data_set.cases, desc="evaluating", unit="case", disable=not sys.stderr.isatty()):
         scan, truth = _read_case(case, code)
-        found = TargetCode(package.labels, package.labels).encode(segmenter.segment(scan, metadata=told[case.name]).label_map.array[0])
+        found = code_of_found.encode(segmenter.segment(scan, metadata=told[case.name]).label_map.array[0])
         looked_for = code.annotated(case.annotated)
         scored = [label for label in wanted if bool(looked_for[list(package.labels.classes_under(label))].all())]
         rows_of_case = [Row(case.name, label.id, scores) for label, scores in compare_labels(truth, found, code, scored, scan.spacing)]

@@ -301,7 +301,7 @@ def prepare_data(config: Config) -> Path:
     from Training.data_checks import check_data_set, raise_problems  # reads images, which those who open a prepared folder need not
 
     data, schema, multiple = config.data, MetadataSchema.from_json(config.metadata), config.network.multiple
-    data_set = read_data_set(Path(data.root), [*data.train, *data.validation] if data.train else ())
+    data_set = read_data_set(Path(data.root), data.names)
     raise_problems(check_data_set(data_set, len(config.input.channels)))
     tree = select(data_set.table, data.labels)
     keys = prepare_files(data_set, tree, config.input, schema, multiple, Path(data.cache), data.annotated)

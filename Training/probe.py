@@ -14,16 +14,15 @@ from pathlib import Path
 
 import torch
 from LabelConditionedSegmentationLib.core.errors import LCSError
-from LabelConditionedSegmentationLib.core.geometry import Grid, resample
 from LabelConditionedSegmentationLib.core.labels import LabelTree
-from LabelConditionedSegmentationLib.core.preprocessing import is_foreground, position_channels
+from LabelConditionedSegmentationLib.core.preprocessing import is_foreground
 from LabelConditionedSegmentationLib.core.scoring import best_classes
 from LabelConditionedSegmentationLib.core.segmenter import Segmenter
 
 from Training.datasets import read_data_set
 from Training.losses.streamed_softmax import Truth, streamed_softmax_loss
 from Training.prepare import Case, prepare_cases
-from Training.validation import dice_of_classes
+from Training.validation import dice_of_classes, features_of
 
 STEPS, RATE, POINTS = 300, 0.05, 60_000
 
@@ -40,14 +39,8 @@ class Seen:
 @torch.inference_mode()
 def see(segmenter: Segmenter, case: Case) -> Seen:
     """The trunk over a whole prepared scan, up-sampled to its voxels."""
-    network = segmenter.network
-    image = case.image.float()
-    foreground = is_foreground(image)
-    if network.trunk.position is not None:
-        image = torch.cat([image, position_channels(foreground)])
-    features = network.features(image[None], case.metadata[None])[0]
-    fine = Grid(torch.eye(4).double().numpy(), tuple(case.target.shape))  # type: ignore[arg-type]
-    on_voxels = resample(features.movedim(0, -1), fine.coarser(network.trunk.architecture.output_stride), fine)[foreground]
+    network, foreground = segmenter.network, is_foreground(case.image)
+    on_voxels = features_of(network, case, torch.device("cpu"))[foreground]
     coarse = best_classes(on_voxels, network.prompts, network.bias).best_class
     return Seen(on_voxels.clone(), case.target[foreground].long(), coarse.long())
 

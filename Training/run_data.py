@@ -30,17 +30,16 @@ class RunData:
 def load_data(config: Config, known: LabelTree | None = None) -> RunData:
     """Read `data.root`. known: the labels of a package that is fine-tuned. SystemExit, with all problems at once, where the data cannot be used."""
     root, schema = Path(config.data.root), MetadataSchema.from_json(config.metadata)
-    names = [*config.data.train, *config.data.validation] if config.data.train else []
     if is_prepared(root):
         if known is not None:
             raise SystemExit(f'A package is fine-tuned on a data set, but "{root}" is a prepared folder; set data.root to the data set itself.')
-        prepared = open_prepared(root, config.input, schema, config.network.multiple, config.data.labels, names, config.data.annotated)
+        prepared = open_prepared(root, config.input, schema, config.network.multiple, config.data.labels, config.data.names, config.data.annotated)
         tree, cases, code = prepared.tree, prepared.cases, TargetCode(prepared.tree, prepared.table)
     else:
         from Training.data_checks import check_data_set, raise_problems
         from Training.datasets import read_data_set
 
-        data_set = read_data_set(root, names)
+        data_set = read_data_set(root, config.data.names)
         _named([case.name for case in data_set.cases], [*config.data.validation, *config.data.annotated], root)
         raise_problems(check_data_set(data_set, len(config.input.channels), sys.stderr.isatty()))
         tree = select(data_set.table, config.data.labels)

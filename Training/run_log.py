@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ import torch
 from LabelConditionedSegmentationLib.core.labels import LabelTree
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
+
+from Training.whole_files import written_whole
 
 COLUMNS = ("step", "loss", "rate", "dice", "seconds")
 
@@ -84,12 +85,10 @@ class RunLog:
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
+    with written_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()
         table.writerows(rows)
-    os.replace(temporary, path)
 
 
 def _rows_before(path: Path, first: int) -> list[dict[str, Any]]:

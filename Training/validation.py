@@ -14,15 +14,21 @@ from Training.prepare import Case
 
 
 @torch.no_grad()
-def find_classes(network: LabelConditionedNetwork, case: Case, device: torch.device) -> torch.Tensor:
-    """The best class of every voxel of a prepared case, (k, j, i) on the network's grid."""
+def features_of(network: LabelConditionedNetwork, case: Case, device: torch.device) -> torch.Tensor:
+    """The features of every voxel of a prepared case, (k, j, i, C) float32, from one pass over the whole of it."""
     image = case.image.float()
     if network.trunk.position is not None:
         image = torch.cat([image, position_channels(is_foreground(image))])
     features = network.features(image[None].to(device, memory_format=torch.channels_last_3d), case.metadata[None].to(device))[0]
     fine = Grid(np.eye(4), case.target.shape)  # type: ignore[arg-type]
-    features = resample(features.float().movedim(0, -1), fine.coarser(network.trunk.architecture.output_stride), fine)
-    return best_classes(features.reshape(-1, features.shape[-1]), network.prompts, network.bias).best_class.cpu().long().view(fine.shape)
+    return resample(features.float().movedim(0, -1), fine.coarser(network.trunk.architecture.output_stride), fine)
+
+
+@torch.no_grad()
+def find_classes(network: LabelConditionedNetwork, case: Case, device: torch.device) -> torch.Tensor:
+    """The best class of every voxel of a prepared case, (k, j, i) on the network's grid."""
+    features = features_of(network, case, device)
+    return best_classes(features.flatten(0, 2), network.prompts, network.bias).best_class.cpu().long().view(features.shape[:3])
 
 
 def dice_of_classes(found: torch.Tensor, target: torch.Tensor, classes: int) -> np.ndarray:

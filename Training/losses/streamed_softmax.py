@@ -44,7 +44,8 @@ class Truth(NamedTuple):
         """(V,): the row of `sets` that a voxel's target stands for, -1 where it stands for a single class or is unknown."""
         classes = self.annotated.shape[0]
         background = 0 if not bool(self.annotated[1:].all()) else -1
-        return torch.where(self.seen >= classes, self.seen - classes + 1, torch.where(self.seen == 0, background, -1))
+        seen = self.seen
+        return torch.where(seen >= classes, seen - classes + 1, torch.where(seen == 0, background, -1))
 
 
 def streamed_softmax_loss(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, truth: Truth, dice_weight: float = 1.0) -> torch.Tensor:

@@ -59,4 +59,6 @@ class LabelConditionedNetwork(nn.Module):
     def forward(self, image: torch.Tensor, metadata: torch.Tensor | None = None) -> torch.Tensor:
         """Plain scores (batch, classes, *space / output_stride); training and inference use the features and a streamed product instead."""
         features = self.features(image, metadata)
-        return torch.einsum("bc...,kc->bk...", features, self.prompts) + self.bias.view(1, -1, *[1] * (features.ndim - 2))
+        if isinstance(self.head, ClassEmbeddings):
+            return self.head(features)  # type: ignore[no-any-return]
+        return torch.cat([torch.zeros_like(features[:, :1]), features], dim=1)  # the background's score is 0
