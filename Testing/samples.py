@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from LabelConditionedSegmentationLib.core.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.labels import Code, Label, LabelTree
 from LabelConditionedSegmentationLib.core.metadata import Field, MetadataSchema
 from LabelConditionedSegmentationLib.core.network.architecture import Architecture
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 from LabelConditionedSegmentationLib.core.package import ModelPackage, save_package
-from LabelConditionedSegmentationLib.core.preprocessing import InputSpec
 from LabelConditionedSegmentationLib.core.volume import Affine, Volume
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from LabelConditionedSegmentationLib.core.errors import LCSError
+from LabelConditionedSegmentationLib.core.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.network.architecture import Architecture
-from LabelConditionedSegmentationLib.core.preprocessing import InputSpec
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 from yaml import YAMLError

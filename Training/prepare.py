@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from LabelConditionedSegmentationLib.core.checks import input_statistics
 from LabelConditionedSegmentationLib.core.errors import InputError, LCSError, OutputError
 from LabelConditionedSegmentationLib.core.geometry import Grid, resample
+from LabelConditionedSegmentationLib.core.input_spec import InputSpec
+from LabelConditionedSegmentationLib.core.input_statistics import input_statistics
 from LabelConditionedSegmentationLib.core.labels import LabelTree
 from LabelConditionedSegmentationLib.core.metadata import MetadataSchema
-from LabelConditionedSegmentationLib.core.preprocessing import InputSpec, prepare
+from LabelConditionedSegmentationLib.core.preprocessing import prepare
 from tqdm import tqdm
 
 from Training.datasets import CaseFiles, DataSet, read_data_set, read_image, read_labels
@@ -43,7 +44,7 @@ class Case:
     """One labelled scan on the network's grid, mapped into memory: writing to it changes no file.
 
     image (channel, k, j, i) float16 without position channels; target (k, j, i) int16 as TargetCode gives it; annotated (K,) bool; metadata (fields,) float32
-    with NaN for unknown; statistics: what `core.checks` measures of a scan.
+    with NaN for unknown; statistics: what `core.input_statistics` measures of a scan.
     """
 
     name: str

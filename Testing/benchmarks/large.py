@@ -6,7 +6,7 @@ import json
 import sys
 
 import numpy as np
-from LabelConditionedSegmentationLib.core.preprocessing import InputSpec
+from LabelConditionedSegmentationLib.core.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.volume import Volume
 
 from Testing import samples

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from LabelConditionedSegmentationLib.core.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.labels import Label, LabelTree
 from LabelConditionedSegmentationLib.core.network.architecture import Architecture
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 from LabelConditionedSegmentationLib.core.package import ModelPackage
-from LabelConditionedSegmentationLib.core.preprocessing import InputSpec
 from LabelConditionedSegmentationLib.core.segmenter import Segmenter
 
 from Testing import samples

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from LabelConditionedSegmentationLib.cli.demo import find_scan
 from LabelConditionedSegmentationLib.cli.models import resolve_model
-from LabelConditionedSegmentationLib.core.checks import check_input, check_volume
+from LabelConditionedSegmentationLib.core.checks import check_volume
 from LabelConditionedSegmentationLib.core.findings import Finding
 from LabelConditionedSegmentationLib.core.image_io import read_volume
+from LabelConditionedSegmentationLib.core.input_spec import InputSpec
+from LabelConditionedSegmentationLib.core.input_statistics import check_input
 from LabelConditionedSegmentationLib.core.package import ModelPackage
-from LabelConditionedSegmentationLib.core.preprocessing import InputSpec, prepare
+from LabelConditionedSegmentationLib.core.preprocessing import prepare
 from LabelConditionedSegmentationLib.core.volume import Volume
 
 from Testing import samples

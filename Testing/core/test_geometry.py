@@ -10,7 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from LabelConditionedSegmentationLib.core.geometry import Grid, Shape, bounding_box, needed_box, network_grid, resample, smooth_for
-from LabelConditionedSegmentationLib.core.preprocessing import InputSpec, prepare
+from LabelConditionedSegmentationLib.core.input_spec import InputSpec
+from LabelConditionedSegmentationLib.core.preprocessing import prepare
 from LabelConditionedSegmentationLib.core.volume import Affine, Array, Volume
 
 MODEST = settings(max_examples=30, deadline=None)

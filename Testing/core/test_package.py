@@ -24,8 +24,8 @@ from LabelConditionedSegmentationLib.core.errors import (
     PackageIntegrityError,
     PackageNotFoundError,
 )
+from LabelConditionedSegmentationLib.core.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.package import ModelPackage, find_packages, install_package, save_package
-from LabelConditionedSegmentationLib.core.preprocessing import InputSpec
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as dump_tensors
 

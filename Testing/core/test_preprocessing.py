@@ -10,7 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from LabelConditionedSegmentationLib.core.errors import InputError, PackageFormatError
-from LabelConditionedSegmentationLib.core.preprocessing import BACKGROUND, InputSpec, normalise, position_channels, prepare
+from LabelConditionedSegmentationLib.core.input_spec import InputSpec
+from LabelConditionedSegmentationLib.core.preprocessing import BACKGROUND, normalise, position_channels, prepare
 from LabelConditionedSegmentationLib.core.volume import Array, Volume
 
 from Testing.samples import scan

@@ -15,10 +15,11 @@ from LabelConditionedSegmentationLib.core import features as features_module
 from LabelConditionedSegmentationLib.core import scoring
 from LabelConditionedSegmentationLib.core.errors import Cancelled, DeviceError, InputError, LabelError
 from LabelConditionedSegmentationLib.core.geometry import Grid, resample
+from LabelConditionedSegmentationLib.core.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.labels import Label, LabelTree
 from LabelConditionedSegmentationLib.core.network.architecture import Architecture
 from LabelConditionedSegmentationLib.core.package import ModelPackage
-from LabelConditionedSegmentationLib.core.preprocessing import InputSpec, prepare
+from LabelConditionedSegmentationLib.core.preprocessing import prepare
 from LabelConditionedSegmentationLib.core.progress import CancelToken
 from LabelConditionedSegmentationLib.core.scoring import Winners
 from LabelConditionedSegmentationLib.core.segmenter import Segmenter

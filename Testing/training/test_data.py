@@ -11,9 +11,10 @@ import pytest
 import SimpleITK as sitk
 import torch
 from LabelConditionedSegmentationLib.core.image_io import image_of, read_volume
+from LabelConditionedSegmentationLib.core.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.labels import Label, LabelTree
 from LabelConditionedSegmentationLib.core.package import ModelPackage
-from LabelConditionedSegmentationLib.core.preprocessing import BACKGROUND, InputSpec, is_foreground
+from LabelConditionedSegmentationLib.core.preprocessing import BACKGROUND, is_foreground
 
 from Testing import samples
 from Testing.training.made_up_data import write_data_set

@@ -17,9 +17,9 @@ import pytest
 import SimpleITK as sitk
 import torch
 from LabelConditionedSegmentationLib.core.image_io import image_of, read_volume
+from LabelConditionedSegmentationLib.core.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.labels import LabelTree
 from LabelConditionedSegmentationLib.core.metadata import MetadataSchema
-from LabelConditionedSegmentationLib.core.preprocessing import InputSpec
 from LabelConditionedSegmentationLib.core.volume import Volume
 
 from Testing import samples
@@ -209,7 +209,7 @@ PREPARE = """
 import os, signal, sys, time
 from pathlib import Path
 import numpy as np
-from LabelConditionedSegmentationLib.core.preprocessing import InputSpec
+from LabelConditionedSegmentationLib.core.input_spec import InputSpec
 from Testing import samples
 from Training.datasets import read_data_set
 from Training.prepare import prepare_cases
@@ -328,7 +328,7 @@ import sys
 sys.modules["SimpleITK"] = None
 from pathlib import Path
 from Testing import samples
-from LabelConditionedSegmentationLib.core.preprocessing import InputSpec
+from LabelConditionedSegmentationLib.core.input_spec import InputSpec
 from Training.datasets import read_data_set, read_image
 from Training.prepare import open_prepared
 prepared = open_prepared(Path({str(tmp_path / "cache")!r}), InputSpec(), samples.SCHEMA, 4)

@@ -8,33 +8,28 @@ import os
 import re
 import shutil
 import stat
-import struct
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as dump_tensors
+from typing import TYPE_CHECKING, Any
 
 from .errors import LabelError, MetadataError, PackageFormatError, PackageInstallError, PackageIntegrityError, PackageNotFoundError
+from .input_spec import InputSpec
 from .labels import LabelTree
 from .metadata import MetadataSchema
 from .network.architecture import Architecture
-from .network.model import LabelConditionedNetwork
-from .preprocessing import InputSpec
+
+if TYPE_CHECKING:
+    from .network.model import LabelConditionedNetwork
 
 FORMAT = 1
 DESCRIPTION, WEIGHTS, CARD = "model.json", "weights.safetensors", "MODEL_CARD.md"
 MEMBERS = (DESCRIPTION, WEIGHTS, CARD)
 LARGEST_DESCRIPTION = 16 * 2**20
 LARGEST_WEIGHTS = 2 * 2**30
-WEIGHT_TYPES = (torch.float16, torch.bfloat16, torch.float32)
 FOLDER_NAME = re.compile(r"\w([\w .+-]{0,98}\w)?")
 
 
@@ -90,33 +85,15 @@ class ModelPackage:
 
     def build_network(self) -> LabelConditionedNetwork:
         """The network with the package's weights, in float32 and evaluation mode. Raises PackageIntegrityError where the weights do not fit the description."""
-        where = self.path / WEIGHTS
+        from .weights import network_with  # torch: a description is read and shown without it
+
         data = _read_member(self.path, WEIGHTS, LARGEST_WEIGHTS)
+        where = self.path / WEIGHTS
         if hashlib.sha256(data).hexdigest() != self.weights_sha256:
             raise PackageIntegrityError(
                 f'"{where}" is not the file that model.json describes (its SHA-256 differs): damaged, truncated or exchanged. Install the model again.'
             )
-        _check_safetensors(data, where)
-        try:
-            tensors = load_tensors(data)
-        except SafetensorError as error:
-            raise PackageIntegrityError(f'"{where}" is no valid safetensors file ({error}).') from None
-        with torch.device("meta"):  # nothing of the described size is allocated before the weights are seen to fit it
-            network = LabelConditionedNetwork(self.architecture, len(self.labels.leaves) + 1, self.metadata.fields)
-        wanted = network.state_dict()
-        missing, extra = sorted(set(wanted) - set(tensors)), sorted(set(tensors) - set(wanted))
-        if missing or extra:
-            what = "; ".join(f"{word} {', '.join(names[:3])}" for word, names in (("lacks", missing), ("has the unknown", extra)) if names)
-            raise PackageIntegrityError(f'"{where}" does not fit the network that model.json describes: it {what}.')
-        for name, tensor in tensors.items():
-            if tensor.shape != wanted[name].shape:
-                raise PackageIntegrityError(f'"{where}": {name} has the shape {tuple(tensor.shape)} where the network has {tuple(wanted[name].shape)}.')
-            if tensor.dtype not in WEIGHT_TYPES:
-                raise PackageIntegrityError(f'"{where}": {name} holds numbers of the kind {tensor.dtype}, which no weights of this version are.')
-            if not bool(torch.isfinite(tensor).all()):
-                raise PackageIntegrityError(f'"{where}": {name} holds values that are not finite.')
-        network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
-        return network.eval()
+        return network_with(data, where, self.architecture, len(self.labels.leaves) + 1, self.metadata.fields)
 
     @property
     def size_bytes(self) -> int:
@@ -146,11 +123,9 @@ def save_package(
     unknown = sorted(set(about) - set(ABOUT))
     if unknown:
         raise PackageFormatError(f"A package has no entries {', '.join(unknown)}.")
-    tensors = {key: value.detach().cpu().half().contiguous() for key, value in network.state_dict().items()}
-    broken = [key for key, value in tensors.items() if not bool(torch.isfinite(value).all())]
-    if broken:
-        raise PackageIntegrityError(f'"{path}" is not written: {broken[0]} of the network holds values that are not finite in half precision.')
-    weights = dump_tensors(tensors)
+    from .weights import packed
+
+    weights = packed(network, path)
     description = {
         "format": FORMAT,
         "name": name,
@@ -291,11 +266,3 @@ def _checked_members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.
     if sum(info.file_size for info in members.values()) > LARGEST_WEIGHTS:
         raise PackageInstallError(f'"{path}" unpacks to more than {LARGEST_WEIGHTS >> 20} MiB; the archive is refused.')
     return members
-
-
-def _check_safetensors(data: bytes, where: Path) -> None:
-    """Name the usual suspects: a pickle or zip under a safetensors name, and a file that ends early or late."""
-    if data[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
-        raise PackageIntegrityError(f'"{where}" is a pickled PyTorch file under a safetensors name; pickles can run code and are never opened.')
-    if len(data) < 8 or struct.unpack("<Q", data[:8])[0] > len(data) - 8:
-        raise PackageIntegrityError(f'"{where}" is no valid safetensors file: it is truncated.')

@@ -8,12 +8,13 @@ from typing import Any, TypeVar
 
 import torch
 
-from .checks import check_input, check_volume
+from .checks import check_volume
 from .devices import choose_device, describe_device
 from .errors import DeviceError, InputError
 from .features import Features, Prompts, WinnerMap, resolve_labels
 from .findings import Finding
 from .geometry import Grid
+from .input_statistics import check_input
 from .memory import MemoryPlan, is_out_of_memory, peak_memory_mb
 from .metadata import MetadataSchema
 from .network.model import LabelConditionedNetwork
