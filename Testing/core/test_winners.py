@@ -56,7 +56,9 @@ def test_the_box_of_a_mask_is_tight(winners_and_result: tuple[Winners, dict[int,
             continue
         mask, _start = found
         assert mask.dtype == np.uint8
-        assert all(mask.any(axis=tuple(b for b in range(3) if b != axis))[[0, -1]].all() for axis in range(3))
+        for axis in range(3):
+            hit = np.asarray(mask.any(axis=tuple(b for b in range(3) if b != axis)))
+            assert hit[[0, -1]].all()
 
 
 def test_counts_are_voxels_of_every_class(winners_and_result: tuple[Winners, dict[int, np.ndarray]]) -> None:

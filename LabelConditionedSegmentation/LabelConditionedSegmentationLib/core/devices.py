@@ -37,3 +37,19 @@ def describe_device(device: torch.device) -> str:
         properties = torch.cuda.get_device_properties(device)
         return f"{properties.name}, {properties.total_memory / 2**30:.0f} GB"
     return {"cpu": f"CPU, {torch.get_num_threads()} threads", "mps": "Apple GPU"}.get(device.type, str(device))
+
+
+def found_devices() -> list[tuple[str, str]]:
+    """Every device that a run can use, the fastest kind first: its name for `choose_device` and what it is in words."""
+    names = [f"cuda:{n}" for n in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    names += ["mps"] if torch.backends.mps.is_available() else []
+    return [(name, describe_device(torch.device(name))) for name in (*names, "cpu")]
+
+
+def why_no_gpu() -> str:
+    """One sentence where no GPU can be used, and nothing where one can."""
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        return ""
+    if torch.version.cuda is None and torch.version.hip is None:
+        return "This PyTorch was built without GPU support."
+    return "PyTorch finds no NVIDIA GPU or driver."

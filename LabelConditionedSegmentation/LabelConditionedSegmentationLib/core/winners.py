@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -27,18 +28,26 @@ class Winners:
 
     def mask(self, label: Label) -> tuple[Array, Index] | None:
         """The label's mask, (k, j, i) uint8 of 0 and 1, in the smallest box that holds it, and the first voxel of that box on the input grid. None where it has no voxel."""
+        classes = list(self.labels.classes_under(label))
+        hit = [present[classes].any(axis=0) for present in self._present]
+        if not hit[0].any():
+            return None
+        k, j, i = (slice(int(on.argmax()), len(on) - int(on[::-1].argmax())) for on in hit)
         is_inside = np.zeros(len(self.labels.leaves) + 1, dtype=np.uint8)
-        is_inside[list(self.labels.classes_under(label))] = 1
-        full = is_inside[self.classes]
-        box = []
-        for axis in range(3):  # the farthest axis first: what remains to be looked at shrinks
-            hit = np.flatnonzero(full.any(axis=tuple(a for a in range(3) if a != axis)))
-            if not hit.size:
-                return None
-            box.append((int(hit[0]), int(hit[-1]) + 1))
-            full = full[tuple(slice(*box[axis]) if a == axis else slice(None) for a in range(3))]
-        k, j, i = (low + offset for (low, _), offset in zip(box, self.start, strict=True))
-        return full, (k, j, i)
+        is_inside[classes] = 1
+        return is_inside[self.classes[k, j, i]], (k.start + self.start[0], j.start + self.start[1], i.start + self.start[2])
+
+    @cached_property
+    def _present(self) -> tuple[Array, Array, Array]:
+        """For each axis (k, j, i): (class, position) bool, whether the class has a voxel there. Counted once; afterwards a mask looks at its own box only."""
+        number = len(self.labels.leaves) + 1
+        out = []
+        for axis, length in enumerate(self.classes.shape):
+            shape = [1, 1, 1]
+            shape[axis] = length
+            bins = self.classes + number * np.arange(length, dtype=np.int32).reshape(shape)
+            out.append(np.bincount(bins.ravel(), minlength=number * length).reshape(length, number).T > 0)
+        return out[0], out[1], out[2]
 
     def counts(self) -> Array:
         """Voxels of every class, background first; those outside the region are not counted."""

@@ -1,0 +1,68 @@
+"""The volume selectors of the panel, one for each channel of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+
+class InputView:
+    """Volume selectors in the form layout of a widget. on_change is called when the user, or a removed node, changes a choice."""
+
+    def __init__(self, form: Any, on_change: Callable[[], None]) -> None:
+        self._form = form
+        self._on_change = on_change
+        self._selectors: list[Any] = []
+        self._channels: tuple[str, ...] = ()
+
+    def show_channels(self, channels: Sequence[str]) -> None:
+        """A selector for each channel; those that are there already keep their choice."""
+        if tuple(channels) == self._channels:
+            return
+        chosen = self.nodes
+        layout = self._form.layout()
+        while layout.rowCount():
+            layout.removeRow(0)
+        self._channels, self._selectors = tuple(channels), []
+        for channel in channels:
+            selector = self._new_selector(channel)
+            layout.addRow(qt.QLabel(f"{channel}:"), selector)
+            self._selectors.append(selector)
+        self.set_nodes(chosen)
+
+    @property
+    def nodes(self) -> tuple[Any, ...]:
+        """The chosen volume node of every channel, None where none is."""
+        return tuple(selector.currentNode() for selector in self._selectors)
+
+    def set_nodes(self, nodes: Sequence[Any]) -> None:
+        """Choose volumes, without calling back."""
+        for selector, node in zip(self._selectors, nodes, strict=False):
+            selector.blockSignals(True)
+            selector.setCurrentNode(node)
+            selector.blockSignals(False)
+
+    def set_enabled(self, enabled: bool) -> None:
+        """Whether another volume may be chosen."""
+        for selector in self._selectors:
+            selector.enabled = enabled
+
+    def _new_selector(self, channel: str) -> Any:
+        selector = slicer.qMRMLNodeComboBox()
+        selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+        selector.noneEnabled = True
+        selector.noneDisplay = _("Choose a volume")
+        selector.addEnabled = False
+        selector.removeEnabled = False
+        selector.renameEnabled = True
+        selector.toolTip = _("The {channel} volume that is to be segmented.").format(channel=channel)
+        selector.setMRMLScene(slicer.mrmlScene)
+        selector.connect("currentNodeChanged(vtkMRMLNode*)", self._chosen)
+        return selector
+
+    def _chosen(self, _node: Any) -> None:
+        self._on_change()

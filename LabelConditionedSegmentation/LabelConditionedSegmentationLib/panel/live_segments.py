@@ -1,0 +1,79 @@
+"""The segments in the scene, kept in step with the ticks after a run. Without Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import slicer
+
+from ..scene.nodes import is_present
+from ..scene.run_report import attach_report
+from ..scene.segmentations import check_target, new_segmentation, put_labels, remove_labels
+from ..scene.undo import Undo
+from ..scene.words import InputError, Label
+from .runner import Answer
+
+
+class LiveSegments:
+    """Writes labels into a segmentation and, from then on, follows what is ticked: without the network, since the answer holds every label."""
+
+    def __init__(self) -> None:
+        self.node: Any = None
+        """The segmentation that follows the ticks; None while none does."""
+        self._shown: tuple[Label, ...] = ()
+        self._package = ""
+        self._is_new = False
+        self._undo = Undo()
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether the last Apply can be taken back."""
+        return is_present(self.node) and (self._is_new or self._undo.is_available())
+
+    def write(self, answer: Answer, labels: Sequence[Label], output: Any) -> list[Label]:
+        """Apply: write the labels, with the run's report, into `output`, or into a new segmentation where it is None; one undo step.
+
+        Returns the labels without a voxel. Raises InputError, and then the scene is as it was.
+        """
+        volume, package = answer.task.nodes[0], answer.task.package.name
+        if output is not None:
+            check_target(output, volume)
+            self._undo.save(output)
+        node = output if output is not None else new_segmentation(volume, f"{volume.GetName()} segmentation")
+        try:
+            empty = put_labels(node, volume, answer.winners, labels, package)
+        except InputError:
+            if output is None:
+                slicer.mrmlScene.RemoveNode(node)
+            raise
+        attach_report(node, answer.report)
+        self.node, self._shown, self._package, self._is_new = node, tuple(labels), package, output is None
+        return empty
+
+    def follow(self, answer: Answer, labels: Sequence[Label]) -> list[Label]:
+        """Show exactly these labels of ours; nothing happens before the first Apply. Returns the labels, among the new ones, without a voxel. Raises InputError."""
+        if self.node is None or answer.task.package.name != self._package:
+            return []
+        gone = [label for label in self._shown if label not in labels]
+        new = [label for label in labels if label not in self._shown]
+        if gone:
+            remove_labels(self.node, gone, self._package)
+        empty = put_labels(self.node, answer.task.nodes[0], answer.winners, new, self._package) if new else []
+        self._shown = tuple(labels)
+        return empty
+
+    def undo(self) -> None:
+        """Take the last Apply back, with all that followed it; a segmentation that it made goes away. The ticks are not followed until the next Apply."""
+        if not self.can_undo:
+            raise InputError("There is nothing to undo: the segmentation of the last run is no longer in the scene.")
+        if self._is_new:
+            slicer.mrmlScene.RemoveNode(self.node)
+        else:
+            self._undo.undo()
+        self.stop()
+
+    def stop(self) -> None:
+        """Follow no longer, and forget the undo step."""
+        self._undo.clear()
+        self.node, self._shown, self._is_new = None, (), False

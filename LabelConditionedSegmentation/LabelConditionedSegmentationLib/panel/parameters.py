@@ -1,0 +1,22 @@
+"""What of the panel is stored in the scene, so that a saved scene brings the panel back."""
+
+from slicer import vtkMRMLSegmentationNode
+from slicer.parameterNodeWrapper import parameterNodeWrapper
+
+
+@parameterNodeWrapper
+class PanelParameters:
+    """model: name of the package. labels, metadata: JSON text of the ticks and of the form. output: the segmentation, None for a new one.
+
+    The input volumes are node references `Input0`, `Input1`, ... of the parameter node, one a channel.
+    """
+
+    model: str
+    labels: str
+    metadata: str
+    device: str = "auto"
+    output: vtkMRMLSegmentationNode
+    volumesTable: bool = False  # noqa: N815  as the .ui file names it
+
+
+INPUT_ROLE = "Input"

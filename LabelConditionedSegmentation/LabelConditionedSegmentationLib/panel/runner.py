@@ -1,0 +1,165 @@
+"""One run after another: asks the worker, keeps what the last run left, and knows what it is valid for. Without Qt, for the panel and for scripts."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..scene.volumes import fingerprint, volume_of
+from ..scene.words import InputError, Label, ModelPackage, Winners
+from ..worker.protocol import Event, Worker
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a run is made from. key tells two tasks apart: runs of equal keys give the same answers."""
+
+    nodes: tuple[Any, ...]
+    package: ModelPackage
+    metadata: Mapping[str, str | float]
+    device: str
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Changes with the voxels and place of the volumes, the model and the metadata; the device is left out, since it changes no answer."""
+        return fingerprint(self.nodes), str(self.package.path), self.package.weights_sha256, tuple(sorted(self.metadata.items()))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a finished run left: every label of the model is now a comparison away. run: its number in the worker, which keeps the features."""
+
+    task: Task
+    key: tuple[Any, ...]
+    run: int
+    winners: Winners
+    report: dict[str, Any]
+    can_rank: bool
+
+    @property
+    def report_text(self) -> str:
+        """The run report as it is attached and copied (JSON)."""
+        return json.dumps(self.report, indent=1, ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a request ended: ok, or not with the sentence `text` for the user (details: the traceback or the end of the log)."""
+
+    kind: str
+    ok: bool
+    text: str
+    values: dict[str, Any]
+    details: str = ""
+
+
+class Runner:
+    """Runs one request at a time in a worker. `poll` has to be called every now and then; it never blocks."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.answer: Answer | None = None
+        self.fraction = 0.0
+        self.text = ""
+        self.cancelling = False
+        self._foreground: tuple[int, str] | None = None
+        self._background: dict[int, str] = {}
+        self._task: tuple[Task, tuple[Any, ...], tuple[int, int, int]] | None = None
+        self._began = 0.0
+
+    @property
+    def running(self) -> bool:
+        """Whether a request is under way that others have to wait for."""
+        return self._foreground is not None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether anything is under way, so that `poll` has to be called."""
+        return self.running or bool(self._background)
+
+    @property
+    def seconds(self) -> float:
+        """Since the request began."""
+        return time.monotonic() - self._began
+
+    def answers(self, task: Task | None) -> bool:
+        """Whether the kept answer is the one that this task would give."""
+        return task is not None and self.answer is not None and self.answer.key == task.key
+
+    def start(self, task: Task) -> None:
+        """Begin a run. The answer before it stays until the new one is there. Raises InputError, or OutputError where the volume cannot be handed over."""
+        volume = volume_of(task.nodes)
+        arguments = {"model": str(task.package.path), "device": task.device, "metadata": dict(task.metadata), "affine": volume.affine.tolist()}
+        self._task = task, task.key, volume.shape
+        self._ask("run", arguments, {"volume": volume.array})
+
+    def install(self, source: Path, folder: Path) -> None:
+        """Check a model package (folder or zip) and install it into a folder."""
+        self._ask("install", {"source": str(source), "folder": str(folder)}, {})
+
+    def look_for_devices(self) -> None:
+        """Ask, in the background, which devices there are."""
+        self._background[self.worker.ask("devices")] = "devices"
+
+    def rank(self, position_ras: Sequence[float], count: int = 3) -> None:
+        """Ask which labels lie at a point (RAS millimetres); `ranked` reads the outcome."""
+        if self.answer is None:
+            raise InputError("Run the model first; then points can be picked.")
+        self._ask("at", {"run": self.answer.run, "position_ras": [float(x) for x in position_ras], "count": count}, {})
+
+    def ranked(self, outcome: Outcome) -> list[tuple[Label, float]]:
+        """Labels and their probabilities, best first, out of what `rank` brought."""
+        assert self.answer is not None
+        return [(self.answer.winners.labels[int(ident)], float(share)) for ident, share in outcome.values["ranked"]]
+
+    def cancel(self) -> None:
+        """Ask the request to stop."""
+        if self._foreground is not None and not self.cancelling:
+            self.cancelling = True
+            self.worker.cancel(self._foreground[0])
+
+    def poll(self) -> list[Outcome]:
+        """Take what the worker has said: the outcome of every request that has ended since."""
+        outcomes = []
+        for event in self.worker.poll():
+            if event.request in self._background and event.kind != "progress":
+                outcomes.append(Outcome(self._background.pop(event.request), event.kind == "done", event.text, event.values, event.details))
+            elif self._foreground is None or event.request != self._foreground[0]:
+                continue
+            elif event.kind == "progress":
+                self.fraction, self.text = event.fraction, event.text
+            else:
+                outcomes.append(self._end(event))
+        return outcomes
+
+    def forget(self) -> None:
+        """Drop the answer, for example because the scene was closed."""
+        self.answer = None
+
+    def close(self) -> None:
+        """End the worker."""
+        self._foreground = None
+        self._background.clear()
+        self.forget()
+        self.worker.close()
+
+    def _ask(self, kind: str, arguments: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+        if self.running:
+            raise InputError("A run is going on; wait for it, or cancel it first.")
+        self.fraction, self.text, self.cancelling, self._began = 0.0, "", False, time.monotonic()
+        self._foreground = self.worker.ask(kind, arguments, arrays), kind
+
+    def _end(self, event: Event) -> Outcome:
+        assert self._foreground is not None
+        kind = self._foreground[1]
+        self._foreground, self.cancelling = None, False
+        if kind == "run" and event.kind == "done" and self._task is not None:
+            task, key, shape = self._task  # as they were when the run began: the volume may have changed, or gone, since
+            k, j, i = event.values["region"][0]
+            winners = Winners(task.package.labels, event.arrays["winners"], (k, j, i), shape)
+            self.answer = Answer(task, key, event.request, winners, event.values["report"], bool(event.values["can_rank"]))
+        return Outcome(kind, event.kind == "done", event.text, event.values, event.details)

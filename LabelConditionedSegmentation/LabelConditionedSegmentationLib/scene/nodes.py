@@ -1,0 +1,52 @@
+"""What is asked of any node: whether it is still in the scene, where it lies in space, and which nodes were made for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+
+from ..core.errors import InputError
+from ..core.volume import Affine
+
+
+def is_present(node: Any) -> bool:
+    """Whether a node is in a scene; deleted nodes stay alive in Python, but outside of any."""
+    return node is not None and node.GetScene() is not None
+
+
+def require(node: Any, what: str) -> None:
+    """Raise InputError where the node, such as "volume", is none or has been deleted."""
+    if not is_present(node):
+        raise InputError(f"The {what} is no longer in the scene; choose another one.")
+
+
+def to_world(node: Any) -> Affine | None:
+    """(4, 4) from the node's own RAS to world RAS, through all transforms above it; None where one of them is not linear."""
+    transform = node.GetParentTransformNode()
+    if transform is None:
+        return np.eye(4)
+    if not transform.IsTransformToWorldLinear():
+        return None
+    matrix = vtk.vtkMatrix4x4()
+    transform.GetMatrixTransformToWorld(matrix)
+    affine: Affine = slicer.util.arrayFromVTKMatrix(matrix)
+    return affine
+
+
+def place_beside(node: Any, other: Any) -> None:
+    """Put a node under the same subject hierarchy item as another one."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(other.GetScene())
+    hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node), hierarchy.GetItemParent(hierarchy.GetItemByDataNode(other)))
+
+
+def companion(node: Any, role: str, class_name: str, name: str) -> Any:
+    """The one node that belongs to another in a role: that of the last run, or a new one beside it in the subject hierarchy."""
+    found = node.GetNodeReference(role)
+    if not is_present(found):
+        found = node.GetScene().AddNewNodeByClass(class_name, name)
+        place_beside(found, node)
+        node.SetNodeReferenceID(role, found.GetID())
+    return found

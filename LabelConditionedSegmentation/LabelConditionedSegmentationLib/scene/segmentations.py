@@ -1,0 +1,161 @@
+"""The result as segments: made from the winner map, found again by a tag, added, replaced and removed in one batch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+
+from ..core.errors import InputError
+from ..core.labels import Code, Label
+from ..core.winners import Winners
+from .layers import BINARY_LABELMAP, Layers, erase
+from .nodes import place_beside, require, to_world
+
+MODEL_TAG = "LabelConditionedSegmentation.Model"
+LABEL_TAG = "LabelConditionedSegmentation.Label"
+CLOSED_SURFACE = "Closed surface"
+TERMINOLOGY = "Segmentation category and type - 3D Slicer General Anatomy list"
+NO_ANATOMIC_REGION = "Anatomic codes - DICOM master list~^^~^^"
+
+NO_COLOR = (0.5, 0.5, 0.5)
+"""What Slicer takes for a segment without a colour, which it gives another one when it reads the file."""
+
+
+def new_segmentation(volume_node: Any, name: str) -> Any:
+    """An empty segmentation node on the volume's grid, under its transform and beside it in the subject hierarchy. Raises InputError."""
+    require(volume_node, "volume")
+    node = volume_node.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
+    node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
+    place_beside(node, volume_node)
+    return node
+
+
+def put_labels(segmentation: Any, volume_node: Any, winners: Winners, labels: Sequence[Label], package_name: str) -> list[Label]:
+    """Add or replace the segments of these labels, every other segment stays as it is; returns the labels without a voxel, whose segments are empty.
+
+    The winners' grid is the volume node's. Raises InputError where a node was deleted or the segmentation cannot hold the result as it is.
+    """
+    require(volume_node, "volume")
+    check_target(segmentation, volume_node)
+    image = volume_node.GetImageData()
+    if image is None or winners.shape != image.GetDimensions()[::-1]:
+        raise InputError("The volume has changed since it was segmented; run the model again.")
+    wanted = [(label, winners.mask(label)) for label in labels]
+    with batch(segmentation) as segments:
+        ids = segment_ids(segmentation, package_name)
+        layers = Layers(segments, [segments.GetSegment(segment_id) for segment_id in ids.values()], winners, volume_node)
+        erase([segments.GetSegment(ids[label.id]) for label in labels if label.id in ids])
+        for label, found in wanted:
+            layer, value = layers.put(found)
+            if label.id in ids:
+                _fill(segments.GetSegment(ids[label.id]), layer, value)
+            else:
+                segment = _segment(label, package_name)
+                _fill(segment, layer, value)
+                segments.AddSegment(segment, segments.GenerateUniqueSegmentID(f"label_{label.id}"))
+    return [label for label, found in wanted if found is None]
+
+
+def remove_labels(segmentation: Any, labels: Sequence[Label], package_name: str) -> None:
+    """Remove the segments that were made for these labels, where there are any. Raises InputError where the segmentation was deleted."""
+    ids = segment_ids(segmentation, package_name)
+    with batch(segmentation) as segments:
+        removed = [ids[label.id] for label in labels if label.id in ids]
+        erase([segments.GetSegment(segment_id) for segment_id in removed])
+        for segment_id in removed:
+            segments.RemoveSegment(segment_id)
+
+
+def segment_ids(segmentation: Any, package_name: str) -> dict[int, str]:
+    """Label id -> segment id of the segments that were made by this model. Raises InputError where the segmentation was deleted."""
+    require(segmentation, "segmentation")
+    segments = segmentation.GetSegmentation()
+    found = {}
+    for segment_id in segments.GetSegmentIDs():
+        segment = segments.GetSegment(segment_id)
+        label_id = _tag(segment, LABEL_TAG)
+        if _tag(segment, MODEL_TAG) == _model_tag(package_name) and label_id.isdecimal():
+            found[int(label_id)] = segment_id
+    return found
+
+
+def check_target(segmentation: Any, volume_node: Any) -> None:
+    """Raise InputError where segments of this volume cannot be put into the segmentation without changing voxels or other segments."""
+    require(segmentation, "segmentation")
+    segments = segmentation.GetSegmentation()
+    if segments.GetSourceRepresentationName() != BINARY_LABELMAP:
+        raise InputError(
+            f'The segmentation "{segmentation.GetName()}" is kept as {segments.GetSourceRepresentationName().lower()}: '
+            "make binary labelmap its source in the Segmentations module, or choose a new segmentation."
+        )
+    if segmentation.GetParentTransformNode() is volume_node.GetParentTransformNode():
+        return
+    here, there = to_world(segmentation), to_world(volume_node)
+    if here is None or there is None or not np.allclose(here, there, rtol=0, atol=1e-6):
+        raise InputError(
+            "This segmentation lies under another transform than the volume: "
+            "put both under the same transform with the Transforms module, or choose a new segmentation."
+        )
+
+
+def terminology(label: Label) -> str:
+    """The label's codes as Slicer's terminology entry; "" where no cited table gives them."""
+    if label.category is None or label.type is None:
+        return ""
+    return "~".join([TERMINOLOGY, _triplet(label.category), _triplet(label.type), _triplet(label.modifier), NO_ANATOMIC_REGION])
+
+
+def _triplet(code: Code | None) -> str:
+    return "^^" if code is None else f"{code.scheme}^{code.value}^{code.meaning}"
+
+
+@contextmanager
+def batch(segmentation: Any) -> Iterator[Any]:
+    """The node's vtkSegmentation; views hear of all changes together, and closed surfaces that were there before are made for what is new."""
+    segments = segmentation.GetSegmentation()
+    has_surfaces = segments.ContainsRepresentation(CLOSED_SURFACE)
+    before = segmentation.StartModify()
+    try:
+        yield segments
+        if has_surfaces:
+            segments.CreateRepresentation(CLOSED_SURFACE)
+    finally:
+        segmentation.EndModify(before)
+
+
+def _tag(segment: Any, name: str) -> str:
+    value = vtk.reference("")
+    return str(value) if segment.GetTag(name, value) else ""
+
+
+def _model_tag(package_name: str) -> str:
+    """A package's name as a tag's value: files separate tags with signs of their own."""
+    return re.sub(r"[^\w .+-]", "_", package_name)
+
+
+def _segment(label: Label, package_name: str) -> Any:
+    segment = slicer.vtkSegment()
+    segment.SetName(label.name)
+    segment.SetColor(label.color if label.color != NO_COLOR else (0.51, 0.51, 0.51))
+    segment.SetNameAutoGenerated(False)
+    segment.SetColorAutoGenerated(False)
+    segment.SetTag(MODEL_TAG, _model_tag(package_name))
+    segment.SetTag(LABEL_TAG, str(label.id))
+    if terminology(label):
+        segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), terminology(label))
+    return segment
+
+
+def _fill(segment: Any, image: Any, value: int) -> None:
+    """Other voxels for a segment; what the user made of its name, colour and display stays."""
+    segment.RemoveRepresentation(CLOSED_SURFACE)
+    segment.SetLabelValue(value)
+    segment.AddRepresentation(BINARY_LABELMAP, image)

@@ -1,0 +1,36 @@
+"""The words of core that the panel speaks in; the panel itself never imports core."""
+
+from __future__ import annotations
+
+from ..core.errors import Cancelled, DeviceError, InputError, LabelError, LCSError, MetadataError, OutputError, PackageError, PackageInstallError
+from ..core.findings import Finding
+from ..core.input_spec import InputSpec
+from ..core.labels import Code, Label, LabelTree
+from ..core.metadata import UNKNOWN, Field, MetadataSchema
+from ..core.package import ModelPackage
+from ..core.volume import Array, Volume
+from ..core.winners import Winners
+
+__all__ = [
+    "UNKNOWN",
+    "Array",
+    "Cancelled",
+    "Code",
+    "DeviceError",
+    "Field",
+    "Finding",
+    "InputError",
+    "InputSpec",
+    "LCSError",
+    "Label",
+    "LabelError",
+    "LabelTree",
+    "MetadataError",
+    "MetadataSchema",
+    "ModelPackage",
+    "OutputError",
+    "PackageError",
+    "PackageInstallError",
+    "Volume",
+    "Winners",
+]

@@ -1,0 +1,120 @@
+"""Child: a process of the worker as its parent sees it: started, written to, read from without waiting, and ended with all that it started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from .exchange import Exchange
+from .protocol import ProtocolError
+
+BOOTSTRAP = "import sys; sys.path.insert(0, sys.argv[1]); from LabelConditionedSegmentationLib.worker.process import main; main(sys.argv[2:])"
+LIBRARY_PARENT = Path(__file__).resolve().parents[2]
+NO_WINDOW: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+"""Windows would show a console."""
+
+LARGEST_LOG = 10**6
+LOG_END = 4000
+LONGEST_LINE = 4 * 2**20
+MOST_AT_ONCE = 2**20
+"""Bytes read in one go, so that a child that never stops talking cannot keep its parent."""
+
+
+class Child:
+    """A running process and the exchange that is shared with it. `end` ends the process tree and removes the exchange, also when the parent exits or forgets this object."""
+
+    def __init__(self, python: Sequence[str], log_file: Path) -> None:
+        """Start it. python: the command of the interpreter. log_file: its error output is added there. Raises OSError."""
+        self.exchange = Exchange.create()
+        try:
+            with _open_log(log_file) as log:
+                command = [*python, "-u", "-P", "-c", BOOTSTRAP, str(LIBRARY_PARENT), *map(str, self.exchange.folders)]
+                self._process = subprocess.Popen(
+                    command,
+                    bufsize=0,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    creationflags=NO_WINDOW,
+                    start_new_session=True,  # a process group that can be ended as a whole; Windows has other means, see _end
+                )
+        except OSError:
+            self.exchange.remove()
+            raise
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._input, self._output = self._process.stdin.fileno(), self._process.stdout.fileno()
+        os.set_blocking(self._input, False)
+        os.set_blocking(self._output, False)  # Windows: Python 3.12 or newer
+        self._unread = b""
+        self.end = weakref.finalize(self, _end, self._process, self.exchange)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it was not ended and did not end by itself."""
+        return self.end.alive and self._process.poll() is None
+
+    def send(self, line: bytes) -> None:
+        """Write a line; one that a dead or deaf child cannot take is lost, which reading, or a cancel, finds out."""
+        with contextlib.suppress(OSError):
+            os.write(self._input, line)
+
+    def read_lines(self) -> list[bytes] | None:
+        """The lines that have arrived, without waiting for more; None where the child has ended. Raises ProtocolError for a line without an end.
+
+        Not by a thread: inside Slicer the interpreter's lock is held by the application's event loop, and threads of Python starve.
+        """
+        try:
+            data = os.read(self._output, MOST_AT_ONCE)
+        except BlockingIOError:
+            return []
+        if not data:
+            return None
+        *lines, self._unread = (self._unread + data).split(b"\n")
+        if len(self._unread) > LONGEST_LINE:
+            raise ProtocolError(f"an endless line: {self._unread[:200]!r}")
+        return lines
+
+    def how_it_ended(self) -> str:
+        """In words, after `end`."""
+        status = self._process.returncode
+        if status is not None and status < 0:
+            return f"killed by signal {-status}" + (": often too little memory" if status == -9 else "")
+        return f"exit status {status}"
+
+
+def _open_log(file: Path) -> contextlib.AbstractContextManager[IO[bytes]]:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    log = file.open("wb" if file.exists() and file.stat().st_size > LARGEST_LOG else "ab")
+    log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} a segmentation process is started\n".encode())
+    return log
+
+
+def end_of_log(file: Path) -> str:
+    """The last lines of a log, for an error's details."""
+    return file.read_bytes()[-LOG_END:].decode(errors="replace") if file.exists() else ""
+
+
+def _end(process: subprocess.Popen[bytes], exchange: Exchange) -> None:
+    """End the process with all that it started, wait until it is gone, and remove what it shared with its parent."""
+    if process.returncode is None:  # else its number may be somebody else's by now
+        if sys.platform == "win32":
+            taskkill = ["taskkill", "/T", "/F", "/PID", str(process.pid)]
+            subprocess.run(taskkill, stdin=subprocess.DEVNULL, capture_output=True, creationflags=NO_WINDOW, check=False)
+        else:
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # it is gone already; macOS says the latter
+                os.killpg(process.pid, signal.SIGKILL)
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(2)
+    exchange.remove()

@@ -1,0 +1,80 @@
+"""What may be pressed, and what the panel says, in every situation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from LabelConditionedSegmentationLib.panel.situation import Situation, findings_text, time_left
+from LabelConditionedSegmentationLib.scene.words import Finding
+
+READY = Situation(model="Whole brain", wanted=3)
+
+
+def test_apply_says_what_it_will_do() -> None:
+    assert READY.can_apply
+    assert READY.apply_tip == "Run Whole brain and write 3 structures."
+    assert replace(READY, wanted=1, is_answered=True).apply_tip == "Write 1 structure at once: the network has seen this volume already."
+
+
+@pytest.mark.parametrize(
+    ("situation", "says"),
+    [
+        (replace(READY, missing="PyTorch is not installed yet."), "PyTorch is not installed yet."),
+        (replace(READY, model=""), "Choose a model, or add one."),
+        (replace(READY, findings=(Finding.error("This volume is 4D:", "choose a frame."),)), "This volume is 4D: choose a frame."),
+        (replace(READY, problems=('Metadata "age" cannot be 400.',)), 'Metadata "age" cannot be 400.'),
+        (replace(READY, running=True), "A run is going on; cancel it first."),
+        (replace(READY, wanted=0), "Choose at least one structure."),
+    ],
+)
+def test_apply_is_held_back_with_a_reason(situation: Situation, says: str) -> None:
+    assert not situation.can_apply
+    assert situation.apply_tip == says
+
+
+def test_warnings_and_notes_do_not_hold_apply_back() -> None:
+    assert replace(READY, findings=(Finding.warning("Coarse voxels."), Finding.note("A frame."))).can_apply
+
+
+def test_what_is_missing_is_told_before_anything_else() -> None:
+    assert replace(READY, missing="Install it.", model="", wanted=0).apply_tip == "Install it."
+
+
+def test_a_point_can_be_picked_without_a_structure_chosen() -> None:
+    assert replace(READY, wanted=0).can_pick
+    assert replace(READY, wanted=0).pick_tip.startswith("The model runs once. Then: click")
+    assert replace(READY, is_answered=True).pick_tip.startswith("Click into a view")
+    assert not replace(READY, running=True).can_pick
+
+
+def test_cancel_can_be_pressed_once_a_run() -> None:
+    assert not READY.can_cancel
+    assert replace(READY, running=True).can_cancel
+    assert not replace(READY, running=True, cancelling=True).can_cancel
+
+
+def test_a_change_after_a_run_asks_for_a_new_run() -> None:
+    assert "new run" in replace(READY, has_run_before=True).advice
+    assert "new run" not in replace(READY, has_run_before=True, is_answered=True).advice
+    assert "new run" not in READY.advice
+    assert replace(READY, has_run_before=True, model="").advice == "Choose a model, or add one."
+
+
+def test_while_a_segmentation_follows_the_ticks_it_is_said() -> None:
+    assert replace(READY, is_live=True, is_answered=True).advice == "A tick shows its structure at once."
+    assert "new run" in replace(READY, is_live=True, has_run_before=True).advice
+
+
+def test_findings_are_listed_gravest_first() -> None:
+    text = findings_text((Finding.note("A frame."), Finding.error("Empty.", "Load it again."), Finding.warning("Coarse.")), "scan")
+    assert text.splitlines() == ["✖ Empty. Load it again.", "⚠ Coarse.", "• A frame."]
+    assert findings_text((), "scan") == "✔ scan can be segmented."
+
+
+@pytest.mark.parametrize(
+    ("fraction", "seconds", "text"),
+    [(0.0, 50, ""), (0.5, 0.5, ""), (0.5, 20, "about 20 s left"), (0.25, 100, "about 5 min left"), (0.999, 10, "about 1 s left")],
+)
+def test_the_time_left_is_told_when_it_can_be_known(fraction: float, seconds: float, text: str) -> None:
+    assert time_left(fraction, seconds) == text

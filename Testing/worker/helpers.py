@@ -1,0 +1,79 @@
+"""Helpers of the worker's tests: the arguments of a run, and waiting for the end of a request."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+from LabelConditionedSegmentationLib.core.volume import Array, Volume
+from LabelConditionedSegmentationLib.worker.protocol import Event, Worker
+
+LIMIT = 60.0
+"""Seconds after which a worker that does not answer is a failed test and not one that hangs."""
+
+
+def run_of(package: Path, volume: Volume, **changes: Any) -> dict[str, Any]:
+    """What `ask` is given for a run on the CPU."""
+    arguments = {"model": str(package), "device": "cpu", "metadata": {}, "affine": volume.affine.tolist(), **changes}
+    return {"what": "run", "arguments": arguments, "arrays": {"volume": volume.array}}
+
+
+def wait(worker: Worker, request: int, text: str = "") -> Event:
+    """Poll until the request has ended or, where a text is given, its progress says so; the event of that. Other requests' events are lost."""
+    until = time.monotonic() + LIMIT
+    while time.monotonic() < until:
+        for event in worker.poll():
+            if event.request == request and (event.kind != "progress" or (text and text in event.text)):
+                return event
+        time.sleep(0.01)
+    raise AssertionError(f"request {request} has not ended")
+
+
+def ends(worker: Worker) -> dict[int, Event]:
+    """Poll until nothing is pending; how each request ended, which it did once."""
+    until = time.monotonic() + LIMIT
+    ended: dict[int, Event] = {}
+    while worker.busy:
+        assert time.monotonic() < until, "the worker does not come to an end"
+        for event in worker.poll():
+            if event.kind != "progress":
+                assert event.request not in ended
+                ended[event.request] = event
+        time.sleep(0.01)
+    return ended
+
+
+def answer(worker: Worker, what: str, arguments: dict[str, Any] | None = None, arrays: dict[str, Array] | None = None) -> Event:
+    """Ask and wait for the answer."""
+    return wait(worker, worker.ask(what, arguments, arrays))
+
+
+def children() -> list[psutil.Process]:
+    """The processes that this one has started and that have not ended."""
+    return [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+
+
+def all_gone(processes: list[psutil.Process]) -> bool:
+    """Wait until processes are gone; whether they are."""
+    until = time.monotonic() + LIMIT
+    while time.monotonic() < until:
+        if not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """No file can grow beyond this many bytes, for this process and those it starts: the disk is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -1,0 +1,204 @@
+"""What a worker answers, in a process of its own or not."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from LabelConditionedSegmentationLib.core.devices import found_devices, why_no_gpu
+from LabelConditionedSegmentationLib.core.input_spec import InputSpec
+from LabelConditionedSegmentationLib.core.package import save_package
+from LabelConditionedSegmentationLib.core.segmenter import Segmenter
+from LabelConditionedSegmentationLib.core.volume import Volume
+from LabelConditionedSegmentationLib.core.winners import Winners
+from LabelConditionedSegmentationLib.worker.client import ProcessWorker
+from LabelConditionedSegmentationLib.worker.in_process import InProcessWorker
+from LabelConditionedSegmentationLib.worker.protocol import Event, Worker
+
+from Testing import samples
+from Testing.worker.helpers import answer, ends, run_of, wait
+
+SOURCE = Path(__file__).resolve().parents[2] / "LabelConditionedSegmentation"
+OBLIQUE = np.array([[1.2, -0.5, 0.1, -10], [0.45, 0.8, 0.2, 4], [-0.1, -0.2, 1.9, -3], [0, 0, 0, 1.0]])
+SCAN = samples.scan((20, 36, 32), OBLIQUE)
+KNOWN = {"age": 31, "sex": "F"}
+POINT = (OBLIQUE @ [16, 18, 10, 1])[:3].tolist()
+
+
+@pytest.fixture(scope="module", params=["process", "in process"])
+def either(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """A worker of each kind, warm from one test to the next."""
+    worker: Worker = ProcessWorker(tmp_path_factory.mktemp("log") / "worker.log") if request.param == "process" else InProcessWorker()
+    yield worker
+    worker.close()
+
+
+def label_map(event: Event, package: Path) -> Any:
+    """The winners of a run, painted on the whole grid with the ids of the labels."""
+    tree = Segmenter.from_package(package, "cpu").package.labels
+    (k, j, i), stop = event.values["region"]
+    assert event.arrays["winners"].shape == tuple(b - a for a, b in zip((k, j, i), stop, strict=True))
+    winners = Winners(tree, event.arrays["winners"], (k, j, i), SCAN.shape)
+    out = np.zeros(SCAN.shape, np.uint8)
+    for leaf in tree.leaves:
+        found = winners.mask(leaf)
+        if found:
+            mask, (k, j, i) = found
+            out[k : k + mask.shape[0], j : j + mask.shape[1], i : i + mask.shape[2]][mask == 1] = leaf.id
+    return out
+
+
+def test_run_gives_the_segmenters_voxels_and_report(either: Worker, tiny_package: Path) -> None:
+    expected = Segmenter.from_package(tiny_package, "cpu").segment(SCAN, metadata=KNOWN)
+    event = answer(either, **run_of(tiny_package, SCAN, metadata=KNOWN))
+    assert (event.kind, event.fraction, event.values["can_rank"]) == ("done", 1.0, True)
+    assert len(np.unique(expected.label_map.array)) > 3
+    assert np.array_equal(label_map(event, tiny_package), expected.label_map.array[0])
+    measured = {"timings_s", "peak_memory_mb"}
+    wanted = expected.report.to_json()
+    assert event.values["report"].keys() == wanted.keys()
+    assert {k: v for k, v in event.values["report"].items() if k not in measured} == {k: v for k, v in wanted.items() if k not in measured}
+
+
+def test_progress_rises_from_the_network_to_the_labels(either: Worker, tiny_package: Path) -> None:
+    request = either.ask(**run_of(tiny_package, SCAN))
+    events: list[Event] = []
+    while either.busy or not events:
+        events += either.poll()
+    assert {event.request for event in events} == {request}
+    assert [event.kind for event in events] == ["progress"] * (len(events) - 1) + ["done"]
+    fractions = [event.fraction for event in events]
+    assert fractions == sorted(fractions)
+    network = [event.fraction for event in events if "patch" in event.text]
+    deciding = [event.fraction for event in events if event.text == "deciding labels"]
+    assert network
+    assert deciding
+    assert max(network) <= 0.9 <= min(deciding)
+
+
+def test_second_run_loads_nothing_and_questions_about_points_make_no_pass(either: Worker, tiny_package: Path) -> None:
+    first = answer(either, **run_of(tiny_package, SCAN))
+    before = answer(either, "status").values
+    request = either.ask(**run_of(tiny_package, SCAN))
+    second = wait(either, request)
+    after = answer(either, "status").values
+    assert after == {**before, "trunk_passes": before["trunk_passes"] + second.values["report"]["trunk_passes"]}
+    assert (after["model"], after["device"], after["loads"] >= 1) == (str(tiny_package), "cpu", True)
+    assert np.array_equal(first.arrays["winners"], second.arrays["winners"])
+    answer(either, "at", {"run": request, "position_ras": POINT, "count": 3})
+    assert answer(either, "status").values == after
+
+
+def test_labels_under_a_point_are_those_of_the_features(either: Worker, tiny_package: Path) -> None:
+    request = either.ask(**run_of(tiny_package, SCAN))
+    wait(either, request)
+    ranked = answer(either, "at", {"run": request, "position_ras": POINT, "count": 3}).values["ranked"]
+    expected = Segmenter.from_package(tiny_package, "cpu").features(SCAN).at(np.array(POINT), 3)
+    assert [label for label, _ in ranked] == [found.label.id for found in expected]
+    np.testing.assert_allclose([p for _, p in ranked], [found.probability for found in expected], atol=1e-6)
+    assert answer(either, "at", {"run": request, "position_ras": [1e4, 0, 0], "count": 3}).values["ranked"] == []
+
+
+def test_points_of_an_older_run_are_refused_and_those_of_the_last_good_run_are_kept(either: Worker, tiny_package: Path) -> None:
+    old, new = (either.ask(**run_of(tiny_package, SCAN)) for _ in range(2))
+    wait(either, new)
+    bad = answer(either, **run_of(tiny_package, SCAN.with_array(np.zeros_like(SCAN.array))))
+    assert (bad.kind, bad.values["error"]) == ("failed", "InputError")
+    refused = answer(either, "at", {"run": old, "position_ras": POINT, "count": 3})
+    assert refused.kind == "failed"
+    assert refused.text == "What the network found in that run is not kept any more; press Apply again to ask for single points."
+    assert answer(either, "at", {"run": new, "position_ras": POINT, "count": 3}).kind == "done"
+
+
+def test_other_weights_in_the_same_place_are_loaded(either: Worker, tmp_path: Path) -> None:
+    path = samples.package(tmp_path).path
+    first = answer(either, **run_of(path, SCAN))
+    loads = answer(either, "status").values["loads"]
+    save_package(path, samples.network(seed=1), "tiny", InputSpec(), samples.label_tree(), samples.SCHEMA, (32, 32, 32), "# Tiny\n", {"title": "Tiny"})
+    second = answer(either, **run_of(path, SCAN))
+    assert answer(either, "status").values["loads"] == loads + 1
+    assert not np.array_equal(first.arrays["winners"], second.arrays["winners"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "text"),
+    [
+        ({"metadata": {"height": 3}}, "MetadataError", "height"),
+        ({"device": "toaster"}, "DeviceError", "toaster"),
+        ({"model": "/no/model/here"}, "PackageNotFoundError", "/no/model/here"),
+        ({"affine": [[1, 2], [3, 4]]}, "ValueError", "Something unexpected went wrong in the segmentation (ValueError: a volume's affine is 4x4"),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_sentence_and_the_next_run_works(changes: dict[str, Any], error: str, text: str, either: Worker, tiny_package: Path) -> None:
+    event = answer(either, **run_of(tiny_package, SCAN, **changes))
+    assert (event.kind, event.values, event.arrays) == ("failed", {"error": error}, {})
+    assert text in event.text
+    assert event.text.endswith(".")
+    assert f"{error}: " in event.details
+    assert answer(either, **run_of(tiny_package, SCAN)).kind == "done"
+
+
+def test_model_that_was_removed_between_runs_is_told(either: Worker, tmp_path: Path) -> None:
+    path = samples.package(tmp_path).path
+    assert answer(either, **run_of(path, SCAN)).kind == "done"
+    shutil.rmtree(path)
+    event = answer(either, **run_of(path, SCAN))
+    assert event.values == {"error": "PackageNotFoundError"}
+    assert str(path) in event.text
+
+
+def test_devices_are_told_as_core_finds_them(either: Worker) -> None:
+    names = [name for name, _ in answer(either, "devices").values["devices"]]
+    assert names == [name for name, _ in found_devices()]
+    assert answer(either, "devices").values["note"] == why_no_gpu()
+
+
+def test_model_is_installed_once(either: Worker, tiny_package: Path, tmp_path: Path) -> None:
+    arguments = {"source": str(tiny_package), "folder": str(tmp_path / "Models")}
+    assert answer(either, "install", arguments).values == {"path": str(tmp_path / "Models" / "tiny"), "name": "tiny"}
+    assert answer(either, **run_of(tmp_path / "Models" / "tiny", SCAN)).kind == "done"
+    assert answer(either, "install", arguments).values == {"error": "PackageInstallError"}
+
+
+def test_model_that_cannot_be_written_is_told(either: Worker, tiny_package: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    event = answer(either, "install", {"source": str(tiny_package), "folder": str(tmp_path / "file")})
+    assert event.values == {"error": "OutputError"}
+    assert event.text.startswith("The model cannot be installed in ")
+
+
+def test_request_that_waits_is_cancelled_and_the_others_are_not(either: Worker, tiny_package: Path) -> None:
+    requests = [either.ask(**run_of(tiny_package, SCAN)) for _ in range(3)]
+    either.cancel(requests[1])
+    either.cancel(requests[1])
+    ended = ends(either)
+    assert [ended[request].kind for request in requests] == ["done", "cancelled", "done"]
+    assert ended[requests[1]].text == "Cancelled; nothing was changed."
+
+
+def test_cancelling_what_has_ended_does_nothing(either: Worker) -> None:
+    request = either.ask("status")
+    wait(either, request)
+    either.cancel(request)
+    either.cancel(10**6)
+    assert either.poll() == []
+    assert answer(either, "status").kind == "done"
+
+
+def test_scan_with_a_channel_too_many_is_refused(either: Worker, tiny_package: Path) -> None:
+    two = Volume(np.concatenate([SCAN.array, SCAN.array]), SCAN.affine)
+    event = answer(either, **run_of(tiny_package, two))
+    assert event.values == {"error": "InputError"}
+    assert "1 channel" in event.text
+
+
+@pytest.mark.parametrize("module", ["client", "in_process"])
+def test_a_worker_is_at_hand_without_torch(module: str) -> None:
+    code = f"import sys; sys.path.insert(0, {str(SOURCE)!r}); sys.modules['torch'] = None; import LabelConditionedSegmentationLib.worker.{module}"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stderr == ""

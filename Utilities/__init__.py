@@ -1,0 +1,1 @@
+"""Scripts for those who maintain the extension; no other room uses them."""
