@@ -60,6 +60,8 @@ class LabelConditionedSegmentationWidget(ScriptedLoadableModuleWidget, VTKObserv
         self.panel = Panel(self.ui, self.logic.runner, self.logic.logFile)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        if self.parent.isEntered:  # the module was reloaded while it is shown
+            self.enter()
 
     def enter(self) -> None:
         """The user opens the module."""

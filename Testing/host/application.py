@@ -233,7 +233,7 @@ class Host:
         self._opened: qSlicerScriptedLoadableModule | None = None
         adaptor.errors.clear()
         adaptor.dialogs.__init__()  # type: ignore[misc]
-        self.mrml = mrml.boot()
+        self.mrml = mrml.boot(self._folder)
         self.scene = self.mrml.scene
         self.window = qSlicerMainWindow()
         self.sample_data, self.torch = SampleData(), TorchInstaller()

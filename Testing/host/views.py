@@ -28,39 +28,55 @@ def need_egl() -> None:
         pytest.skip("drawing off screen needs Mesa's EGL (Debian: libegl1 libgl1-mesa-dri)")
 
 
+class SliceView:
+    """A slice of a volume with the segmentations that lie on it, open until `close`. offset is in mm along the slice normal."""
+
+    def __init__(self, host: Any, volume: Any, orientation: str = "Axial", offset: float | None = None, size: tuple[int, int] = (500, 400)) -> None:
+        need_egl()
+        self._host = host
+        self.window, renderer, self._interactor = _window(size)
+        renderer.GetActiveCamera().ParallelProjectionOn()
+        self._group = _managers(slicer.vtkMRMLSliceViewDisplayableManagerFactory, MANAGERS_2D, renderer)
+        logic = self._logic = slicer.vtkMRMLSliceLogic()
+        logic.SetMRMLApplicationLogic(host.mrml.application)
+        host.mrml.application.GetSliceLogics().AddItem(logic)
+        logic.SetMRMLScene(host.scene)
+        self._node = logic.AddSliceNode("Red")
+        self._group.SetMRMLDisplayableNode(self._node)
+        self._node.SetOrientation(orientation)
+        logic.ResizeSliceNode(*size)
+        logic.GetSliceCompositeNode().SetBackgroundVolumeID(volume.GetID())
+        logic.FitSliceToBackground()
+        logic.SnapSliceOffsetToIJK()
+        if offset is not None:
+            logic.SetSliceOffset(offset)
+        mapper = vtk.vtkImageMapper()
+        mapper.SetColorWindow(255)
+        mapper.SetColorLevel(127.5)
+        mapper.SetInputConnection(logic.GetImageDataConnection())
+        image = vtk.vtkActor2D()
+        image.SetMapper(mapper)
+        image.GetProperty().SetDisplayLocationToBackground()
+        renderer.AddViewProp(image)
+
+    def write(self, path: Path) -> Any:
+        """Write a PNG. Returns its pixels (row, column, 3), the lowest row first."""
+        return _write(self.window, path)
+
+    def close(self) -> None:
+        """Leave the scene as it was."""
+        self._host.mrml.application.GetSliceLogics().RemoveItem(self._logic)
+        for known in (self._node, self._logic.GetSliceCompositeNode()):
+            self._host.scene.RemoveNode(known)
+        self._logic.SetMRMLScene(None)
+        self._interactor.GetRenderWindow().Finalize()
+
+
 def slice_view(host: Any, volume: Any, path: Path, orientation: str = "Axial", offset: float | None = None, size: tuple[int, int] = (500, 400)) -> Any:
-    """Write a slice of the volume with the segmentations that lie on it; offset is in mm along the slice normal. Returns its pixels (row, column, 3), the lowest row first."""
-    need_egl()
-    window, renderer, interactor = _window(size)
-    renderer.GetActiveCamera().ParallelProjectionOn()
-    group = _managers(slicer.vtkMRMLSliceViewDisplayableManagerFactory, MANAGERS_2D, renderer)
-    logic = slicer.vtkMRMLSliceLogic()
-    logic.SetMRMLApplicationLogic(host.mrml.application)
-    host.mrml.application.GetSliceLogics().AddItem(logic)
-    logic.SetMRMLScene(host.scene)
-    node = logic.AddSliceNode("Red")
-    group.SetMRMLDisplayableNode(node)
-    node.SetOrientation(orientation)
-    logic.ResizeSliceNode(*size)
-    logic.GetSliceCompositeNode().SetBackgroundVolumeID(volume.GetID())
-    logic.FitSliceToBackground()
-    logic.SnapSliceOffsetToIJK()
-    if offset is not None:
-        logic.SetSliceOffset(offset)
-    mapper = vtk.vtkImageMapper()
-    mapper.SetColorWindow(255)
-    mapper.SetColorLevel(127.5)
-    mapper.SetInputConnection(logic.GetImageDataConnection())
-    image = vtk.vtkActor2D()
-    image.SetMapper(mapper)
-    image.GetProperty().SetDisplayLocationToBackground()
-    renderer.AddViewProp(image)
-    pixels = _write(window, path)
-    host.mrml.application.GetSliceLogics().RemoveItem(logic)
-    for known in (node, logic.GetSliceCompositeNode()):
-        host.scene.RemoveNode(known)
-    logic.SetMRMLScene(None)
-    interactor.GetRenderWindow().Finalize()
+    """Write one slice, as SliceView shows it. Returns its pixels (row, column, 3), the lowest row first."""
+    view = SliceView(host, volume, orientation, offset, size)
+    pixels = view.write(path)
+    view.close()
     return pixels
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import slicer
 
 from ..scene.nodes import is_present
-from ..scene.run_report import attach_report
+from ..scene.run_report import attach_report, put_report_text, report_of
 from ..scene.segmentations import check_target, new_segmentation, put_labels, remove_labels
 from ..scene.undo import Undo
+from ..scene.volumes_table import remove_volumes
 from ..scene.words import InputError, Label
 from .runner import Answer
 
@@ -24,6 +25,7 @@ class LiveSegments:
         self._shown: tuple[Label, ...] = ()
         self._package = ""
         self._is_new = False
+        self._report_before: str | None = None
         self._undo = Undo()
 
     @property
@@ -47,6 +49,7 @@ class LiveSegments:
             if output is None:
                 slicer.mrmlScene.RemoveNode(node)
             raise
+        self._report_before = report_of(node)
         attach_report(node, answer.report)
         self.node, self._shown, self._package, self._is_new = node, tuple(labels), package, output is None
         return empty
@@ -64,9 +67,11 @@ class LiveSegments:
         return empty
 
     def undo(self) -> None:
-        """Take the last Apply back, with all that followed it; a segmentation that it made goes away. The ticks are not followed until the next Apply."""
+        """Take the last Apply back, with all that followed it and its table; a segmentation that it made goes away. The ticks are not followed until the next Apply."""
         if not self.can_undo:
             raise InputError("There is nothing to undo: the segmentation of the last run is no longer in the scene.")
+        remove_volumes(self.node)
+        put_report_text(self.node, self._report_before)
         if self._is_new:
             slicer.mrmlScene.RemoveNode(self.node)
         else:

@@ -16,6 +16,7 @@ from ..resources import model_folders, resources_folder, user_models_folder
 from ..scene.dicom_metadata import known_facts
 from ..scene.models import installed_models
 from ..scene.picking import PointPicker
+from ..scene.segmentations import check_target
 from ..scene.volumes import check_nodes, fingerprint
 from ..scene.volumes_table import put_volumes
 from ..scene.words import Finding, Label, LCSError, ModelPackage
@@ -29,7 +30,7 @@ from .metadata_entries import MetadataEntries
 from .metadata_form import MetadataForm
 from .parameters import INPUT_ROLE
 from .recent_sets import RecentSets
-from .runner import Outcome, Runner, Task
+from .runner import Answer, Outcome, Runner, Task
 from .situation import Situation, findings_text, time_left
 
 POLL_MS = 50
@@ -56,6 +57,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
         self.live = LiveSegments()
         self.recent = RecentSets(self.memory.recent_sets)
         self.packages: dict[str, ModelPackage] = {}
+        self._unusable: list[Finding] = []
         self.package: ModelPackage | None = None
         self.ticks: LabelTicks | None = None
         self.entries: MetadataEntries | None = None
@@ -63,13 +65,13 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
         self._gui_tag: Any = None
         self._message = ""
         self._report = ""
-        self._after_run: Callable[[], None] = self._write
+        self._after_run: Callable[[], None] = self.refresh
         self._checked: tuple[Any, tuple[Finding, ...]] = (None, ())
         self._is_loading = False
         self.inputs = InputView(ui.inputsForm, self._inputs_chosen)
         self.tree = LabelView(ui.labelTree, self._ticks_changed)
         self.form = MetadataForm(ui.metadataForm.layout(), self._metadata_changed)
-        self.picker = PointPicker(self._point_picked, self._picking_ended, lambda call: qt.QTimer.singleShot(0, call))
+        self.picker = PointPicker(self._point_picked, self.refresh, lambda call: qt.QTimer.singleShot(0, call))
         self.timer = qt.QTimer()
         self.timer.setInterval(POLL_MS)
         self.timer.connect("timeout()", self._poll)
@@ -118,6 +120,11 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
         """Show the situation as it is now."""
         now = self.situation()
         ui = self.ui
+        if not now.is_answered:  # a point, and what lies under it, belong to one run
+            self.picker.stop()
+            ui.pickList.visible = False
+        if not (now.running or now.is_picking):
+            self._let_pick_button_up()
         ui.setupNotice.visible = bool(now.missing)
         ui.setupLabel.text = now.missing
         ui.applyButton.enabled, ui.applyButton.toolTip = now.can_apply, now.apply_tip
@@ -146,6 +153,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
             cancelling=self.runner.cancelling,
             is_answered=self.runner.answers(task),
             is_live=self.live.node is not None,
+            is_picking=self.picker.is_active,
             has_run_before=self.runner.answer is not None,
             can_undo=self.live.can_undo,
             has_report=bool(self._report),
@@ -183,7 +191,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
 
     def _list_models(self) -> None:
         """Offer every model package that is found; the one chosen before stays."""
-        self.packages, findings = installed_models(model_folders())
+        self.packages, self._unusable = installed_models(model_folders())
         selector = self.ui.modelSelector
         selector.blockSignals(True)
         selector.clear()
@@ -192,7 +200,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
         selector.blockSignals(False)
         wanted = (self.package.name if self.package else "") or self.memory.model
         self._use_model(wanted if wanted in self.packages else next(iter(self.packages), ""))
-        self._say(" ".join(map(str, findings)))
+        self.refresh()
 
     def _use_model(self, name: str) -> None:
         """Show a model: its channels, labels and metadata."""
@@ -201,20 +209,21 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
         self.ui.modelSelector.blockSignals(True)
         self.ui.modelSelector.currentIndex = list(self.packages).index(name) if package else -1
         self.ui.modelSelector.blockSignals(False)
+        self.ui.modelLabel.text = self._about_model()
         if package is None:
             return
-        about = (
-            package.about.get("intended_use"),
-            _("Not for: ") + str(package.about["not_for"]) if package.about.get("not_for") else "",
-            package.about.get("licence"),
-        )
-        self.ui.modelLabel.text = "\n".join(str(line) for line in about if line)
         self.inputs.show_channels(package.input.channels)
         ticks = LabelTicks(package.labels)
         ticks.choose([label.name for label in self.ticks.wanted()] if self.ticks else [])  # structures that both models know stay chosen
         self._use_ticks(ticks)
         self._use_entries(MetadataEntries.from_text(package.metadata, self.entries.to_text() if self.entries else ""))
         self._show_recent()
+
+    def _about_model(self) -> str:
+        """What the model is for, its licence, and which packages cannot be used."""
+        about = self.package.about if self.package else {}
+        not_for = _("Not for: ") + str(about["not_for"]) if about.get("not_for") else ""
+        return "\n".join(str(line) for line in (about.get("intended_use"), not_for, about.get("licence"), *self._unusable) if line)
 
     def _use_ticks(self, ticks: LabelTicks) -> None:
         self.ticks = ticks
@@ -247,7 +256,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
         if self.parameters.model in self.packages:
             self._use_model(self.parameters.model)
         elif self.parameters.model:
-            self._message = _("The model {name}, which this scene was made with, is not installed.").format(name=self.parameters.model)
+            self._message = _('The model "{name}", which this scene was made with, is not installed; add it, or go on with another one.').format(name=self.parameters.model)
         package = self.package
         if package is not None:
             self.inputs.set_nodes([node.GetNodeReference(f"{INPUT_ROLE}{n}") for n in range(len(package.input.channels))])
@@ -336,15 +345,22 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
     def _output_chosen(self, node: Any) -> None:
         if not self._is_loading and node is not self.live.node:
             self.live.stop()
-            self._changed()
+            self._say("")
 
     def _device_chosen(self, _index: int) -> None:
         self._changed()
 
     def _apply(self, _checked: bool) -> None:
         if self.situation().can_apply and self._is_licence_acknowledged():
+            output = self.parameters.output  # where the result goes is settled now, whatever happens during the run
+            try:
+                if output is not None:
+                    check_target(output, self.inputs.nodes[0])
+            except LCSError as error:
+                self._say(str(error))
+                return
             self._remember_set()
-            self._run_then(self._write)
+            self._run_then(lambda: self._write(output))
 
     def _cancel(self, _checked: bool) -> None:
         self.runner.cancel()
@@ -363,7 +379,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
         elif self.situation().can_pick and self._is_licence_acknowledged():
             self._run_then(self._pick)
         else:
-            self._picking_ended()
+            self._let_pick_button_up()
 
     def _point_picked(self, position_ras: tuple[float, float, float]) -> None:
         self._start(lambda: self.runner.rank(position_ras))
@@ -433,18 +449,11 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
 
     def _ended(self, outcome: Outcome) -> None:
         if not outcome.ok:
-            self._picking_ended()
             self._say(outcome.text)
             return
         {"run": self._run_ended, "at": self._rank_ended, "install": self._install_ended, "devices": self._devices_ended}[outcome.kind](outcome)
 
     def _run_ended(self, _outcome: Outcome) -> None:
-        answer = self.runner.answer
-        assert answer is not None
-        if self.parameters is None or any(not slicer.mrmlScene.IsNodePresent(node) for node in answer.task.nodes):
-            self.runner.forget()
-            self._say(_("The volume was removed from the scene during the run; nothing was changed."))
-            return
         self._after_run()
 
     def _rank_ended(self, outcome: Outcome) -> None:
@@ -452,9 +461,8 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
         pick_list = self.ui.pickList
         pick_list.clear()
         for label, share in ranked:
-            item = qt.QListWidgetItem(f"{label.name}  {100 * share:.0f} %")
-            item.setData(qt.Qt.UserRole, label.id)
-            pick_list.addItem(item)
+            pick_list.addItem(f"{label.name}  {100 * share:.0f} %")
+            pick_list.item(pick_list.count - 1).setData(qt.Qt.UserRole, label.id)
         pick_list.visible = bool(ranked)
         self._say(_("Click a structure in the list to tick it.") if ranked else _("This point lies outside the part of the volume that the model has seen."))
 
@@ -474,21 +482,24 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
         self.ui.deviceLabel.visible = bool(outcome.values["note"])
         self._show_device(chosen)
 
-    def _write(self) -> None:
-        """Write what is ticked into the output."""
+    def _write(self, output: Any) -> None:
+        """Write what is ticked into a segmentation, or into a new one where it is None."""
         answer = self.runner.answer
         if answer is None or self.ticks is None or self.parameters is None:
             return
         self._report = answer.report_text
         try:
-            empty = self.live.write(answer, self.ticks.wanted(), self.parameters.output)
+            empty = self.live.write(answer, self.ticks.wanted(), output)
             self._show_output()
-            if self.parameters.volumesTable:
-                put_volumes(self.live.node, answer.task.nodes[0], answer.winners, self.ticks.wanted())
+            self._write_table(answer)
         except LCSError as error:
             self._say(str(error))
             return
         self._say(self._done_text(answer.report, empty))
+
+    def _write_table(self, answer: Answer) -> None:
+        if self.parameters.volumesTable and self.ticks is not None:
+            put_volumes(self.live.node, answer.task.nodes[0], answer.winners, self.ticks.wanted())
 
     def _show_output(self) -> None:
         """Show where the segments went: a new segmentation becomes the chosen one."""
@@ -507,6 +518,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
             return
         try:
             empty = self.live.follow(answer, self.ticks.wanted())
+            self._write_table(answer)
         except LCSError as error:
             self._say(str(error))
             return
@@ -514,9 +526,9 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
 
     def _pick(self) -> None:
         self.picker.start()
-        self._say(_("Click into a view."))
+        self._say("")
 
-    def _picking_ended(self) -> None:
+    def _let_pick_button_up(self) -> None:
         self.ui.pickButton.blockSignals(True)
         self.ui.pickButton.checked = False
         self.ui.pickButton.blockSignals(False)

@@ -14,6 +14,9 @@ from ..scene.words import InputError, Label, ModelPackage, Winners
 from ..worker.protocol import Event, Worker
 
 
+CHANGED = "The volume was changed or removed during the run, so its result was left aside; start a new run."
+
+
 @dataclass(frozen=True)
 class Task:
     """What a run is made from. key tells two tasks apart: runs of equal keys give the same answers."""
@@ -94,8 +97,9 @@ class Runner:
         """Begin a run. The answer before it stays until the new one is there. Raises InputError, or OutputError where the volume cannot be handed over."""
         volume = volume_of(task.nodes)
         arguments = {"model": str(task.package.path), "device": task.device, "metadata": dict(task.metadata), "affine": volume.affine.tolist()}
-        self._task = task, task.key, volume.shape
+        key = task.key
         self._ask("run", arguments, {"volume": volume.array})
+        self._task = task, key, volume.shape
 
     def install(self, source: Path, folder: Path) -> None:
         """Check a model package (folder or zip) and install it into a folder."""
@@ -158,8 +162,12 @@ class Runner:
         kind = self._foreground[1]
         self._foreground, self.cancelling = None, False
         if kind == "run" and event.kind == "done" and self._task is not None:
-            task, key, shape = self._task  # as they were when the run began: the volume may have changed, or gone, since
+            task, key, shape = self._task  # as they were when the run began
+            if task.key != key:
+                return Outcome(kind, False, CHANGED, {})
             k, j, i = event.values["region"][0]
             winners = Winners(task.package.labels, event.arrays["winners"], (k, j, i), shape)
             self.answer = Answer(task, key, event.request, winners, event.values["report"], bool(event.values["can_rank"]))
+        elif kind == "at" and event.kind == "failed":
+            self.forget()  # the worker has lost what it found, so that only a new run can answer
         return Outcome(kind, event.kind == "done", event.text, event.values, event.details)

@@ -15,6 +15,7 @@ class Situation:
     missing: what has to be installed first, as a sentence, or "". model: title of the chosen model, or "". findings: of the chosen volumes. wanted: number of
     structures chosen. problems: sentences about what was entered of the scan. running, cancelling: a run goes on, and is asked to stop. is_answered: the network
     has seen these volumes with this model and these metadata, so that every structure is at hand without another pass. is_live: a segmentation follows the ticks.
+    is_picking: a click into a view is waited for.
     """
 
     missing: str = ""
@@ -26,6 +27,7 @@ class Situation:
     cancelling: bool = False
     is_answered: bool = False
     is_live: bool = False
+    is_picking: bool = False
     has_run_before: bool = False
     can_undo: bool = False
     has_report: bool = False
@@ -78,6 +80,8 @@ class Situation:
     @property
     def advice(self) -> str:
         """What is said below Apply while nothing runs and nothing else was said."""
+        if self.is_picking:
+            return "Click into a view."
         if self.has_run_before and not self.is_answered and not self.obstacle:
             return "The volume, the model or what is known about the scan has changed: press Apply for a new run."
         if self.is_live and self.is_answered and not self.obstacle:

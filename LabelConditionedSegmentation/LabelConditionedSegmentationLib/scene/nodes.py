@@ -50,3 +50,10 @@ def companion(node: Any, role: str, class_name: str, name: str) -> Any:
         place_beside(found, node)
         node.SetNodeReferenceID(role, found.GetID())
     return found
+
+
+def remove_companion(node: Any, role: str) -> None:
+    """Remove the node that belongs to another in a role, where there is one."""
+    found = node.GetNodeReference(role)
+    if is_present(found):
+        node.GetScene().RemoveNode(found)

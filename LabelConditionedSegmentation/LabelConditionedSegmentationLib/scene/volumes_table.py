@@ -10,7 +10,7 @@ import vtk
 
 from ..core.labels import Label
 from ..core.winners import Winners
-from .nodes import companion, require
+from .nodes import companion, remove_companion, require
 from .volumes import volume_of
 
 ROLE = "LabelConditionedSegmentation.Volumes"
@@ -29,8 +29,13 @@ def put_volumes(segmentation: Any, volume_node: Any, winners: Winners, labels: S
     table.AddColumn(_column(vtk.vtkLongLongArray(), "Voxels", voxels))
     table.AddColumn(_column(vtk.vtkDoubleArray(), "Millilitres", [round(float(value), 4) for value in millilitres]))
     node.SetAndObserveTable(table)
-    node.SetUseColumnNameAsColumnHeader(True)
+    node.SetUseColumnTitleAsColumnHeader(True)
     return node
+
+
+def remove_volumes(segmentation: Any) -> None:
+    """Remove the table of a segmentation, where there is one."""
+    remove_companion(segmentation, ROLE)
 
 
 def _column(array: Any, name: str, values: Sequence[Any]) -> Any:
