@@ -92,7 +92,7 @@ class LabelConditionedSegmentationLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> PanelParameters:
         """The state of the panel in the scene."""
-        return PanelParameters(super().getParameterNode())
+        return PanelParameters(super().getParameterNode())  # type: ignore[call-arg]  # the wrapper gives it a constructor
 
     def process(
         self,

@@ -6,6 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +53,21 @@ def _run(folder: Path) -> str:
     click(panel, leaves[0])
     note("Apply, first run (the network)", _timed(apply)[1])
     view = _view(host, volume)
-    times = [_timed(lambda leaf=leaf: (click(panel, leaf), view.window.Render()))[1] for leaf in leaves[1:21]]  # type: ignore[misc]
-    note("a further tick, until the slice view shows it (20 structures)", *times)
-    times = [_timed(lambda leaf=leaf: (click(panel, leaf, False), view.window.Render()))[1] for leaf in leaves[1:21]]  # type: ignore[misc]
-    note("an untick", *times)
+
+    def show(label: Any, on: bool = True) -> None:
+        click(panel, label, on)
+        view.window.Render()
+
+    def show_all() -> None:
+        panel.ui.allButton.click()
+        view.window.Render()
+
+    note("a further tick, until the slice view shows it (20 structures)", *(_timed(partial(show, leaf))[1] for leaf in leaves[1:21]))
+    note("an untick", *(_timed(partial(show, leaf, False))[1] for leaf in leaves[1:21]))
     panel.live.node.CreateClosedSurfaceRepresentation()
-    times = [_timed(lambda leaf=leaf: (click(panel, leaf), view.window.Render()))[1] for leaf in leaves[1:21]]  # type: ignore[misc]
-    note("a further tick with surfaces shown in 3D", *times)
+    note("a further tick with surfaces shown in 3D", *(_timed(partial(show, leaf))[1] for leaf in leaves[1:21]))
     panel.live.node.GetSegmentation().RemoveRepresentation("Closed surface")
-    note("All: the other structures at once", _timed(lambda: (panel.ui.allButton.click(), view.window.Render()))[1])
+    note("All: the other structures at once", _timed(show_all)[1])
 
     def pick() -> None:
         panel._point_picked((-25.0, -20.0, -12.0))
@@ -70,7 +77,12 @@ def _run(folder: Path) -> str:
     panel.runner.forget()
     panel.ui.applyButton.click()
     host.run_until(lambda: panel.runner.fraction > 0.2, 300)
-    note("Cancel in the middle of the network", _timed(lambda: (panel.ui.cancelButton.click(), host.run_until(lambda: not panel.runner.running, 60)))[1])
+
+    def cancel() -> None:
+        panel.ui.cancelButton.click()
+        host.run_until(lambda: not panel.runner.running, 60)
+
+    note("Cancel in the middle of the network", _timed(cancel)[1])
     view.close()
     note("search, a key in a tree of 500 structures", *_search(host, panel))
     host.close()
@@ -120,7 +132,9 @@ def _search(host: Any, panel: Any) -> list[float]:
     from LabelConditionedSegmentationLib.panel.label_ticks import LabelTicks
 
     panel.tree.show(LabelTicks(samples.label_tree(500)))
-    times = []
-    for text in ("s", "st", "struct", "structure 1", "structure 12", "left 12", "", "hippo", "5366008", ""):
-        times.append(_timed(lambda text=text: (setattr(panel.ui.searchBox, "text", text), host.qapplication.processEvents()))[1])  # type: ignore[misc]
-    return times
+
+    def search(text: str) -> None:
+        panel.ui.searchBox.text = text
+        host.qapplication.processEvents()
+
+    return [_timed(partial(search, text))[1] for text in ("s", "st", "struct", "structure 1", "structure 12", "left 12", "", "hippo", "5366008", "")]

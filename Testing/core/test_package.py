@@ -203,6 +203,7 @@ def architecture(**changes: Any) -> dict[str, Any]:
         ({"input": InputSpec().to_json() | {"foreground": "eval"}}, "foreground"),
         ({"input": InputSpec().to_json() | {"spacing": [1, 1]}}, "wrong kind"),
         ({"input": InputSpec().to_json() | {"spacing": [0, 1, 1]}}, "spacing"),
+        ({"input": InputSpec().to_json() | {"channels": ["T1", "T2"]}}, "2 channels"),
     ],
 )
 def test_a_description_that_cannot_be_used_is_refused_with_its_path(folder: Path, changes: dict[str, Any], text: str) -> None:

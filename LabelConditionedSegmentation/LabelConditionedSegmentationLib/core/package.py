@@ -60,6 +60,9 @@ class ModelPackage:
         entry = _parse_description(_read_member(path, DESCRIPTION, LARGEST_DESCRIPTION), path)
         try:
             architecture = Architecture.from_json(entry["architecture"])
+            spec = InputSpec.from_json(entry["input"])
+            if len(spec.channels) != architecture.in_channels:
+                raise PackageFormatError(f"The input has {len(spec.channels)} channels and the network {architecture.in_channels}; they have to agree.")
             k, j, i = (int(n) for n in entry["patch"])
             if any(n < architecture.multiple or n % architecture.multiple or n > 1024 for n in (k, j, i)):
                 raise PackageFormatError(f"The patch size has to be made of multiples of {architecture.multiple}, up to 1024.")
@@ -67,7 +70,7 @@ class ModelPackage:
                 path=path,
                 name=str(entry["name"]),
                 architecture=architecture,
-                input=InputSpec.from_json(entry["input"]),
+                input=spec,
                 labels=LabelTree.from_json(entry["labels"]),
                 metadata=MetadataSchema.from_json(entry["metadata"]),
                 patch=(k, j, i),
@@ -226,7 +229,7 @@ def _read_member(path: Path, member: str, largest: int) -> bytes:
             raise PackageIntegrityError(f'"{file}" is larger than any model file may be ({largest >> 20} MiB).')
         return file.read_bytes()
     if not path.exists():
-        raise PackageNotFoundError(f'There is no model package "{path}"; `lcs models` lists those that are installed.')
+        raise PackageNotFoundError(f'There is no model package "{path}"; check its name, or install it again.')
     if not zipfile.is_zipfile(path):
         raise PackageFormatError(f'"{path}" is no model package: neither a folder nor a zip file.')
     try:

@@ -29,7 +29,7 @@ class Winners:
     def mask(self, label: Label) -> tuple[Array, Index] | None:
         """The label's mask, (k, j, i) uint8 of 0 and 1, in the smallest box that holds it, and the first voxel of that box on the input grid. None where it has no voxel."""
         classes = list(self.labels.classes_under(label))
-        hit = [present[classes].any(axis=0) for present in self._present]
+        hit = [np.asarray(present[classes].any(axis=0)) for present in self._present]
         if not hit[0].any():
             return None
         k, j, i = (slice(int(on.argmax()), len(on) - int(on[::-1].argmax())) for on in hit)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-from collections.abc import Callable
+import logging
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,31 +26,31 @@ class InstallationError(Exception):
 
 def missing() -> str:
     """What has to be installed before the network can run, as a sentence; "" where nothing has to. Imports nothing."""
-    if importlib.util.find_spec("torch") is None:
+    version = _version("torch")
+    if version is None:
         return "PyTorch is not installed yet; press the button above to install it."
-    version = importlib.metadata.version("torch")
     if not _is_supported(version):
         return f"PyTorch {version} is installed and {TORCH} is needed; uninstall it in the module PyTorch Utils, restart Slicer, and come back."
-    if importlib.util.find_spec("safetensors") is None:
+    if _version("safetensors") is None:
         return "The Python package safetensors is not installed yet; press the button above to install it."
     return ""
 
 
 def install(requirements: Path, confirm: Confirm) -> bool:
     """Install what is missing. Nothing happens where the user refuses (False). Raises InstallationError."""
-    if importlib.util.find_spec("torch") is None:
+    if _version("torch") is None:
         utilities = _pytorch_utilities()
         if not confirm(
             f"{NAME} needs PyTorch, which is not part of Slicer. It will now be downloaded (up to several gigabytes) and installed by the extension PyTorch, "
             "in the build that fits this computer. Nothing else is sent or changed. This may take some minutes."
         ):
             return False
-        if utilities.PyTorchUtilsLogic().installTorch(askConfirmation=False, torchVersionRequirement=TORCH) is None:
-            raise InstallationError("PyTorch was not installed; the Python console of Slicer says why.")
-    if importlib.util.find_spec("safetensors") is None and not _install_requirements(requirements, confirm):
-        return False
-    importlib.invalidate_caches()
-    return True
+        with _told("PyTorch"):
+            utilities.PyTorchUtilsLogic().installTorch(askConfirmation=False, torchVersionRequirement=TORCH)
+        importlib.invalidate_caches()
+        if _version("torch") is None:
+            raise InstallationError("PyTorch was not installed; the Python console says why.")
+    return _version("safetensors") is not None or _install_requirements(requirements, confirm)
 
 
 def _pytorch_utilities() -> Any:
@@ -64,11 +67,36 @@ def _install_requirements(requirements: Path, confirm: Confirm) -> bool:
     except ImportError:
         packaging = None
     if packaging is not None and hasattr(packaging, "pip_ensure"):
-        packaging.pip_ensure(packaging.load_requirements(requirements), requester=NAME)
+        try:
+            with _told("The Python package safetensors"):
+                packaging.pip_ensure(packaging.load_requirements(requirements), requester=NAME)
+        except RuntimeError:  # how it says that the user refused
+            return False
     elif confirm(f"{NAME} needs the Python package safetensors. It will now be downloaded and installed. Nothing else is changed."):
-        slicer.util.pip_install(f'-r "{requirements}"')
+        with _told("The Python package safetensors"):
+            slicer.util.pip_install(["-r", str(requirements)])
     importlib.invalidate_caches()
-    return importlib.util.find_spec("safetensors") is not None
+    return _version("safetensors") is not None
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Makes a sentence of a failed installation; pip's own words are in the console."""
+    try:
+        yield
+    except (subprocess.CalledProcessError, ImportError, OSError, ValueError) as error:
+        logging.exception("%s could not be installed.", what)
+        raise InstallationError(f"{what} could not be installed; look into the Python console, check the internet connection, and try again.") from error
+
+
+def _version(package: str) -> str | None:
+    """The version of an installed Python package, which is not imported; None where it is not installed, or in part only."""
+    if importlib.util.find_spec(package) is None:
+        return None
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _is_supported(version: str) -> bool:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import slicer
-
-from ..scene.nodes import is_present
+from ..scene.nodes import is_present, remove
 from ..scene.run_report import attach_report, put_report_text, report_of
 from ..scene.segmentations import check_target, new_segmentation, put_labels, remove_labels
 from ..scene.undo import Undo
@@ -47,7 +45,7 @@ class LiveSegments:
             empty = put_labels(node, volume, answer.winners, labels, package)
         except InputError:
             if output is None:
-                slicer.mrmlScene.RemoveNode(node)
+                remove(node)
             raise
         self._report_before = report_of(node)
         attach_report(node, answer.report)
@@ -73,7 +71,7 @@ class LiveSegments:
         remove_volumes(self.node)
         put_report_text(self.node, self._report_before)
         if self._is_new:
-            slicer.mrmlScene.RemoveNode(self.node)
+            remove(self.node)
         else:
             self._undo.undo()
         self.stop()

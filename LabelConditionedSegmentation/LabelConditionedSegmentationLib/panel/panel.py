@@ -12,29 +12,29 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from ..resources import model_folders, resources_folder, user_models_folder
+from ..resources import resources_folder, user_models_folder
 from ..scene.dicom_metadata import known_facts
-from ..scene.models import installed_models
 from ..scene.picking import PointPicker
+from ..scene.run_report import report_of
 from ..scene.segmentations import check_target
 from ..scene.volumes import check_nodes, fingerprint
 from ..scene.volumes_table import put_volumes
 from ..scene.words import Finding, Label, LCSError, ModelPackage
-from . import installation
+from . import installation, model_view
+from .device_view import DeviceView
 from .input_view import InputView
 from .label_ticks import LabelTicks
 from .label_view import LabelView
 from .live_segments import LiveSegments
-from .memory import Memory, needs_acknowledgement
+from .memory import Memory
 from .metadata_entries import MetadataEntries
 from .metadata_form import MetadataForm
 from .parameters import INPUT_ROLE
-from .recent_sets import RecentSets
 from .runner import Answer, Outcome, Runner, Task
 from .situation import Situation, findings_text, time_left
+from .structures_view import StructuresView
 
 POLL_MS = 50
-AUTOMATIC = "auto"
 
 FIRST_STEPS = _(
     "1. Choose a volume. What is odd about it is said below it.\n"
@@ -45,7 +45,7 @@ FIRST_STEPS = _(
 )
 
 
-class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the application
+class Panel(VTKObservationMixin):
     """Over the widgets of the .ui file (`ui`, by their names)."""
 
     def __init__(self, ui: Any, runner: Runner, log_file: Path) -> None:
@@ -55,28 +55,42 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
         self.log_file = log_file
         self.memory = Memory()
         self.live = LiveSegments()
-        self.recent = RecentSets(self.memory.recent_sets)
-        self.packages: dict[str, ModelPackage] = {}
-        self._unusable: list[Finding] = []
-        self.package: ModelPackage | None = None
-        self.ticks: LabelTicks | None = None
         self.entries: MetadataEntries | None = None
         self.parameters: Any = None
         self._gui_tag: Any = None
         self._message = ""
-        self._report = ""
         self._after_run: Callable[[], None] = self.refresh
         self._checked: tuple[Any, tuple[Finding, ...]] = (None, ())
         self._is_loading = False
         self.inputs = InputView(ui.inputsForm, self._inputs_chosen)
-        self.tree = LabelView(ui.labelTree, self._ticks_changed)
-        self.form = MetadataForm(ui.metadataForm.layout(), self._metadata_changed)
+        self.structures = StructuresView(ui, self.memory, self._structures_changed)
+        self.form = MetadataForm(ui.metadataForm.layout(), self._changed)
+        self.devices = DeviceView(ui.deviceSelector, ui.deviceLabel, self._device_chosen)
+        self.models = model_view.ModelView(ui.modelSelector, ui.modelLabel, self.memory, self._model_chosen)
         self.picker = PointPicker(self._point_picked, self.refresh, lambda call: qt.QTimer.singleShot(0, call))
         self.timer = qt.QTimer()
         self.timer.setInterval(POLL_MS)
         self.timer.connect("timeout()", self._poll)
         self._connect()
-        self._fill()
+        ui.helpLabel.text = FIRST_STEPS
+        ui.outputSelector.setMRMLScene(slicer.mrmlScene)
+        self._show_model()
+        self.refresh()
+
+    @property
+    def package(self) -> ModelPackage | None:
+        """The chosen model."""
+        return self.models.package
+
+    @property
+    def ticks(self) -> LabelTicks | None:
+        """What is chosen of its labels."""
+        return self.structures.ticks
+
+    @property
+    def tree(self) -> LabelView:
+        """Where they are shown."""
+        return self.structures.tree
 
     # What the application tells
 
@@ -122,7 +136,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
         ui = self.ui
         if not now.is_answered:  # a point, and what lies under it, belong to one run
             self.picker.stop()
-            ui.pickList.visible = False
+            self.structures.offer([])
         if not (now.running or now.is_picking):
             self._let_pick_button_up()
         ui.setupNotice.visible = bool(now.missing)
@@ -138,16 +152,15 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
         for widget in (ui.modelSelector, ui.addModelButton, ui.outputSelector, ui.deviceSelector, ui.setupButton):
             widget.enabled = not now.running
         self.inputs.set_enabled(not now.running)
-        ui.countLabel.text = self.ticks.summary() if self.ticks else ""
 
     def situation(self) -> Situation:
         """All that decides what may be pressed."""
         task = self._task()
         return Situation(
             missing=installation.missing(),
-            model=str(self.package.about.get("title", self.package.name)) if self.package else "",
+            model=model_view.title(self.package) if self.package else "",
             findings=self._findings(),
-            wanted=len(self.ticks.wanted()) if self.ticks else 0,
+            wanted=len(self.structures.wanted),
             problems=tuple(self.entries.problems()) if self.entries else (),
             running=self.runner.running,
             cancelling=self.runner.cancelling,
@@ -156,7 +169,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
             is_picking=self.picker.is_active,
             has_run_before=self.runner.answer is not None,
             can_undo=self.live.can_undo,
-            has_report=bool(self._report),
+            has_report=self._report is not None,
         )
 
     # Filling
@@ -164,88 +177,27 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
     def _connect(self) -> None:
         ui = self.ui
         ui.setupButton.connect("clicked(bool)", self._install)
-        ui.modelSelector.connect("currentIndexChanged(int)", self._model_chosen)
         ui.addModelButton.connect("clicked(bool)", self._add_model)
-        ui.searchBox.connect("textChanged(QString)", self.tree.filter)
-        ui.allButton.connect("clicked(bool)", self._tick_all)
-        ui.clearButton.connect("clicked(bool)", self._untick_all)
-        ui.sidesBox.connect("toggled(bool)", self._sides_toggled)
-        ui.recentSelector.connect("activated(int)", self._recent_chosen)
         ui.pickButton.connect("toggled(bool)", self._pick_toggled)
-        ui.pickList.connect("itemClicked(QListWidgetItem*)", self._ranked_clicked)
         ui.outputSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._output_chosen)
-        ui.deviceSelector.connect("activated(int)", self._device_chosen)
         ui.applyButton.connect("clicked(bool)", self._apply)
         ui.cancelButton.connect("clicked(bool)", self._cancel)
         ui.undoButton.connect("clicked(bool)", self._undo)
         ui.reportButton.connect("clicked(bool)", self._copy_report)
         ui.logButton.connect("clicked(bool)", self._open_log)
 
-    def _fill(self) -> None:
-        self.ui.helpLabel.text = FIRST_STEPS
-        self.ui.outputSelector.setMRMLScene(slicer.mrmlScene)
-        self.ui.deviceSelector.addItem(_("Automatic"), AUTOMATIC)
-        self.ui.pickList.visible = False
-        self.ui.deviceLabel.visible = False
-        self._list_models()
-
-    def _list_models(self) -> None:
-        """Offer every model package that is found; the one chosen before stays."""
-        self.packages, self._unusable = installed_models(model_folders())
-        selector = self.ui.modelSelector
-        selector.blockSignals(True)
-        selector.clear()
-        for name, package in self.packages.items():
-            selector.addItem(str(package.about.get("title", name)), name)
-        selector.blockSignals(False)
-        wanted = (self.package.name if self.package else "") or self.memory.model
-        self._use_model(wanted if wanted in self.packages else next(iter(self.packages), ""))
-        self.refresh()
-
-    def _use_model(self, name: str) -> None:
-        """Show a model: its channels, labels and metadata."""
-        self.package = self.packages.get(name)
+    def _show_model(self) -> None:
+        """Show what the chosen model needs and knows: its channels, labels and metadata."""
         package = self.package
-        self.ui.modelSelector.blockSignals(True)
-        self.ui.modelSelector.currentIndex = list(self.packages).index(name) if package else -1
-        self.ui.modelSelector.blockSignals(False)
-        self.ui.modelLabel.text = self._about_model()
-        if package is None:
-            return
-        self.inputs.show_channels(package.input.channels)
-        ticks = LabelTicks(package.labels)
-        ticks.choose([label.name for label in self.ticks.wanted()] if self.ticks else [])  # structures that both models know stay chosen
-        self._use_ticks(ticks)
-        self._use_entries(MetadataEntries.from_text(package.metadata, self.entries.to_text() if self.entries else ""))
-        self._show_recent()
-
-    def _about_model(self) -> str:
-        """What the model is for, its licence, and which packages cannot be used."""
-        about = self.package.about if self.package else {}
-        not_for = _("Not for: ") + str(about["not_for"]) if about.get("not_for") else ""
-        return "\n".join(str(line) for line in (about.get("intended_use"), not_for, about.get("licence"), *self._unusable) if line)
-
-    def _use_ticks(self, ticks: LabelTicks) -> None:
-        self.ticks = ticks
-        self.ui.sidesBox.blockSignals(True)
-        self.ui.sidesBox.checked = ticks.sides_together
-        self.ui.sidesBox.blockSignals(False)
-        self.tree.show(ticks)
-        self.tree.filter(self.ui.searchBox.text)
+        if package is not None:
+            self.inputs.show_channels(package.input.channels)
+            self.structures.show_model(package)
+            self._use_entries(MetadataEntries.from_text(package.metadata, self.entries.to_text() if self.entries else ""))
 
     def _use_entries(self, entries: MetadataEntries) -> None:
         self.entries = entries
         self.form.show(entries)
         self.ui.metadataSection.visible = bool(entries.schema.fields)
-
-    def _show_recent(self) -> None:
-        selector = self.ui.recentSelector
-        selector.clear()
-        titles = self.recent.titles(self.package.name) if self.package else []
-        selector.addItem(_("Recent structures") if titles else _("No recent structures"))
-        for title in titles:
-            selector.addItem(title)
-        selector.enabled = bool(titles)
 
     # The scene's copy of the panel
 
@@ -253,19 +205,20 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
         """Show what the parameter node says."""
         self._is_loading = True
         node = self.parameters.parameterNode
-        if self.parameters.model in self.packages:
-            self._use_model(self.parameters.model)
-        elif self.parameters.model:
-            self._message = _('The model "{name}", which this scene was made with, is not installed; add it, or go on with another one.').format(name=self.parameters.model)
+        name = self.parameters.model
+        if name and not self.models.show(name):
+            self._message = _('The model "{name}", which this scene was made with, is not installed; add it, or go on with another one.').format(name=name)
+        self._show_model()
         package = self.package
         if package is not None:
             self.inputs.set_nodes([node.GetNodeReference(f"{INPUT_ROLE}{n}") for n in range(len(package.input.channels))])
-            self._use_ticks(LabelTicks.from_text(package.labels, self.parameters.labels))
+            self.structures.show(LabelTicks.from_text(package.labels, self.parameters.labels))
             self._use_entries(MetadataEntries.from_text(package.metadata, self.parameters.metadata))
-        self._show_device(self.parameters.device)
+        self.devices.show(self.parameters.device)
         self._watch(self.inputs.nodes)
         self._is_loading = False
         self.refresh()
+        self._look_for_devices()
 
     def _write_parameters(self) -> None:
         """Keep the panel in the parameter node."""
@@ -279,7 +232,6 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
                 node.SetNodeReferenceID(f"{INPUT_ROLE}{n}", volume.GetID() if volume else None)
             self.parameters.labels = self.ticks.to_text() if self.ticks else ""
             self.parameters.metadata = self.entries.to_text() if self.entries else ""
-            self.parameters.device = str(self.ui.deviceSelector.currentData)
         self._is_loading = False
 
     def _parameters_changed(self, _caller: Any, _event: Any) -> None:
@@ -297,61 +249,31 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
         self._changed()
         self._look_for_devices()
 
-    def _model_chosen(self, index: int) -> None:
-        if index < 0:
-            return
-        self._use_model(list(self.packages)[index])
-        self.memory.model = list(self.packages)[index]
+    def _model_chosen(self) -> None:
+        self._show_model()
         self._inputs_chosen()
 
     def _add_model(self, _checked: bool) -> None:
-        chosen = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("Add model"), "", _("Model packages (*.zip model.json)"))
-        if not chosen:
-            return
-        source = Path(chosen).parent if Path(chosen).name == "model.json" else Path(chosen)
-        self._start(lambda: self.runner.install(source, user_models_folder()))
+        source = self.models.ask_for_package()
+        if source is not None:
+            self._start(lambda: self.runner.install(source, user_models_folder()))
 
-    def _ticks_changed(self) -> None:
+    def _structures_changed(self) -> None:
         self._changed()
         self._follow()
-
-    def _tick_all(self, _checked: bool) -> None:
-        if self.ticks is not None:
-            self.ticks.tick_all()
-            self.tree.refresh()
-            self._ticks_changed()
-
-    def _untick_all(self, _checked: bool) -> None:
-        if self.ticks is not None:
-            self.ticks.clear()
-            self.tree.refresh()
-            self._ticks_changed()
-
-    def _sides_toggled(self, checked: bool) -> None:
-        if self.ticks is not None:
-            self.ticks.sides_together = checked
-            self._changed()
-
-    def _recent_chosen(self, index: int) -> None:
-        if index > 0 and self.ticks is not None and self.package is not None:
-            self.ticks.choose(self.recent.get(self.package.name, index - 1))
-            self.tree.refresh()
-            self._ticks_changed()
-        self.ui.recentSelector.currentIndex = 0
-
-    def _metadata_changed(self) -> None:
-        self._changed()
 
     def _output_chosen(self, node: Any) -> None:
         if not self._is_loading and node is not self.live.node:
             self.live.stop()
             self._say("")
 
-    def _device_chosen(self, _index: int) -> None:
+    def _device_chosen(self, name: str) -> None:
+        if self.parameters is not None:
+            self.parameters.device = name
         self._changed()
 
     def _apply(self, _checked: bool) -> None:
-        if self.situation().can_apply and self._is_licence_acknowledged():
+        if self.situation().can_apply and self.models.is_licence_acknowledged():
             output = self.parameters.output  # where the result goes is settled now, whatever happens during the run
             try:
                 if output is not None:
@@ -359,7 +281,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
             except LCSError as error:
                 self._say(str(error))
                 return
-            self._remember_set()
+            self.structures.remember()
             self._run_then(lambda: self._write(output))
 
     def _cancel(self, _checked: bool) -> None:
@@ -376,7 +298,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
     def _pick_toggled(self, checked: bool) -> None:
         if not checked:
             self.picker.stop()
-        elif self.situation().can_pick and self._is_licence_acknowledged():
+        elif self.situation().can_pick and self.models.is_licence_acknowledged():
             self._run_then(self._pick)
         else:
             self._let_pick_button_up()
@@ -384,21 +306,17 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
     def _point_picked(self, position_ras: tuple[float, float, float]) -> None:
         self._start(lambda: self.runner.rank(position_ras))
 
-    def _ranked_clicked(self, item: Any) -> None:
-        if self.ticks is not None:
-            self.ticks.tick(item.data(qt.Qt.UserRole), True)
-            self.tree.refresh()
-            self._ticks_changed()
-
     def _install(self, _checked: bool) -> None:
+        self.ui.setupButton.enabled = False  # pip keeps the application alive, and a second click would come through
         try:
             installation.install(resources_folder() / "requirements.txt", slicer.util.confirmOkCancelDisplay)
             self._say("")
+            self._look_for_devices()
         except installation.InstallationError as error:
             self._say(str(error))
 
     def _copy_report(self, _checked: bool) -> None:
-        slicer.app.clipboard().setText(self._report)
+        slicer.app.clipboard().setText(self._report or "")
         self._say(_("The report is in the clipboard."))
 
     def _open_log(self, _checked: bool) -> None:
@@ -411,7 +329,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
         nodes = self.inputs.nodes
         if self.package is None or self.entries is None or not nodes or any(node is None or node.GetImageData() is None for node in nodes):
             return None
-        return Task(nodes, self.package, self.entries.values(), str(self.ui.deviceSelector.currentData or AUTOMATIC))
+        return Task(nodes, self.package, self.entries.values(), self.devices.name)
 
     def _run_then(self, action: Callable[[], None]) -> None:
         """Do something that needs the answer of the network: at once where it is there, else after a run."""
@@ -429,10 +347,9 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
         self._message = ""
         try:
             begin()
-        except LCSError as error:
-            self._say(str(error))
-        if self.runner.is_waiting:
             self.timer.start()
+        except LCSError as error:
+            self._message = str(error)
         self.refresh()
 
     def _poll(self) -> None:
@@ -458,38 +375,26 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
 
     def _rank_ended(self, outcome: Outcome) -> None:
         ranked = self.runner.ranked(outcome)
-        pick_list = self.ui.pickList
-        pick_list.clear()
-        for label, share in ranked:
-            pick_list.addItem(f"{label.name}  {100 * share:.0f} %")
-            pick_list.item(pick_list.count - 1).setData(qt.Qt.UserRole, label.id)
-        pick_list.visible = bool(ranked)
+        self.structures.offer(ranked)
         self._say(_("Click a structure in the list to tick it.") if ranked else _("This point lies outside the part of the volume that the model has seen."))
 
     def _install_ended(self, outcome: Outcome) -> None:
-        self._list_models()
-        self._model_chosen(list(self.packages).index(outcome.values["name"]))
+        self.models.look_for_models()
+        self.models.choose(outcome.values["name"])
         self._say(_("The model was added."))
 
     def _devices_ended(self, outcome: Outcome) -> None:
-        selector = self.ui.deviceSelector
-        chosen = str(selector.currentData)
-        while selector.count > 1:
-            selector.removeItem(1)
-        for name, words in outcome.values["devices"]:
-            selector.addItem(words, name)
-        self.ui.deviceLabel.text = outcome.values["note"]
-        self.ui.deviceLabel.visible = bool(outcome.values["note"])
-        self._show_device(chosen)
+        self.devices.list_devices(outcome.values["devices"], outcome.values["note"])
+        if self.parameters is not None:
+            self.devices.show(self.parameters.device)
 
     def _write(self, output: Any) -> None:
         """Write what is ticked into a segmentation, or into a new one where it is None."""
         answer = self.runner.answer
-        if answer is None or self.ticks is None or self.parameters is None:
+        if answer is None or self.parameters is None:
             return
-        self._report = answer.report_text
         try:
-            empty = self.live.write(answer, self.ticks.wanted(), output)
+            empty = self.live.write(answer, self.structures.wanted, output)
             self._show_output()
             self._write_table(answer)
         except LCSError as error:
@@ -498,8 +403,13 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
         self._say(self._done_text(answer.report, empty))
 
     def _write_table(self, answer: Answer) -> None:
-        if self.parameters.volumesTable and self.ticks is not None:
-            put_volumes(self.live.node, answer.task.nodes[0], answer.winners, self.ticks.wanted())
+        if self.parameters.volumesTable:
+            put_volumes(self.live.node, answer.task.nodes[0], answer.winners, self.structures.wanted)
+
+    @property
+    def _report(self) -> str | None:
+        """The run report of the chosen segmentation."""
+        return report_of(self.ui.outputSelector.currentNode())
 
     def _show_output(self) -> None:
         """Show where the segments went: a new segmentation becomes the chosen one."""
@@ -510,14 +420,14 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
     def _follow(self) -> None:
         """Show and hide segments as the ticks say, where the last answer still holds."""
         answer = self.runner.answer
-        if self.live.node is None or answer is None or self.ticks is None or not self.runner.answers(self._task()):
+        if self.live.node is None or answer is None or not self.runner.answers(self._task()):
             return
         if not slicer.mrmlScene.IsNodePresent(self.live.node):
             self.live.stop()
             self._say(_("The segmentation was removed from the scene; press Apply to write a new one."))
             return
         try:
-            empty = self.live.follow(answer, self.ticks.wanted())
+            empty = self.live.follow(answer, self.structures.wanted)
             self._write_table(answer)
         except LCSError as error:
             self._say(str(error))
@@ -547,7 +457,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
 
     def _progress_text(self) -> str:
         if self.runner.cancelling:
-            return _("Cancelling...")
+            return str(_("Cancelling..."))
         left = time_left(self.runner.fraction, self.runner.seconds)
         return ", ".join(part for part in (self.runner.text or _("starting"), left) if part)
 
@@ -555,8 +465,10 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
         warnings = [finding["text"] for finding in report["findings"] if finding["level"] != "note"]
         fallbacks = [_("Memory was short: {steps}.").format(steps=", ".join(report["fallbacks"]))] if report["fallbacks"] else []
         seconds = sum(report["timings_s"].values())
-        done = _("Done in {seconds:.0f} s on {device}. Further ticks show at once.").format(seconds=seconds, device=report["device"])
-        return " ".join(part for part in (done, *fallbacks, *warnings, self._empty_text(empty)) if part)
+        done = _("Done in {seconds:.0f} s on {device}.").format(seconds=seconds, device=report["device"])
+        is_current = self.runner.answers(self._task())
+        then = _("Further ticks show at once.") if is_current else _("What is known about the scan was changed meanwhile: press Apply for a new run.")
+        return " ".join(part for part in (done, then, *fallbacks, *warnings, self._empty_text(empty)) if part)
 
     def _empty_text(self, empty: list[Label]) -> str:
         return str(_("Not found in this volume: {names}.")).format(names=", ".join(label.name for label in empty)) if empty else ""
@@ -590,25 +502,6 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # a class of the applic
 
     def _look_for_devices(self) -> None:
         """Ask once, as soon as a volume is chosen: it also starts the worker, so that the first run begins sooner."""
-        if self.ui.deviceSelector.count == 1 and any(self.inputs.nodes) and not self.runner.running and not installation.missing():
-            self._start(self.runner.look_for_devices)
-
-    def _show_device(self, name: str) -> None:
-        index = self.ui.deviceSelector.findData(name)
-        self.ui.deviceSelector.currentIndex = max(0, index)
-
-    def _is_licence_acknowledged(self) -> bool:
-        package = self.package
-        if package is None or not needs_acknowledgement(package) or self.memory.is_acknowledged(package):
-            return True
-        text = _("{licence}\n\nDo you use the model {model} within this licence?").format(licence=package.about["licence"], model=package.name)
-        if not slicer.util.confirmOkCancelDisplay(text):
-            return False
-        self.memory.acknowledge(package)
-        return True
-
-    def _remember_set(self) -> None:
-        if self.package is not None and self.ticks is not None:
-            self.recent.add(self.package.name, [label.name for label in self.ticks.wanted()])
-            self.memory.recent_sets = self.recent.to_text()
-            self._show_recent()
+        if not self.devices.is_listed and any(self.inputs.nodes) and not self.runner.is_waiting and not installation.missing():
+            self.runner.look_for_devices()
+            self.timer.start()

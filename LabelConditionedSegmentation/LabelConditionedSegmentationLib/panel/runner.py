@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from typing import Any
 from ..scene.volumes import fingerprint, volume_of
 from ..scene.words import InputError, Label, ModelPackage, Winners
 from ..worker.protocol import Event, Worker
-
 
 CHANGED = "The volume was changed or removed during the run, so its result was left aside; start a new run."
 
@@ -42,11 +40,6 @@ class Answer:
     winners: Winners
     report: dict[str, Any]
     can_rank: bool
-
-    @property
-    def report_text(self) -> str:
-        """The run report as it is attached and copied (JSON)."""
-        return json.dumps(self.report, indent=1, ensure_ascii=False)
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,14 @@ def place_beside(node: Any, other: Any) -> None:
     hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node), hierarchy.GetItemParent(hierarchy.GetItemByDataNode(other)))
 
 
+def remove(node: Any) -> None:
+    """Remove a node with its display nodes, which the scene would keep."""
+    scene = node.GetScene()
+    displays = [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())]
+    for removed in (node, *displays):
+        scene.RemoveNode(removed)
+
+
 def companion(node: Any, role: str, class_name: str, name: str) -> Any:
     """The one node that belongs to another in a role: that of the last run, or a new one beside it in the subject hierarchy."""
     found = node.GetNodeReference(role)

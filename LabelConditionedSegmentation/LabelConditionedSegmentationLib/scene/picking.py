@@ -8,6 +8,8 @@ from typing import Any
 
 import slicer
 
+from .nodes import is_present, remove
+
 POINT = "vtkMRMLMarkupsFiducialNode"
 Point = tuple[float, float, float]
 
@@ -63,8 +65,8 @@ class PointPicker:
             class_name, node_id = self._before
             selection.SetReferenceActivePlaceNodeClassName(class_name)
             selection.SetActivePlaceNodeID(node_id)
-        if scene.IsNodePresent(node):
-            scene.RemoveNode(node)
+        if is_present(node):
+            remove(node)
         self._ended()
 
     def _observe(self, observed: Any, event: int, call: Callable[..., None]) -> None:

@@ -32,8 +32,8 @@ def new_segmentation(volume_node: Any, name: str) -> Any:
     require(volume_node, "volume")
     node = volume_node.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.CreateDefaultDisplayNodes()
-    node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
     node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)  # after the transform: the geometry is told in the node's own RAS
     place_beside(node, volume_node)
     return node
 

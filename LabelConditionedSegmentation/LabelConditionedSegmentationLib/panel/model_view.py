@@ -1,0 +1,94 @@
+"""The choice of the model in the panel: the packages that are found, what each was made for, and its licence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ..resources import model_folders
+from ..scene.models import installed_models
+from ..scene.words import Finding, ModelPackage
+from .memory import Memory, needs_acknowledgement
+
+
+class ModelView:
+    """A selector of model packages and the text below it. on_chosen is called when the user chooses another one."""
+
+    def __init__(self, selector: Any, label: Any, memory: Memory, on_chosen: Callable[[], None]) -> None:
+        self._selector = selector
+        self._label = label
+        self._memory = memory
+        self._on_chosen = on_chosen
+        self._packages: dict[str, ModelPackage] = {}
+        self._unusable: list[Finding] = []
+        self.package: ModelPackage | None = None
+        selector.connect("currentIndexChanged(int)", self._chosen)
+        self.look_for_models()
+
+    def look_for_models(self) -> None:
+        """Offer every package that is found; the one chosen before, or at the last start, stays."""
+        self._packages, self._unusable = installed_models(model_folders())
+        self._selector.blockSignals(True)
+        self._selector.clear()
+        for name, package in self._packages.items():
+            self._selector.addItem(title(package), name)
+        self._selector.blockSignals(False)
+        wanted = self.package.name if self.package else self._memory.model
+        self.show(wanted if wanted in self._packages else next(iter(self._packages), ""))
+
+    def show(self, name: str) -> bool:
+        """Show a model, without calling back; whether there is one of this name. Where there is none the one shown stays, unless it is gone as well."""
+        if name not in self._packages:
+            if self.package is None or self.package.name not in self._packages:
+                self.package = None
+        else:
+            self.package = self._packages[name]
+        self._selector.blockSignals(True)
+        self._selector.currentIndex = list(self._packages).index(self.package.name) if self.package else -1
+        self._selector.blockSignals(False)
+        self._label.text = self._about()
+        return name in self._packages
+
+    def choose(self, name: str) -> None:
+        """Show a model and remember it, as if the user had chosen it."""
+        self.show(name)
+        self._memory.model = name
+        self._on_chosen()
+
+    def ask_for_package(self) -> Path | None:
+        """Let the user choose a package to install: its zip, or the folder whose `model.json` was chosen. None where nothing was."""
+        chosen = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("Add model"), "", _("Model packages (*.zip model.json)"))
+        if not chosen:
+            return None
+        return Path(chosen).parent if Path(chosen).name == "model.json" else Path(chosen)
+
+    def is_licence_acknowledged(self) -> bool:
+        """Whether the model may be run: a licence that restricts its use is asked about once."""
+        package = self.package
+        if package is None or not needs_acknowledgement(package) or self._memory.is_acknowledged(package):
+            return True
+        text = _("{licence}\n\nDo you use the model {model} within this licence?").format(licence=package.about["licence"], model=package.name)
+        if not slicer.util.confirmOkCancelDisplay(text):
+            return False
+        self._memory.acknowledge(package)
+        return True
+
+    def _chosen(self, index: int) -> None:
+        if index >= 0:
+            self.choose(list(self._packages)[index])
+
+    def _about(self) -> str:
+        """What the model is for, its licence, and which packages cannot be used."""
+        about = self.package.about if self.package else {}
+        not_for = _("Not for: ") + str(about["not_for"]) if about.get("not_for") else ""
+        return "\n".join(str(line) for line in (about.get("intended_use"), not_for, about.get("licence"), *self._unusable) if line)
+
+
+def title(package: ModelPackage) -> str:
+    """What a model is called in the panel."""
+    return str(package.about.get("title", package.name))
