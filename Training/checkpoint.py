@@ -10,21 +10,33 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from Training.methods.method import Method
 from Training.whole_files import written_whole
 
+MOMENTS = ("step", "exp_avg", "exp_avg_sq", "momentum_buffer")
+"""What optimizers keep of a parameter: AdamW and Adam the first three, SGD the last."""
 
-def save_checkpoint(path: Path, network: torch.nn.Module, average: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer, facts: dict[str, Any]) -> None:
-    """Store weights, averaged weights, the optimizer's moments and `facts` (JSON: step, configuration, best score ...)."""
-    tensors = {f"network.{name}": t for name, t in network.state_dict().items()}
+
+def save_checkpoint(path: Path, method: Method, average: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer, facts: dict[str, Any]) -> None:
+    """Store the weights of a method, its network's averaged weights, the optimizers' moments and `facts` (JSON: step, configuration, best score ...)."""
+    tensors = dict(method.state_dict())
     tensors |= {f"average.{name}": t for name, t in average.items()}
-    names = [name for name, _ in network.named_parameters()]
-    state = optimizer.state_dict()["state"]
-    for index, name in enumerate(names):
-        for key, value in state.get(index, {}).items():
-            tensors[f"optimizer.{key}.{name}"] = value
+    for prefix, moved, names in _optimizers(method, optimizer):
+        state = moved.state_dict()["state"]
+        for index, name in enumerate(names):
+            tensors |= {f"{prefix}.{key}.{name}": value for key, value in state.get(index, {}).items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as temporary:
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata={"facts": json.dumps(facts)})
+
+
+def _optimizers(method: Method, optimizer: torch.optim.Optimizer) -> list[tuple[str, torch.optim.Optimizer, list[str]]]:
+    """Every optimizer of a run with the names of what it moves, in its order: the parameters that the loss has a gradient for, and those of the outer loss."""
+    named = [(name.removeprefix("network."), p.requires_grad) for name, p in method.named_parameters()]
+    out = [("optimizer", optimizer, [name for name, trained in named if trained])]
+    if method.outer_optimizer is not None:
+        out.append(("outer", method.outer_optimizer, [name for name, trained in named if not trained]))
+    return out
 
 
 def read_facts(path: Path) -> dict[str, Any]:
@@ -39,24 +51,22 @@ def read_facts(path: Path) -> dict[str, Any]:
     return facts
 
 
-def load_checkpoint(path: Path, network: torch.nn.Module, average: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer | None) -> dict[str, Any]:
-    """Put a checkpoint back into network, average and (where given) optimizer; returns the facts. SystemExit where it is none, or one of another network."""
+def load_checkpoint(path: Path, method: Method, average: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer | None) -> dict[str, Any]:
+    """Put a checkpoint back into method, average and (where given) the optimizers; returns the facts. SystemExit where it is none, or one of another network."""
     facts = read_facts(path)
-    names = [name for name, _ in network.named_parameters()]
-    moments: dict[int, dict[str, torch.Tensor]] = {}
     with safe_open(path, framework="pt") as file:
         keys = set(file.keys())
-        state = network.state_dict()
-        strange = [name for name, t in state.items() if f"network.{name}" not in keys or tuple(file.get_slice(f"network.{name}").get_shape()) != tuple(t.shape)]
+        state = method.state_dict()
+        strange = [name for name, t in state.items() if name not in keys or tuple(file.get_slice(name).get_shape()) != tuple(t.shape)]
         if strange:
-            raise SystemExit(f'The checkpoint "{path}" is of another network: it has no {strange[0]} of the shape {tuple(state[strange[0]].shape)}.')
-        network.load_state_dict({name: file.get_tensor(f"network.{name}") for name in state})
+            what = strange[0].removeprefix("network.")
+            raise SystemExit(f'The checkpoint "{path}" is of another network: it has no {what} of the shape {tuple(state[strange[0]].shape)}.')
+        method.load_state_dict({name: file.get_tensor(name) for name in state})
         for name in average:
             average[name].copy_(file.get_tensor(f"average.{name}"))
-        for index, name in enumerate(names):
-            for key in ("step", "exp_avg", "exp_avg_sq"):
-                if f"optimizer.{key}.{name}" in keys:
-                    moments.setdefault(index, {})[key] = file.get_tensor(f"optimizer.{key}.{name}")
-    if optimizer is not None:
-        optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+        for prefix, moved, names in _optimizers(method, optimizer) if optimizer is not None else ():
+            moments = {
+                n: {key: file.get_tensor(f"{prefix}.{key}.{name}") for key in MOMENTS if f"{prefix}.{key}.{name}" in keys} for n, name in enumerate(names)
+            }
+            moved.load_state_dict({"state": {n: found for n, found in moments.items() if found}, "param_groups": moved.state_dict()["param_groups"]})
     return facts

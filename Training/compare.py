@@ -26,6 +26,8 @@ from Training.config import read_config
 from Training.crossvalidate import fold_settings, is_finished, make_folds, run_training
 from Training.datasets import read_data_set
 from Training.evaluate import evaluate
+from Training.evaluation_results import by_label
+from Training.metrics import DEFINITIONS
 from Training.whole_files import written_whole
 
 TOLD = ("told", "withheld", "shuffled")
@@ -45,7 +47,8 @@ class Arm:
 @dataclass
 class Experiment:
     """base: the configuration that all arms share. trials: settings tried in every arm alike; the one with the best last validation counts. seeds: each is a run.
-    folds: 0 takes the validation cases of `base`. columns: heading -> labels whose mean Dice it shows; a label after "not" is left out."""
+    folds: 0 takes the validation cases of `base`. columns: heading -> labels over which it shows means; a label after "not" is left out. measures: what is shown of them,
+    metrics of Training.metrics. costs: whether the table ends with the seconds a step and the memory of the training."""
 
     base: str = ""
     output: str = ""
@@ -53,6 +56,8 @@ class Experiment:
     folds: int = 0
     trials: list[list[str]] = field(default_factory=lambda: [[]])
     columns: dict[str, list[str]] = field(default_factory=dict)
+    measures: list[str] = field(default_factory=lambda: ["dice"])
+    costs: bool = False
     arms: list[Arm] = field(default_factory=list)
 
 
@@ -76,8 +81,9 @@ def read_experiment(path: Path) -> Experiment:
     assert isinstance(experiment, Experiment)
     names = [arm.name for arm in experiment.arms]
     strange = [name for arm in experiment.arms for name in arm.members if name not in names] + [t for arm in experiment.arms for t in arm.told if t not in TOLD]
+    strange += [name for name in experiment.measures if name not in DEFINITIONS]
     if strange or not names or len(set(names)) < len(names):
-        raise SystemExit(f'"{path}" needs arms with names of their own; unknown: {", ".join(strange) or "none"}.')
+        raise SystemExit(f'"{path}" needs arms with names of their own, and measures of Training/metrics.py; unknown: {", ".join(strange) or "none"}.')
     return experiment
 
 
@@ -110,19 +116,41 @@ def last_validation(run: Run) -> float:
     return next((value for value in reversed(dice) if not math.isnan(value)), math.nan)
 
 
-def score_run(run: Run, data: Path, told: str) -> dict[str, float]:
-    """Label name -> mean Dice over the held-out cases, kept beside the run once it was computed."""
-    kept = run.folder / f"scores-{told}.json"
+def score_run(run: Run, data: Path, told: str) -> dict[str, dict[str, float]]:
+    """Metric -> label name -> mean over the held-out cases, without what is infinite or undefined; kept beside the run once it was computed."""
+    kept = run.folder / f"metrics-{told}.json"
     if not kept.is_file():
         segmenter = Segmenter.from_package(run.folder / "package")
         found = evaluate(segmenter, data, run.held_out, told != "withheld", 0 if told == "shuffled" else None)
-        dice: dict[str, list[float]] = {}
-        for row in found.rows:
-            dice.setdefault(found.tree[row.label].name, []).append(row.scores.dice)
+        means = {found.tree[ident].name: mean.values for ident, mean in by_label(found).items()}
         with written_whole(kept) as temporary:
-            temporary.write_text(json.dumps({name: statistics.fmean(values) for name, values in dice.items()}), encoding="utf-8")
-    scores: dict[str, float] = json.loads(kept.read_text(encoding="utf-8"))
+            by_metric = {metric: {name: values[metric] for name, values in means.items() if math.isfinite(values[metric])} for metric in DEFINITIONS}
+            temporary.write_text(json.dumps(by_metric), encoding="utf-8")
+    scores: dict[str, dict[str, float]] = json.loads(kept.read_text(encoding="utf-8"))
     return scores
+
+
+def costs_of(run: Run) -> dict[str, float]:
+    """What the training took, from its log."""
+    with (run.folder / "log.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {"seconds a step": float(rows[-1]["seconds"]) / len(rows), "memory (MiB)": max(float(row["memory_mb"]) for row in rows)}
+
+
+def row_of(run: Run, experiment: Experiment, data: Path, told: str, table: LabelTree) -> dict[str, float]:
+    """Heading -> value of one run."""
+    scores = score_run(run, data, told)
+    row = {
+        heading_of(name, measure, experiment): column_of(labels, scores[measure], table)
+        for name, labels in experiment.columns.items()
+        for measure in experiment.measures
+    }
+    return row | (costs_of(run) if experiment.costs else {})
+
+
+def heading_of(column: str, measure: str, experiment: Experiment) -> str:
+    """What stands over a column: the measure is named where there is more than one."""
+    return column if len(experiment.measures) == 1 else f"{column} {measure}"
 
 
 def column_of(labels: list[str], scores: dict[str, float], table: LabelTree) -> float:
@@ -141,7 +169,7 @@ def compare(path: Path, overrides: list[str], only: list[str]) -> str:
     base = path.parent / experiment.base
     config = read_config(base, overrides)
     table = read_data_set(Path(config.data.root)).table
-    results: dict[tuple[str, str], list[dict[str, float]]] = {}  # (arm, told) -> a value a column, for every seed
+    results: dict[tuple[str, str], list[dict[str, float]]] = {}  # (arm, told) -> a value a heading, for every seed
     notes: dict[str, str] = {}
     for arm in experiment.arms:
         if arm.members or (only and arm.name not in only):
@@ -158,18 +186,16 @@ def compare(path: Path, overrides: list[str], only: list[str]) -> str:
         for told in arm.told:
             by_seed: dict[str, list[dict[str, float]]] = {}
             for run in trials[best][1]:
-                by_seed.setdefault(run.folder.name.split("-")[1], []).append(score_run(run, Path(config.data.root), told))
-            results[arm.name, told] = [_over_folds(parts, experiment, table) for parts in by_seed.values()]
+                by_seed.setdefault(run.folder.name.split("-")[1], []).append(row_of(run, experiment, Path(config.data.root), told, table))
+            results[arm.name, told] = [_mean_row(parts) for parts in by_seed.values()]
     for arm in experiment.arms:
         if arm.members and all((member, "told") in results for member in arm.members):
-            parts = [results[member, "told"][0] for member in arm.members]
-            results[arm.name, "told"] = [{c: _mean_without_nan([p[c] for p in parts]) for c in experiment.columns}]
+            results[arm.name, "told"] = [_mean_row([results[member, "told"][0] for member in arm.members])]
     return _markdown(experiment, results, notes)
 
 
-def _over_folds(parts: list[dict[str, float]], experiment: Experiment, table: LabelTree) -> dict[str, float]:
-    columns = [{name: column_of(labels, scores, table) for name, labels in experiment.columns.items()} for scores in parts]
-    return {name: _mean_without_nan([c[name] for c in columns]) for name in experiment.columns}
+def _mean_row(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {heading: _mean_without_nan([row[heading] for row in rows]) for heading in rows[0]}
 
 
 def _mean_without_nan(values: list[float]) -> float:
@@ -178,7 +204,7 @@ def _mean_without_nan(values: list[float]) -> float:
 
 
 def _markdown(experiment: Experiment, results: dict[tuple[str, str], list[dict[str, float]]], notes: dict[str, str]) -> str:
-    columns = list(experiment.columns)
+    columns = list(next(iter(results.values()), [{}])[0])
     header = ["arm", *columns] + (["best trial"] if len(experiment.trials) > 1 else [])
     rows = []
     for arm in experiment.arms:

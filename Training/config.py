@@ -61,12 +61,42 @@ class ObjectiveConfig:
 
 
 @dataclass
+class ContextConfig:
+    """How method=colab divides the background among `network.context_classes` (t - 1 of the paper; 0: not at all) and the background itself.
+
+    source: `generator` (a network that the outer loss trains), or a control: `anatomy` (the labels named there, one a context class) or `kmeans`.
+    margin, tau: voxels (of the network's grid) from the ROI up to which the context counts fully, and over which it then fades. deep_supervision: a loss at the coarser
+    levels of the decoder too.
+    Of the generator: every: steps from one of its updates to the next. hypergradient: `finite_difference` (published; eps as there), `exact`, or `first_order`, where only
+    the segmenter's head takes the virtual step. widths, stride: channels of its stages, and its finest resolution (1: that of the image). rate: of its Adam.
+    meta_cases: cases of the data set that are kept for the outer loss (none: it is taken on the batch itself).
+    """
+
+    source: str = "generator"
+    anatomy: list[str] = field(default_factory=list)
+    margin: float = 30.0
+    tau: float = 20.0
+    deep_supervision: bool = True
+    every: int = 5
+    hypergradient: str = "finite_difference"
+    eps: float = 0.01
+    widths: tuple[int, ...] = (8, 16, 32)
+    stride: int = 2
+    rate: float = 3e-4
+    meta_cases: list[str] = field(default_factory=list)
+
+
+@dataclass
 class OptimizerConfig:
-    """AdamW. The rate rises over `warmup` steps, stays, and falls linearly to 0 over the last `decay` steps: a run can be lengthened at will before it decays.
+    """name: `adamw`, or `sgd` with Nesterov's `momentum`. schedule: with `constant` the rate rises over `warmup` steps, stays, and falls linearly to 0 over the last `decay`
+    steps: a run can be lengthened at will before it decays; with `poly` it falls from the first step as (1 - step / steps) ** 0.9.
 
     batch: samples a step, over all processes together. averaging: decay of the moving average of the weights, which is what gets validated and shipped.
     """
 
+    name: str = "adamw"
+    momentum: float = 0.99
+    schedule: str = "constant"
     rate: float = 1e-3
     weight_decay: float = 1e-2
     clip: float = 1.0
@@ -119,6 +149,7 @@ class Config:
     network: Architecture = field(default_factory=Architecture)
     metadata: list[dict[str, Any]] = field(default_factory=list)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    context: ContextConfig = field(default_factory=ContextConfig)
     augmentation: Augmentation = field(default_factory=Augmentation)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     package: PackageConfig = field(default_factory=PackageConfig)
@@ -188,6 +219,10 @@ def _check(config: Config) -> None:
         (config.objective.loss, ("softmax", "sigmoid"), "objective.loss"),
         (config.objective.labels, ("all", "sampled"), "objective.labels"),
         (config.resume, ("auto", "never"), "resume"),
+        (config.optimizer.name, ("adamw", "sgd"), "optimizer.name"),
+        (config.optimizer.schedule, ("constant", "poly"), "optimizer.schedule"),
+        (config.context.source, ("generator", "anatomy", "kmeans"), "context.source"),
+        (config.context.hypergradient, ("finite_difference", "exact", "first_order"), "context.hypergradient"),
     ):
         if value not in allowed:
             raise SystemExit(f'{what} is "{value}", but has to be {" or ".join(allowed)}.')
@@ -198,9 +233,13 @@ def _check(config: Config) -> None:
         (config.validate_every, 1, "validate_every"),
         (config.save_every, 1, "save_every"),
         (config.data.points, 0, "data.points"),
+        (config.context.every, 1, "context.every"),
+        (config.context.margin, 0, "context.margin"),
     ):
         if number < least:
             raise SystemExit(f"{what} is {number}, but has to be at least {least}.")
+    if config.context.tau <= 0 or config.context.eps <= 0:
+        raise SystemExit(f"context.tau is {config.context.tau} and context.eps {config.context.eps}, but both have to be above 0.")
     if not starts_from_package(config):
         check_sizes(config)
 

@@ -26,6 +26,7 @@ COLUMNS = (
     ("absolute_relative_volume_error", "Absolute volume error (%)", "{:.1f}", 100),
     ("sensitivity", "Sensitivity", "{:.3f}", 1),
     ("precision", "Precision", "{:.3f}", 1),
+    ("far_false_positive_ml", "Far false positives (ml)", "{:.2f}", 1),
 )
 """Metric, heading, format and factor of the columns of every table."""
 

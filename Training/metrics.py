@@ -9,11 +9,15 @@ import numpy as np
 from LabelConditionedSegmentationLib.core.geometry import bounding_box
 from LabelConditionedSegmentationLib.core.volume import Array
 from monai.metrics import get_mask_edges, get_surface_distance
+from scipy.ndimage import distance_transform_edt
 
 TOLERANCE_MM = 1.0
 """Surface that lies nearer than this to the other surface counts as right in the surface Dice."""
 
 PERCENTILE = 95
+FAR_VOXELS = 30
+"""A false positive that lies farther than this from the structure is a far one (as in Li et al., IEEE TMI 2023)."""
+
 MARGIN = 1
 """Voxels around both masks that are kept when they are cropped."""
 
@@ -27,6 +31,8 @@ DEFINITIONS = {
     "relative_volume_error": "Relative volume error: volume error over the true volume. Missed: -100 %; invented: infinite and left out of the mean.",
     "sensitivity": "Sensitivity: share of the true voxels that were found; undefined and left out of the mean where there are none.",
     "precision": "Precision: share of the found voxels that are true; undefined and left out of the mean where there are none.",
+    "far_false_positive_ml": f"Far false positives: volume in ml of the found voxels that lie more than {FAR_VOXELS} voxels of the scan from every true one; where there "
+    "are no true ones, all that was found.",
 }
 """What every metric means, by the name of its field in `Scores`."""
 
@@ -42,6 +48,7 @@ class Scores:
     relative_volume_error: float
     sensitivity: float
     precision: float
+    far_false_positive_ml: float
 
     @property
     def missed(self) -> bool:
@@ -65,6 +72,7 @@ def compare(truth: Array, found: Array, spacing: tuple[float, float, float]) -> 
     true_voxels, found_voxels = int(truth.sum()), int(found.sum())
     both = int((truth & found).sum())
     error = found_voxels - true_voxels
+    millilitres = float(np.prod(spacing)) / 1000
     dice, surface_dice, hd95 = _without_surface(true_voxels, found_voxels)
     if true_voxels and found_voxels:
         dice = 2 * both / (true_voxels + found_voxels)
@@ -73,11 +81,22 @@ def compare(truth: Array, found: Array, spacing: tuple[float, float, float]) -> 
         dice=dice,
         surface_dice=surface_dice,
         hd95_mm=hd95,
-        volume_error_ml=error * float(np.prod(spacing)) / 1000,
+        volume_error_ml=error * millilitres,
         relative_volume_error=error / true_voxels if true_voxels else (math.inf if error else 0.0),
         sensitivity=both / true_voxels if true_voxels else math.nan,
         precision=both / found_voxels if found_voxels else math.nan,
+        far_false_positive_ml=far_voxels(truth, found) * millilitres,
     )
+
+
+def far_voxels(truth: Array, found: Array) -> int:
+    """How many found voxels lie farther than FAR_VOXELS voxels from every true one."""
+    if not truth.any():
+        return int(found.sum())
+    box = around(truth | found)
+    if math.hypot(*(side.stop - side.start for side in box)) <= FAR_VOXELS:
+        return 0
+    return int((distance_transform_edt(~truth[box])[found[box]] > FAR_VOXELS).sum())
 
 
 def _without_surface(true_voxels: int, found_voxels: int) -> tuple[float, float, float]:

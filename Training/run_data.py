@@ -11,6 +11,7 @@ from LabelConditionedSegmentationLib.core.labels import LabelTree
 from LabelConditionedSegmentationLib.core.metadata import MetadataSchema
 
 from Training.config import Config
+from Training.methods.context import with_context_labels
 from Training.prepare import Case, is_prepared, open_prepared, prepare_cases
 from Training.start import joined_tree
 from Training.targets import TargetCode, select
@@ -18,44 +19,64 @@ from Training.targets import TargetCode, select
 
 @dataclass(frozen=True)
 class RunData:
-    """What a run learns from. tree: the labels of the network. code: what its targets mean."""
+    """What a run learns from. tree: the labels of the network. code: what the targets of training mean, which name further labels where anatomy is the context.
+    meta: the cases that are kept for an outer loss."""
 
     tree: LabelTree
     code: TargetCode
     schema: MetadataSchema
     training: list[Case]
     validation: list[Case]
+    meta: list[Case]
 
 
 def load_data(config: Config, known: LabelTree | None = None) -> RunData:
     """Read `data.root`. known: the labels of a package that is fine-tuned. SystemExit, with all problems at once, where the data cannot be used."""
     root, schema = Path(config.data.root), MetadataSchema.from_json(config.metadata)
+    names = [*config.data.names, *config.context.meta_cases] if config.data.names else []
     if is_prepared(root):
+        if with_anatomy(config):
+            raise SystemExit(f'Anatomy as context needs the data set itself, but "{root}" is a prepared folder; set data.root to the data set.')
         if known is not None:
             raise SystemExit(f'A package is fine-tuned on a data set, but "{root}" is a prepared folder; set data.root to the data set itself.')
-        prepared = open_prepared(root, config.input, schema, config.network.multiple, config.data.labels, config.data.names, config.data.annotated)
+        prepared = open_prepared(root, config.input, schema, config.network.multiple, config.data.labels, names, config.data.annotated)
         tree, cases, code = prepared.tree, prepared.cases, TargetCode(prepared.tree, prepared.table)
     else:
         from Training.data_checks import check_data_set, raise_problems
         from Training.datasets import read_data_set
 
-        data_set = read_data_set(root, config.data.names)
+        data_set = read_data_set(root, names)
         _named([case.name for case in data_set.cases], [*config.data.validation, *config.data.annotated], root)
         raise_problems(check_data_set(data_set, len(config.input.channels), sys.stderr.isatty()))
         tree = select(data_set.table, config.data.labels)
         tree = tree if known is None else joined_tree(known, tree)
         code = TargetCode(tree, data_set.table, data_set.ignored_ids)
-        cases = prepare_cases(data_set, tree, config.input, schema, config.network.multiple, Path(config.data.cache), config.data.annotated)
-    _named([case.name for case in cases], config.data.validation, root)
-    training = [case for case in cases if case.name not in config.data.validation]
+        settings = (config.input, schema, config.network.multiple, Path(config.data.cache), config.data.annotated)
+        cases = prepare_cases(data_set, tree, *settings)
+        if with_anatomy(config):
+            wider = with_context_labels(tree, data_set.table, config.context.anatomy)
+            code = TargetCode(wider, data_set.table, data_set.ignored_ids)
+            divided = {case.name: case for case in prepare_cases(data_set, wider, *settings)}
+            cases = [case if case.name in config.data.validation else divided[case.name] for case in cases]
+    held_out = [*config.data.validation, *config.context.meta_cases]
+    _named([case.name for case in cases], held_out, root)
+    if len(set(held_out)) < len(held_out):
+        raise SystemExit("A case is named twice in data.validation and context.meta_cases; name it in one of them.")
+    training = [case for case in cases if case.name not in held_out]
     if not training:
-        raise SystemExit(f'No case of "{root}" is left to train on: all of them are in data.validation.')
+        raise SystemExit(f'No case of "{root}" is left to train on: all of them are in data.validation or context.meta_cases.')
     blank = sorted(case.name for case in cases if not bool(case.annotated[1:].any()))
     if blank:
         raise SystemExit(
             f'Of "{root}", nobody looked for any of the labels that are learned in {", ".join(blank)}; leave such cases out, or correct data.annotated.'
         )
-    return RunData(tree, code, schema, training, [case for case in cases if case.name in config.data.validation])
+    validation, meta = ([case for case in cases if case.name in kept] for kept in (config.data.validation, config.context.meta_cases))
+    return RunData(tree, code, schema, training, validation, meta)
+
+
+def with_anatomy(config: Config) -> bool:
+    """Whether the samples of a run have to tell labels apart that its network does not learn."""
+    return config.method == "colab" and config.network.context_classes > 0 and config.context.source == "anatomy"
 
 
 def _named(there: Sequence[str], wanted: Sequence[str], root: Path) -> None:

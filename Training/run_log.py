@@ -2,50 +2,69 @@
 
 from __future__ import annotations
 
+import colorsys
 import csv
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
 from LabelConditionedSegmentationLib.core.labels import LabelTree
+from LabelConditionedSegmentationLib.core.memory import peak_memory_mb
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from Training.whole_files import written_whole
 
-COLUMNS = ("step", "loss", "rate", "dice", "seconds")
+COLUMNS = ("step", "loss", "rate", "dice", "seconds", "memory_mb")
+"""memory_mb: the most that the process has had so far, on the GPU where it works there."""
 
 
 class RunLog:
     """The log of a run in its output folder; a run that goes on writes on, without the lines of steps that it makes again."""
 
-    def __init__(self, folder: Path, first: int, steps: int) -> None:
+    def __init__(self, folder: Path, first: int, steps: int, more: Sequence[str] = ()) -> None:
+        """more: columns of the method."""
         self.path = folder / "log.csv"
-        kept = _rows_before(self.path, first)
+        self.columns = (*COLUMNS, *more)
+        kept = _rows_before(self.path, first, self.columns)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _write(self.path, kept)
+            _write(self.path, kept, self.columns)
         except OSError as error:
             raise SystemExit(f'The folder "{folder}" cannot be written to: {error.strerror}. Choose another output.') from None
         self.file = self.path.open("a", newline="", encoding="utf-8")
-        self.table = csv.DictWriter(self.file, COLUMNS)
+        self.table = csv.DictWriter(self.file, self.columns, restval=float("nan"))
         self.earlier = float(kept[-1]["seconds"]) if kept else 0.0
         self.curves = SummaryWriter(str(folder / "tensorboard"), purge_step=first)
         self.bar = tqdm(total=steps, initial=first, desc="training", unit="step", disable=not sys.stderr.isatty())
         self.dice = float("nan")
 
-    def step(self, step: int, loss: float, rate: float, seconds: float, scores: dict[str, np.ndarray] | None, tree: LabelTree) -> None:
-        """One step: its mean loss and, where the run was validated after it, Dice of every leaf in every case."""
+    def step(
+        self,
+        step: int,
+        loss: float,
+        rate: float,
+        seconds: float,
+        scores: dict[str, np.ndarray] | None,
+        tree: LabelTree,
+        measured: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
+        """One step: its mean loss, what the method measured and, where the run was validated after it, Dice of every leaf in every case."""
         dice = float("nan")
         if scores is not None:
             dice = self.dice = float(np.nanmean(np.stack(list(scores.values()))))
             self._validated(step, scores, tree)
-        self.table.writerow({"step": step, "loss": loss, "rate": rate, "dice": dice, "seconds": round(self.earlier + seconds, 1)})
+        row = {"step": step, "loss": loss, "rate": rate, "dice": dice, "seconds": round(self.earlier + seconds, 1), "memory_mb": _memory_mb()}
+        self.table.writerow({**row, **measured})
         self.file.flush()
         self.curves.add_scalar("loss", loss, step)
         self.curves.add_scalar("rate", rate, step)
+        for name, value in measured.items():
+            self.curves.add_scalar(name, value, step)
         self.bar.set_postfix(loss=f"{loss:.3f}", dice=f"{self.dice:.3f}")
         self.bar.update()
 
@@ -62,20 +81,13 @@ class RunLog:
     def picture(self, step: int, image: torch.Tensor, truth: torch.Tensor, found: torch.Tensor, tree: LabelTree) -> None:
         """The scan, the truth and what was found in three slices: image, truth and found (k, j, i), classes with negative values for unknown."""
         colours = torch.tensor([(0.0, 0.0, 0.0), *(leaf.color for leaf in tree.leaves)])
-        low, high = torch.quantile(image[:: max(1, len(image) // 8)].float().reshape(-1)[:1_000_000], torch.tensor([0.01, 0.995])).tolist()
-        rows = []
-        for axis in range(3):
-            middle = image.shape[axis] // 2
-            gray, true, ours = (volume.select(axis, middle).flip(0) for volume in (image.float(), truth, found))
-            gray = ((gray - low) / max(high - low, 1e-6)).clamp(0, 1)[..., None].expand(-1, -1, 3)
-            panels = [gray]
-            for classes in (true, ours):
-                shown = classes.clamp(0, len(colours) - 1)
-                panels.append(torch.where((classes > 0)[..., None], 0.4 * gray + 0.6 * colours[shown], gray))
-            rows.append(torch.cat(panels, dim=1))
-        width = max(row.shape[1] for row in rows)
-        sheet = torch.cat([torch.nn.functional.pad(row, (0, 0, 0, width - row.shape[1])) for row in rows])
-        self.curves.add_image("scan, truth, found", sheet, step, dataformats="HWC")
+        self.curves.add_image("scan, truth, found", sheet_of(image, [truth, found], colours), step, dataformats="HWC")
+
+    def context(self, step: int, image: torch.Tensor, classes: torch.Tensor, tree: LabelTree) -> None:
+        """A sample and how its target is divided: image (k, j, i), classes (k, j, i) of labels and of the context after them."""
+        more = [colorsys.hsv_to_rgb(n * 0.618 % 1, 0.7, 0.9) for n in range(int(classes.max()) - len(tree.leaves))]
+        colours = torch.tensor([(0.0, 0.0, 0.0), *(leaf.color for leaf in tree.leaves), *more])
+        self.curves.add_image("sample, context", sheet_of(image, [classes], colours), step, dataformats="HWC")
 
     def close(self) -> None:
         """End bar and files."""
@@ -84,17 +96,42 @@ class RunLog:
         self.curves.close()
 
 
-def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+def sheet_of(image: torch.Tensor, maps: Sequence[torch.Tensor], colours: torch.Tensor) -> torch.Tensor:
+    """Three slices, one below the other, of an image (k, j, i) and, beside it, of maps of classes (k, j, i) over it: (height, width, 3) from 0 to 1.
+
+    colours (classes, 3): that of class 0, and of negative ones, is not drawn.
+    """
+    low, high = torch.quantile(image[:: max(1, len(image) // 8)].float().reshape(-1)[:1_000_000], torch.tensor([0.01, 0.995])).tolist()
+    rows = []
+    for axis in range(3):
+        middle = image.shape[axis] // 2
+        gray, *slices = (volume.select(axis, middle).flip(0) for volume in (image.float(), *maps))
+        gray = ((gray - low) / max(high - low, 1e-6)).clamp(0, 1)[..., None].expand(-1, -1, 3)
+        panels = [gray]
+        for classes in slices:
+            shown = classes.clamp(0, len(colours) - 1)
+            panels.append(torch.where((classes > 0)[..., None], 0.4 * gray + 0.6 * colours[shown], gray))
+        rows.append(torch.cat(panels, dim=1))
+    width = max(row.shape[1] for row in rows)
+    return torch.cat([torch.nn.functional.pad(row, (0, 0, 0, width - row.shape[1])) for row in rows])
+
+
+def _memory_mb() -> float:
+    found = peak_memory_mb(torch.device("cuda" if torch.cuda.is_initialized() else "cpu"))  # type: ignore[no-untyped-call]
+    return round(found.get("gpu", found.get("process", float("nan"))))
+
+
+def _write(path: Path, rows: list[dict[str, Any]], columns: Sequence[str]) -> None:
     with written_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, COLUMNS)
+        table = csv.DictWriter(file, columns)
         table.writeheader()
         table.writerows(rows)
 
 
-def _rows_before(path: Path, first: int) -> list[dict[str, Any]]:
+def _rows_before(path: Path, first: int, columns: Sequence[str]) -> list[dict[str, Any]]:
     """The lines of a log up to a step; the last one of a killed run may be half a line and goes."""
     if not first or not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if all(row.get(column) for column in COLUMNS)]
+        rows = [row for row in csv.DictReader(file) if all(row.get(column) for column in columns)]
     return [row for row in rows if int(row["step"]) < first]

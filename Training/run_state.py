@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 
 from Training.checkpoint import load_checkpoint, read_facts, save_checkpoint
 from Training.config import Config, differences
+from Training.methods.method import Method
 
 
 class RunState:
@@ -21,11 +21,12 @@ class RunState:
     facts: step (how many were made), best (Dice of the best validation), worse (validations since then), history (what came before this run) and the configuration.
     """
 
-    def __init__(self, network: LabelConditionedNetwork, optimizer: torch.optim.Optimizer, config: Config, history: list[str]) -> None:
-        self.network = network
+    def __init__(self, method: Method, optimizer: torch.optim.Optimizer, config: Config, history: list[str]) -> None:
+        self.method = method
+        self.network = method.network
         self.optimizer = optimizer
         self.config = config
-        self.average = {name: value.detach().clone() for name, value in network.state_dict().items()}
+        self.average = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         self.facts: dict[str, Any] = {"step": 0, "best": -1.0, "worse": 0, "history": history}
 
     def begin(self) -> str:
@@ -33,10 +34,10 @@ class RunState:
         last, start, said = self.path("last"), Path(self.config.init_from), ""
         if self.config.resume == "auto" and last.exists():
             _refuse_other_settings(last, self.config)
-            self.facts |= load_checkpoint(last, self.network, self.average, self.optimizer)
+            self.facts |= load_checkpoint(last, self.method, self.average, self.optimizer)
             said = f"going on from step {self.facts['step']} of {last}"
         elif start.suffix == ".safetensors":
-            before = load_checkpoint(start, self.network, self.average, self.optimizer)
+            before = load_checkpoint(start, self.method, self.average, self.optimizer)
             self.facts["history"] = [*before["history"], f"{before['step']} steps as in {start}"]
         self.facts["config"] = asdict(self.config)
         return said
@@ -47,7 +48,7 @@ class RunState:
 
     def save(self, name: str) -> None:
         """Write a checkpoint, whole or not at all."""
-        save_checkpoint(self.path(name), self.network, self.average, self.optimizer, self.facts)
+        save_checkpoint(self.path(name), self.method, self.average, self.optimizer, self.facts)
 
     def after_step(self, step: int) -> None:
         """Count the step and let the moving average follow; it is shorter at the start."""
@@ -83,7 +84,7 @@ class RunState:
     def take_final_weights(self) -> None:
         """Give the network the weights that are shipped: the averaged ones, of the best validation where the run ended early."""
         if self.facts["step"] < self.config.optimizer.steps:
-            self.facts |= load_checkpoint(self.path("best"), self.network, self.average, None)
+            self.facts |= load_checkpoint(self.path("best"), self.method, self.average, None)
         self.network.load_state_dict(self.average)
 
 

@@ -73,6 +73,7 @@ def take_weights(network: LabelConditionedNetwork, tree: LabelTree, package: Mod
             if label.name.casefold() in known:
                 rows[n] = known[label.name.casefold()]
                 break
+    rows |= {network.classes + n: source.classes + n for n in range(package.architecture.context_classes)}
     here, there = list(rows), list(rows.values())
     if isinstance(network.head, ClassEmbeddings) and isinstance(source.head, ClassEmbeddings):
         network.head.prompts[here] = source.head.prompts[there]

@@ -23,6 +23,7 @@ from Training.config import Config, OptimizerConfig, read_config, write_config
 from Training.data import Samples, StepBatches
 from Training.export import write_package
 from Training.methods import build_method
+from Training.methods.method import Method
 from Training.run_data import load_data
 from Training.run_log import RunLog
 from Training.run_state import RunState
@@ -31,10 +32,20 @@ from Training.validation import validate
 
 
 def rate_at(step: int, settings: OptimizerConfig) -> float:
-    """The learning rate of a step: linear warm-up, constant, linear decay."""
+    """The learning rate of a step: linear warm-up, constant, linear decay; or a polynomial from the first step on."""
+    if settings.schedule == "poly":
+        return settings.rate * float((1 - step / settings.steps) ** 0.9)
     rising = (step + 1) / max(settings.warmup, 1)
     falling = (settings.steps - step) / max(settings.decay, 1)
     return settings.rate * max(0.0, min(1.0, rising, falling))
+
+
+def make_optimizer(method: Method, settings: OptimizerConfig) -> torch.optim.Optimizer:
+    """What moves the parameters that the loss has a gradient for."""
+    trained = [p for p in method.parameters() if p.requires_grad]
+    if settings.name == "sgd":
+        return torch.optim.SGD(trained, settings.rate, settings.momentum, weight_decay=settings.weight_decay, nesterov=settings.momentum > 0)
+    return torch.optim.AdamW(trained, lr=settings.rate, weight_decay=settings.weight_decay)
 
 
 def make_fabric(config: Config) -> Fabric:
@@ -72,24 +83,27 @@ def train(config: Config) -> None:
         take_weights(network, tree, package)
     network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     method = build_method(network, config, data.code.members)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=config.optimizer.rate, weight_decay=config.optimizer.weight_decay)
-    state = RunState(network, optimizer, config, describe_start(package) if package else [])
+    moved = make_optimizer(method, config.optimizer)
+    model, optimizer = fabric.setup(method, moved)
+    state = RunState(method, moved, config, describe_start(package) if package else [])
     if said := state.begin():
         fabric.print(said)
-    model, optimizer = fabric.setup(method, optimizer)
 
     first, length = int(state.facts["step"]), config.optimizer.steps
     batches.steps = range(first, first if state.is_finished else length)
     samples = Samples(data.training, data.code, config, fabric.device if fabric.device.type == "cuda" else "cpu")
+    method.begin(samples, data.meta)
     loader = _loader(samples, batches, config, fabric)
     asked_to_stop = _stop_on_interrupt()
-    log = RunLog(Path(config.output), first, length) if fabric.is_global_zero else None
+    log = RunLog(Path(config.output), first, length, method.columns) if fabric.is_global_zero else None
     if log is not None:
         write_config(config, Path(config.output) / "config.yaml")
     began, stop = time.time(), False
     for step, batch in zip(batches.steps, loader, strict=False):
+        rate = rate_at(step, config.optimizer)
         for group in optimizer.param_groups:
-            group["lr"] = rate_at(step, config.optimizer)
+            group["lr"] = rate
+        measured = method.before_step(step, batch, rate, fabric)
         loss = model(batch)
         _refuse_nan(loss, step, [samples.case_of(int(n)).name for n in batch["number"]], state.path("last"))
         fabric.backward(loss)
@@ -109,11 +123,15 @@ def train(config: Config) -> None:
                 state.save("best")
             if log is not None and found is not None:
                 log.picture(step, data.validation[0].image[0], data.validation[0].target.long(), found, tree)
+                if (divided := method.context_map(batch)) is not None:
+                    log.context(step, batch["image"][0, 0].cpu(), divided.cpu(), tree)
         if log is not None:
-            log.step(step, mean_loss, rate_at(step, config.optimizer), time.time() - began, scores, tree)
+            log.step(step, mean_loss, rate, time.time() - began, scores, tree, measured)
             if (step + 1) % config.save_every == 0 or is_last or stop or state.is_exhausted:
                 state.save("last")
-            if step + 1 == length - config.optimizer.decay:  # other runs may go on from here: longer ones, or with more cases
+            if (
+                step + 1 == length - config.optimizer.decay and config.optimizer.schedule == "constant"
+            ):  # other runs may go on from here: longer ones, or with more cases
                 state.save("stable")
         if stop or state.is_exhausted:
             break
@@ -127,7 +145,9 @@ def train(config: Config) -> None:
         fabric.print(f"stopped early after step {state.facts['step']}: {state.facts['worse']} validations without a better Dice than {state.facts['best']:.4f}")
     if fabric.is_global_zero:
         state.take_final_weights()
-        fabric.print(f"model package: {write_package(Path(config.output) / 'package', network, tree, data.schema, config, data.training, state.facts)}")
+        fabric.print(
+            f"model package: {write_package(Path(config.output) / 'package', network, tree, data.schema, config, data.training + data.meta, state.facts)}"
+        )
 
 
 def _loader(samples: Samples, batches: StepBatches, config: Config, fabric: Fabric) -> Any:

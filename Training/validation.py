@@ -28,7 +28,8 @@ def features_of(network: LabelConditionedNetwork, case: Case, device: torch.devi
 def find_classes(network: LabelConditionedNetwork, case: Case, device: torch.device) -> torch.Tensor:
     """The best class of every voxel of a prepared case, (k, j, i) on the network's grid."""
     features = features_of(network, case, device)
-    return best_classes(features.flatten(0, 2), network.prompts, network.bias).best_class.cpu().long().view(features.shape[:3])
+    context = network.trunk.architecture.context_classes
+    return best_classes(features.flatten(0, 2), network.prompts, network.bias, context=context).best_class.cpu().long().view(features.shape[:3])
 
 
 def dice_of_classes(found: torch.Tensor, target: torch.Tensor, classes: int) -> np.ndarray:

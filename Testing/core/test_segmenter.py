@@ -228,7 +228,7 @@ def test_memory_is_flat_in_the_number_of_labels(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_test_of_flat_memory_fails_for_the_plain_product(monkeypatch: pytest.MonkeyPatch) -> None:
-    def plain(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, *_: Any) -> Winners:
+    def plain(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, *_: Any, **_others: Any) -> Winners:
         best, index = (features.float() @ prompts.T + bias).max(dim=1)
         return Winners(index.to(torch.int16), best, None)
 
@@ -429,10 +429,10 @@ def test_out_of_memory_while_labels_are_decided_makes_the_label_chunk_smaller(mo
     answer = tiny_segmenter().segment(volume).label_map.array
     real = scoring.best_classes
 
-    def greedy(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, chunk: int) -> Winners:
+    def greedy(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, chunk: int, context: int) -> Winners:
         if chunk > 16:
             raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
-        return real(features, prompts, bias, chunk)
+        return real(features, prompts, bias, chunk, context=context)
 
     monkeypatch.setattr(features_module, "best_classes", greedy)
     result = tiny_segmenter().segment(volume)

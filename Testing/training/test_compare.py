@@ -49,6 +49,26 @@ def test_the_table_shows_the_best_trial_of_every_arm_and_a_second_call_trains_no
     assert [path.stat().st_mtime_ns for path in packages] == times
 
 
+def test_several_measures_and_the_costs_are_columns_with_their_spread_over_seeds(experiment: Path) -> None:
+    path = experiment.with_name("measures.yaml")
+    path.write_text(
+        f"""
+base: run.yaml
+output: {experiment.parent / "measured"}
+seeds: [0, 1]
+columns: {{ROI: [Left Hippocampus, Right Hippocampus]}}
+measures: [precision, far_false_positive_ml]
+costs: true
+arms: [{{name: plain, settings: [optimizer.steps=6, optimizer.decay=2]}}]
+"""
+    )
+    header, _, row = (line.strip("| ").split(" | ") for line in compare(path, [], []).splitlines())
+    assert header == ["arm", "ROI precision", "ROI far_false_positive_ml", "seconds a step", "memory (MiB)"]
+    assert row[0] == "plain"
+    assert all("±" in cell for cell in row[1:])
+    assert float(row[4].split(" ")[0]) > 100
+
+
 def test_all_arms_have_the_same_cases_seeds_and_trials(experiment: Path) -> None:
     read = read_experiment(experiment)
     read.seeds, read.folds = [0, 7], 3
@@ -87,6 +107,7 @@ def test_the_last_validation_counts_for_the_choice_of_a_trial(experiment: Path) 
         ("arms: [{name: a}, {name: a}]\n", "names of their own"),
         ("arms: [{name: a, members: [b]}]\n", "unknown: b"),
         ("arms: [{name: a, told: [everything]}]\n", "unknown: everything"),
+        ("measures: [beauty]\narms: [{name: a}]\n", "unknown: beauty"),
         ("arm: []\n", "is no experiment"),
     ],
 )
@@ -111,6 +132,6 @@ def test_every_shipped_experiment_names_settings_that_exist_and_labels_of_the_da
 
 def test_scores_that_were_kept_are_plain_numbers(experiment: Path) -> None:
     compare(experiment, [], [])
-    kept = sorted(experiment.parent.glob("out/*/*/scores-*.json"))
-    assert {path.name for path in kept} == {"scores-told.json", "scores-withheld.json"}
-    assert all(0 <= value <= 1 for path in kept for value in json.loads(path.read_text()).values())
+    kept = sorted(experiment.parent.glob("out/*/*/metrics-*.json"))
+    assert {path.name for path in kept} == {"metrics-told.json", "metrics-withheld.json"}
+    assert all(0 <= value <= 1 for path in kept for value in json.loads(path.read_text())["dice"].values())

@@ -15,7 +15,8 @@ from LabelConditionedSegmentationLib.core.package import ModelPackage
 from safetensors.torch import load_file
 
 from Testing.training.made_up_data import write_data_set
-from Testing.training.test_train import config_of, losses, write_config
+from Testing.training.test_colab import COLAB
+from Testing.training.test_train import config_of, losses, rows, write_config
 from Training.checkpoint import read_facts
 from Training.config import Config
 from Training.train import make_fabric, train
@@ -103,6 +104,24 @@ def test_two_processes_begun_by_torchrun_and_gone_on_with_by_fabric_run_are_one_
     assert done.stdout.count("going on from step 4") == 1
     assert done.stdout.count("model package:") == 1
     is_the_same_run(tmp_path, alone)
+
+
+def test_two_processes_learn_the_context_that_one_would(data_set: Path, tmp_path: Path) -> None:
+    """The virtual step, the outer gradient and the generator's gradient are means over all processes."""
+    words = (*COLAB, "context.every=1", "optimizer.steps=3", "precision=64-true", "data.validation=[]")
+    for name in ("alone", "together"):
+        write_config(tmp_path / name, data_set)
+    train(config_of(tmp_path / "alone", data_set, *WORDS, *words))
+    done = run_together(torchrun, tmp_path / "together" / "run.yaml", *words)
+    assert done.returncode == 0, done.stderr
+    alone, together = (load_file(tmp_path / name / "run" / "last.safetensors") for name in ("alone", "together"))
+    assert alone.keys() == together.keys()
+    for key in alone:
+        if key.startswith(("source", "outer", "network")):
+            torch.testing.assert_close(together[key], alone[key], rtol=1e-3, atol=1e-6)
+    for column in ("outer_loss", "hypergradient", "context_0", "context_1"):
+        one, two = ([float(row[column]) for row in rows(tmp_path / name)] for name in ("alone", "together"))
+        assert two == pytest.approx(one, rel=1e-4)
 
 
 @pytest.mark.parametrize(("told", "expected"), [(None, "64-true"), ("32-true", "32-true")])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 
 from Testing.samples import SCHEMA, TINY
-from Training.config import Config, ObjectiveConfig
+from Training.config import Config, ContextConfig, DataConfig, ObjectiveConfig
 from Training.losses.streamed_softmax import IGNORE
 from Training.methods import build_method
 
@@ -26,6 +27,10 @@ def config_of(method: str = "lcs", loss: str = "softmax", labels: str = "all", c
     return Config(method=method, network=network, objective=ObjectiveConfig(loss=loss, labels=labels, labels_per_sample=3))
 
 
+def colab(context_classes: int = 2, **changes: Any) -> Config:
+    return Config(method="colab", data=DataConfig(points=0), network=replace(TINY, context_classes=context_classes), context=ContextConfig(**changes))
+
+
 VALID = {
     "baseline-softmax": config_of("baseline"),
     "baseline-sigmoid": config_of("baseline", "sigmoid"),
@@ -37,6 +42,9 @@ VALID = {
     "lcs-sampled-bottleneck": config_of("lcs", "sigmoid", "sampled", "bottleneck", "none"),
     "lcs-sampled-bottleneck-paper-film": config_of("lcs", "sigmoid", "sampled", "bottleneck", "paper"),
     "lcs-sampled-trunk": config_of("lcs", "sigmoid", "sampled", "trunk"),
+    "colab": colab(),
+    "colab-none": colab(0),
+    "colab-kmeans": colab(source="kmeans"),
 }
 
 every_method = pytest.mark.parametrize("config", VALID.values(), ids=VALID)
@@ -86,7 +94,10 @@ def test_every_parameter_gets_a_gradient(config: Config) -> None:
     """A distributed run waits for all of them; and every label has a part."""
     method = build(config)
     _, found = gradients(method, batch_of())
-    for name, _ in method.named_parameters():
+    for name, parameter in method.named_parameters():
+        if not parameter.requires_grad:  # the generator of a context, which the loss does not move
+            assert name not in found
+            continue
         assert name in found, name
         assert found[name].isfinite().all(), name
         assert found[name].any(), name
@@ -227,7 +238,12 @@ def test_asking_for_a_union_at_the_head_adds_the_probabilities_of_its_labels() -
         (config_of("lcs", "sigmoid", "all"), "sigmoid channels of all labels are method=baseline"),
         (config_of("lcs", "softmax", "all", "bottleneck"), "network.conditioning=bottleneck needs a pass a label"),
         (config_of("lcs", "sigmoid", "all", "trunk"), "network.conditioning=trunk needs a pass a label"),
-        (config_of("unet"), 'There is no method "unet"; there are baseline, lcs'),
+        (config_of("colab", conditioning="decoder"), "network.conditioning has to be head"),
+        (config_of("colab"), "every voxel.*data.points=0"),
+        (replace(colab(), data=DataConfig(points=0, patch=(16, 16, 20))), "multiple of 8"),
+        (colab(source="anatomy", anatomy=["A"]), "set network.context_classes=1"),
+        (replace(colab(), method="lcs"), "Only method=colab"),
+        (config_of("unet"), 'There is no method "unet"; there are baseline, lcs, colab'),
     ],
 )
 def test_settings_that_exclude_each_other_are_refused(config: Config, words: str) -> None:

@@ -10,7 +10,7 @@ import torch
 from LabelConditionedSegmentationLib.core.volume import Array
 from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 
-from Training.metrics import TOLERANCE_MM, compare
+from Training.metrics import FAR_VOXELS, TOLERANCE_MM, compare
 
 ISOTROPIC = (1.0, 1.0, 1.0)
 
@@ -150,3 +150,39 @@ def test_cropping_changes_nothing_and_monai_agrees_on_the_whole_grid(seed: int) 
     assert scores.surface_dice == pytest.approx(float(compute_surface_dice(*masks, class_thresholds=[TOLERANCE_MM], **settings)), rel=1e-6)
     moved = compare(np.pad(truth, 5), np.pad(found, 5), (0.8, 1.0, 2.1))
     assert (moved.dice, moved.surface_dice, moved.hd95_mm) == (scores.dice, scores.surface_dice, scores.hd95_mm)
+
+
+# Far false positives
+
+
+def line(length: int, *places: slice) -> Array:
+    mask = np.zeros((3, 4, length), dtype=bool)
+    for place in places:
+        mask[1, 2, place] = True
+    return mask
+
+
+def test_only_what_was_found_farther_than_the_limit_counts_as_far() -> None:
+    """Distances are voxels, volumes millilitres."""
+    truth = line(100, slice(10, 12))
+    edge = 11 + FAR_VOXELS
+    spacing = (2.0, 1.0, 0.5)
+    assert compare(truth, line(100, slice(10, 14), slice(edge, edge + 1)), spacing).far_false_positive_ml == 0
+    assert compare(truth, line(100, slice(10, 14), slice(edge, edge + 3)), spacing).far_false_positive_ml == pytest.approx(2 * 1e-3)
+    assert compare(truth, line(100), spacing).far_false_positive_ml == 0
+
+
+def test_all_that_was_invented_is_far() -> None:
+    assert compare(line(100), line(100, slice(5, 9)), ISOTROPIC).far_false_positive_ml == pytest.approx(4e-3)
+    assert compare(line(100), line(100), ISOTROPIC).far_false_positive_ml == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_far_false_positives_agree_with_brute_force(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    truth, found = (generator.random((45, 40, 50)) < share for share in (0.0002, 0.01))
+    if not truth.any():
+        truth[0, 0, 0] = True
+    true_places = np.argwhere(truth)
+    far = sum(1 for place in np.argwhere(found) if ((true_places - place) ** 2).sum(1).min() > FAR_VOXELS**2)
+    assert compare(truth, found, ISOTROPIC).far_false_positive_ml == pytest.approx(far * 1e-3)

@@ -9,17 +9,19 @@ from LabelConditionedSegmentationLib.core.network.model import LabelConditionedN
 
 from Training.config import Config
 from Training.methods.all_labels import AllLabels
+from Training.methods.colab import CoLab
+from Training.methods.method import Method
 from Training.methods.sampled_labels import SampledLabels
 
 
-def _baseline(network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> torch.nn.Module:
+def _baseline(network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> Method:
     """Multi-channel network: one output channel a class, all of them in memory; softmax, or sigmoid channels that are masked where not annotated."""
     if config.network.conditioning != "head" or config.objective.labels != "all":
         raise SystemExit("method=baseline has one output channel a label: network.conditioning has to be head and objective.labels all.")
     return AllLabels(network, config.objective, members, streamed=False)
 
 
-def _lcs(network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> torch.nn.Module:
+def _lcs(network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> Method:
     """Label conditioned segmentation (Ma, Lee and Sabuncu, MIDL 2022): a softmax over all labels that is never in memory, or sampled labels with sigmoid losses."""
     if config.objective.labels == "sampled":
         if config.objective.loss != "sigmoid":
@@ -34,11 +36,27 @@ def _lcs(network: LabelConditionedNetwork, config: Config, members: torch.Tensor
     return AllLabels(network, config.objective, members, streamed=True)
 
 
-METHODS: dict[str, Callable[[LabelConditionedNetwork, Config, torch.Tensor], torch.nn.Module]] = {"baseline": _baseline, "lcs": _lcs}
+def _colab(network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> Method:
+    """Context label learning (Li et al., TMI 2023): the background divided among context classes that a second network learns."""
+    if config.network.conditioning != "head" or config.objective.labels != "all" or config.objective.loss != "softmax":
+        raise SystemExit("method=colab has a softmax over all classes: network.conditioning has to be head, objective.labels all and objective.loss softmax.")
+    if config.data.points:
+        raise SystemExit(
+            f"method=colab takes its loss at every voxel, since it needs distances between them: set data.points=0 in place of {config.data.points}."
+        )
+    multiple = config.context.stride * 2 ** (len(config.context.widths) - 1)
+    if any(n % multiple for n in config.data.patch):
+        raise SystemExit(f"data.patch is {list(config.data.patch)}; with context.widths and context.stride every axis has to be a multiple of {multiple}.")
+    return CoLab(network, config, members)
 
 
-def build_method(network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> torch.nn.Module:
+METHODS: dict[str, Callable[[LabelConditionedNetwork, Config, torch.Tensor], Method]] = {"baseline": _baseline, "lcs": _lcs, "colab": _colab}
+
+
+def build_method(network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> Method:
     """The module of a run: batch -> loss. members (G, K): the classes under each parent, for voxels known only to lie in it. An unknown name ends the program."""
     if config.method not in METHODS:
         raise SystemExit(f'There is no method "{config.method}"; there are {", ".join(METHODS)}.')
+    if config.network.context_classes and config.method != "colab":
+        raise SystemExit(f"Only method=colab trains context classes: take it in place of {config.method}, or set network.context_classes=0.")
     return METHODS[config.method](network, config, members)

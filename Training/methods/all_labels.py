@@ -9,21 +9,19 @@ from LabelConditionedSegmentationLib.core.network.model import LabelConditionedN
 from Training.config import ObjectiveConfig
 from Training.losses.masked_sigmoid import known_labels, masked_sigmoid_loss
 from Training.losses.streamed_softmax import Truth, plain_softmax_loss, streamed_softmax_loss
+from Training.methods.method import Method
 from Training.methods.points import at_points
 
 
-class AllLabels(torch.nn.Module):
-    """Network and loss as one module, so that a distributed wrapper sees everything that has gradients."""
+class AllLabels(Method):
+    """Every label in every sample."""
 
     def __init__(self, network: LabelConditionedNetwork, objective: ObjectiveConfig, members: torch.Tensor, streamed: bool) -> None:
-        super().__init__()
-        assert isinstance(network.head, ClassEmbeddings)
-        self.network = network
-        self.head = network.head
+        super().__init__(network)
         self.objective = objective
         self.streamed = streamed
         self.register_buffer("members", members, persistent=False)
-        if objective.loss == "sigmoid":
+        if objective.loss == "sigmoid" and isinstance(network.head, ClassEmbeddings):
             forget_background(network.head)
 
     def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -39,7 +37,7 @@ class AllLabels(torch.nn.Module):
         return torch.stack(losses).mean()
 
     def _loss(self, features: torch.Tensor, truth: Truth) -> torch.Tensor:
-        prompts, bias, weight = self.head.prompts, self.head.bias, self.objective.dice_weight
+        prompts, bias, weight = self.network.prompts, self.network.bias, self.objective.dice_weight
         if self.streamed:
             return streamed_softmax_loss(features, prompts, bias, truth, weight)
         if self.objective.loss == "softmax":

@@ -10,15 +10,15 @@ from Training.config import ObjectiveConfig
 from Training.losses.masked_sigmoid import known_labels, masked_sigmoid_loss
 from Training.losses.streamed_softmax import Truth
 from Training.methods.all_labels import forget_background
+from Training.methods.method import Method
 from Training.methods.points import at_points
 
 
-class SampledLabels(torch.nn.Module):
+class SampledLabels(Method):
     """Ma, Lee and Sabuncu (MIDL 2022), with learned codes in place of the atlas. The labels of a sample share the part of the trunk that does not see them."""
 
     def __init__(self, network: LabelConditionedNetwork, objective: ObjectiveConfig, members: torch.Tensor) -> None:
-        super().__init__()
-        self.network = network
+        super().__init__(network)
         self.objective = objective
         self.register_buffer("members", members, persistent=False)
         if isinstance(network.head, ClassEmbeddings):

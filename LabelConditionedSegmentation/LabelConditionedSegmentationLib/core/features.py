@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -25,10 +25,11 @@ SLAB_VALUES = 8 * 2**20
 
 @dataclass(frozen=True)
 class Prompts:
-    """What the features are multiplied with: `vectors` (classes, C) and `bias` (classes,), float32; class 0 is the background."""
+    """What the features are multiplied with: `vectors` (classes, C) and `bias` (classes,), float32; class 0 is the background, and so are the last `context` ones."""
 
     vectors: torch.Tensor
     bias: torch.Tensor
+    context: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class WinnerMap:
         self.axis = axis
         self.prompts = prompts
         self.chunk = chunk
-        classes = prompts.bias.shape[0]
+        classes = prompts.bias.shape[0] - prompts.context
         self.winners: Array = np.zeros(target.shape, dtype=np.uint8 if classes <= 256 else np.uint16)
         planes = max(1, SLAB_VALUES // (target.shape[1] * target.shape[2] * prompts.vectors.shape[1]))
         boxes = [(k, min(k + planes, target.shape[0])) for k in range(0, target.shape[0], planes)]
@@ -99,7 +100,7 @@ class WinnerMap:
         origin[self.axis] = self._held_start
         block = self._held[tuple(slice(a - o, b - o) for a, b, o in zip(low, high, origin, strict=True))]
         fine = resample(block, self.feature_grid, self.target, (first, 0, 0), (last, *self.target.shape[1:]), low)
-        best = best_classes(fine.reshape(-1, fine.shape[3]), self.prompts.vectors, self.prompts.bias, self.chunk).best_class
+        best = best_classes(fine.reshape(-1, fine.shape[3]), self.prompts.vectors, self.prompts.bias, self.chunk, context=self.prompts.context).best_class
         self.winners[first:last] = best.cpu().numpy().reshape(last - first, *self.target.shape[1:])
 
 
@@ -165,7 +166,7 @@ class Features:
     def _move_to(self, device: torch.device) -> None:
         assert self.stored is not None
         self.stored = self.stored.to(device)
-        self.prompts = Prompts(self.prompts.vectors.to(device), self.prompts.bias.to(device))
+        self.prompts = replace(self.prompts, vectors=self.prompts.vectors.to(device), bias=self.prompts.bias.to(device))
 
     def _score(self, stored: torch.Tensor, progress: Progress) -> Array:
         target = self.input_grid.box(*self.region)
@@ -182,7 +183,8 @@ class Features:
     def at(self, position_ras: tuple[float, float, float] | Array, count: int = 10) -> list[RankedLabel]:
         """The most probable leaves at a point (RAS millimetres), best first; none outside the scanned region.
 
-        Probabilities are the softmax of the scores over all leaves and the background, so they sum to less than 1. Raises InputError where the features were not kept.
+        Probabilities are the softmax of the scores over all leaves and the background (context classes included), so they sum to less than 1.
+        Raises InputError where the features were not kept.
         """
         (k0, j0, i0), (k1, j1, i1) = self.region
         index = self.input_grid.index_of(position_ras)
@@ -197,7 +199,7 @@ class Features:
         lower, upper = needed_box(self.feature_grid, point, (0, 0, 0), (1, 1, 1))
         block = self.stored[tuple(slice(a, b) for a, b in zip(lower, upper, strict=True))]
         vector = resample(block, self.feature_grid, point, source_start=lower).reshape(-1)
-        probabilities = (self.prompts.vectors @ vector + self.prompts.bias).softmax(0)[1:].cpu()
+        probabilities = (self.prompts.vectors @ vector + self.prompts.bias).softmax(0)[1 : len(self.labels.leaves) + 1].cpu()
         best, order = probabilities.topk(min(count, len(probabilities)))
         return [RankedLabel(self.labels.leaves[int(n)], float(p)) for p, n in zip(best, order, strict=True)]
 

@@ -27,16 +27,20 @@ GROUP = 16
 """Classes are padded to groups of this many: the best group is sought first, then the best class in it, which is faster than one search with indices."""
 
 
-def best_classes(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, chunk: int = DEFAULT_CHUNK, with_log_sum: bool = False) -> Winners:
+def best_classes(
+    features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, chunk: int = DEFAULT_CHUNK, with_log_sum: bool = False, context: int = 0
+) -> Winners:
     """Score every voxel against every class and keep the best; among equal scores the lower class wins.
 
-    features (V, C) of any dtype, scored in float32; prompts (K, C), bias (K,) float32; chunk: classes a product, a multiple of GROUP.
+    features (V, C) of any dtype, scored in float32; prompts (K, C), bias (K,) float32; chunk: classes a product, a multiple of GROUP. context: so many of the last
+    classes divide the background: a voxel that one of them wins is of class 0.
     Memory beside the result: TILE x chunk scores.
     """
     voxels, device = features.shape[0], features.device
     best_class = torch.empty(voxels, dtype=torch.int16, device=device)
     best_score = torch.empty(voxels, dtype=torch.float32, device=device)
     log_sum = torch.empty(voxels, dtype=torch.float32, device=device) if with_log_sum else None
+    labels = prompts.shape[0] - context
     padding = -prompts.shape[0] % GROUP
     prompts = torch.nn.functional.pad(prompts, (0, 0, 0, padding))
     bias = torch.nn.functional.pad(bias, (0, padding), value=-torch.inf)[:, None]
@@ -60,6 +64,8 @@ def best_classes(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tens
                 log_sum[place] = part if first == 0 else torch.logaddexp(log_sum[place], part)
 
     _for_each(score, range(0, voxels, tile_size), torch.get_num_threads() if device.type == "cpu" else 1)
+    if context:
+        best_class[best_class >= labels] = 0
     return Winners(best_class, best_score, log_sum)
 
 

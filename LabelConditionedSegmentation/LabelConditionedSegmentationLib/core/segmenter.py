@@ -173,9 +173,9 @@ class Segmenter:
         where = self.plan.accumulate_on
         vectors, bias = self.network.prompts.detach(), self.network.bias.detach()
         if self.package.flip:
-            other = list(self.package.labels.mirrored_classes)
+            other = [*self.package.labels.mirrored_classes, *range(self.network.classes, len(bias))]  # context has no sides
             vectors, bias = torch.cat([vectors, vectors[other]], dim=1) / 2, (bias + bias[other]) / 2
-        return Prompts(vectors.to(where), bias.to(where))
+        return Prompts(vectors.to(where), bias.to(where), self.package.architecture.context_classes)
 
     def _place(self, device: torch.device) -> None:
         self.network.to(device)

@@ -24,7 +24,8 @@ class Architecture:
     output_stride: the trunk's finest resolution (1: that of the image, 2: half of it; the features are up-sampled linearly).
     feature_channels: C, the length of features and prompts. position: append where a voxel lies in the scanned region.
     film: how metadata enters (`none`, `identity`, `paper`). conditioning: where the label enters: at the `head` (one pass serves all labels), or, with one pass a label,
-    at every stage of the `decoder`, at the `bottleneck`, or at every stage of the `trunk`.
+    at every stage of the `decoder`, at the `bottleneck`, or at every stage of the `trunk`. context_classes: further classes of the head, after the labels, that divide the
+    background; they compete like any class, and a voxel that one of them wins is background.
     """
 
     name: str = "residual_unet"
@@ -37,6 +38,7 @@ class Architecture:
     position: bool = True
     film: str = "identity"
     conditioning: str = "head"
+    context_classes: int = 0
 
     def __post_init__(self) -> None:
         problems = []
@@ -53,6 +55,8 @@ class Architecture:
             problems.append("widths and blocks need one number a stage each")
         if any(n < 1 for n in (*self.widths, *self.blocks, self.in_channels, self.feature_channels)):
             problems.append("widths, blocks and channels are at least 1")
+        if not 0 <= self.context_classes <= 255 or (self.context_classes and self.conditioning != "head"):
+            problems.append("context_classes is from 0 to 255, and 0 where the label does not enter at the head")
         if max((*self.widths, self.in_channels, self.feature_channels)) > 4096 or len(self.widths) > 8 or max(self.blocks, default=0) > 64:
             problems.append("widths, blocks or channels are larger than any network that this version runs")
         if problems:
@@ -69,7 +73,8 @@ class Architecture:
         return self.in_channels + (POSITION_CHANNELS if self.position else 0)
 
     def to_json(self) -> dict[str, Any]:
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        """As it stands in `model.json`; without context classes these are left out, so that versions that know none of them read the package."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if k != "context_classes" or v}
 
     @staticmethod
     def from_json(entry: Mapping[str, Any]) -> Architecture:

@@ -7,7 +7,7 @@ from torch import nn
 
 
 class ClassEmbeddings(nn.Module):
-    """One learned prompt and bias a class; class 0 is the background, class n the n-th leaf of the label tree.
+    """One learned prompt and bias a class; class 0 is the background, class n the n-th leaf of the label tree, and context classes follow after the last leaf.
 
     Because the score is affine in F, blending windows and linear resampling commute with it: they are done to F, never to K score maps.
     """

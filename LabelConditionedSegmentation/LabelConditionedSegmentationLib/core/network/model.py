@@ -22,6 +22,8 @@ class LabelConditionedNetwork(nn.Module):
     With `conditioning: head` the trunk runs once per patch for any number of labels and `head` holds one prompt a class. Elsewhere (`decoder`, `bottleneck`, `trunk`) the
     part of the trunk from the first conditioned stage on runs once a label; these exist to be compared with. Either way a score is `prompts @ features + bias`,
     which is all that inference needs to know: there the features ARE the scores of the labels, and the prompts are unit vectors.
+
+    classes: the background and the labels. The head has `architecture.context_classes` more after them.
     """
 
     def __init__(self, architecture: Architecture, classes: int, fields: Sequence[Field] = ()) -> None:
@@ -29,7 +31,7 @@ class LabelConditionedNetwork(nn.Module):
         self.trunk = Trunk(architecture, fields)
         self.classes = classes
         kind = ClassEmbeddings if architecture.conditioning == "head" else LabelReadout
-        self.head: ClassEmbeddings | LabelReadout = kind(classes, architecture.feature_channels)
+        self.head: ClassEmbeddings | LabelReadout = kind(classes + architecture.context_classes, architecture.feature_channels)
 
     def features(self, image: torch.Tensor, metadata: torch.Tensor | None = None) -> torch.Tensor:
         """What inference blends and resamples: (batch, C, *space / output_stride), or with a pass a label (batch, classes - 1, *space / output_stride)."""
@@ -46,18 +48,18 @@ class LabelConditionedNetwork(nn.Module):
 
     @property
     def prompts(self) -> torch.Tensor:
-        """(classes, channels of `features`): what features are multiplied with."""
+        """(classes + context classes, channels of `features`): what features are multiplied with."""
         if isinstance(self.head, ClassEmbeddings):
             return self.head.prompts
         return torch.eye(self.classes, device=self.head.codes.device)[:, 1:]
 
     @property
     def bias(self) -> torch.Tensor:
-        """(classes,): what is added."""
+        """(classes + context classes,): what is added."""
         return self.head.bias if isinstance(self.head, ClassEmbeddings) else torch.zeros(self.classes, device=self.head.codes.device)
 
     def forward(self, image: torch.Tensor, metadata: torch.Tensor | None = None) -> torch.Tensor:
-        """Plain scores (batch, classes, *space / output_stride); training and inference use the features and a streamed product instead."""
+        """Plain scores (batch, classes + context classes, *space / output_stride); training and inference use the features and a streamed product instead."""
         features = self.features(image, metadata)
         if isinstance(self.head, ClassEmbeddings):
             return self.head(features)  # type: ignore[no-any-return]

@@ -127,6 +127,10 @@ class Trunk(nn.Module):
         self.label_film = FilmLayers(a.feature_channels, [film_widths[n] for n in self.told], mode, hidden=64) if self.told else None
 
     def forward(self, image: torch.Tensor, metadata: torch.Tensor | None = None, codes: torch.Tensor | None = None) -> torch.Tensor:
+        return self.to_features(self.levels(image, metadata, codes)[-1])  # type: ignore[no-any-return]
+
+    def levels(self, image: torch.Tensor, metadata: torch.Tensor | None = None, codes: torch.Tensor | None = None) -> list[torch.Tensor]:
+        """What comes out of the deepest stage and of every stage of the decoder, coarsest first; the last one becomes the features."""
         labels = 1 if codes is None else len(codes)
         films = self._films(metadata, codes, image.shape[0])
         offsets: list[torch.Tensor | None] = [None, None]
@@ -148,14 +152,15 @@ class Trunk(nn.Module):
             skips.append(x)
         if self.told and self.told[0] == len(self.encoder):
             x = x.repeat_interleave(labels, dim=0)
-        last = len(self.decoder) - 1
+        last, out = len(self.decoder) - 1, [x]
         for n, (up, skip) in enumerate(zip(self.decoder, reversed(skips[:-1]), strict=True)):
             offset = offsets[1] if n == last else None
             if labels > 1:
                 skip = skip if len(skip) == len(x) else skip.repeat_interleave(labels, dim=0)
                 offset = None if offset is None else offset.repeat_interleave(labels, dim=0)
             x = up(x, skip, films[len(self.encoder) + n], offset)
-        return self.to_features(x)  # type: ignore[no-any-return]
+            out.append(x)
+        return out
 
     def _films(self, metadata: torch.Tensor | None, codes: torch.Tensor | None, batch: int) -> list[Modulation | None]:
         """Scale and shift of every stage: the metadata's and, where the label enters, the label's after it."""

@@ -1,0 +1,41 @@
+"""What every method of training is: a network with its loss as one module, so that a distributed wrapper sees everything that has gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
+from lightning.fabric import Fabric
+
+if TYPE_CHECKING:
+    from Training.data import Samples
+    from Training.prepare import Case
+
+Batch = dict[str, torch.Tensor]
+
+
+class Method(torch.nn.Module):
+    """forward(batch) is the mean loss of the samples of a batch (see Training.data.Samples). The rest is for methods that do more than that.
+
+    columns: what `before_step` may measure. outer_optimizer: moves the parameters that the loss has no gradient for, which have requires_grad False.
+    """
+
+    columns: tuple[str, ...] = ()
+    outer_optimizer: torch.optim.Optimizer | None = None
+
+    def __init__(self, network: LabelConditionedNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def begin(self, samples: Samples, meta: Sequence[Case]) -> None:
+        """Called once before the first step, with the samples of the run and the cases that are kept for an outer loss."""
+
+    def before_step(self, step: int, batch: Batch, rate: float, fabric: Fabric) -> dict[str, float]:  # noqa: ARG002
+        """Called before every step; returns what it measured, by the names of `columns`."""
+        return {}
+
+    def context_map(self, batch: Batch) -> torch.Tensor | None:  # noqa: ARG002
+        """(k, j, i): how the first sample of a batch is divided, for a picture: labels, and context classes after them."""
+        return None
