@@ -21,7 +21,7 @@ from LabelConditionedSegmentationLib.core.network.architecture import Architectu
 from LabelConditionedSegmentationLib.core.package import ModelPackage
 from LabelConditionedSegmentationLib.core.preprocessing import prepare
 from LabelConditionedSegmentationLib.core.progress import CancelToken
-from LabelConditionedSegmentationLib.core.scoring import Winners
+from LabelConditionedSegmentationLib.core.scoring import BestClasses
 from LabelConditionedSegmentationLib.core.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.volume import Affine, Volume
 from LabelConditionedSegmentationLib.core.windows import WindowPlan, feature_slabs, plan_windows
@@ -228,9 +228,9 @@ def test_memory_is_flat_in_the_number_of_labels(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_test_of_flat_memory_fails_for_the_plain_product(monkeypatch: pytest.MonkeyPatch) -> None:
-    def plain(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, *_: Any, **_others: Any) -> Winners:
+    def plain(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, *_: Any, **_others: Any) -> BestClasses:
         best, index = (features.float() @ prompts.T + bias).max(dim=1)
-        return Winners(index.to(torch.int16), best, None)
+        return BestClasses(index.to(torch.int16), best, None)
 
     monkeypatch.setattr(features_module, "best_classes", plain)
     assert peak_of_segment(500) > 2 * peak_of_segment(4)
@@ -429,7 +429,7 @@ def test_out_of_memory_while_labels_are_decided_makes_the_label_chunk_smaller(mo
     answer = tiny_segmenter().segment(volume).label_map.array
     real = scoring.best_classes
 
-    def greedy(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, chunk: int, context: int) -> Winners:
+    def greedy(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, chunk: int, context: int) -> BestClasses:
         if chunk > 16:
             raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
         return real(features, prompts, bias, chunk, context=context)

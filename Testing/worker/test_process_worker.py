@@ -51,6 +51,7 @@ def is_one_sentence(event: Event) -> bool:
 
 
 def test_polls_return_while_the_network_runs_without_a_thread(worker: ProcessWorker, package: Path) -> None:
+    before = threading.active_count()
     request = worker.ask(**run_of(package, samples.scan((90, 90, 90))))
     wait(worker, request, "patch")
     empty = 0
@@ -59,7 +60,7 @@ def test_polls_return_while_the_network_runs_without_a_thread(worker: ProcessWor
         new = worker.poll()
         empty += not new
         events += new
-    assert threading.active_count() == 1  # threads starve inside the application
+    assert threading.active_count() <= before  # threads starve inside the application
     assert empty > 100
     assert len({event.text for event in events if "patch" in event.text}) > 20
 

@@ -15,7 +15,7 @@ DEFAULT_CHUNK = 160
 """Classes a product."""
 
 
-class Winners(NamedTuple):
+class BestClasses(NamedTuple):
     """For every voxel: the class with the best score, that score and, where asked for, the log-sum-exp of all scores. Each (V,)."""
 
     best_class: torch.Tensor
@@ -29,7 +29,7 @@ GROUP = 16
 
 def best_classes(
     features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, chunk: int = DEFAULT_CHUNK, with_log_sum: bool = False, context: int = 0
-) -> Winners:
+) -> BestClasses:
     """Score every voxel against every class and keep the best; among equal scores the lower class wins.
 
     features (V, C) of any dtype, scored in float32; prompts (K, C), bias (K,) float32; chunk: classes a product, a multiple of GROUP. context: so many of the last
@@ -66,7 +66,7 @@ def best_classes(
     _for_each(score, range(0, voxels, tile_size), torch.get_num_threads() if device.type == "cpu" else 1)
     if context:
         best_class[best_class >= labels] = 0
-    return Winners(best_class, best_score, log_sum)
+    return BestClasses(best_class, best_score, log_sum)
 
 
 def _for_each(work: Callable[[int], None], items: Sequence[int], threads: int) -> None:
