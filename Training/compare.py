@@ -233,7 +233,7 @@ def main() -> None:
     parser.add_argument("experiment", type=Path, help="a file such as Training/experiments/compare_methods.yaml")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings for all arms, such as data.root=DATA")
     parser.add_argument("--only", action="append", default=[], metavar="ARM", help="only this arm; may be given several times")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     try:
         text = compare(arguments.experiment, arguments.overrides, arguments.only)
     except LCSError as error:

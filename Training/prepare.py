@@ -315,7 +315,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path, help="a YAML file; the shipped ones are in Training/experiments/")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that replace those of the file, such as data.cache=prepared")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     from Training.config import read_config  # and with it MONAI
 
     try:

@@ -11,6 +11,7 @@ import pytest
 from Testing import samples
 from Testing.training.made_up_data import write_data_set
 from Testing.training.test_train import write_config
+from Training import compare as script
 from Training.compare import column_of, compare, last_validation, read_experiment, runs_of
 
 
@@ -135,3 +136,17 @@ def test_scores_that_were_kept_are_plain_numbers(experiment: Path) -> None:
     kept = sorted(experiment.parent.glob("out/*/*/metrics-*.json"))
     assert {path.name for path in kept} == {"metrics-told.json", "metrics-withheld.json"}
     assert all(0 <= value <= 1 for path in kept for value in json.loads(path.read_text())["dice"].values())
+
+
+def test_settings_may_stand_before_and_after_the_options(experiment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def note(_path: Path, overrides: list[str], only: list[str]) -> str:
+        asked.append((overrides, only))
+        return "no table"
+
+    monkeypatch.setattr(script, "compare", note)
+    Path(read_experiment(experiment).output).mkdir(exist_ok=True)
+    monkeypatch.setattr("sys.argv", ["compare.py", str(experiment), "data.workers=0", "--only", "streamed", "optimizer.steps=2"])
+    script.main()
+    assert asked == [(["data.workers=0", "optimizer.steps=2"], ["streamed"])]
