@@ -332,7 +332,9 @@ class Host:
         clock.start()
         while not condition():
             assert clock.elapsed() < seconds * 1000, f"not so within {seconds} s; errors of callbacks: {self.errors}"
-            self.qapplication.processEvents(QtCore.QEventLoop.ProcessEventsFlag.WaitForMoreEvents | QtCore.QEventLoop.ProcessEventsFlag.AllEvents, 10)
+            loop = QtCore.QEventLoop()  # sleeps while nothing happens: a loop that does not takes a core from the worker
+            QtCore.QTimer.singleShot(5, loop.quit)
+            loop.exec()
 
     def picture(self, widget: Any, path: Path, width: int = 380, dark: bool = False) -> None:
         """Write what a widget looks like at a width, in pixels, in a light or a dark palette."""
