@@ -47,8 +47,8 @@ class LabelConditionedSegmentationWidget(ScriptedLoadableModuleWidget, VTKObserv
     """Mounts the panel and tells it what happens to the scene."""
 
     def __init__(self, parent: Any = None) -> None:
+        VTKObservationMixin.__init__(self)  # first: without a parent the other one calls setup()
         ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)
 
     def setup(self) -> None:
         super().setup()
@@ -60,8 +60,7 @@ class LabelConditionedSegmentationWidget(ScriptedLoadableModuleWidget, VTKObserv
         self.panel = Panel(self.ui, self.logic.runner, self.logic.logFile)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
-        if self.parent.isEntered:  # the module was reloaded while it is shown
-            self.enter()
+        self._enter_if_shown()  # the module may have been reloaded
 
     def enter(self) -> None:
         """The user opens the module."""
@@ -77,7 +76,10 @@ class LabelConditionedSegmentationWidget(ScriptedLoadableModuleWidget, VTKObserv
         self.panel.scene_closes()
 
     def onSceneEndClose(self, _caller: Any, _event: Any) -> None:
-        if self.parent.isEntered:
+        self._enter_if_shown()
+
+    def _enter_if_shown(self) -> None:
+        if getattr(self.parent, "isEntered", False):  # a widget of its own, outside the module panel, does not have it
             self.enter()
 
 

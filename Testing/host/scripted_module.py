@@ -36,18 +36,26 @@ class ScriptedLoadableModule:
         test.runTest(**keywords)
 
 
+def _window() -> Any:
+    """A window for a module's widget that has no place in the panel."""
+    window = adaptor.proxy_class(qMRMLWidget)()
+    window.setLayout(adaptor.module.QVBoxLayout())
+    window.setMRMLScene(slicer.mrmlScene)
+    return window
+
+
 class ScriptedLoadableModuleWidget:
     """The module's widget; `parent` is the place in the panel and has a layout."""
 
     def __init__(self, parent: Any = None) -> None:
+        super().__init__()
         self.moduleName = type(self).__name__.removesuffix("Widget")
         self.developerMode = False
+        self.parent = parent if parent is not None else _window()
+        self.layout = self.parent.layout()
         if parent is None:
-            parent = adaptor.proxy_class(qMRMLWidget)()
-            parent.setLayout(adaptor.module.QVBoxLayout())
-            parent.setMRMLScene(slicer.mrmlScene)
-        self.parent = parent
-        self.layout = parent.layout()
+            self.setup()
+            self.parent.show()
         slicer.app.moduleManager().connect("moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded)
 
     def resourcePath(self, filename: str) -> str:  # noqa: N802

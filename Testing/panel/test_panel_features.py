@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -303,3 +304,15 @@ def test_a_filter_over_500_labels_shows_exactly_what_is_searched(host: Host, tmp
         assert shown == {name for name, words in known.items() if all(word in words for word in text.split())}, text
     user.press("allButton")
     assert user.ui.countLabel.text == "500 of 500 structures chosen"
+
+
+def test_the_widget_works_in_a_window_of_its_own(host: Host, tiny_package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LCS_MODELS", str(tiny_package.parent))
+    host.open_module()
+    widget = sys.modules["LabelConditionedSegmentation"].LabelConditionedSegmentationWidget()
+    assert widget.panel.package.name == "tiny"
+    widget.panel.show(widget.logic.getParameterNode())
+    slicer.mrmlScene.Clear(0)
+    assert widget.panel.parameters is None  # it heard of the scene
+    widget.cleanup()
+    widget.parent.close()
