@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -60,8 +61,9 @@ def test_polls_return_while_the_network_runs_without_a_thread(worker: ProcessWor
         new = worker.poll()
         empty += not new
         events += new
+        time.sleep(0.002)  # as the application does between polls: a loop that does not takes a core from the network
     assert threading.active_count() <= before  # threads starve inside the application
-    assert empty > 100
+    assert empty > 20
     assert len({event.text for event in events if "patch" in event.text}) > 20
 
 
@@ -142,13 +144,9 @@ def test_process_that_died_while_idle_is_replaced(worker: ProcessWorker) -> None
     assert children() != old
 
 
-def test_crash_leaves_its_place_in_the_details(worker: ProcessWorker) -> None:
-    answer(worker, "status")
-    children()[0].suspend()
-    request = worker.ask("status")
+def test_crash_leaves_its_place_in_the_details(worker: ProcessWorker, running: int) -> None:
     children()[0].send_signal(signal.SIGSEGV)
-    children()[0].resume()
-    event = wait(worker, request)
+    event = wait(worker, running)
     assert "killed by signal 11" in event.text
     assert "Segmentation fault" in event.details
 
