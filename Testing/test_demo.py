@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from LabelConditionedSegmentationLib.cli import demo
-from LabelConditionedSegmentationLib.cli.models import DEFAULT_MODEL, resolve_model
+from LabelConditionedSegmentationLib.cli.models import resolve_model
 from LabelConditionedSegmentationLib.core.image_io import read_volume
 from LabelConditionedSegmentationLib.core.package import ModelPackage
 from LabelConditionedSegmentationLib.core.segmenter import Segmenter
+from LabelConditionedSegmentationLib.resources import DEFAULT_MODEL
 from PIL import Image
 
 from Training.evaluate import evaluate

@@ -12,6 +12,10 @@ MODELS_VARIABLE = "LCS_MODELS"
 """Environment variable: a further folder of model packages, searched first."""
 
 
+DEFAULT_MODEL = "brain"
+"""The model package that is shipped."""
+
+
 def resources_folder() -> Path:
     """The folder `Resources`: inside the library (wheel), beside it (installed extension), or at the top of the source tree."""
     candidates = (_HERE / "Resources", _HERE.parent / "Resources", _HERE.parent.parent / "Resources")

@@ -45,15 +45,6 @@ class HeldWorker(InProcessWorker):
 
 
 @pytest.fixture
-def models(tmp_path: Path, tiny_package: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a tiny model that a test may damage; the user's own files lie beside it."""
-    shutil.copytree(tiny_package, tmp_path / "models" / "tiny")
-    monkeypatch.setenv("LCS_MODELS", str(tmp_path / "models"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    return tmp_path / "models"
-
-
-@pytest.fixture
 def user(host: Host, models: Path) -> Iterator[User]:
     """A user with a scan, who has ticked two structures. After the test no process is left."""
     made = User(host)

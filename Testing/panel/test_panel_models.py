@@ -17,15 +17,6 @@ from Testing.panel.user import INSIDE, User, describe, entries, segment_names
 
 
 @pytest.fixture
-def models(tmp_path: Path, tiny_package: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of models, with a tiny one in it; the user's own folder is empty."""
-    shutil.copytree(tiny_package, tmp_path / "models" / "tiny")
-    monkeypatch.setenv("LCS_MODELS", str(tmp_path / "models"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    return tmp_path / "models"
-
-
-@pytest.fixture
 def elsewhere(tmp_path: Path) -> Path:
     """A package "extra" that was downloaded somewhere."""
     return describe(samples.package(tmp_path / "downloads", name="extra").path, title="Extra")

@@ -7,9 +7,7 @@ from pathlib import Path
 
 from ..core.errors import PackageNotFoundError
 from ..core.package import find_packages
-from ..resources import model_folders
-
-DEFAULT_MODEL = "brain"
+from ..resources import DEFAULT_MODEL, model_folders
 
 
 def installed_models() -> dict[str, Path]:

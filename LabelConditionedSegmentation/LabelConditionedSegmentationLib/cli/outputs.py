@@ -18,12 +18,11 @@ import slicerio
 
 from ..core.errors import OutputError
 from ..core.image_io import LPS_TO_RAS, image_of
-from ..core.labels import Label
+from ..core.labels import TERMINOLOGY, Label
 from ..core.result import Result
 
 SEGMENTATION = ".seg.nrrd"
 LABEL_MAPS = (".nii.gz", ".nii", ".nrrd", ".mha")
-TERMINOLOGY = "Segmentation category and type - 3D Slicer General Anatomy list"
 
 Writer = Callable[[Path], None]
 

@@ -20,6 +20,10 @@ MOST_LABELS = 2**15 - 1
 """What the integer type of winner maps holds while they are computed."""
 
 
+TERMINOLOGY = "Segmentation category and type - 3D Slicer General Anatomy list"
+"""The terminology, as Slicer calls it, that the codes of labels are entries of."""
+
+
 @dataclass(frozen=True)
 class Code:
     """A coded concept, such as SCT 113305005 "Cerebellum"."""

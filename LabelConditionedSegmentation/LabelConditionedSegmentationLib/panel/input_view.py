@@ -9,6 +9,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from .quiet import quiet
+
 
 class InputView:
     """Volume selectors in the form layout of a widget. on_change is called when the user, or a removed node, changes a choice."""
@@ -42,9 +44,8 @@ class InputView:
     def set_nodes(self, nodes: Sequence[Any]) -> None:
         """Choose volumes, without calling back."""
         for selector, node in zip(self._selectors, nodes, strict=False):
-            selector.blockSignals(True)
-            selector.setCurrentNode(node)
-            selector.blockSignals(False)
+            with quiet(selector):
+                selector.setCurrentNode(node)
 
     def set_enabled(self, enabled: bool) -> None:
         """Whether another volume may be chosen."""

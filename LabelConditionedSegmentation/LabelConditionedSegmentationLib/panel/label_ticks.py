@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from ..scene.words import Label, LabelTree
+from .stored_text import read_object
 
 
 class LabelTicks:
@@ -91,14 +92,10 @@ class LabelTicks:
     def from_text(cls, tree: LabelTree, text: str) -> LabelTicks:
         """Inverse of `to_text`; what the tree does not have (any more), and text that cannot be read, is passed over."""
         ticks = cls(tree)
-        try:
-            stored = json.loads(text)
-        except ValueError:
-            return ticks
-        if isinstance(stored, dict):
-            ticks._ticked = _ids(stored.get("ticked")) & tree.class_of.keys()
-            ticks._merged = {label_id for label_id in _ids(stored.get("merged")) if ticks.can_merge(label_id)}
-            ticks.sides_together = stored.get("sides_together") is not False
+        stored = read_object(text)
+        ticks._ticked = _ids(stored.get("ticked")) & tree.class_of.keys()
+        ticks._merged = {label_id for label_id in _ids(stored.get("merged")) if ticks.can_merge(label_id)}
+        ticks.sides_together = stored.get("sides_together") is not False
         return ticks
 
     def _with_mirrored(self, label_ids: set[int]) -> set[int]:

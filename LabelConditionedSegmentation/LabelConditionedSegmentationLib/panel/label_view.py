@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from ..scene.words import Label, LabelTree
 from .label_ticks import LabelTicks
+from .quiet import quiet
 
 NAME, AS_ONE = 0, 1
 """Columns of the tree widget."""
@@ -49,12 +50,11 @@ class LabelView:
         if ticks is None:
             return
         check = {"on": qt.Qt.Checked, "part": qt.Qt.PartiallyChecked, "off": qt.Qt.Unchecked}
-        self._widget.blockSignals(True)
-        for label_id, item in self._items.items():
-            item.setCheckState(NAME, check[ticks.state(label_id)])
-            if ticks.can_merge(label_id):
-                item.setCheckState(AS_ONE, check["on" if ticks.is_merged(label_id) else "off"])
-        self._widget.blockSignals(False)
+        with quiet(self._widget):
+            for label_id, item in self._items.items():
+                item.setCheckState(NAME, check[ticks.state(label_id)])
+                if ticks.can_merge(label_id):
+                    item.setCheckState(AS_ONE, check["on" if ticks.is_merged(label_id) else "off"])
 
     def filter(self, text: str) -> None:
         """Show the labels that a search finds, under their parents, which open; everything for an empty text."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..scene.dicom_metadata import Fact
 from ..scene.words import Field, MetadataError, MetadataSchema
+from .stored_text import read_object
 
 
 class MetadataEntries:
@@ -89,10 +90,7 @@ class MetadataEntries:
     def from_text(cls, schema: MetadataSchema, text: str) -> MetadataEntries:
         """Inverse of `to_text`; what the schema does not have (any more), and text that cannot be read, is passed over."""
         entries = cls(schema)
-        try:
-            stored = json.loads(text)
-        except ValueError:
-            return entries
+        stored = read_object(text)
         for name, entered in _mapping(stored, "entered").items():
             if name in entries._fields and isinstance(entered, str):
                 entries.enter(name, entered)
@@ -126,8 +124,8 @@ def _shown(value: str | float | None) -> str:
     return value if isinstance(value, str) else f"{value:.10g}"
 
 
-def _mapping(stored: Any, key: str) -> dict[str, Any]:
-    inner = stored.get(key) if isinstance(stored, dict) else None
+def _mapping(stored: dict[str, Any], key: str) -> dict[str, Any]:
+    inner = stored.get(key)
     return inner if isinstance(inner, dict) else {}
 
 

@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 
 from ..scene.words import Field
 from .metadata_entries import MetadataEntries, hint, title
+from .quiet import quiet
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,8 @@ class MetadataForm:
         if self._entries is None:
             return
         for row in self._rows:
-            row.editor.blockSignals(True)
-            (_show_choice if row.field.kind == "choice" else _show_number)(row, self._entries)
-            row.editor.blockSignals(False)
+            with quiet(row.editor):
+                (_show_choice if row.field.kind == "choice" else _show_number)(row, self._entries)
             _show_remark(row, self._entries)
 
     def _new_row(self, field: Field) -> _Row:

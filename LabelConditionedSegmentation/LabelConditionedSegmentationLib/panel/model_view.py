@@ -14,6 +14,7 @@ from ..resources import model_folders
 from ..scene.models import installed_models
 from ..scene.words import Finding, ModelPackage
 from .memory import Memory, needs_acknowledgement
+from .quiet import quiet
 
 
 class ModelView:
@@ -33,11 +34,10 @@ class ModelView:
     def look_for_models(self) -> None:
         """Offer every package that is found; the one chosen before, or at the last start, stays."""
         self._packages, self._unusable = installed_models(model_folders())
-        self._selector.blockSignals(True)
-        self._selector.clear()
-        for name, package in self._packages.items():
-            self._selector.addItem(title(package), name)
-        self._selector.blockSignals(False)
+        with quiet(self._selector):
+            self._selector.clear()
+            for name, package in self._packages.items():
+                self._selector.addItem(title(package), name)
         wanted = self.package.name if self.package else self._memory.model
         self.show(wanted if wanted in self._packages else next(iter(self._packages), ""))
 
@@ -48,9 +48,8 @@ class ModelView:
                 self.package = None
         else:
             self.package = self._packages[name]
-        self._selector.blockSignals(True)
-        self._selector.currentIndex = list(self._packages).index(self.package.name) if self.package else -1
-        self._selector.blockSignals(False)
+        with quiet(self._selector):
+            self._selector.currentIndex = list(self._packages).index(self.package.name) if self.package else -1
         self._label.text = self._about()
         return name in self._packages
 

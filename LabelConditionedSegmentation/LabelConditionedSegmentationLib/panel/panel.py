@@ -30,6 +30,7 @@ from .memory import Memory
 from .metadata_entries import MetadataEntries
 from .metadata_form import MetadataForm
 from .parameters import INPUT_ROLE
+from .quiet import quiet
 from .runner import Answer, Outcome, Runner, Task
 from .situation import Situation, findings_text, time_left
 from .structures_view import StructuresView
@@ -259,8 +260,10 @@ class Panel(VTKObservationMixin):
             self._start(lambda: self.runner.install(source, user_models_folder()))
 
     def _structures_changed(self) -> None:
-        self._changed()
+        self._message = ""
+        self._write_parameters()
         self._follow()
+        self.refresh()
 
     def _output_chosen(self, node: Any) -> None:
         if not self._is_loading and node is not self.live.node:
@@ -424,24 +427,23 @@ class Panel(VTKObservationMixin):
             return
         if not slicer.mrmlScene.IsNodePresent(self.live.node):
             self.live.stop()
-            self._say(_("The segmentation was removed from the scene; press Apply to write a new one."))
+            self._message = _("The segmentation was removed from the scene; press Apply to write a new one.")
             return
         try:
             empty = self.live.follow(answer, self.structures.wanted)
             self._write_table(answer)
         except LCSError as error:
-            self._say(str(error))
+            self._message = str(error)
             return
-        self._say(self._empty_text(empty))
+        self._message = self._empty_text(empty)
 
     def _pick(self) -> None:
         self.picker.start()
         self._say("")
 
     def _let_pick_button_up(self) -> None:
-        self.ui.pickButton.blockSignals(True)
-        self.ui.pickButton.checked = False
-        self.ui.pickButton.blockSignals(False)
+        with quiet(self.ui.pickButton):
+            self.ui.pickButton.checked = False
 
     # Small things
 

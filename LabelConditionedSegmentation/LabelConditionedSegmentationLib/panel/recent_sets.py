@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from .stored_text import read_object
+
 MOST_SETS = 8
 """Sets that are remembered of a model."""
 
@@ -18,11 +20,7 @@ class RecentSets:
 
     def __init__(self, text: str = "") -> None:
         """From what `to_text` gave; text that cannot be read counts as empty."""
-        try:
-            stored = json.loads(text)
-        except ValueError:
-            stored = None
-        self._sets = {model: _sets(sets) for model, sets in stored.items()} if isinstance(stored, dict) else {}
+        self._sets = {model: _sets(sets) for model, sets in read_object(text).items()}
 
     def add(self, model: str, names: Sequence[str]) -> None:
         """Put a set first; the same labels in another order are the same set, and no labels are no set."""

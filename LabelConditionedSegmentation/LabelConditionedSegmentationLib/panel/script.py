@@ -9,7 +9,7 @@ from typing import Any
 
 import slicer
 
-from ..resources import model_folders
+from ..resources import DEFAULT_MODEL, model_folders
 from ..scene.models import installed_models
 from ..scene.segmentations import check_target
 from ..scene.volumes import check_nodes
@@ -17,7 +17,6 @@ from ..scene.words import InputError, LCSError, ModelPackage
 from .live_segments import LiveSegments
 from .runner import Runner, Task
 
-DEFAULT_MODEL = "brain"
 POLL_SECONDS = 0.02
 
 

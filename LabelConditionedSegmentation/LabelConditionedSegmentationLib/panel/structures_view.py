@@ -12,6 +12,7 @@ from ..scene.words import Label, ModelPackage
 from .label_ticks import LabelTicks
 from .label_view import LabelView
 from .memory import Memory
+from .quiet import quiet
 from .recent_sets import RecentSets
 
 
@@ -50,9 +51,8 @@ class StructuresView:
     def show(self, ticks: LabelTicks) -> None:
         """Show these ticks, and change them from now on."""
         self.ticks = ticks
-        self._ui.sidesBox.blockSignals(True)
-        self._ui.sidesBox.checked = ticks.sides_together
-        self._ui.sidesBox.blockSignals(False)
+        with quiet(self._ui.sidesBox):
+            self._ui.sidesBox.checked = ticks.sides_together
         self.tree.show(ticks)
         self.tree.filter(self._ui.searchBox.text)
         self._show_count()

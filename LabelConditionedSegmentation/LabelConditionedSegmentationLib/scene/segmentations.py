@@ -12,7 +12,7 @@ import slicer
 import vtk
 
 from ..core.errors import InputError
-from ..core.labels import Code, Label
+from ..core.labels import TERMINOLOGY, Code, Label
 from ..core.winners import Winners
 from .layers import BINARY_LABELMAP, Layers, erase
 from .nodes import place_beside, require, to_world
@@ -20,7 +20,6 @@ from .nodes import place_beside, require, to_world
 MODEL_TAG = "LabelConditionedSegmentation.Model"
 LABEL_TAG = "LabelConditionedSegmentation.Label"
 CLOSED_SURFACE = "Closed surface"
-TERMINOLOGY = "Segmentation category and type - 3D Slicer General Anatomy list"
 NO_ANATOMIC_REGION = "Anatomic codes - DICOM master list~^^~^^"
 
 NO_COLOR = (0.5, 0.5, 0.5)
