@@ -42,28 +42,35 @@ class SpatialAugmentation:
         self.mirrored = torch.tensor(mirrored)
 
     def __call__(
-        self, image: torch.Tensor, target: torch.Tensor, generator: np.random.Generator, centre: tuple[float, float, float] = (0.0, 0.0, 0.0)
+        self,
+        image: torch.Tensor,
+        target: torch.Tensor,
+        generator: np.random.Generator,
+        centre: tuple[float, float, float] = (0.0, 0.0, 0.0),
+        flipped: bool | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """image (channel, k, j, i) float, target (k, j, i) int with negative values for unknown -> the same on the patch. Right-left runs along i.
 
-        centre: where the patch's centre lies from the image's, in voxels (i, j, k).
+        target may be (maps, k, j, i): the values of all maps but the first mean nothing that a flip exchanges. centre: where the patch's centre lies from the image's, in
+        voxels (i, j, k). flipped: whether to flip; None leaves it to chance.
         """
         s = self.settings
         angles = np.deg2rad(generator.uniform(-s.rotation, s.rotation, 3))
         linear = _rotation(angles) @ np.diag(np.exp(generator.uniform(-s.scale, s.scale, 3)))
-        flipped = s.flip and generator.random() < 0.5
+        by_chance = s.flip and generator.random() < 0.5
+        flipped = by_chance if flipped is None else flipped
         if flipped:
             linear = linear @ np.diag([-1.0, 1.0, 1.0])
         shift = generator.uniform(-s.shift, s.shift, 3) + np.array(centre)
         grid = self._sampling_grid(linear, shift, tuple(image.shape[1:]), generator, image.device)
         warped = torch.nn.functional.grid_sample(image[None] - BACKGROUND, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0] + BACKGROUND
-        labels = torch.nn.functional.grid_sample((target[None, None] + 1).float(), grid, mode="nearest", padding_mode="zeros", align_corners=False)
-        moved = labels[0, 0].round().long() - 1
-        outside = (grid[0].abs() > 1).any(dim=-1)
-        moved[outside] = 0  # beyond the scan there is background
+        maps = target[None] if target.ndim == 3 else target
+        labels = torch.nn.functional.grid_sample((maps[None] + 1).float(), grid, mode="nearest", padding_mode="zeros", align_corners=False)
+        moved = labels[0].round().long() - 1
+        moved[:, (grid[0].abs() > 1).any(dim=-1)] = 0  # beyond the scan there is background
         if flipped:
-            moved = torch.where(moved > 0, self.mirrored.to(moved.device)[moved.clamp_min(0)], moved)
-        return warped, moved
+            moved[0] = torch.where(moved[0] > 0, self.mirrored.to(moved.device)[moved[0].clamp_min(0)], moved[0])
+        return warped, moved.view(*target.shape[:-3], *self.patch)
 
     def _sampling_grid(
         self, linear: np.ndarray, shift: np.ndarray, source: tuple[int, ...], generator: np.random.Generator, device: torch.device
@@ -84,7 +91,7 @@ class SpatialAugmentation:
 def crop_view(image: torch.Tensor, target: torch.Tensor, share: float, generator: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """Take the field of view away beyond a plane or two, so that the network learns that a structure may be absent and must not be guessed from its place.
 
-    image (channel, k, j, i), target (k, j, i); a share of the samples is cropped, by up to half of the foreground's extent along an axis.
+    image (channel, k, j, i), target ([maps,] k, j, i); a share of the samples is cropped, by up to half of the foreground's extent along an axis.
     """
     if generator.random() >= share:
         return image, target

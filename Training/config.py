@@ -51,6 +51,8 @@ class ObjectiveConfig:
 
     loss: `softmax` (labels compete) or `sigmoid` (each label alone). labels: `all` in every sample, or `sampled`: `labels_per_sample` of them, drawn evenly whatever
     their size, a share `unions` of them being unions of two labels or parents. dice_weight: weight of the soft Dice beside the cross entropy.
+    prompts: what stands for a label: `class`, a learned prompt each; `example`, its mask on another scan; or `both`. Of examples, at most `examples_per_sample` are asked for,
+    a share `unions` of them unions of two labels, and a share `splits` cut into parts.
     """
 
     loss: str = "softmax"
@@ -58,6 +60,9 @@ class ObjectiveConfig:
     labels_per_sample: int = 8
     unions: float = 0.25
     dice_weight: float = 1.0
+    prompts: str = "class"
+    examples_per_sample: int = 24
+    splits: float = 0.5
 
 
 @dataclass
@@ -218,6 +223,7 @@ def _check(config: Config) -> None:
     for value, allowed, what in (
         (config.objective.loss, ("softmax", "sigmoid"), "objective.loss"),
         (config.objective.labels, ("all", "sampled"), "objective.labels"),
+        (config.objective.prompts, ("class", "example", "both"), "objective.prompts"),
         (config.resume, ("auto", "never"), "resume"),
         (config.optimizer.name, ("adamw", "sgd"), "optimizer.name"),
         (config.optimizer.schedule, ("constant", "poly"), "optimizer.schedule"),
@@ -230,6 +236,7 @@ def _check(config: Config) -> None:
         (config.optimizer.steps, 1, "optimizer.steps"),
         (config.optimizer.batch, 1, "optimizer.batch"),
         (config.objective.labels_per_sample, 1, "objective.labels_per_sample"),
+        (config.objective.examples_per_sample, 1, "objective.examples_per_sample"),
         (config.validate_every, 1, "validate_every"),
         (config.save_every, 1, "save_every"),
         (config.data.points, 0, "data.points"),

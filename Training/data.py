@@ -12,6 +12,7 @@ from torch.utils.data import Dataset, Sampler
 
 from Training.augmentation import SpatialAugmentation, crop_view, intensity_augmentation, vary_intensity
 from Training.config import Config
+from Training.example_tasks import draw_regions
 from Training.losses.streamed_softmax import IGNORE
 from Training.prepare import Case
 from Training.targets import TargetCode, can_be_flipped
@@ -36,6 +37,8 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
         self.spatial = SpatialAugmentation(variation, config.data.patch, code.mirrored)
         self.intensity = intensity_augmentation()
         self._places: dict[str, list[np.ndarray]] = {}
+        if config.objective.prompts != "class":
+            _check_pairs(cases, config.data.patch)
 
     def __len__(self) -> int:
         return self.config.optimizer.steps * self.config.optimizer.batch
@@ -49,16 +52,13 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
     def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
         generator = np.random.default_rng([self.config.seed, 2, number])
         case = self.case_of(number)
+        if self.config.objective.prompts != "class":
+            return self._pair(case, number, generator)
         centre = draw_centre(case.target.shape, self.config.data.patch, lambda: self._places_in(case), generator)
         image, target = self.spatial(case.image.to(self.device).float(), case.target.to(self.device).long(), generator, centre)
         image, target = crop_view(image, target, self.config.augmentation.crop, generator)
-        if self.config.augmentation.intensity:
-            image = vary_intensity(image, self.intensity, generator)
-        foreground = is_foreground(image)
-        points, classes = draw_points(target, foreground | (target > 0), self.config.data.points, generator)
-        if self.config.network.position:
-            image = torch.cat([image, position_channels(foreground).to(self.device)])
-        dropped = torch.from_numpy(generator.random(case.metadata.shape[0]) < self.config.field_dropout)
+        image, points, classes = self._seen(image, target, generator)
+        told = self._told(case, generator)
         return {
             "image": image,
             "points": points,
@@ -67,14 +67,76 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
             "asked": draw_labels(case.annotated, self.code.members, self.config.objective.labels_per_sample, self.config.objective.unions, generator).to(
                 self.device
             ),
-            "metadata": torch.where(dropped, torch.full_like(case.metadata, torch.nan), case.metadata).to(self.device),
+            "metadata": told,
             "number": torch.tensor(number),
         }
+
+    def _pair(self, case: Case, number: int, generator: np.random.Generator) -> dict[str, torch.Tensor]:
+        """As a sample, with another scan beside it, varied on its own: every entry but `number` has a leading axis of 2. They are flipped both or neither, since the parts of
+        a label have no name that a flip could exchange; the second one is always whole. `regions` (2, k, j, i): what they show each other; `asked` (2, P): that at the points.
+        """
+        others = [other for other in self.cases if other.name != case.name]
+        atlas = others[int(generator.integers(len(others)))]
+        objective, settings = self.config.objective, self.config.augmentation
+        shown = draw_regions(
+            *(case.target, atlas.target, case.annotated & atlas.annotated, self.config.input.spacing),
+            *(objective.examples_per_sample, objective.unions, objective.splits, generator),
+        )
+        flipped = self.spatial.settings.flip and bool(generator.random() < 0.5)
+        views = []
+        for one, regions, crop in ((case, shown.query, settings.crop), (atlas, shown.atlas, 0.0)):
+            maps = torch.stack([one.target.long(), regions.long()]).to(self.device)
+            image, maps = self.spatial(one.image.to(self.device).float(), maps, generator, flipped=flipped)
+            image, maps = crop_view(image, maps, crop, generator)
+            image, points, values = self._seen(image, maps, generator)
+            views.append(
+                {
+                    "image": image,
+                    "points": points,
+                    "target": values[0],
+                    "asked": values[1],
+                    "regions": maps[1].to(torch.int16),
+                    "annotated": one.annotated.to(self.device),
+                    "metadata": self._told(one, generator),
+                }
+            )
+        return {key: torch.stack([view[key] for view in views]) for key in views[0]} | {"number": torch.tensor(number)}
+
+    def _seen(self, image: torch.Tensor, target: torch.Tensor, generator: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What the network gets of a view: its intensities varied and its positions told; the points of the loss, and the values ([maps,] P) there."""
+        if self.config.augmentation.intensity:
+            image = vary_intensity(image, self.intensity, generator)
+        foreground = is_foreground(image)
+        labels = target if target.ndim == 3 else target[0]
+        points, classes = draw_points(labels, foreground | (labels > 0), self.config.data.points, generator)
+        if target.ndim > 3:
+            i, j, k = points.unbind(1)
+            classes = target[:, k, j, i]
+        if self.config.network.position:
+            image = torch.cat([image, position_channels(foreground).to(self.device)])
+        return image, points, classes
+
+    def _told(self, case: Case, generator: np.random.Generator) -> torch.Tensor:
+        """The metadata, each field unknown now and then."""
+        dropped = torch.from_numpy(generator.random(case.metadata.shape[0]) < self.config.field_dropout)
+        return torch.where(dropped, torch.full_like(case.metadata, torch.nan), case.metadata).to(self.device)
 
     def _places_in(self, case: Case) -> list[np.ndarray]:
         if case.name not in self._places:
             self._places[case.name] = places_of_labels(case.target)
         return self._places[case.name]
+
+
+def _check_pairs(cases: Sequence[Case], patch: Sequence[int]) -> None:
+    """SystemExit where scans cannot be each other's atlas."""
+    if len(cases) < 2:
+        raise SystemExit("objective.prompts takes another scan as the atlas: it needs two cases for training at least.")
+    large = next((case for case in cases if any(n > p for n, p in zip(case.target.shape, patch, strict=True))), None)
+    if large is not None:
+        raise SystemExit(
+            f"objective.prompts takes an example from the whole atlas, but case {large.name} has {list(large.target.shape)} voxels and data.patch is "
+            f"{list(patch)}; enlarge it."
+        )
 
 
 class StepBatches(Sampler[list[int]]):

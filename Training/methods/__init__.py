@@ -9,6 +9,7 @@ from LabelConditionedSegmentationLib.core.network.model import LabelConditionedN
 
 from Training.config import Config
 from Training.methods.all_labels import AllLabels
+from Training.methods.by_example import ByExample
 from Training.methods.colab import CoLab
 from Training.methods.method import Method
 from Training.methods.sampled_labels import SampledLabels
@@ -22,7 +23,7 @@ def _baseline(network: LabelConditionedNetwork, config: Config, members: torch.T
 
 
 def _lcs(network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> Method:
-    """Label conditioned segmentation (Ma, Lee and Sabuncu, MIDL 2022): a softmax over all labels that is never in memory, or sampled labels with sigmoid losses."""
+    """Label conditioned segmentation (Ma, Lee and Sabuncu, MIDL 2022): a softmax over all labels that is never in memory, sampled labels with sigmoid losses, or examples."""
     if config.objective.labels == "sampled":
         if config.objective.loss != "sigmoid":
             raise SystemExit("Sampled labels do not compete within a sample: set objective.loss=sigmoid with objective.labels=sampled.")
@@ -33,6 +34,8 @@ def _lcs(network: LabelConditionedNetwork, config: Config, members: torch.Tensor
         )
     if config.objective.loss != "softmax":
         raise SystemExit("method=lcs over all labels has a softmax loss; sigmoid channels of all labels are method=baseline.")
+    if config.objective.prompts != "class":
+        return ByExample(network, config.objective, members)
     return AllLabels(network, config.objective, members, streamed=True)
 
 
@@ -59,4 +62,9 @@ def build_method(network: LabelConditionedNetwork, config: Config, members: torc
         raise SystemExit(f'There is no method "{config.method}"; there are {", ".join(METHODS)}.')
     if config.network.context_classes and config.method != "colab":
         raise SystemExit(f"Only method=colab trains context classes: take it in place of {config.method}, or set network.context_classes=0.")
+    by_example = config.objective.prompts != "class"
+    if by_example and (config.method != "lcs" or config.objective.labels != "all"):
+        raise SystemExit("Only method=lcs with objective.labels=all learns from examples: take it, or set objective.prompts=class.")
+    if by_example != config.network.examples:
+        raise SystemExit("network.examples=true and objective.prompts=example or both belong together: set both of them, or neither.")
     return METHODS[config.method](network, config, members)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from .errors import InputError, LabelError
+from .example_prompt import ExamplePrompt, tree_of_prompts
 from .geometry import Grid, Shape, needed_box, resample
 from .labels import Label, LabelTree
 from .memory import MemoryPlan, is_out_of_memory, peak_memory_mb
@@ -40,16 +41,26 @@ class RankedLabel:
     probability: float
 
 
+@dataclass(frozen=True)
+class Limits:
+    """Where the classes of a competition may win: `winners` (k, j, i) of the target grid, an earlier winner map, and `allowed` (earlier classes, classes) bool, which of
+    the classes may win where that class has won. Class 0, the background, may win everywhere."""
+
+    winners: Array
+    allowed: Array
+
+
 class WinnerMap:
     """Reduces features to the best class of every voxel of a target grid, as slabs of features become final. Nothing of size voxels x labels exists."""
 
-    def __init__(self, feature_grid: Grid, target: Grid, axis: int, prompts: Prompts, chunk: int) -> None:
+    def __init__(self, feature_grid: Grid, target: Grid, axis: int, prompts: Prompts, chunk: int, limits: Limits | None = None) -> None:
         """axis: the axis (0, 1, 2 for k, j, i) of the feature grid along which slabs arrive, in rising order."""
         self.feature_grid = feature_grid
         self.target = target
         self.axis = axis
         self.prompts = prompts
         self.chunk = chunk
+        self.limits = limits
         classes = prompts.bias.shape[0] - prompts.context
         self.winners: Array = np.zeros(target.shape, dtype=np.uint8 if classes <= 256 else np.uint16)
         planes = max(1, SLAB_VALUES // (target.shape[1] * target.shape[2] * prompts.vectors.shape[1]))
@@ -100,8 +111,25 @@ class WinnerMap:
         origin[self.axis] = self._held_start
         block = self._held[tuple(slice(a - o, b - o) for a, b, o in zip(low, high, origin, strict=True))]
         fine = resample(block, self.feature_grid, self.target, (first, 0, 0), (last, *self.target.shape[1:]), low)
-        best = best_classes(fine.reshape(-1, fine.shape[3]), self.prompts.vectors, self.prompts.bias, self.chunk, context=self.prompts.context).best_class
+        best = self._best(fine.reshape(-1, fine.shape[3]), first, last)
         self.winners[first:last] = best.cpu().numpy().reshape(last - first, *self.target.shape[1:])
+
+    def _best(self, fine: torch.Tensor, first: int, last: int) -> torch.Tensor:
+        """The best class of voxels (V, C), which are the target's planes from `first` to before `last`."""
+        vectors, bias = self.prompts.vectors, self.prompts.bias
+        if self.limits is None:
+            return best_classes(fine, vectors, bias, self.chunk, context=self.prompts.context).best_class
+        before = torch.from_numpy(self.limits.winners[first:last].reshape(-1).astype(np.int64)).to(fine.device)
+        found = torch.zeros(len(fine), dtype=torch.int16, device=fine.device)
+        sets, set_of = np.unique(self.limits.allowed[:, 1:], axis=0, return_inverse=True)
+        set_of_voxel = torch.from_numpy(set_of.reshape(-1)).to(fine.device)[before]
+        for number, allowed in enumerate(sets):
+            here = (set_of_voxel == number).nonzero()[:, 0]
+            if len(here) and allowed.any():
+                classes = torch.from_numpy(np.flatnonzero([True, *allowed])).to(fine.device)
+                best = best_classes(fine[here], vectors[classes], bias[classes], self.chunk).best_class
+                found[here] = classes.to(torch.int16)[best.long()]
+        return found
 
 
 class Features:
@@ -121,6 +149,7 @@ class Features:
         report: RunReport,
         stored: torch.Tensor | None,
         winners: Array | None,
+        limits: Limits | None = None,
     ) -> None:
         self.labels = labels
         self.prompts = prompts
@@ -131,6 +160,37 @@ class Features:
         self.report = report
         self.stored = stored
         self._winners = winners
+        self._limits = limits
+
+    def by_example(self, examples: Sequence[ExamplePrompt], ids: Sequence[int] | None = None) -> Features:
+        """The same features, asked for structures that the model was shown (`Segmenter.examples`) in place of its labels; the network does not run.
+
+        They compete with each other and with a background of their own, each of them only inside its parent, as the labels' competition has it. ids: of their labels, by
+        default the first ones above the model's. Raises InputError where the features were not kept or a prompt belongs to another model, and LabelError for names that are
+        taken or unknown.
+        """
+        if self.stored is None:
+            raise InputError("The features of this scan were larger than the memory set aside for them; raise the feature budget to ask for labels by example.")
+        for example in examples:
+            if example.weights_sha256 != self.report.package_sha256 or len(example.vector) != self.prompts.vectors.shape[1]:
+                raise InputError(
+                    f'The label "{example.name}" was made with another model ({example.package}) than "{self.report.model}"; '
+                    "make it again from its example, or use that model."
+                )
+        tree = tree_of_prompts(examples, self.labels, ids)
+        where = self.stored.device
+        vectors = torch.tensor([[0.0] * self.prompts.vectors.shape[1], *(example.vector for example in examples)], device=where)
+        prompts = Prompts(vectors, torch.tensor([0.0, *(example.bias for example in examples)], device=where))
+        limits = None
+        if any(example.parent for example in examples):
+            allowed = np.ones((len(self.labels.leaves) + 1, len(examples) + 1), dtype=bool)
+            for n, example in enumerate(examples, start=1):
+                if example.parent:
+                    inside = list(self.labels.classes_under(self.labels.find(example.parent)))
+                    allowed[:, n] = False
+                    allowed[inside, n] = True
+            limits = Limits(self.winner_map(), allowed)
+        return Features(tree, prompts, self.input_grid, self.region, self.feature_grid, self.plan, self.report, self.stored, None, limits)
 
     def segment(self, labels: Sequence[str] | str | None = None, progress: ProgressCallback | None = None, cancel: CancelToken | None = None) -> Result:
         """The masks of these labels on the input grid; None or "all" means every leaf.
@@ -171,7 +231,7 @@ class Features:
     def _score(self, stored: torch.Tensor, progress: Progress) -> Array:
         target = self.input_grid.box(*self.region)
         axis = WinnerMap.streaming_axis(self.feature_grid, target)
-        reducer = WinnerMap(self.feature_grid, target, axis, self.prompts, self.plan.chunk)
+        reducer = WinnerMap(self.feature_grid, target, axis, self.prompts, self.plan.chunk, self._limits)
         length, pieces = stored.shape[axis], 16
         for n in range(pieces):  # in pieces, so that progress and cancel have their say
             start, stop = n * length // pieces, (n + 1) * length // pieces

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 
 from .checks import check_volume
 from .devices import choose_device, describe_device
 from .errors import DeviceError, InputError
+from .example_prompt import ExamplePrompt
+from .examples import Example, pooled_over, shares_on
 from .features import Features, Prompts, WinnerMap, resolve_labels
 from .findings import Finding
 from .geometry import Grid
@@ -116,6 +120,85 @@ class Segmenter:
             winners,
         )
 
+    def examples(
+        self,
+        atlas: Volume,
+        shown: Iterable[Example],
+        metadata: Mapping[str, Any] | None = None,
+        progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> list[ExamplePrompt]:
+        """What structures that were painted on an atlas become for this model: one run of the network over the whole atlas, for any number of them.
+
+        The prompts work on the features of any scan (`Features.by_example`). metadata: of the atlas. Raises InputError where the model knows no examples, or the atlas or a
+        mask cannot be used; MetadataError, DeviceError or Cancelled.
+        """
+        if self.network.examples is None:
+            raise InputError(f'The model "{self.package.name}" was not trained to learn labels from examples; choose one that was.')
+        steps = Progress(progress, cancel)
+        steps.update(0.0, 1.0, 0.0, "checking the atlas")
+        parsed, findings = self.package.metadata.parse(metadata)
+        findings += check_volume(atlas, self.package.input)
+        _raise_errors(findings)
+        architecture = self.package.architecture
+        prepared = prepare(atlas, self.package.input, architecture.multiple, architecture.position)
+        names, volumes, shares = [], [], []
+        for example in shown:
+            names.append(example.name)
+            volumes.append(int(np.count_nonzero(example.mask)) * atlas.voxel_millilitres)
+            shares.append(shares_on(Grid.of(atlas), prepared, example.mask, architecture.output_stride))
+            if not bool(shares[-1].any()):
+                raise InputError(f'The mask of "{example.name}" lies outside of what the model sees of its scan, which is the part that is not 0.')
+        if not names:
+            raise InputError("No structure was shown; give at least one mask.")
+        steps.update(0.0, READ, 1.0, "running the network")
+        report = RunReport(self.package.name, self.package.weights_sha256, describe_device(self.plan.device), dict(parsed), _describe(atlas))
+        encoded = torch.from_numpy(self.package.metadata.encode(parsed))[None]
+        vectors, bias = self._with_ladder(report, lambda: self._show(prepared, shares, encoded, steps))
+        steps.update(0.0, 1.0, 1.0, "example done")
+        known = {
+            "grid": report.grid,
+            "metadata": {key: value for key, value in parsed.items() if value is not None},
+            "date": datetime.now(UTC).date().isoformat(),
+        }
+        return [
+            ExamplePrompt(
+                name,
+                tuple(vector.tolist()),
+                float(offset),
+                self.package.name,
+                self.package.weights_sha256,
+                examples=({"millilitres": round(volume, 4), **known},),
+            )
+            for name, volume, vector, offset in zip(names, volumes, vectors, bias, strict=True)
+        ]
+
+    def _show(self, prepared: NetworkInput, shares: Sequence[torch.Tensor], metadata: torch.Tensor, steps: Progress) -> tuple[torch.Tensor, torch.Tensor]:
+        """Vectors and bias of masks on a prepared atlas; with flips, those of the mirrored masks on the mirrored atlas beside them, as `_prompts` has them."""
+        assert self.network.examples is not None
+        windows = plan_windows(prepared.grid.shape, self.package.patch, WINDOW_OVERLAP, self.package.architecture.output_stride)
+        views = [(prepared.image, shares)]
+        if self.package.flip:
+            views.append((self._mirrored(prepared.image), [share.flip(-1) for share in shares]))
+        found = []
+        for n, (image, masks) in enumerate(views):
+
+            def on_window(done: int, before: int = n) -> None:
+                steps.update(READ, 1.0, (before + done / windows.count) / len(views), f"atlas, patch {done} of {windows.count}")
+
+            pooled = pooled_over(self.network, image, masks, metadata.to(self.plan.device), windows, on_window)
+            with torch.inference_mode():
+                found.append(self.network.examples(pooled))
+        vectors, bias = torch.cat([v for v, _ in found], dim=1) / len(found), sum(b for _, b in found) / len(found)
+        return vectors.cpu(), torch.as_tensor(bias).cpu()
+
+    def _mirrored(self, image: torch.Tensor) -> torch.Tensor:
+        """([batch,] channel, k, j, i), left and right exchanged."""
+        mirrored = image.flip(-1)
+        if self.package.architecture.position:
+            mirrored[..., self.package.architecture.in_channels, :, :, :] *= -1  # right is left now
+        return mirrored
+
     def _run(
         self, volume: Volume, prepared: NetworkInput, metadata: torch.Tensor, steps: Progress, report: RunReport
     ) -> tuple[torch.Tensor | None, Array | None]:
@@ -162,10 +245,7 @@ class Segmenter:
         known = metadata.to(patches.device).expand(patches.shape[0], -1)
         features = self.network.features(patches, known)
         if self.package.flip:
-            mirrored = patches.flip(-1)
-            if self.package.architecture.position:
-                mirrored[:, self.package.architecture.in_channels] *= -1  # right is left now
-            features = torch.cat([features, self.network.features(mirrored, known).flip(-1)], dim=1)
+            features = torch.cat([features, self.network.features(self._mirrored(patches), known).flip(-1)], dim=1)
         return features
 
     def _prompts(self) -> Prompts:

@@ -25,7 +25,7 @@ class Architecture:
     feature_channels: C, the length of features and prompts. position: append where a voxel lies in the scanned region.
     film: how metadata enters (`none`, `identity`, `paper`). conditioning: where the label enters: at the `head` (one pass serves all labels), or, with one pass a label,
     at every stage of the `decoder`, at the `bottleneck`, or at every stage of the `trunk`. context_classes: further classes of the head, after the labels, that divide the
-    background; they compete like any class, and a voxel that one of them wins is background.
+    background; they compete like any class, and a voxel that one of them wins is background. examples: the network can make a prompt from an example too.
     """
 
     name: str = "residual_unet"
@@ -39,6 +39,7 @@ class Architecture:
     film: str = "identity"
     conditioning: str = "head"
     context_classes: int = 0
+    examples: bool = False
 
     def __post_init__(self) -> None:
         problems = []
@@ -57,6 +58,8 @@ class Architecture:
             problems.append("widths, blocks and channels are at least 1")
         if not 0 <= self.context_classes <= 255 or (self.context_classes and self.conditioning != "head"):
             problems.append("context_classes is from 0 to 255, and 0 where the label does not enter at the head")
+        if self.examples and (self.conditioning != "head" or self.dimensions != 3):
+            problems.append("examples need conditioning at the head, and 3 dimensions")
         if max((*self.widths, self.in_channels, self.feature_channels)) > 4096 or len(self.widths) > 8 or max(self.blocks, default=0) > 64:
             problems.append("widths, blocks or channels are larger than any network that this version runs")
         if problems:
@@ -73,8 +76,8 @@ class Architecture:
         return self.in_channels + (POSITION_CHANNELS if self.position else 0)
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in `model.json`; without context classes these are left out, so that versions that know none of them read the package."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if k != "context_classes" or v}
+        """As it stands in `model.json`; later settings are left out where they are not used, so that versions that do not know them read the package."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if k not in ("context_classes", "examples") or v}
 
     @staticmethod
     def from_json(entry: Mapping[str, Any]) -> Architecture:

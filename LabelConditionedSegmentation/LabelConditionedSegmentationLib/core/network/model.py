@@ -9,6 +9,7 @@ from torch import nn
 
 from ..metadata import Field
 from .architecture import Architecture
+from .examples import ExampleEncoder
 from .head import ClassEmbeddings, LabelReadout
 from .trunk import Trunk
 
@@ -32,6 +33,8 @@ class LabelConditionedNetwork(nn.Module):
         self.classes = classes
         kind = ClassEmbeddings if architecture.conditioning == "head" else LabelReadout
         self.head: ClassEmbeddings | LabelReadout = kind(classes + architecture.context_classes, architecture.feature_channels)
+        pooled = (*reversed(architecture.widths), architecture.feature_channels)
+        self.examples = ExampleEncoder(pooled, architecture.feature_channels) if architecture.examples else None
 
     def features(self, image: torch.Tensor, metadata: torch.Tensor | None = None) -> torch.Tensor:
         """What inference blends and resamples: (batch, C, *space / output_stride), or with a pass a label (batch, classes - 1, *space / output_stride)."""
@@ -45,6 +48,11 @@ class LabelConditionedNetwork(nn.Module):
         assert isinstance(self.head, LabelReadout)
         features = self.trunk(image, metadata, self.head.codes_of(asked))
         return self.head(features).unflatten(0, (image.shape[0], -1))  # type: ignore[no-any-return]
+
+    def levels(self, image: torch.Tensor, metadata: torch.Tensor | None = None) -> list[torch.Tensor]:
+        """What an example is pooled from: every level of the decoder, coarsest first, and the features last; (batch, channels, *space) each."""
+        levels = self.trunk.levels(image, metadata)
+        return [*levels, self.trunk.to_features(levels[-1])]
 
     @property
     def prompts(self) -> torch.Tensor:

@@ -1,0 +1,70 @@
+"""Labels by example: two scans of a sample show each other what to find (the third claim of label conditioned segmentation), beside the classes or alone.
+
+Ma, Lee and Sabuncu, "Label conditioned segmentation", MIDL 2022, arXiv 2203.10091, where an atlas pair enters at the bottleneck and a pass finds one label. Here the mask
+pools the atlas's own features into a prompt of the linear head, so that one pass of the trunk serves as query and as atlas, for any number of labels.
+"""
+
+from __future__ import annotations
+
+import torch
+from LabelConditionedSegmentationLib.core.network.examples import pool
+from LabelConditionedSegmentationLib.core.network.head import ClassEmbeddings
+from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
+
+from Training.config import ObjectiveConfig
+from Training.example_tasks import masks_of
+from Training.losses.streamed_softmax import Truth, streamed_softmax_loss
+from Training.methods.method import Batch, Method
+from Training.methods.points import at_points
+
+
+class ByExample(Method):
+    """Every sample is a pair of scans (see Training.data.Samples); either one is the atlas of the other."""
+
+    members: torch.Tensor
+    everyone: torch.Tensor
+
+    def __init__(self, network: LabelConditionedNetwork, objective: ObjectiveConfig, members: torch.Tensor) -> None:
+        super().__init__(network)
+        self.objective = objective
+        self.register_buffer("members", members, persistent=False)
+        self.register_buffer("everyone", torch.ones(objective.examples_per_sample + 1, dtype=torch.bool), persistent=False)
+        if objective.prompts == "example":
+            assert isinstance(network.head, ClassEmbeddings)
+            _silence(network.head)
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """Mean over the pairs: the loss of all classes (prompts: both), and that of the regions which either scan shows the other."""
+        shape = batch["image"].shape[3:]
+        image = batch["image"].flatten(0, 1).contiguous(memory_format=torch.channels_last_3d)
+        levels = self.network.levels(image, batch["metadata"].flatten(0, 1))
+        with torch.autocast(image.device.type, enabled=False):  # scores and their sums in float32
+            found = at_points(levels[-1].float(), batch["points"].flatten(0, 1), shape)
+            losses = []
+            for n, values in enumerate(found):
+                pair, side = divmod(n, 2)
+                if self.objective.prompts == "both":
+                    truth = Truth(batch["target"][pair, side], batch["annotated"][pair, side], self.members)
+                    losses.append(streamed_softmax_loss(values.T, self.network.prompts, self.network.bias, truth, self.objective.dice_weight))
+                atlas = n + 1 - 2 * side
+                losses.append(self._by_example(values.T, batch["asked"][pair, side], [level[atlas] for level in levels], batch["regions"][pair, 1 - side]))
+        return torch.stack(losses).sum() / len(found)
+
+    def _by_example(self, values: torch.Tensor, asked: torch.Tensor, levels: list[torch.Tensor], regions: torch.Tensor) -> torch.Tensor:
+        """values (P, C) and asked (P,), numbers of regions, of the query; levels (channels, *space) and regions (k, j, i) of the atlas."""
+        assert self.network.examples is not None
+        masks = masks_of(regions, self.objective.examples_per_sample, regions.shape[0] // levels[-1].shape[1])
+        prompts, bias = self.network.examples(pool(levels, masks))
+        is_shown = masks.flatten(1).any(1)
+        background = torch.nn.functional.pad(prompts, (0, 0, 1, 0)), torch.nn.functional.pad(torch.where(is_shown, bias, -torch.inf), (1, 0))
+        target = torch.where((asked > 0) & ~torch.cat([is_shown[:1], is_shown])[asked], 0, asked)  # what the atlas does not show is not asked for
+        truth = Truth(target, self.everyone, self.members.new_zeros(0, len(self.everyone)))
+        return streamed_softmax_loss(values, *background, truth, self.objective.dice_weight)
+
+
+@torch.no_grad()
+def _silence(head: ClassEmbeddings) -> None:
+    """Classes are not learned: all scores are equal, and the background wins."""
+    for parameter in head.parameters():
+        parameter.zero_()
+        parameter.requires_grad_(False)
