@@ -13,7 +13,7 @@ from LabelConditionedSegmentationLib.core.metadata import Field, MetadataSchema
 from LabelConditionedSegmentationLib.core.network.architecture import Architecture
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 from LabelConditionedSegmentationLib.core.package import ModelPackage, save_package
-from LabelConditionedSegmentationLib.core.volume import Affine, Volume
+from LabelConditionedSegmentationLib.core.volume import Affine, Array, Volume
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 """Labelled scans that lie beside a developer's checkout; tests that need them skip where they are missing."""
@@ -27,6 +27,9 @@ SCHEMA = MetadataSchema(
 
 TINY = Architecture(widths=(4, 8), blocks=(1, 1), output_stride=2, feature_channels=8)
 
+SEEING = Architecture(widths=(16,), blocks=(1,), output_stride=1, feature_channels=16, position=False, film="none", examples=True)
+"""Of `seeing_network`."""
+
 
 def scan(shape: tuple[int, int, int] = (36, 44, 40), affine: Affine | None = None, seed: int = 0) -> Volume:
     """A skull-stripped-looking scan: smooth random tissue in an ellipsoid, 0 outside; int16, axes along RAS at 1 mm by default."""
@@ -38,6 +41,17 @@ def scan(shape: tuple[int, int, int] = (36, 44, 40), affine: Affine | None = Non
     noise = np.random.default_rng(seed).normal(0, 5, shape)
     voxels = np.where(radius < 0.8, 200 + 700 * tissue + noise, 0).astype(np.int16)
     return Volume(voxels[None], np.diag([1.0, 1, 1, 1]) if affine is None else affine)
+
+
+def scan_of_parts(shape: tuple[int, int, int] = (36, 44, 40), affine: Affine | None = None, seed: int = 0) -> tuple[Volume, dict[str, Array]]:
+    """A scan whose tissue holds two balls of other brightness, and their masks (k, j, i) by name: "bright" and "dark". Places and sizes in parts of the shape."""
+    axes = [np.linspace(-1, 1, n) for n in shape]
+    k, j, i = np.meshgrid(*axes, indexing="ij")
+    inside = k**2 + j**2 + i**2 < 0.8
+    balls = {"bright": (k - 0.2) ** 2 + (j - 0.3) ** 2 + (i + 0.3) ** 2 < 0.1, "dark": (k + 0.2) ** 2 + (j + 0.3) ** 2 + (i - 0.3) ** 2 < 0.08}
+    voxels = np.where(inside, 500, 0) + 220 * balls["bright"] - 90 * balls["dark"]
+    voxels = np.where(inside, voxels + np.random.default_rng(seed).normal(0, 8, shape), 0)
+    return Volume(voxels.astype(np.int16)[None], np.eye(4) if affine is None else affine), balls
 
 
 def label_tree(leaves: int = 6) -> LabelTree:
@@ -70,6 +84,29 @@ def network(architecture: Architecture = TINY, tree: LabelTree | None = None, se
     return made.eval()
 
 
+def seeing_network(tree: LabelTree | None = None, seed: int = 0) -> LabelConditionedNetwork:
+    """A network set by hand that provably finds by example what differs in brightness; its classes are random.
+
+    Features: how near a voxel's brightness lies to each of a row of values (triangular bumps). Prompt: their mean inside the mask less their mean around it.
+    """
+    made = network(SEEING, tree, seed)
+    weights, width = dict(made.named_parameters()), SEEING.widths[0]
+    with torch.no_grad():
+        for name, parameter in weights.items():
+            if not name.startswith("head."):
+                parameter.zero_()
+        weights["trunk.stem.weight"][:, :, 1, 1, 1] = 1
+        weights["trunk.stem_norm.weight"].fill_(1)
+        weights["trunk.stem_norm.bias"].copy_(torch.linspace(2, -4.5, width))  # after the activation: how far above each of these values
+        for n in range(width - 2):
+            weights["trunk.to_features.weight"][n, n : n + 3, 0, 0, 0] = torch.tensor([1.0, -2.0, 1.0]) * (width - 1) / 6.5
+        weights["examples.norm.weight"].fill_(1)
+        weights["examples.direct.weight"][:, 2 * width : 3 * width] = 10 * torch.eye(width)
+        weights["examples.direct.weight"][:, 3 * width : 4 * width] = -10 * torch.eye(width)
+        weights["examples.refined.bias"][-1] = -2
+    return made
+
+
 def package(
     folder: Path,
     architecture: Architecture = TINY,
@@ -79,8 +116,11 @@ def package(
     spec: InputSpec | None = None,
     name: str = "tiny",
     statistics: dict[str, list[float]] | None = None,
+    made: LabelConditionedNetwork | None = None,
 ) -> ModelPackage:
-    """A complete model package with random weights in `folder`/`name`."""
+    """A complete model package in `folder`/`name`, of the network `made` or with random weights."""
     tree = tree or label_tree()
     about = {"title": "Tiny", "licence": "CC0", "intended_use": "tests", "provenance": {"training_cases": ["case_1"]}}
-    return save_package(folder / name, network(architecture, tree), name, spec or InputSpec(), tree, SCHEMA, patch, "# Tiny\n", about, flip, statistics or {})
+    return save_package(
+        folder / name, made or network(architecture, tree), name, spec or InputSpec(), tree, SCHEMA, patch, "# Tiny\n", about, flip, statistics or {}
+    )

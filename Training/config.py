@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,7 @@ class OptimizerConfig:
     steps: a run can be lengthened at will before it decays; with `poly` it falls from the first step as (1 - step / steps) ** 0.9.
 
     batch: samples a step, over all processes together. averaging: decay of the moving average of the weights, which is what gets validated and shipped.
+    freeze: parts of the network (`trunk`, `head`, `examples`) that stay as `init_from` has them.
     """
 
     name: str = "adamw"
@@ -110,6 +111,7 @@ class OptimizerConfig:
     decay: int = 500
     averaging: float = 0.995
     batch: int = 1
+    freeze: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -167,15 +169,16 @@ FREE = (
 """Settings that may change between a checkpoint and the run that goes on from it."""
 
 
-def differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
-    """The settings, other than those of FREE, in which two configurations differ, as "key: before -> now"."""
+def differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "", plain: dict[str, Any] | None = None) -> list[str]:
+    """The settings, other than those of FREE, in which two configurations differ, as "key: before -> now". A setting that did not exist before had its default."""
+    plain = asdict(Config()) if plain is None else plain
     out = []
     for key in sorted(before.keys() | now.keys()):
-        old, new, full = before.get(key), now.get(key), prefix + key
+        old, new, full = before.get(key, plain.get(key)), now.get(key), prefix + key
         if full in FREE:
             continue
         if isinstance(old, dict) and isinstance(new, dict):
-            out += differences(old, new, full + ".")
+            out += differences(old, new, full + ".", plain.get(key) or {})
         elif _plain(old) != _plain(new):
             out.append(f"{full}: {old} -> {new}")
     return out
@@ -245,10 +248,28 @@ def _check(config: Config) -> None:
     ):
         if number < least:
             raise SystemExit(f"{what} is {number}, but has to be at least {least}.")
+    for share, what in ((config.objective.unions, "objective.unions"), (config.objective.splits, "objective.splits")):
+        if not 0 <= share <= 1:
+            raise SystemExit(f"{what} is {share:g}, but is a share, from 0 to 1.")
+    _check_frozen(config)
     if config.context.tau <= 0 or config.context.eps <= 0:
         raise SystemExit(f"context.tau is {config.context.tau} and context.eps {config.context.eps}, but both have to be above 0.")
     if not starts_from_package(config):
         check_sizes(config)
+
+
+def _check_frozen(config: Config) -> None:
+    """What is frozen has to come from somewhere, and something has to be left to learn."""
+    frozen, parts = set(config.optimizer.freeze), ("trunk", "head", "examples")
+    if strange := sorted(frozen - set(parts)):
+        raise SystemExit(f'optimizer.freeze names "{strange[0]}", but the parts of a network are {", ".join(parts)}.')
+    if frozen and not config.init_from:
+        raise SystemExit("optimizer.freeze keeps parts of the network as they are: name the package or checkpoint that has them with init_from.")
+    learned = {"class": {"trunk", "head"}, "example": {"trunk", "examples"}, "both": set(parts)}.get(config.objective.prompts, set())
+    if learned <= frozen:
+        raise SystemExit(
+            f"With objective.prompts={config.objective.prompts}, optimizer.freeze={list(config.optimizer.freeze)} leaves nothing to learn; name fewer parts."
+        )
 
 
 def starts_from_package(config: Config) -> bool:

@@ -79,7 +79,7 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
         atlas = others[int(generator.integers(len(others)))]
         objective, settings = self.config.objective, self.config.augmentation
         shown = draw_regions(
-            *(case.target, atlas.target, case.annotated & atlas.annotated, self.config.input.spacing),
+            *(case.target, atlas.target, (case.annotated, atlas.annotated), self.config.input.spacing),
             *(objective.examples_per_sample, objective.unions, objective.splits, generator),
         )
         flipped = self.spatial.settings.flip and bool(generator.random() < 0.5)

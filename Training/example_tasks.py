@@ -28,7 +28,7 @@ class Regions(NamedTuple):
 def draw_regions(
     query: torch.Tensor,
     atlas: torch.Tensor,
-    annotated: torch.Tensor,
+    annotated: Sequence[torch.Tensor],
     spacing: Sequence[float],
     count: int,
     unions: float,
@@ -37,14 +37,15 @@ def draw_regions(
 ) -> Regions:
     """Up to `count` disjoint regions of two label maps, which are targets as TargetCode gives them.
 
-    Classes that were annotated in both scans (`annotated` (K,) bool) are drawn evenly, whatever their size; a share `unions` of them is joined with another one, a share
+    Classes that were annotated in both scans (`annotated`, (K,) bool of either one) are drawn evenly, whatever their size; those that nobody looked for in a scan are unknown
+    there, even where the label map has them. A share `unions` of them is joined with another one, a share
     `splits` of what results is cut into parts: the cells around a few points (of k-means, so that two of them make a cut by a plane) in coordinates that are normalised
     by mean and spread of the label in either scan. Nothing else makes the parts of two scans agree, and nothing else is assumed of how the scans lie.
     """
-    classes = len(annotated)
+    classes = len(annotated[0])
     there = torch.bincount(atlas[(atlas > 0) & (atlas < classes)].long(), minlength=classes) > 0
-    waiting = generator.permutation(np.flatnonzero((there & annotated).numpy())).tolist()
-    regions = Regions(*(torch.where((t < 0) | (t >= classes), IGNORE, 0).to(torch.int16) for t in (query, atlas)))
+    waiting = generator.permutation(np.flatnonzero((there & annotated[0] & annotated[1]).numpy())).tolist()
+    regions = Regions(*(_not_asked_for(target, looked_for) for target, looked_for in zip((query, atlas), annotated, strict=True)))
     used = 0
     while waiting and used < count:
         taken = [waiting.pop()]
@@ -57,8 +58,14 @@ def draw_regions(
         for region, places, part in zip(regions, inside, parts, strict=True):
             numbers = torch.where(part + used < count, part + used + 1, 0)  # parts for which there is no room any more are background, as what is not asked for
             region[places.unbind(1)] = numbers.to(torch.int16)
-        used += int(parts[1].max()) + 1
+        used += 1 + max(int(part.max()) for part in parts if len(part))  # a cell may be empty in one of the scans
     return regions
+
+
+def _not_asked_for(target: torch.Tensor, looked_for: torch.Tensor) -> torch.Tensor:
+    """(k, j, i) int16: 0 where a voxel is known to be background or a label that was looked for, IGNORE elsewhere."""
+    is_class = (target >= 0) & (target < len(looked_for))
+    return torch.where(is_class & looked_for[torch.where(is_class, target, 0).long()], 0, IGNORE).to(torch.int16)
 
 
 def _cut(inside: Sequence[torch.Tensor], voxel_mm3: float, generator: np.random.Generator) -> list[torch.Tensor]:

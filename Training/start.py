@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,19 @@ def package_to_start_from(config: Config) -> ModelPackage | None:
 
 
 def settings_of_package(config: Config, package: ModelPackage) -> Config:
-    """The configuration with the network, input and metadata of the package. SystemExit where the configuration asks for others."""
+    """The configuration with the network, input and metadata of the package. SystemExit where the configuration asks for others.
+
+    Only the encoder of examples comes and goes with what is learned: a trunk that is trained without it leaves it behind.
+    """
     config = copy.deepcopy(config)
     plain = Config()
     schema = package.metadata.to_json()
-    for key, there in (("network", package.architecture), ("input", package.input)):
-        asked = getattr(config, key)
-        if asked not in (getattr(plain, key), there):
+    network = replace(package.architecture, examples=config.network.examples or config.objective.prompts != "class")
+    for key, there, allowed in (
+        ("network", network, (plain.network, replace(plain.network, examples=True), package.architecture, network)),
+        ("input", package.input, (plain.input, package.input)),
+    ):
+        if getattr(config, key) not in allowed:
             raise SystemExit(f"A fine-tuned package keeps its {key}: leave the section {key} out of the configuration, or make it {there.to_json()}.")
         setattr(config, key, there)
     if config.metadata and MetadataSchema.from_json(config.metadata) != package.metadata:
@@ -63,9 +70,12 @@ def joined_tree(known: LabelTree, added: LabelTree) -> LabelTree:
 
 @torch.no_grad()
 def take_weights(network: LabelConditionedNetwork, tree: LabelTree, package: ModelPackage) -> None:
-    """Copy the weights of a package: trunk, and the prompt of every label that it knows; a new label starts with the prompt of the nearest known label above it."""
+    """Copy the weights of a package: trunk, the encoder of examples where both have one, and the prompt of every label that it knows; a new label starts with the prompt of
+    the nearest known label above it."""
     source = package.build_network()
     network.trunk.load_state_dict(source.trunk.state_dict())
+    if network.examples is not None and source.examples is not None:
+        network.examples.load_state_dict(source.examples.state_dict())
     known = {leaf.name.casefold(): n for n, leaf in enumerate(package.labels.leaves, start=1)}
     rows = {0: 0}
     for n, leaf in enumerate(tree.leaves, start=1):
@@ -85,6 +95,15 @@ def take_weights(network: LabelConditionedNetwork, tree: LabelTree, package: Mod
             value[[n - 1 for n in here[1:]]] = before[name][[n - 1 for n in there[1:]]]
         else:
             value.copy_(before[name])
+
+
+def freeze(network: LabelConditionedNetwork, parts: Sequence[str]) -> None:
+    """Parts of the network keep their weights. A frozen trunk costs no backward pass either, since nothing below its features has a gradient."""
+    for name in parts:
+        part = getattr(network, name)
+        if part is None:
+            raise SystemExit(f'optimizer.freeze names "{name}", which this network does not have; leave it out.')
+        part.requires_grad_(False)
 
 
 def describe_start(package: ModelPackage) -> list[str]:

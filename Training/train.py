@@ -27,7 +27,7 @@ from Training.methods.method import Method
 from Training.run_data import load_data
 from Training.run_log import RunLog
 from Training.run_state import RunState
-from Training.start import describe_start, package_to_start_from, settings_of_package, take_weights
+from Training.start import describe_start, freeze, package_to_start_from, settings_of_package, take_weights
 from Training.validation import validate
 
 
@@ -82,6 +82,7 @@ def train(config: Config) -> None:
     if package is not None:
         take_weights(network, tree, package)
     network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    freeze(network, config.optimizer.freeze)
     method = build_method(network, config, data.code.members)
     moved = make_optimizer(method, config.optimizer)
     model, optimizer = fabric.setup(method, moved)
@@ -115,8 +116,9 @@ def train(config: Config) -> None:
 
         scores = None
         is_last = step + 1 == length
-        if data.validation and ((step + 1) % config.validate_every == 0 or is_last):
+        if data.validation and method.answers_for_classes and ((step + 1) % config.validate_every == 0 or is_last):
             with state.averaged():
+                method.finish(data.training)
                 scores, found = validate(network, data.validation, fabric)
             is_best = state.after_validation(float(np.nanmean(np.stack(list(scores.values())))))
             if log is not None and is_best:
@@ -145,6 +147,10 @@ def train(config: Config) -> None:
         fabric.print(f"stopped early after step {state.facts['step']}: {state.facts['worse']} validations without a better Dice than {state.facts['best']:.4f}")
     if fabric.is_global_zero:
         state.take_final_weights()
+        if not method.answers_for_classes:
+            fabric.print(f"no model package: this network needs a labelled scan at every pass; its weights are in {state.path('last')}")
+            return
+        method.finish(data.training)
         fabric.print(
             f"model package: {write_package(Path(config.output) / 'package', network, tree, data.schema, config, data.training + data.meta, state.facts)}"
         )

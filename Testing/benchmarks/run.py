@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from Testing.benchmarks import absent, instant, labels, large, methods, panel, plain, trunks
+from Testing.benchmarks import absent, context, instant, labels, large, methods, panel, plain, trunks
 from Testing.benchmarks.measure import hardware
 
 PAGE = Path(__file__).resolve().parents[2] / "BENCHMARKS.md"
@@ -21,6 +21,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "methods": methods.run,
     "absent": absent.run,
     "panel": panel.run,
+    "context": context.run,
 }
 
 

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from LabelConditionedSegmentationLib.core.errors import PackageFormatError
-from LabelConditionedSegmentationLib.core.network.architecture import CONDITIONING, FILM_MODES, Architecture
+from LabelConditionedSegmentationLib.core.network.architecture import ATLAS_PAIR, CONDITIONING, FILM_MODES, Architecture
 from LabelConditionedSegmentationLib.core.network.film import FilmGenerator, MetadataEncoder, after, modulate
 from LabelConditionedSegmentationLib.core.network.head import ClassEmbeddings, LabelReadout
 from LabelConditionedSegmentationLib.core.network.model import LABELS_A_PASS, LabelConditionedNetwork
@@ -338,6 +338,72 @@ def test_what_does_not_see_the_label_runs_once_whatever_the_number_of_labels(con
         network.scores_of(image_for(trunk.architecture, batch=2), encoded({}, {}), LABELS)
     first = FIRST_TOLD[conditioning]
     assert seen == {n: [2] if n < first else [2 * (CLASSES - 1)] for n in range(5)}
+
+
+def pair_network(**changes: Any) -> LabelConditionedNetwork:
+    return stirred(build(replace(TINY, conditioning=ATLAS_PAIR, **changes))).eval()
+
+
+def masks_for(image: torch.Tensor, count: int = 3) -> torch.Tensor:
+    """Corners of an image."""
+    masks = torch.zeros(count, *image.shape[2:], dtype=torch.bool)
+    for n in range(count):
+        corner = masks[n]
+        for axis in range(corner.ndim):
+            corner = corner.narrow(axis, 4 * n, 4)
+        corner.fill_(True)
+    return masks
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"dimensions": 2}, {"film": "paper"}, {"position": False, "output_stride": 1}, {"widths": (4, 6, 8), "blocks": (1, 1, 2)}]
+)
+def test_an_atlas_pair_gives_a_score_a_mask_that_depends_on_scan_and_mask_and_not_on_the_other_masks(changes: dict[str, Any]) -> None:
+    network = pair_network(**changes)
+    a = network.trunk.architecture
+    image, atlas, known = image_for(a, blocks=4), image_for(a, blocks=4, seed=2)[0, : a.in_channels], encoded({"sex": "F"}, {})
+    masks = masks_for(image)
+    with torch.no_grad():
+        scores = network.scores_by_pair(image, known, atlas, masks)
+        alone = torch.cat([network.scores_by_pair(image[b : b + 1], known[b : b + 1], atlas, masks[n : n + 1]) for b in range(2) for n in range(3)])
+        other = network.scores_by_pair(image, known, atlas.flip(-1), masks)
+    assert scores.shape == (2, 3, *[n // a.output_stride for n in image.shape[2:]])
+    torch.testing.assert_close(scores.flatten(0, 1), alone[:, 0], atol=1e-4, rtol=1e-4)
+    assert all(not torch.allclose(scores[:, n], scores[:, m], atol=1e-4) for n in range(3) for m in range(n))
+    assert not torch.allclose(scores, other, atol=1e-4)
+
+
+def test_what_comes_before_the_deepest_stage_runs_once_for_all_masks_and_the_pair_enters_there_alone() -> None:
+    network, plain = pair_network(), build(TINY)
+    seen: dict[int, list[int]] = {}
+    for n, block in enumerate([*(stage[-1] for stage in network.trunk.encoder), *network.trunk.decoder]):  # type: ignore[index]
+        block.register_forward_hook(lambda _module, _inputs, out, n=n: seen.setdefault(n, []).append(len(out)))
+    image = image_for(network.trunk.architecture, blocks=4)
+    network.scores_by_pair(image, None, image[0, :1], masks_for(image))
+    assert seen == {0: [2], 1: [6], 2: [6]}
+    shapes, before = ({name: tuple(t.shape) for name, t in n.trunk.state_dict().items()} for n in (network, plain))
+    assert shapes.keys() == before.keys()
+    wider = {name for name in shapes if shapes[name] != before[name]}
+    assert wider == {"trunk.encoder.1.0.conv1.weight".removeprefix("trunk."), "encoder.1.0.skip.weight"}
+    assert all(shapes[name][1] == before[name][1] + 2 for name in wider)
+    assert set(network.head.state_dict()) == {"weight", "bias"}
+
+
+def test_a_package_with_an_atlas_pair_is_refused() -> None:
+    with pytest.raises(PackageFormatError, match="needs a labelled scan at every pass"):
+        Architecture.from_json(replace(TINY, conditioning=ATLAS_PAIR).to_json())
+
+
+@pytest.mark.parametrize("conditioning", ["decoder", "trunk"])
+def test_a_seed_gives_the_network_that_it_always_gave(conditioning: str) -> None:
+    """Codes are drawn before the readout."""
+    head = build(replace(TINY, conditioning=conditioning)).head
+    torch.manual_seed(3)
+    readout = LabelReadout(CLASSES, 8)
+    torch.manual_seed(3)
+    assert torch.equal(readout.codes, torch.randn(CLASSES - 1, 8))
+    assert torch.equal(readout.weight, torch.randn(8) / 8**0.5)
+    assert set(head.state_dict()) == {"codes", "weight", "bias"}
 
 
 def test_the_weights_of_a_label_at_the_head_have_the_names_that_packages_have() -> None:

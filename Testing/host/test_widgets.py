@@ -143,3 +143,25 @@ def test_a_node_selector_follows_names_and_creates_nodes(host: Host, ui: Any) ->
 def test_a_selector_that_is_gone_no_longer_listens(host: Host, panel: Any) -> None:
     panel.delete()
     assert volume(host) is not None
+
+
+def test_a_segment_selector_gives_the_first_segment_and_follows_what_is_added(host: Host) -> None:
+    import slicer
+
+    seen: list[Any] = []
+    selector = slicer.qMRMLSegmentSelectorWidget()
+    selector.noneEnabled = True
+    selector.setMRMLScene(host.scene)
+    selector.connect("currentSegmentChanged(QString)", seen.append)
+    selector.connect("currentNodeChanged(vtkMRMLNode*)", seen.append)
+    node = volume(host, "Painted", "vtkMRMLSegmentationNode")
+    assert (selector.currentNode(), selector.currentSegmentID()) == (None, "")
+    selector.setCurrentNode(node)
+    for name in ("a", "b"):
+        node.GetSegmentation().AddEmptySegment(name, name.upper(), [1.0, 0.0, 0.0])
+    selector.setCurrentSegmentID("b")
+    selector.setCurrentSegmentID("c")  # there is none
+    assert selector.currentSegmentID() == "b"
+    assert seen == [node, "a", "a", "b"]
+    host.scene.RemoveNode(node)
+    assert (selector.currentNode(), selector.currentSegmentID()) == (None, "b")  # the application forgets it no sooner

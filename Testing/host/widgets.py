@@ -306,5 +306,78 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
             self.setCurrentNodeID(chosen)
 
 
+class qMRMLSegmentSelectorWidget(qMRMLWidget):  # noqa: N801
+    """A segmentation and one of its segments. As in the application the segment that was chosen last is still told when no segmentation is chosen any more."""
+
+    currentNodeChanged: Any = Signal((object,), (bool,))  # type: ignore[arg-type]  # noqa: N815
+    currentSegmentChanged = Signal(str)  # noqa: N815
+    _EVENTS = ("SegmentAdded", "SegmentRemoved")
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._nodes, self._segments = qMRMLNodeComboBox(self), QtWidgets.QComboBox(self)
+        self._nodes.nodeTypes, self._nodes.addEnabled = ["vtkMRMLSegmentationNode"], False
+        self._chosen = ""
+        self._observed: list[tuple[Any, int]] = []
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._nodes)
+        layout.addWidget(self._segments)
+        self._segments.hide()
+        self.mrmlSceneChanged.connect(self._nodes.setMRMLScene)
+        self._nodes.currentNodeChanged[object].connect(self._on_node)
+        self._segments.currentIndexChanged.connect(self._on_segment)
+        observed = self._observed
+        self.destroyed.connect(lambda: [observer.RemoveObserver(tag) for observer, tag in observed])
+
+    def _set_none_enabled(self, enabled: bool) -> None:
+        self._nodes.noneEnabled = enabled
+
+    noneEnabled = Property(bool, lambda self: self._nodes.noneEnabled, _set_none_enabled)  # noqa: N815
+
+    def currentNode(self) -> Any:  # noqa: N802
+        return self._nodes.currentNode()
+
+    @Slot(object)
+    def setCurrentNode(self, node: Any) -> None:  # noqa: N802
+        self._nodes.setCurrentNode(node)
+
+    def currentSegmentID(self) -> str:  # noqa: N802
+        return self._chosen
+
+    @Slot(str)
+    def setCurrentSegmentID(self, segment_id: str) -> None:  # noqa: N802
+        index = self._segments.findData(segment_id)
+        if index >= 0:
+            self._segments.setCurrentIndex(index)
+
+    def _on_node(self, node: Any) -> None:
+        for observer, tag in self._observed:
+            observer.RemoveObserver(tag)
+        self._observed.clear()
+        if node is not None:
+            self._observed += [(node, node.AddObserver(getattr(slicer.vtkSegmentation, event), lambda *_: self._fill())) for event in self._EVENTS]
+        self._fill()
+        self.currentNodeChanged[object].emit(node)
+        self.currentNodeChanged[bool].emit(node is not None)
+
+    def _fill(self) -> None:
+        """The segments of the node; the first one is chosen anew whenever there is another number of them."""
+        node = self._nodes.currentNode()
+        segments: Any = node.GetSegmentation() if node is not None else None
+        self._segments.blockSignals(True)
+        self._segments.clear()
+        for segment_id in segments.GetSegmentIDs() if segments is not None else ():
+            self._segments.addItem(segments.GetSegment(segment_id).GetName(), segment_id)
+        self._segments.setCurrentIndex(-1)
+        self._segments.blockSignals(False)
+        self._segments.setVisible(self._segments.count() > 0)
+        self._segments.setCurrentIndex(0 if self._segments.count() else -1)
+
+    def _on_segment(self, index: int) -> None:
+        self._chosen = str(self._segments.itemData(index) or "")
+        self.currentSegmentChanged.emit(self._chosen)
+
+
 CTK = {widget.__name__: widget for widget in (ctkCollapsibleButton, ctkSearchBox, ctkMessageBox)}
-QMRML = {widget.__name__: widget for widget in (qMRMLWidget, qMRMLNodeComboBox)}
+QMRML = {widget.__name__: widget for widget in (qMRMLWidget, qMRMLNodeComboBox, qMRMLSegmentSelectorWidget)}

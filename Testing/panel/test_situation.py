@@ -78,3 +78,17 @@ def test_findings_are_listed_gravest_first() -> None:
 )
 def test_the_time_left_is_told_when_it_can_be_known(fraction: float, seconds: float, text: str) -> None:
     assert time_left(fraction, seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("situation", "can", "tip"),
+    [
+        (replace(READY, learns_examples=True), True, "Show the model a structure"),
+        (replace(READY, learns_examples=True, running=True), True, "Show the model a structure"),
+        (READY, False, f"{READY.model} was not trained to learn labels from examples; choose a model that was."),
+        (Situation(learns_examples=True), False, "Choose a model, or add one."),
+    ],
+)
+def test_labels_by_example_need_a_model_that_learns_them(situation: Situation, can: bool, tip: str) -> None:
+    assert situation.can_show_examples is can
+    assert situation.examples_tip.startswith(tip)

@@ -43,8 +43,8 @@ def test_volumes_are_those_of_the_masks_in_the_world(scene: Any) -> None:
     node.SetAndObserveTransformNodeID(transform(scene, moved()).GetID())
     segmentation = new_segmentation(node, "Result")
     labels = found.labels.labels
-    put_volumes(segmentation, node, found, labels[:1])
-    table = put_volumes(segmentation, node, found, labels)
+    put_volumes(segmentation, node, [(found, labels[:1])])
+    table = put_volumes(segmentation, node, [(found, labels[:2]), (found, labels[2:])])
     assert scene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 1
     assert [table.GetColumnName(n) for n in range(table.GetNumberOfColumns())] == ["Label", "Voxels", "Millilitres"]
     voxel = abs(np.linalg.det(moved() @ oblique())) / 1000
@@ -62,4 +62,4 @@ def test_volumes_of_deleted_nodes_are_refused(scene: Any) -> None:
     segmentation = new_segmentation(node, "Result")
     scene.RemoveNode(node)
     with pytest.raises(InputError, match="The volume is no longer in the scene"):
-        put_volumes(segmentation, node, found, found.labels.labels)
+        put_volumes(segmentation, node, [(found, found.labels.labels)])

@@ -6,12 +6,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from LabelConditionedSegmentationLib.core.devices import found_devices, why_no_gpu
+from LabelConditionedSegmentationLib.core.example_prompt import ExamplePrompt
+from LabelConditionedSegmentationLib.core.examples import Example
 from LabelConditionedSegmentationLib.core.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.package import save_package
 from LabelConditionedSegmentationLib.core.segmenter import Segmenter
@@ -202,3 +205,70 @@ def test_scan_with_a_channel_too_many_is_refused(either: Worker, tiny_package: P
 def test_a_worker_is_at_hand_without_torch(module: str) -> None:
     code = f"import sys; sys.path.insert(0, {str(SOURCE)!r}); sys.modules['torch'] = None; import LabelConditionedSegmentationLib.worker.{module}"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stderr == ""
+
+
+# labels by example
+
+
+@pytest.fixture(scope="module")
+def learner(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package that learns from examples."""
+    return samples.package(tmp_path_factory.mktemp("packages"), replace(samples.TINY, examples=True), name="learner").path
+
+
+MASK = np.zeros(SCAN.shape, dtype=bool)
+MASK[7:12, 10:24, 8:20] = True
+
+
+def example_of(package: Path, **changes: Any) -> dict[str, Any]:
+    """What `ask` is given to show the model a structure on the scan."""
+    asked = run_of(package, SCAN, name="Lesion", **changes)
+    return {**asked, "what": "example", "arrays": {**asked["arrays"], "mask": MASK}}
+
+
+def test_an_example_becomes_the_prompt_that_the_segmenter_makes(either: Worker, learner: Path) -> None:
+    (expected,) = Segmenter.from_package(learner, "cpu").examples(SCAN, [Example("Lesion", MASK)])
+    event = answer(either, **example_of(learner))
+    assert event.kind == "done"
+    assert ExamplePrompt.from_json(event.values["prompt"]) == expected
+
+
+def test_prompts_are_asked_of_the_features_of_the_last_run(either: Worker, learner: Path) -> None:
+    prompt = ExamplePrompt.from_json(answer(either, **example_of(learner)).values["prompt"])
+    prompts = [replace(prompt, bias=0.0), replace(prompt, name="Other", vector=tuple(-v for v in prompt.vector), bias=0.0, parent="Deep gray matter")]
+    run = either.ask(**run_of(learner, SCAN))
+    wait(either, run)
+    passes = answer(either, "status").values["trunk_passes"]
+    event = answer(either, "examples", {"run": run, "prompts": [each.to_json() for each in prompts], "ids": [901, 900]})
+    expected = Segmenter.from_package(learner, "cpu").features(SCAN).by_example(prompts, [901, 900]).winner_map()
+    assert set(np.unique(expected)) >= {1, 2}
+    np.testing.assert_array_equal(event.arrays["winners"], expected)
+    assert answer(either, "status").values["trunk_passes"] == passes
+    assert answer(either, "at", {"run": run, "position_ras": POINT, "count": 3}).kind == "done"  # what classes are asked stays
+
+
+def test_prompts_of_an_older_run_or_of_another_model_are_told(either: Worker, learner: Path) -> None:
+    stored = answer(either, **example_of(learner)).values["prompt"]
+    run = either.ask(**run_of(learner, SCAN))
+    wait(either, run)
+    old = answer(either, "examples", {"run": run - 1, "prompts": [stored], "ids": [900]})
+    assert old.values == {"error": "InputError"}
+    assert old.text == "What the network found in that run is not kept any more; press Apply again to ask for labels by example."
+    other = answer(either, "examples", {"run": run, "prompts": [{**stored, "weights_sha256": "0"}], "ids": [900]})
+    assert "was made with another model" in other.text
+
+
+def test_a_model_that_does_not_learn_from_examples_says_so(either: Worker, tmp_path: Path) -> None:
+    event = answer(either, **example_of(samples.package(tmp_path, replace(samples.TINY, conditioning="decoder")).path))
+    assert event.values == {"error": "InputError"}
+    assert "was not trained to learn labels from examples" in event.text
+
+
+def test_an_example_leaves_the_answers_of_the_last_run(either: Worker, learner: Path) -> None:
+    run = either.ask(**run_of(learner, SCAN))
+    wait(either, run)
+    waiting = either.ask(**example_of(learner))
+    either.cancel(waiting)
+    assert ends(either)[waiting].kind == "cancelled"
+    answer(either, **example_of(learner))
+    assert answer(either, "at", {"run": run, "position_ras": POINT, "count": 3}).kind == "done"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from LabelConditionedSegmentationLib.core.network.architecture import ATLAS_PAIR
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 
 from Training.config import Config
@@ -12,6 +13,7 @@ from Training.methods.all_labels import AllLabels
 from Training.methods.by_example import ByExample
 from Training.methods.colab import CoLab
 from Training.methods.method import Method
+from Training.methods.published_pair import PublishedPair
 from Training.methods.sampled_labels import SampledLabels
 
 
@@ -28,6 +30,10 @@ def _lcs(network: LabelConditionedNetwork, config: Config, members: torch.Tensor
         if config.objective.loss != "sigmoid":
             raise SystemExit("Sampled labels do not compete within a sample: set objective.loss=sigmoid with objective.labels=sampled.")
         return SampledLabels(network, config.objective, members)
+    if config.network.conditioning == ATLAS_PAIR:
+        if config.objective.loss != "sigmoid":
+            raise SystemExit("network.conditioning=atlas_pair decides each label alone, in a pass of its own: set objective.loss=sigmoid.")
+        return PublishedPair(network, config.objective)
     if config.network.conditioning != "head":
         raise SystemExit(
             f"network.conditioning={config.network.conditioning} needs a pass a label; set objective.labels=sampled and objective.loss=sigmoid, or network.conditioning=head."
@@ -62,9 +68,14 @@ def build_method(network: LabelConditionedNetwork, config: Config, members: torc
         raise SystemExit(f'There is no method "{config.method}"; there are {", ".join(METHODS)}.')
     if config.network.context_classes and config.method != "colab":
         raise SystemExit(f"Only method=colab trains context classes: take it in place of {config.method}, or set network.context_classes=0.")
+    if config.optimizer.freeze and config.method == "colab":
+        raise SystemExit("method=colab trains the whole network: leave optimizer.freeze out.")
     by_example = config.objective.prompts != "class"
     if by_example and (config.method != "lcs" or config.objective.labels != "all"):
         raise SystemExit("Only method=lcs with objective.labels=all learns from examples: take it, or set objective.prompts=class.")
-    if by_example != config.network.examples:
+    by_pair = config.network.conditioning == ATLAS_PAIR
+    if by_pair and config.objective.prompts != "example":
+        raise SystemExit("network.conditioning=atlas_pair finds a label by another scan and its mask: set objective.prompts=example.")
+    if by_example != (config.network.examples or by_pair):
         raise SystemExit("network.examples=true and objective.prompts=example or both belong together: set both of them, or neither.")
     return METHODS[config.method](network, config, members)

@@ -6,6 +6,9 @@ pools the atlas's own features into a prompt of the linear head, so that one pas
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from LabelConditionedSegmentationLib.core.network.examples import pool
 from LabelConditionedSegmentationLib.core.network.head import ClassEmbeddings
@@ -16,10 +19,16 @@ from Training.example_tasks import masks_of
 from Training.losses.streamed_softmax import Truth, streamed_softmax_loss
 from Training.methods.method import Batch, Method
 from Training.methods.points import at_points
+from Training.methods.whole import input_of
+from Training.prepare import Case
 
 
 class ByExample(Method):
-    """Every sample is a pair of scans (see Training.data.Samples); either one is the atlas of the other."""
+    """Every sample is a pair of scans (see Training.data.Samples); either one is the atlas of the other.
+
+    Where prompts are examples alone, the class head learns nothing: it is silent, and `finish` gives every class the mean of what the training cases show of it. A frozen
+    head is left as it is.
+    """
 
     members: torch.Tensor
     everyone: torch.Tensor
@@ -29,8 +38,9 @@ class ByExample(Method):
         self.objective = objective
         self.register_buffer("members", members, persistent=False)
         self.register_buffer("everyone", torch.ones(objective.examples_per_sample + 1, dtype=torch.bool), persistent=False)
-        if objective.prompts == "example":
-            assert isinstance(network.head, ClassEmbeddings)
+        assert isinstance(network.head, ClassEmbeddings)
+        self.means_for_classes = objective.prompts == "example" and network.head.prompts.requires_grad
+        if self.means_for_classes:
             _silence(network.head)
 
     def forward(self, batch: Batch) -> torch.Tensor:
@@ -60,6 +70,36 @@ class ByExample(Method):
         target = torch.where((asked > 0) & ~torch.cat([is_shown[:1], is_shown])[asked], 0, asked)  # what the atlas does not show is not asked for
         truth = Truth(target, self.everyone, self.members.new_zeros(0, len(self.everyone)))
         return streamed_softmax_loss(values, *background, truth, self.objective.dice_weight)
+
+    @torch.no_grad()
+    def finish(self, cases: Sequence[Case]) -> None:
+        """Prompt and bias of every class: the mean over the cases that show it, each whole and unvaried. A class that none shows, and the background, have the score 0."""
+        if not self.means_for_classes:
+            return
+        head = self.network.head
+        assert isinstance(head, ClassEmbeddings)
+        prompts, bias, shown = torch.zeros_like(head.prompts), torch.zeros_like(head.bias), torch.zeros_like(head.bias)
+        for case in cases:
+            classes = [n for n in np.unique(case.target.numpy()).tolist() if 0 < n < self.network.classes and bool(case.annotated[n])]
+            if classes:
+                vectors, offsets = self._prompts_of(case, classes)
+                prompts[classes] += vectors
+                bias[classes] += offsets
+                shown[classes] += 1
+        head.prompts.copy_(prompts / shown.clamp_min(1)[:, None])
+        head.bias.copy_(bias / shown.clamp_min(1))
+
+    def _prompts_of(self, case: Case, classes: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Prompts (n, C) and bias (n,) that a whole case gives for some of its classes."""
+        assert self.network.examples is not None
+        device = self.everyone.device
+        levels = self.network.levels(input_of(self.network, case.image), case.metadata[None].to(device))
+        numbers = torch.zeros(self.network.classes, dtype=torch.long)
+        numbers[list(classes)] = torch.arange(1, len(classes) + 1)
+        regions = numbers[torch.where(case.target < self.network.classes, case.target, 0).clamp_min(0).long()].to(device)
+        masks = masks_of(regions, len(classes), self.network.trunk.architecture.output_stride)
+        vectors, bias = self.network.examples(pool([level[0] for level in levels], masks))
+        return vectors, bias
 
 
 @torch.no_grad()

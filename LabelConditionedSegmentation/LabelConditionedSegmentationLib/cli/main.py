@@ -12,6 +12,7 @@ EXAMPLES = """examples:
   lcs segment scan.nii.gz -o hippocampi.nii.gz --labels "Left Hippocampus,Right Hippocampus"
   lcs segment scan.nii.gz -o scan.seg.nrrd --metadata age=31 sex=F --volumes scan.csv --preview scan.png
   lcs segment scans/ -r -o "results/{name}.nii.gz"                  every scan below a folder
+  lcs segment scan.nii.gz -o claustrum.seg.nrrd --example atlas.nii.gz mask.nii.gz --name Claustrum
 """
 
 FAILED, REFUSED, INTERRUPTED = 1, 2, 130
@@ -43,12 +44,15 @@ def build_parser() -> argparse.ArgumentParser:
     _add_model(segment)
     wanted = segment.add_mutually_exclusive_group()
     wanted.add_argument(
-        "--labels", metavar='"A,B"', default="all", help='labels by name, synonym or id, separated by commas; "all" (the default) for every leaf'
+        "--labels",
+        metavar='"A,B"',
+        help='labels by name, synonym or id, separated by commas; "all" for every leaf, which is the default unless labels by example are asked for',
     )
     wanted.add_argument("--labels-file", metavar="F", help="a text file with one label a line; lines that begin with # are skipped")
     segment.add_argument(
         "--metadata", nargs="+", default=[], metavar="KEY=VALUE", help="what is known about the scan, such as age=31 sex=F; the rest is unknown"
     )
+    _add_examples(segment)
     segment.add_argument("--device", default="auto", metavar="D", help="auto (the default: a GPU if there is one), cpu, cuda:0, mps")
     segment.add_argument("--preview", metavar="PNG", help="write a picture of three slices with the labels over the scan")
     segment.add_argument("--report", metavar="JSON", help="write the run report: versions, device, timings, memory, findings")
@@ -68,6 +72,26 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="NAME|PATH", help="a model by name (see `lcs models`), or a package folder or zip; the shipped one by default")
+
+
+def _add_examples(parser: argparse.ArgumentParser) -> None:
+    examples = parser.add_argument_group("labels by example", "structures that the model does not know, found because they are shown on another scan, an atlas")
+    examples.add_argument(
+        "--example",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("ATLAS", "MASK"),
+        help="a scan and what shows the structure on it: a mask (every voxel that is not 0), or a .seg.nrrd; may be given several times",
+    )
+    examples.add_argument("--name", metavar="NAME", help="what the structure is called")
+    examples.add_argument("--segment", metavar="SEGMENT", help="which segment of a .seg.nrrd it is; by default the one called NAME, or the only one")
+    examples.add_argument("--inside", metavar="LABEL", help="a label of the model that the structure lies inside of; anywhere by default")
+    examples.add_argument("--example-metadata", nargs="+", default=[], metavar="KEY=VALUE", help="what is known about the atlases")
+    examples.add_argument("--save-label", metavar="FILE", help="keep what was learned in a .lcs-label.json file")
+    examples.add_argument(
+        "--label-file", action="append", default=[], metavar="FILE", help="a label that was kept, here or in 3D Slicer; may be given several times"
+    )
 
 
 def _add_debug(parser: argparse.ArgumentParser) -> None:

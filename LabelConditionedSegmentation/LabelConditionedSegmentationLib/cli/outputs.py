@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import SimpleITK as sitk
 import slicerio
 
 from ..core.errors import OutputError
+from ..core.example_prompt import ExamplePrompt, write_prompt
 from ..core.image_io import LPS_TO_RAS, image_of
 from ..core.labels import TERMINOLOGY, Label
 from ..core.result import Result
@@ -99,7 +101,7 @@ def _write_segmentation(path: Path, result: Result) -> None:
     for entry in result.labels:
         segment: dict[str, Any] = {
             "id": f"label_{entry.label.id}",
-            "name": entry.label.name,
+            "name": entry.label.name if entry.label.name.isascii() else f"label_{entry.label.id}",
             "color": [round(c, 4) for c in entry.label.color],
             "labelValue": entry.value,
             "layer": entry.layer,
@@ -110,6 +112,19 @@ def _write_segmentation(path: Path, result: Result) -> None:
         segments.append(segment)
     segmentation = {"voxels": voxels, "ijkToLPS": lps, "segments": segments, "containedRepresentationNames": ["Binary labelmap"]}
     slicerio.write_segmentation(str(path), segmentation, compression_level=1)
+    _put_names(path, {n: entry.label.name for n, entry in enumerate(result.labels) if not entry.label.name.isascii()})
+
+
+def _put_names(path: Path, names: dict[int, str]) -> None:
+    """Names of segments (by their number) in UTF-8, as Slicer has them: what slicerio writes with knows ASCII only."""
+    if not names:
+        return
+    header, blank, voxels = path.read_bytes().partition(b"\n\n")
+    lines = header.split(b"\n")
+    for number, name in names.items():
+        field = f"Segment{number}_Name:=".encode()
+        lines = [field + name.encode() if line.startswith(field) else line for line in lines]
+    path.write_bytes(b"\n".join(lines) + blank + voxels)
 
 
 def _terminology(label: Label) -> dict[str, Any] | None:
@@ -131,6 +146,11 @@ def write_names(result: Result) -> Writer:
         for entry in result.labels
     }
     return write_json({"model": result.report.model, "background": 0, "values": values})
+
+
+def write_label(prompt: ExamplePrompt) -> Writer:
+    """A writer of the file that keeps a label by example."""
+    return partial(write_prompt, prompt)
 
 
 def write_json(content: Any) -> Writer:

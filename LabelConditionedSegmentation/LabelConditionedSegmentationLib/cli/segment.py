@@ -15,18 +15,30 @@ from typing import Any
 from tqdm import tqdm
 
 from ..core.errors import Cancelled, InputError, LabelError, LCSError, MetadataError, OutputError
+from ..core.example_prompt import ExamplePrompt
 from ..core.features import resolve_labels
 from ..core.image_io import read_volume
-from ..core.progress import CancelToken, ProgressCallback
+from ..core.progress import CancelToken, Progress, ProgressCallback
 from ..core.result import Result
-from ..core.segmenter import Segmenter
+from ..core.segmenter import FEATURE_BUDGET, NETWORK, Segmenter
+from ..core.volume import Volume
+from . import examples
 from .main import FAILED
 from .models import resolve_model
-from .outputs import SEGMENTATION, check_writable, names_file, suffix_of, write_all, write_json, write_names, write_result, write_volumes
+from .outputs import SEGMENTATION, check_writable, names_file, suffix_of, write_all, write_json, write_label, write_names, write_result, write_volumes
 from .preview import write_preview
 
 SCAN_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
 NAME = "{name}"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What every scan is asked for. labels: of the model, as `Features.segment` takes them; none where only labels by example are. metadata: of the scans."""
+
+    labels: list[str] | str
+    by_example: list[ExamplePrompt]
+    metadata: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -46,26 +58,36 @@ class Job:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check everything that can be checked, load the model, segment. Returns the exit status."""
+    examples.check_words(arguments)
     jobs, is_batch = _plan(arguments)
-    tables = [Path(p) for p in (arguments.report, arguments.volumes) if p]
+    tables = [Path(p) for p in (arguments.report, arguments.volumes, arguments.save_label) if p]
     _refuse_twice([*(f for job in jobs for f in job.files), *tables])
     check_writable([*(f for job in jobs for f in job.files), *tables], arguments.overwrite)
     labels = _wanted(arguments)
-    metadata = _metadata(arguments.metadata)
+    metadata, metadata_of_atlas = _metadata(arguments.metadata), _metadata(arguments.example_metadata)
     for job in jobs if not is_batch else ():
         if not job.scan.exists():  # told before the model is loaded
             raise InputError(f'There is no file "{job.scan}".')
+    asked = examples.read_asked(arguments)
+    if asked and labels:
+        _refuse_label_maps(jobs)
     began = time.perf_counter()
-    segmenter = Segmenter.from_package(resolve_model(arguments.model), arguments.device)
-    resolve_labels(segmenter.package.labels, labels)
+    budget = examples.FEATURE_BUDGET if asked else FEATURE_BUDGET
+    segmenter = Segmenter.from_package(resolve_model(arguments.model), arguments.device, budget)
+    if labels:
+        resolve_labels(segmenter.package.labels, labels)
+    if asked:
+        examples.check_asked(asked, segmenter.package)
     segmenter.metadata_schema.parse(metadata)
+    segmenter.metadata_schema.parse(metadata_of_atlas)
     _say(f"model {segmenter.package.name} on {segmenter.plan.device.type}, loaded in {time.perf_counter() - began:.1f} s")
     done: list[tuple[Job, Result]] = []
     failures: list[tuple[Job, str]] = []
     with _cancel_on_interrupt() as cancel:
+        wanted = Wanted(labels, examples.learn(asked, segmenter, metadata_of_atlas, _bar, _say, cancel), metadata)
         for job in jobs:
             try:
-                result = _segment_one(job, segmenter, labels, metadata, cancel, arguments.overwrite, [] if is_batch else _table_writers(arguments, [job]))
+                result = _segment_one(job, segmenter, wanted, cancel, arguments.overwrite, [] if is_batch else _table_writers(arguments, [job], wanted))
             except (Cancelled, LabelError, MetadataError):
                 raise
             except LCSError as error:
@@ -76,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
                 continue
             done.append((job, result))
     if is_batch and done:
-        write_all({path: make(done) for path, make in _table_writers(arguments, jobs)})
+        write_all({path: make(done) for path, make in _table_writers(arguments, jobs, wanted)})
     for job, why in failures if is_batch else ():
         print(f"lcs: {job.scan}: {why}", file=sys.stderr)
     if failures:
@@ -145,7 +167,19 @@ def _refuse_twice(paths: Sequence[Path]) -> None:
         seen.add(path.absolute())
 
 
+def _refuse_label_maps(jobs: Sequence[Job]) -> None:
+    """Where labels of the model and labels by example are asked for, since they do not compete with each other. Raises LabelError."""
+    for job in jobs:
+        if suffix_of(job.output) != SEGMENTATION:
+            raise LabelError(
+                f'Labels by example may overlap the labels of the model, which the label map "{job.output}" cannot hold; leave --labels out, or write a .seg.nrrd file.'
+            )
+
+
 def _wanted(arguments: argparse.Namespace) -> list[str] | str:
+    """The labels of the model; none where only labels by example are asked for. Raises InputError or LabelError."""
+    if arguments.labels is None and not arguments.labels_file:
+        return [] if arguments.example or arguments.label_file else "all"
     if arguments.labels_file:
         try:
             lines = Path(arguments.labels_file).read_text(encoding="utf-8").splitlines()
@@ -174,28 +208,30 @@ def _metadata(words: Sequence[str]) -> dict[str, str]:
 TableWriter = tuple[Path, Callable[[Sequence[tuple[Job, Result]]], Any]]
 
 
-def _table_writers(arguments: argparse.Namespace, jobs: Sequence[Job]) -> list[TableWriter]:
+def _table_writers(arguments: argparse.Namespace, jobs: Sequence[Job], wanted: Wanted) -> list[TableWriter]:
+    """The files of a whole run, and how to write them from what was done."""
     writers: list[TableWriter] = []
     if arguments.volumes:
         writers.append((Path(arguments.volumes), lambda done: write_volumes([(str(job.scan), result) for job, result in done])))
     if arguments.report:
 
         def report(done: Sequence[tuple[Job, Result]]) -> Any:
-            runs = [{"scan": str(job.scan), "output": str(job.output), **result.report.to_json()} for job, result in done]
+            by_example = {"labels_by_example": examples.described(wanted.by_example)} if wanted.by_example else {}
+            runs = [{"scan": str(job.scan), "output": str(job.output), **by_example, **result.report.to_json()} for job, result in done]
             return write_json(runs[0] if len(jobs) == 1 else {"runs": runs})
 
         writers.append((Path(arguments.report), report))
+    if arguments.save_label:
+        writers.append((Path(arguments.save_label), lambda _: write_label(wanted.by_example[0])))
     return writers
 
 
-def _segment_one(
-    job: Job, segmenter: Segmenter, labels: list[str] | str, metadata: dict[str, str], cancel: CancelToken, overwrite: bool, tables: Sequence[TableWriter]
-) -> Result:
+def _segment_one(job: Job, segmenter: Segmenter, wanted: Wanted, cancel: CancelToken, overwrite: bool, tables: Sequence[TableWriter]) -> Result:
     began = time.perf_counter()
     volume = read_volume(job.scan)
     read = time.perf_counter() - began
     with _bar(job.scan.name) as progress:
-        result = segmenter.segment(volume, labels, metadata, progress, cancel)
+        result = _answer(segmenter, volume, wanted, progress, cancel)
     result.report.timings = {"reading": read, **result.report.timings}
     with result.report.timed("writing"):
         check_writable(job.files, overwrite)
@@ -213,6 +249,17 @@ def _segment_one(
     stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in result.report.timings.items())
     _say(f"{job.scan} -> {job.output}  ({stages} s)")
     return result
+
+
+def _answer(segmenter: Segmenter, volume: Volume, wanted: Wanted, progress: ProgressCallback | None, cancel: CancelToken) -> Result:
+    """The network once, then the labels of the model, the labels by example, or both side by side."""
+    if not wanted.by_example:
+        return segmenter.segment(volume, wanted.labels, wanted.metadata, progress, cancel)
+    steps = Progress(progress, cancel)
+    features = segmenter.features(volume, wanted.metadata, lambda done, text: steps.update(0.0, NETWORK, done, text), cancel)
+    classes = features.segment(wanted.labels, None, cancel) if wanted.labels else None
+    shown = features.by_example(wanted.by_example).segment("all", lambda done, text: steps.update(NETWORK, 1.0, done, text), cancel)
+    return shown if classes is None else classes.beside(shown)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +25,7 @@ class ExamplePrompt:
 
     vector: what the features are multiplied with. bias: what is added; the background's score is 0. package, weights_sha256: the model that it belongs to; no other can
     use it. parent: a label of that model inside which the structure lies; empty for anywhere. color: red, green, blue in [0, 1]. examples: what is known of each scan it
-    was shown on (plain values: scan, grid, millilitres of the mask, metadata, date).
+    was shown on (plain values: scan, grid, millilitres of the mask, metadata, date, findings).
     """
 
     name: str
@@ -39,6 +40,10 @@ class ExamplePrompt:
     def __post_init__(self) -> None:
         if not self.name.strip():
             raise LabelError("A label by example needs a name.")
+        if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in self.name):  # no file's header could hold it
+            raise LabelError(
+                f"The name {self.name!a} of a label by example holds a line break or another character that cannot be written; choose another one."
+            )
         if not all(math.isfinite(value) and abs(value) < LARGEST_NUMBER for value in (*self.vector, self.bias)):
             raise InputError(f'The label "{self.name}" holds numbers that no model makes; make it again from its example.')
 
@@ -52,8 +57,8 @@ class ExamplePrompt:
             **({"parent": self.parent} if self.parent else {}),
             "color": [round(c, 4) for c in self.color],
             "examples": list(self.examples),
-            "vector": [float(f"{value:.7g}") for value in self.vector],
-            "bias": float(f"{self.bias:.7g}"),
+            "vector": list(self.vector),  # with all digits: a label from its file finds the same voxels
+            "bias": self.bias,
         }
 
     @staticmethod
@@ -90,24 +95,33 @@ def averaged(prompts: Sequence[ExamplePrompt]) -> ExamplePrompt:
 
 
 def read_prompt(path: Path) -> ExamplePrompt:
-    """A label by example from its file. Raises InputError or LabelError with a sentence that names the file."""
+    """A label by example from its file. Raises InputError with a sentence that names the file."""
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise InputError(f'"{path}" is larger than any label by example.')
         entry = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f'"{path}" cannot be read ({error.strerror or error}).') from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # no text, no JSON, or a number of thousands of digits
         raise InputError(f'"{path}" is no label by example: it is not readable as JSON.') from None
     try:
         return ExamplePrompt.from_json(entry)
-    except InputError as error:
+    except (InputError, LabelError) as error:
         raise InputError(f'"{path}": {error}') from None
 
 
 def write_prompt(prompt: ExamplePrompt, path: Path) -> None:
     """A prompt as a file of some kilobytes; the caller sees to it that the file appears whole. Raises OSError."""
     path.write_text(json.dumps(prompt.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def check_model(prompts: Sequence[ExamplePrompt], model: str, weights_sha256: str, length: int) -> None:
+    """Raise InputError where a prompt was made with another model than this one, whose prompts have `length` numbers."""
+    for prompt in prompts:
+        if (prompt.weights_sha256, len(prompt.vector)) != (weights_sha256, length):
+            raise InputError(
+                f'The label "{prompt.name}" was made with another model ({prompt.package}) than "{model}"; make it again from its example, or use that model.'
+            )
 
 
 def tree_of_prompts(prompts: Sequence[ExamplePrompt], known: LabelTree, ids: Sequence[int] | None = None) -> LabelTree:

@@ -20,6 +20,9 @@ from .windows import WindowPlan, blending_weight
 STEPS = 255
 """The share of a mask in a voxel is kept as one byte."""
 
+ON_VOXEL, AXES_AGREE = 0.05, 1e-3
+"""How far, in voxels of the atlas, those of a mask may lie from them, and how much a step along an axis may differ."""
+
 
 @dataclass(frozen=True)
 class Example:
@@ -36,15 +39,17 @@ def mask_on(atlas: Volume, mask: Volume, what: str = "mask") -> Array:
     """
     mapping = Grid.of(mask).to(Grid.of(atlas))
     shift = np.rint(mapping[:3, 3])
-    corner = np.append(np.array(mask.shape[::-1]) - 1, 1.0)
-    apart = max(np.abs((mapping @ point)[:3] - (point[:3] + shift)).max() for point in (np.array([0.0, 0.0, 0.0, 1.0]), corner))
-    axes_differ = np.abs(mapping[:3, :3] - np.eye(3)).max() > 1e-3
-    if axes_differ or apart > 0.05:
+    corners = np.array([(*corner, 1.0) for corner in product(*((0, n - 1) for n in mask.shape[::-1]))])
+    apart = np.abs((corners @ mapping.T)[:, :3] - (corners[:, :3] + shift)).max()
+    axes_differ = np.abs(mapping[:3, :3] - np.eye(3)).max() > AXES_AGREE
+    if axes_differ or apart > ON_VOXEL:
         size = " x ".join(map(str, mask.shape[::-1]))
         raise InputError(
             f"The {what} ({size} voxels of {_lengths(mask)}) does not lie on the voxels of its scan ({' x '.join(map(str, atlas.shape[::-1]))} of {_lengths(atlas)}): "
             "resample it to the scan's grid, or give the scan that it was painted on."
         )
+    if not bool(np.isfinite(mask.array).all()):
+        raise InputError(f"The {what} holds voxels that are NaN or infinite; a mask is 0 where the structure is not, and another number where it is.")
     inside = np.asarray(mask.array[0] != 0)
     if not inside.any():
         raise InputError(f"The {what} is empty: no voxel of it is marked. Paint the structure, or choose another segment.")
@@ -83,8 +88,15 @@ def shares_on(atlas: Grid, prepared: NetworkInput, mask: Array, stride: int) -> 
     place = tuple(slice(x, y) for x, y in zip(start, stop, strict=True))
     first, last = ((n[0] * stride, n[1] * stride, n[2] * stride) for n in (start, stop))
     fine = resample(smooth.movedim(0, -1), around, prepared.grid, first, last)
-    shares[place] = (torch.nn.functional.avg_pool3d(fine.movedim(-1, 0), stride)[0] * STEPS).ceil().to(torch.uint8)
+    share = torch.nn.functional.avg_pool3d(fine.movedim(-1, 0), stride)[0]
+    shares[place] = (share * STEPS).ceil().clamp(max=STEPS).to(torch.uint8)  # the whole of a mask is 1 to rounding, and one more step would be 0
     return shares
+
+
+def is_seen(shares: torch.Tensor, prepared: NetworkInput, stride: int) -> bool:
+    """Whether a mask (see `shares_on`) touches the foreground of a scan, outside of which the network sees nothing."""
+    foreground = torch.nn.functional.max_pool3d(prepared.foreground[None].float(), stride)[0] > 0
+    return bool((shares[foreground] > 0).any())
 
 
 @torch.inference_mode()
@@ -97,7 +109,8 @@ def pooled_over(
     on_window: Callable[[int], None],
     chunk: int = 16,
 ) -> Pooled:
-    """Masked average pooling over the windows of an atlas, each run once for all masks; the sums are those of one window where a single one covers the atlas.
+    """Masked average pooling over the windows of an atlas, each run once for all masks, and not at all where it holds nothing of any; the sums are those of one window
+    where a single one covers the atlas.
 
     image (channel, k, j, i); shares: see `shares_on`; metadata (1, fields). on_window is told how many windows are done.
     """
@@ -109,6 +122,9 @@ def pooled_over(
         total[place] += weight
     whole: Pooled | None = None
     for done, (corner, place) in enumerate(zip(product(*windows.starts), _places(windows), strict=True), start=1):
+        on_window(done - 1)
+        if not any(bool(one[place].any()) for one in shares):
+            continue
         k, j, i = (slice(a, a + n) for a, n in zip(corner, windows.size, strict=True))
         patch = image[None, :, k, j, i].to(device, memory_format=torch.channels_last_3d)
         levels = [level[0] for level in network.levels(patch, metadata)]
@@ -119,7 +135,7 @@ def pooled_over(
             parts.append(pool(levels, masks, share))
         here = Pooled(*([torch.cat(of_level) for of_level in zip(*(getattr(part, name) for part in parts), strict=True)] for name in ("found", "weight")))
         whole = here if whole is None else whole.plus(here)
-        on_window(done)
+    on_window(windows.count)
     assert whole is not None
     return whole
 

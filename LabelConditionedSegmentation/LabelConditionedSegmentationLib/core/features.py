@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from .errors import InputError, LabelError
-from .example_prompt import ExamplePrompt, tree_of_prompts
+from .example_prompt import ExamplePrompt, check_model, tree_of_prompts
 from .geometry import Grid, Shape, needed_box, resample
 from .labels import Label, LabelTree
 from .memory import MemoryPlan, is_out_of_memory, peak_memory_mb
@@ -44,7 +44,7 @@ class RankedLabel:
 @dataclass(frozen=True)
 class Limits:
     """Where the classes of a competition may win: `winners` (k, j, i) of the target grid, an earlier winner map, and `allowed` (earlier classes, classes) bool, which of
-    the classes may win where that class has won. Class 0, the background, may win everywhere."""
+    the classes, the background among them, may win where that class has won."""
 
     winners: Array
     allowed: Array
@@ -121,12 +121,12 @@ class WinnerMap:
             return best_classes(fine, vectors, bias, self.chunk, context=self.prompts.context).best_class
         before = torch.from_numpy(self.limits.winners[first:last].reshape(-1).astype(np.int64)).to(fine.device)
         found = torch.zeros(len(fine), dtype=torch.int16, device=fine.device)
-        sets, set_of = np.unique(self.limits.allowed[:, 1:], axis=0, return_inverse=True)
+        sets, set_of = np.unique(self.limits.allowed, axis=0, return_inverse=True)
         set_of_voxel = torch.from_numpy(set_of.reshape(-1)).to(fine.device)[before]
         for number, allowed in enumerate(sets):
             here = (set_of_voxel == number).nonzero()[:, 0]
-            if len(here) and allowed.any():
-                classes = torch.from_numpy(np.flatnonzero([True, *allowed])).to(fine.device)
+            if len(here) and allowed[1:].any():
+                classes = torch.from_numpy(np.flatnonzero(allowed)).to(fine.device)
                 best = best_classes(fine[here], vectors[classes], bias[classes], self.chunk).best_class
                 found[here] = classes.to(torch.int16)[best.long()]
         return found
@@ -162,23 +162,23 @@ class Features:
         self._winners = winners
         self._limits = limits
 
-    def by_example(self, examples: Sequence[ExamplePrompt], ids: Sequence[int] | None = None) -> Features:
+    def kept(self, purpose: str) -> torch.Tensor:
+        """`stored`. Raises InputError, which says what it is needed for, where it was not kept."""
+        if self.stored is None:
+            raise InputError(f"The features of this scan were larger than the memory set aside for them; raise the feature budget to {purpose}.")
+        return self.stored
+
+    def by_example(self, examples: Sequence[ExamplePrompt], ids: Sequence[int] | None = None, divide: bool = False) -> Features:
         """The same features, asked for structures that the model was shown (`Segmenter.examples`) in place of its labels; the network does not run.
 
         They compete with each other and with a background of their own, each of them only inside its parent, as the labels' competition has it. ids: of their labels, by
-        default the first ones above the model's. Raises InputError where the features were not kept or a prompt belongs to another model, and LabelError for names that are
-        taken or unknown.
+        default the first ones above the model's. divide: inside a parent every voxel goes to one of the examples there, none is left over. Raises InputError where the
+        features were not kept or a prompt belongs to another model, and LabelError for names that are taken or unknown.
         """
-        if self.stored is None:
-            raise InputError("The features of this scan were larger than the memory set aside for them; raise the feature budget to ask for labels by example.")
-        for example in examples:
-            if example.weights_sha256 != self.report.package_sha256 or len(example.vector) != self.prompts.vectors.shape[1]:
-                raise InputError(
-                    f'The label "{example.name}" was made with another model ({example.package}) than "{self.report.model}"; '
-                    "make it again from its example, or use that model."
-                )
+        stored = self.kept("ask for labels by example")
+        check_model(examples, self.report.model, self.report.package_sha256, self.prompts.vectors.shape[1])
         tree = tree_of_prompts(examples, self.labels, ids)
-        where = self.stored.device
+        where = stored.device
         vectors = torch.tensor([[0.0] * self.prompts.vectors.shape[1], *(example.vector for example in examples)], device=where)
         prompts = Prompts(vectors, torch.tensor([0.0, *(example.bias for example in examples)], device=where))
         limits = None
@@ -189,8 +189,10 @@ class Features:
                     inside = list(self.labels.classes_under(self.labels.find(example.parent)))
                     allowed[:, n] = False
                     allowed[inside, n] = True
+            if divide:
+                allowed[:, 0] = ~allowed[:, [n for n, example in enumerate(examples, start=1) if example.parent]].any(axis=1)
             limits = Limits(self.winner_map(), allowed)
-        return Features(tree, prompts, self.input_grid, self.region, self.feature_grid, self.plan, self.report, self.stored, None, limits)
+        return Features(tree, prompts, self.input_grid, self.region, self.feature_grid, self.plan, self.report, stored, None, limits)
 
     def segment(self, labels: Sequence[str] | str | None = None, progress: ProgressCallback | None = None, cancel: CancelToken | None = None) -> Result:
         """The masks of these labels on the input grid; None or "all" means every leaf.
@@ -243,7 +245,8 @@ class Features:
     def at(self, position_ras: tuple[float, float, float] | Array, count: int = 10) -> list[RankedLabel]:
         """The most probable leaves at a point (RAS millimetres), best first; none outside the scanned region.
 
-        Probabilities are the softmax of the scores over all leaves and the background (context classes included), so they sum to less than 1.
+        Probabilities are the softmax of the scores over all leaves and the background (context classes included), so they sum to less than 1. A label by example has none
+        outside its parent.
         Raises InputError where the features were not kept.
         """
         (k0, j0, i0), (k1, j1, i1) = self.region
@@ -251,15 +254,19 @@ class Features:
         low, high = np.array([i0, j0, k0]) - 0.5, np.array([i1, j1, k1]) - 0.5
         if not bool(((index >= low) & (index <= high)).all()):
             return []
-        if self.stored is None:
-            raise InputError("The features of this scan were larger than the memory set aside for them; raise the feature budget to ask for single points.")
+        stored = self.kept("ask for single points")
         here = np.eye(4)
         here[:3, 3] = np.asarray(position_ras, dtype=np.float64)
         point = Grid(here, (1, 1, 1))
         lower, upper = needed_box(self.feature_grid, point, (0, 0, 0), (1, 1, 1))
-        block = self.stored[tuple(slice(a, b) for a, b in zip(lower, upper, strict=True))]
+        block = stored[tuple(slice(a, b) for a, b in zip(lower, upper, strict=True))]
         vector = resample(block, self.feature_grid, point, source_start=lower).reshape(-1)
-        probabilities = (self.prompts.vectors @ vector + self.prompts.bias).softmax(0)[1 : len(self.labels.leaves) + 1].cpu()
+        scores = self.prompts.vectors @ vector + self.prompts.bias
+        if self._limits is not None:
+            i, j, k = (int(n) for n in np.rint(index).clip((i0, j0, k0), (i1 - 1, j1 - 1, k1 - 1)))
+            allowed = self._limits.allowed[self._limits.winners[k - k0, j - j0, i - i0]]
+            scores[torch.from_numpy(~allowed).to(scores.device)] = -torch.inf
+        probabilities = scores.softmax(0)[1 : len(self.labels.leaves) + 1].cpu()
         best, order = probabilities.topk(min(count, len(probabilities)))
         return [RankedLabel(self.labels.leaves[int(n)], float(p)) for p, n in zip(best, order, strict=True)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,7 +26,7 @@ class Result:
     """A segmentation on the input grid.
 
     layers: label maps (1, k, j, i) of the smallest unsigned integer type, 0 is background; more than one only where labels that overlap were asked for
-    (a parent and something under it). labels: which value is which label. A value is the label's id, whatever else was asked for.
+    (a parent and something under it, a label by example and one of the model's). labels: which value is which label. A value is the label's id, whatever else was asked for.
     """
 
     layers: tuple[Volume, ...]
@@ -39,10 +39,15 @@ class Result:
         if len(self.layers) > 1:
             inner = next(entry.label.name for entry in self.labels if entry.layer > 0)
             raise LabelError(
-                f'"{inner}" overlaps another label that was asked for (a structure and a part of it), which a label map cannot hold; '
+                f'"{inner}" overlaps another label that was asked for (a structure and a part of it, or one by example and one of the model), which a label map cannot hold; '
                 "ask for one of them, or write a .seg.nrrd file."
             )
         return self.layers[0]
+
+    def beside(self, other: Result) -> Result:
+        """Both answers of one run, the layers of `other` after these."""
+        moved = (replace(entry, layer=entry.layer + len(self.layers)) for entry in other.labels)
+        return Result((*self.layers, *other.layers), (*self.labels, *moved), self.report)
 
     def mask(self, entry: SegmentedLabel) -> Array:
         """(k, j, i) bool."""

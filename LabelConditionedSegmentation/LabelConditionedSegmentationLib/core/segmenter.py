@@ -13,8 +13,9 @@ import torch
 from .checks import check_volume
 from .devices import choose_device, describe_device
 from .errors import DeviceError, InputError
+from .example_fit import draw_voxels, features_at, fit, in_layers
 from .example_prompt import ExamplePrompt
-from .examples import Example, pooled_over, shares_on
+from .examples import Example, is_seen, pooled_over, shares_on
 from .features import Features, Prompts, WinnerMap, resolve_labels
 from .findings import Finding
 from .geometry import Grid
@@ -127,13 +128,16 @@ class Segmenter:
         metadata: Mapping[str, Any] | None = None,
         progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
+        pooled: bool = False,
     ) -> list[ExamplePrompt]:
         """What structures that were painted on an atlas become for this model: one run of the network over the whole atlas, for any number of them.
 
-        The prompts work on the features of any scan (`Features.by_example`). metadata: of the atlas. Raises InputError where the model knows no examples, or the atlas or a
-        mask cannot be used; MetadataError, DeviceError or Cancelled.
+        The prompts work on the features of any scan (`Features.by_example`). metadata: of the atlas. They are fitted to the atlas's own features (see `core.example_fit`), the
+        structures against each other where they do not overlap; pooled: they are what the network makes of the means of its features under each mask instead, which needs a
+        network that was trained for it. Raises InputError where the model cannot be shown examples, or the atlas or a mask cannot be used; MetadataError, DeviceError or
+        Cancelled.
         """
-        if self.network.examples is None:
+        if not self.package.architecture.learns_examples or (pooled and self.network.examples is None):
             raise InputError(f'The model "{self.package.name}" was not trained to learn labels from examples; choose one that was.')
         steps = Progress(progress, cancel)
         steps.update(0.0, 1.0, 0.0, "checking the atlas")
@@ -142,24 +146,32 @@ class Segmenter:
         _raise_errors(findings)
         architecture = self.package.architecture
         prepared = prepare(atlas, self.package.input, architecture.multiple, architecture.position)
-        names, volumes, shares = [], [], []
+        findings += check_input(prepared, self.package.statistics)
+        names, volumes, masks, shares = [], [], [], []
         for example in shown:
             names.append(example.name)
             volumes.append(int(np.count_nonzero(example.mask)) * atlas.voxel_millilitres)
             shares.append(shares_on(Grid.of(atlas), prepared, example.mask, architecture.output_stride))
-            if not bool(shares[-1].any()):
-                raise InputError(f'The mask of "{example.name}" lies outside of what the model sees of its scan, which is the part that is not 0.')
+            masks.append(np.packbits(example.mask))
+            if not is_seen(shares[-1], prepared, architecture.output_stride):
+                raise InputError(
+                    f'The mask of "{example.name}" lies outside of what the model sees of its scan, which is the part that is not 0; give the scan that it was painted on.'
+                )
         if not names:
             raise InputError("No structure was shown; give at least one mask.")
         steps.update(0.0, READ, 1.0, "running the network")
-        report = RunReport(self.package.name, self.package.weights_sha256, describe_device(self.plan.device), dict(parsed), _describe(atlas))
-        encoded = torch.from_numpy(self.package.metadata.encode(parsed))[None]
-        vectors, bias = self._with_ladder(report, lambda: self._show(prepared, shares, encoded, steps))
+        if pooled:
+            report = RunReport(self.package.name, self.package.weights_sha256, describe_device(self.plan.device), dict(parsed), _describe(atlas))
+            encoded = torch.from_numpy(self.package.metadata.encode(parsed))[None]
+            vectors, bias = self._with_ladder(report, lambda: self._show(prepared, shares, encoded, steps))
+        else:
+            vectors, bias = self._fit(atlas, masks, metadata, steps, cancel)
         steps.update(0.0, 1.0, 1.0, "example done")
         known = {
-            "grid": report.grid,
+            "grid": _describe(atlas),
             "metadata": {key: value for key, value in parsed.items() if value is not None},
             "date": datetime.now(UTC).date().isoformat(),
+            **({"findings": [finding.to_json() for finding in findings]} if findings else {}),
         }
         return [
             ExamplePrompt(
@@ -172,6 +184,30 @@ class Segmenter:
             )
             for name, volume, vector, offset in zip(names, volumes, vectors, bias, strict=True)
         ]
+
+    def _fit(
+        self, atlas: Volume, masks: Sequence[Array], metadata: Mapping[str, Any] | None, steps: Progress, cancel: CancelToken | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Vectors and bias of packed masks, fitted to the features of the atlas."""
+        features = self.features(atlas, metadata, lambda done, text: steps.update(READ, NETWORK, done, text), cancel)
+        stored = features.kept("learn from an example on it")
+        (k0, j0, i0), (k1, j1, i1) = features.region
+        seen = np.zeros(atlas.shape, dtype=bool)
+        seen[k0:k1, j0:j1, i0:i1] = True
+        layers = in_layers(np.unpackbits(mask, count=seen.size).reshape(seen.shape).view(bool) for mask in masks)
+        vectors, bias = torch.zeros(len(masks), stored.shape[3]), torch.zeros(len(masks))
+        for n, (members, target) in enumerate(layers):
+            voxels, counts = draw_voxels(target, seen, np.random.default_rng(0))
+            found = features_at(stored, Grid.of(atlas).to(features.feature_grid), voxels)
+            truth = torch.from_numpy(target[tuple(voxels.T)].astype(np.int64)).to(stored.device)
+
+            def on_round(done: float, text: str, before: int = n) -> None:
+                steps.update(NETWORK, 1.0, (before + done) / len(layers), text)
+
+            part = Progress(on_round, cancel)
+            fitted = fit(found, truth, torch.from_numpy(counts).to(stored.device, torch.float32), part)
+            vectors[members], bias[members] = (values.cpu() for values in fitted)
+        return vectors, bias
 
     def _show(self, prepared: NetworkInput, shares: Sequence[torch.Tensor], metadata: torch.Tensor, steps: Progress) -> tuple[torch.Tensor, torch.Tensor]:
         """Vectors and bias of masks on a prepared atlas; with flips, those of the mirrored masks on the mirrored atlas beside them, as `_prompts` has them."""

@@ -13,10 +13,15 @@ from .quiet import quiet
 
 
 class InputView:
-    """Volume selectors in the form layout of a widget. on_change is called when the user, or a removed node, changes a choice."""
+    """Volume selectors in the form layout of a widget. title, tip: of each of them, with {channel} in it.
 
-    def __init__(self, form: Any, on_change: Callable[[], None]) -> None:
+    on_change is called when the user, or a removed node, changes a choice.
+    """
+
+    def __init__(self, form: Any, on_change: Callable[[], None], title: str, tip: str) -> None:
         self._form = form
+        self._title = title
+        self._tip = tip
         self._on_change = on_change
         self._selectors: list[Any] = []
         self._channels: tuple[str, ...] = ()
@@ -32,7 +37,7 @@ class InputView:
         self._channels, self._selectors = tuple(channels), []
         for channel in channels:
             selector = self._new_selector(channel)
-            layout.addRow(qt.QLabel(f"{channel}:"), selector)
+            layout.addRow(qt.QLabel(self._title.format(channel=channel)), selector)
             self._selectors.append(selector)
         self.set_nodes(chosen)
 
@@ -60,7 +65,7 @@ class InputView:
         selector.addEnabled = False
         selector.removeEnabled = False
         selector.renameEnabled = True
-        selector.toolTip = _("The {channel} volume that is to be segmented.").format(channel=channel)
+        selector.toolTip = self._tip.format(channel=channel)
         selector.setMRMLScene(slicer.mrmlScene)
         selector.connect("currentNodeChanged(vtkMRMLNode*)", self._chosen)
         return selector

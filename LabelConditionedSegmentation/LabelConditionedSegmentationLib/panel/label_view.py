@@ -72,10 +72,17 @@ class LabelView:
         """The QTreeWidgetItem of a label."""
         return self._items[label_id]
 
+    @property
+    def current(self) -> int | None:
+        """Id of the label that the user clicked on last; None where there is none."""
+        item = self._widget.currentItem()
+        return None if item is None else int(item.data(NAME, qt.Qt.UserRole))
+
     def _fill(self, tree: LabelTree) -> None:
         """One item a label, under its parent; parents at the top are open."""
         self._items = {}
-        self._widget.clear()
+        with quiet(self._widget):  # until there is something again that can be current
+            self._widget.clear()
         for label in tree.walk():
             item = _new_item(label, is_parent=label.id in tree.children)
             self._items[label.id] = item

@@ -7,10 +7,10 @@ from typing import Any
 
 from ..scene.nodes import is_present, remove
 from ..scene.run_report import attach_report, put_report_text, report_of
-from ..scene.segmentations import check_target, new_segmentation, put_labels, remove_labels
+from ..scene.segmentations import batch, check_target, new_segmentation, put_labels, remove_labels
 from ..scene.undo import Undo
 from ..scene.volumes_table import remove_volumes
-from ..scene.words import InputError, Label
+from ..scene.words import InputError, Label, Winners
 from .runner import Answer
 
 
@@ -21,6 +21,7 @@ class LiveSegments:
         self.node: Any = None
         """The segmentation that follows the ticks; None while none does."""
         self._shown: tuple[Label, ...] = ()
+        self._examples: Winners | None = None
         self._package = ""
         self._is_new = False
         self._report_before: str | None = None
@@ -42,27 +43,37 @@ class LiveSegments:
             self._undo.save(output)
         node = output if output is not None else new_segmentation(volume, f"{volume.GetName()} segmentation")
         try:
-            empty = put_labels(node, volume, answer.winners, labels, package)
+            empty = _put(node, answer, labels)
         except InputError:
             if output is None:
                 remove(node)
             raise
         self._report_before = report_of(node)
         attach_report(node, answer.report)
-        self.node, self._shown, self._package, self._is_new = node, tuple(labels), package, output is None
+        self.node, self._shown, self._package, self._is_new = node, (), package, output is None
+        self._note(answer, labels)
         return empty
 
     def follow(self, answer: Answer, labels: Sequence[Label]) -> list[Label]:
-        """Show exactly these labels of ours; nothing happens before the first Apply. Returns the labels, among the new ones, without a voxel. Raises InputError."""
+        """Show exactly these labels of ours, as far as the answer knows them; nothing happens before the first Apply.
+
+        Returns the labels, among the new ones, without a voxel. Raises InputError.
+        """
         if self.node is None or answer.task.package.name != self._package:
             return []
         gone = [label for label in self._shown if label not in labels]
-        new = [label for label in labels if label not in self._shown]
+        new = [label for label in labels if label not in self._shown or (label.id not in answer.winners.labels and answer.examples is not self._examples)]
         if gone:
             remove_labels(self.node, gone, self._package)
-        empty = put_labels(self.node, answer.task.nodes[0], answer.winners, new, self._package) if new else []
-        self._shown = tuple(labels)
+        empty = _put(self.node, answer, new) if new else []
+        self._note(answer, labels)
         return empty
+
+    def _note(self, answer: Answer, labels: Sequence[Label]) -> None:
+        """Remember what is shown; labels by example compete with each other, so that all of them change with their number."""
+        known = {label.id for _, there in answer.parts(labels) for label in there}
+        self._shown = tuple(label for label in labels if label.id in known or label in self._shown)
+        self._examples = answer.examples
 
     def undo(self) -> None:
         """Take the last Apply back, with all that followed it and its table; a segmentation that it made goes away. The ticks are not followed until the next Apply."""
@@ -79,4 +90,10 @@ class LiveSegments:
     def stop(self) -> None:
         """Follow no longer, and forget the undo step."""
         self._undo.clear()
-        self.node, self._shown, self._is_new = None, (), False
+        self.node, self._shown, self._is_new, self._examples = None, (), False, None
+
+
+def _put(node: Any, answer: Answer, labels: Sequence[Label]) -> list[Label]:
+    """Write labels into a segmentation, those of the model and those by example in one go; the ones without a voxel."""
+    with batch(node):
+        return [label for winners, there in answer.parts(labels) for label in put_labels(node, answer.task.nodes[0], winners, there, answer.task.package.name)]

@@ -29,6 +29,8 @@ from .live_segments import LiveSegments
 from .memory import Memory
 from .metadata_entries import MetadataEntries
 from .metadata_form import MetadataForm
+from .my_labels import MyLabels
+from .my_labels_view import MyLabelsView
 from .parameters import INPUT_ROLE
 from .quiet import quiet
 from .runner import Answer, Outcome, Runner, Task
@@ -61,10 +63,12 @@ class Panel(VTKObservationMixin):
         self._gui_tag: Any = None
         self._message = ""
         self._after_run: Callable[[], None] = self.refresh
+        self._after_examples: Callable[[], None] = self.refresh
         self._checked: tuple[Any, tuple[Finding, ...]] = (None, ())
         self._is_loading = False
-        self.inputs = InputView(ui.inputsForm, self._inputs_chosen)
+        self.inputs = InputView(ui.inputsForm, self._inputs_chosen, "{channel}:", _("The {channel} volume that is to be segmented."))
         self.structures = StructuresView(ui, self.memory, self._structures_changed)
+        self.mine = MyLabelsView(ui, self.tree, self._make_label, self._my_labels_changed, self._say, self.refresh)
         self.form = MetadataForm(ui.metadataForm.layout(), self._changed)
         self.devices = DeviceView(ui.deviceSelector, ui.deviceLabel, self._device_chosen)
         self.models = model_view.ModelView(ui.modelSelector, ui.modelLabel, self.memory, self._model_chosen)
@@ -153,6 +157,7 @@ class Panel(VTKObservationMixin):
         for widget in (ui.modelSelector, ui.addModelButton, ui.outputSelector, ui.deviceSelector, ui.setupButton):
             widget.enabled = not now.running
         self.inputs.set_enabled(not now.running)
+        self.mine.refresh(now)
 
     def situation(self) -> Situation:
         """All that decides what may be pressed."""
@@ -171,6 +176,7 @@ class Panel(VTKObservationMixin):
             has_run_before=self.runner.answer is not None,
             can_undo=self.live.can_undo,
             has_report=self._report is not None,
+            learns_examples=bool(self.package and self.package.architecture.learns_examples),
         )
 
     # Filling
@@ -192,7 +198,8 @@ class Panel(VTKObservationMixin):
         package = self.package
         if package is not None:
             self.inputs.show_channels(package.input.channels)
-            self.structures.show_model(package)
+            self.mine.show_model(package)
+            self.structures.show_model(package, self.mine.labels.tree(package))
             self._use_entries(MetadataEntries.from_text(package.metadata, self.entries.to_text() if self.entries else ""))
 
     def _use_entries(self, entries: MetadataEntries) -> None:
@@ -209,11 +216,12 @@ class Panel(VTKObservationMixin):
         name = self.parameters.model
         if name and not self.models.show(name):
             self._message = _('The model "{name}", which this scene was made with, is not installed; add it, or go on with another one.').format(name=name)
+        self.mine.labels = MyLabels.from_text(self.parameters.myLabels)
         self._show_model()
         package = self.package
         if package is not None:
             self.inputs.set_nodes([node.GetNodeReference(f"{INPUT_ROLE}{n}") for n in range(len(package.input.channels))])
-            self.structures.show(LabelTicks.from_text(package.labels, self.parameters.labels))
+            self.structures.show(LabelTicks.from_text(self.mine.labels.tree(package), self.parameters.labels))
             self._use_entries(MetadataEntries.from_text(package.metadata, self.parameters.metadata))
         self.devices.show(self.parameters.device)
         self._watch(self.inputs.nodes)
@@ -232,6 +240,7 @@ class Panel(VTKObservationMixin):
             for n, volume in enumerate(self.inputs.nodes):
                 node.SetNodeReferenceID(f"{INPUT_ROLE}{n}", volume.GetID() if volume else None)
             self.parameters.labels = self.ticks.to_text() if self.ticks else ""
+            self.parameters.myLabels = self.mine.labels.to_text()
             self.parameters.metadata = self.entries.to_text() if self.entries else ""
         self._is_loading = False
 
@@ -265,6 +274,16 @@ class Panel(VTKObservationMixin):
         self._follow()
         self.refresh()
 
+    def _make_label(self) -> None:
+        if self.models.is_licence_acknowledged():
+            self._start(lambda: self.mine.show_to(self.runner, self.devices.name))
+
+    def _my_labels_changed(self, said: str) -> None:
+        if self.package is not None:
+            self.structures.show_tree(self.mine.labels.tree(self.package))
+        self._structures_changed()
+        self._say(said)
+
     def _output_chosen(self, node: Any) -> None:
         if not self._is_loading and node is not self.live.node:
             self.live.stop()
@@ -285,7 +304,7 @@ class Panel(VTKObservationMixin):
                 self._say(str(error))
                 return
             self.structures.remember()
-            self._run_then(lambda: self._write(output))
+            self._run_then(lambda: self._with_examples(lambda: self._write(output)))
 
     def _cancel(self, _checked: bool) -> None:
         self.runner.cancel()
@@ -346,6 +365,18 @@ class Panel(VTKObservationMixin):
         self._after_run = action
         self._start(lambda: self.runner.start(task))
 
+    def _with_examples(self, action: Callable[[], None]) -> None:
+        """Do something that shows my labels: at once where it is known who wins among them, else after the worker was asked, without another pass of the network."""
+        answer, package = self.runner.answer, self.package
+        branch = self.mine.labels.branch(package) if package else None
+        if answer is None or package is None or branch is None or self.runner.running or not self.runner.lacks_examples(branch):
+            action()
+        elif not answer.can_rank and not any(label.id in branch for label in self.structures.wanted):
+            action()  # it cannot be known, and nobody asks
+        else:
+            self._after_examples = action
+            self._start(lambda: self.runner.ask_examples(branch, self.mine.labels.of(package)))
+
     def _start(self, begin: Callable[[], None]) -> None:
         self._message = ""
         try:
@@ -368,10 +399,14 @@ class Panel(VTKObservationMixin):
             self.refresh()
 
     def _ended(self, outcome: Outcome) -> None:
+        if outcome.kind == "examples" and not outcome.cancelled:
+            self._after_examples()  # without my labels where that failed
         if not outcome.ok:
             self._say(outcome.text)
             return
-        {"run": self._run_ended, "at": self._rank_ended, "install": self._install_ended, "devices": self._devices_ended}[outcome.kind](outcome)
+        ends = {"run": self._run_ended, "at": self._rank_ended, "example": self._example_ended, "install": self._install_ended, "devices": self._devices_ended}
+        if outcome.kind in ends:
+            ends[outcome.kind](outcome)
 
     def _run_ended(self, _outcome: Outcome) -> None:
         self._after_run()
@@ -380,6 +415,9 @@ class Panel(VTKObservationMixin):
         ranked = self.runner.ranked(outcome)
         self.structures.offer(ranked)
         self._say(_("Click a structure in the list to tick it.") if ranked else _("This point lies outside the part of the volume that the model has seen."))
+
+    def _example_ended(self, outcome: Outcome) -> None:
+        self.mine.made(outcome.values["prompt"])
 
     def _install_ended(self, outcome: Outcome) -> None:
         self.models.look_for_models()
@@ -394,7 +432,7 @@ class Panel(VTKObservationMixin):
     def _write(self, output: Any) -> None:
         """Write what is ticked into a segmentation, or into a new one where it is None."""
         answer = self.runner.answer
-        if answer is None or self.parameters is None:
+        if answer is None or self.parameters is None or not answer.parts(self.structures.wanted):
             return
         try:
             empty = self.live.write(answer, self.structures.wanted, output)
@@ -407,7 +445,7 @@ class Panel(VTKObservationMixin):
 
     def _write_table(self, answer: Answer) -> None:
         if self.parameters.volumesTable:
-            put_volumes(self.live.node, answer.task.nodes[0], answer.winners, self.structures.wanted)
+            put_volumes(self.live.node, answer.task.nodes[0], answer.parts(self.structures.wanted))
 
     @property
     def _report(self) -> str | None:
@@ -422,6 +460,10 @@ class Panel(VTKObservationMixin):
 
     def _follow(self) -> None:
         """Show and hide segments as the ticks say, where the last answer still holds."""
+        if self.live.node is not None and self.runner.answers(self._task()):
+            self._with_examples(self._follow_now)
+
+    def _follow_now(self) -> None:
         answer = self.runner.answer
         if self.live.node is None or answer is None or not self.runner.answers(self._task()):
             return
@@ -435,7 +477,7 @@ class Panel(VTKObservationMixin):
         except LCSError as error:
             self._message = str(error)
             return
-        self._message = self._empty_text(empty)
+        self._message = self._empty_text(empty) or self._message
 
     def _pick(self) -> None:
         self.picker.start()

@@ -6,13 +6,16 @@ from slicer.parameterNodeWrapper import parameterNodeWrapper
 
 @parameterNodeWrapper
 class PanelParameters:
-    """model: name of the package. labels, metadata: JSON text of the ticks and of the form. output: the segmentation, None for a new one.
+    """model: name of the package. labels, metadata: JSON text of the ticks and of the form. myLabels: JSON text of the labels by example, of all models.
+
+    output: the segmentation, None for a new one.
 
     The input volumes are node references `Input0`, `Input1`, ... of the parameter node, one a channel.
     """
 
     model: str
     labels: str
+    myLabels: str  # noqa: N815  as the other names
     metadata: str
     device: str = "auto"
     output: vtkMRMLSegmentationNode

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..scene.volumes import fingerprint, volume_of
-from ..scene.words import InputError, Label, ModelPackage, Winners
+from ..scene.words import Array, ExamplePrompt, InputError, Label, LabelTree, ModelPackage, Winners
 from ..worker.protocol import Event, Worker
 
 CHANGED = "The volume was changed or removed during the run, so its result was left aside; start a new run."
@@ -32,7 +32,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a finished run left: every label of the model is now a comparison away. run: its number in the worker, which keeps the features."""
+    """What a finished run left: every label of the model is now a comparison away. run: its number in the worker, which keeps the features.
+
+    examples: who won among labels by example, once they were asked for. can_rank: whether the worker can be asked for them, and for single points.
+    """
 
     task: Task
     key: tuple[Any, ...]
@@ -40,17 +43,25 @@ class Answer:
     winners: Winners
     report: dict[str, Any]
     can_rank: bool
+    examples: Winners | None = None
+
+    def parts(self, labels: Sequence[Label]) -> list[tuple[Winners, list[Label]]]:
+        """Labels with the competition that each takes part in; those of which the winners are not known are left out."""
+        competitions = [winners for winners in (self.winners, self.examples) if winners is not None]
+        parts = [(winners, [label for label in labels if label.id in winners.labels]) for winners in competitions]
+        return [(winners, there) for winners, there in parts if there]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a request ended: ok, or not with the sentence `text` for the user (details: the traceback or the end of the log)."""
+    """How a request ended: ok, or not with the sentence `text` for the user (details: the traceback or the end of the log), perhaps because it was cancelled."""
 
     kind: str
     ok: bool
     text: str
     values: dict[str, Any]
     details: str = ""
+    cancelled: bool = False
 
 
 class Runner:
@@ -65,6 +76,7 @@ class Runner:
         self._foreground: tuple[int, str] | None = None
         self._background: dict[int, str] = {}
         self._task: tuple[Task, tuple[Any, ...], tuple[int, int, int]] | None = None
+        self._examples: LabelTree | None = None
         self._began = 0.0
 
     @property
@@ -112,6 +124,25 @@ class Runner:
         """Labels and their probabilities, best first, out of what `rank` brought."""
         assert self.answer is not None
         return [(self.answer.winners.labels[int(ident)], float(share)) for ident, share in outcome.values["ranked"]]
+
+    def show_example(self, package: ModelPackage, device: str, nodes: Sequence[Any], mask: Array, name: str) -> None:
+        """Show a structure to a model: its mask (k, j, i) on an atlas, the volume nodes. Raises InputError, or OutputError where they cannot be handed over."""
+        atlas = volume_of(nodes)
+        arguments = {"model": str(package.path), "device": device, "metadata": {}, "affine": atlas.affine.tolist(), "name": name}
+        self._ask("example", arguments, {"volume": atlas.array, "mask": mask})
+
+    def lacks_examples(self, labels: LabelTree) -> bool:
+        """Whether there is an answer that does not know of these labels by example."""
+        return self.answer is not None and (self.answer.examples is None or self.answer.examples.labels != labels)
+
+    def ask_examples(self, labels: LabelTree, prompts: Sequence[ExamplePrompt]) -> None:
+        """Ask which label by example wins where; the leaves of `labels` are those of the prompts. The network does not run; the answer keeps the outcome."""
+        if self.answer is None:
+            raise InputError("Run the model first; then labels by example can be shown.")
+        ids = [leaf.id for leaf in labels.leaves]
+        self._ask("examples", {"run": self.answer.run, "prompts": [prompt.to_json() for prompt in prompts], "ids": ids}, {})
+        self.answer = replace(self.answer, examples=None)
+        self._examples = labels
 
     def cancel(self) -> None:
         """Ask the request to stop."""
@@ -161,6 +192,9 @@ class Runner:
             k, j, i = event.values["region"][0]
             winners = Winners(task.package.labels, event.arrays["winners"], (k, j, i), shape)
             self.answer = Answer(task, key, event.request, winners, event.values["report"], bool(event.values["can_rank"]))
-        elif kind == "at" and event.kind == "failed":
+        elif kind == "examples" and event.kind == "done" and self.answer is not None and self._examples is not None:
+            classes = self.answer.winners
+            self.answer = replace(self.answer, examples=Winners(self._examples, event.arrays["winners"], classes.start, classes.shape))
+        elif kind in ("at", "examples") and event.kind == "failed" and self.answer is not None and self.answer.can_rank:
             self.forget()  # the worker has lost what it found, so that only a new run can answer
-        return Outcome(kind, event.kind == "done", event.text, event.values, event.details)
+        return Outcome(kind, event.kind == "done", event.text, event.values, event.details, event.kind == "cancelled")

@@ -15,7 +15,7 @@ class Situation:
     missing: what has to be installed first, as a sentence, or "". model: title of the chosen model, or "". findings: of the chosen volumes. wanted: number of
     structures chosen. problems: sentences about what was entered of the scan. running, cancelling: a run goes on, and is asked to stop. is_answered: the network
     has seen these volumes with this model and these metadata, so that every structure is at hand without another pass. is_live: a segmentation follows the ticks.
-    is_picking: a click into a view is waited for.
+    is_picking: a click into a view is waited for. learns_examples: the model was trained to learn labels from examples.
     """
 
     missing: str = ""
@@ -31,6 +31,7 @@ class Situation:
     has_run_before: bool = False
     can_undo: bool = False
     has_report: bool = False
+    learns_examples: bool = False
 
     @property
     def obstacle(self) -> str:
@@ -71,6 +72,20 @@ class Situation:
             return self.obstacle
         where = "Click into a view; the structures that the model sees there are offered."
         return where if self.is_answered else f"The model runs once. Then: {where[0].lower()}{where[1:]}"
+
+    @property
+    def can_show_examples(self) -> bool:
+        """Whether the form for a new label by example may be opened."""
+        return bool(self.model) and self.learns_examples
+
+    @property
+    def examples_tip(self) -> str:
+        """What that form is for, or why it cannot be opened."""
+        if not self.model:
+            return "Choose a model, or add one."
+        if not self.learns_examples:
+            return f"{self.model} was not trained to learn labels from examples; choose a model that was."
+        return "Show the model a structure that it does not know, as a segment on a scan; afterwards it can be found in every scan."
 
     @property
     def can_cancel(self) -> bool:

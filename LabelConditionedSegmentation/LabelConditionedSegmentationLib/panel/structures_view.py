@@ -8,7 +8,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from ..scene.words import Label, ModelPackage
+from ..scene.words import Label, LabelTree, ModelPackage
 from .label_ticks import LabelTicks
 from .label_view import LabelView
 from .memory import Memory
@@ -40,9 +40,9 @@ class StructuresView:
         """What is asked for; see LabelTicks.wanted."""
         return self.ticks.wanted() if self.ticks else []
 
-    def show_model(self, package: ModelPackage) -> None:
-        """Show the labels of a model; what was chosen and both models know stays chosen."""
-        ticks = LabelTicks(package.labels)
+    def show_model(self, package: ModelPackage, tree: LabelTree) -> None:
+        """Show the labels of a model, and what else can be asked for with it, as one tree; what was chosen and both models know stays chosen."""
+        ticks = LabelTicks(tree)
         ticks.choose([label.name for label in self.wanted])
         self._model = package.name
         self.show(ticks)
@@ -56,6 +56,10 @@ class StructuresView:
         self.tree.show(ticks)
         self.tree.filter(self._ui.searchBox.text)
         self._show_count()
+
+    def show_tree(self, tree: LabelTree) -> None:
+        """Show other labels of the same model; what was chosen stays chosen."""
+        self.show(LabelTicks.from_text(tree, self.ticks.to_text() if self.ticks else ""))
 
     def remember(self) -> None:
         """Put what is chosen first among the recent sets."""

@@ -36,6 +36,14 @@ def to_world(node: Any) -> Affine | None:
     return affine
 
 
+def in_one_place(node: Any, other: Any) -> bool:
+    """Whether the transforms above two nodes do the same, so that their own RAS are one."""
+    if node.GetParentTransformNode() is other.GetParentTransformNode():
+        return True
+    here, there = to_world(node), to_world(other)
+    return here is not None and there is not None and bool(np.allclose(here, there, rtol=0, atol=1e-6))
+
+
 def place_beside(node: Any, other: Any) -> None:
     """Put a node under the same subject hierarchy item as another one."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(other.GetScene())

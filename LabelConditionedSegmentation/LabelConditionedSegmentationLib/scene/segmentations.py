@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import slicer
 import vtk
 
@@ -15,7 +14,7 @@ from ..core.errors import InputError
 from ..core.labels import TERMINOLOGY, Code, Label
 from ..core.winners import Winners
 from .layers import BINARY_LABELMAP, Layers, erase
-from .nodes import place_beside, require, to_world
+from .nodes import in_one_place, place_beside, require
 
 MODEL_TAG = "LabelConditionedSegmentation.Model"
 LABEL_TAG = "LabelConditionedSegmentation.Label"
@@ -95,10 +94,7 @@ def check_target(segmentation: Any, volume_node: Any) -> None:
             f'The segmentation "{segmentation.GetName()}" is kept as {segments.GetSourceRepresentationName().lower()}: '
             "make binary labelmap its source in the Segmentations module, or choose a new segmentation."
         )
-    if segmentation.GetParentTransformNode() is volume_node.GetParentTransformNode():
-        return
-    here, there = to_world(segmentation), to_world(volume_node)
-    if here is None or there is None or not np.allclose(here, there, rtol=0, atol=1e-6):
+    if not in_one_place(segmentation, volume_node):
         raise InputError(
             "This segmentation lies under another transform than the volume: "
             "put both under the same transform with the Transforms module, or choose a new segmentation."

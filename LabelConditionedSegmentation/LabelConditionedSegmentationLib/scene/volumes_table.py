@@ -16,16 +16,22 @@ from .volumes import volume_of
 ROLE = "LabelConditionedSegmentation.Volumes"
 
 
-def put_volumes(segmentation: Any, volume_node: Any, winners: Winners, labels: Sequence[Label]) -> Any:
-    """The table node with name, voxels and millilitres of these labels; a parent is the sum of the leaves under it. Raises InputError where a node was deleted."""
+def put_volumes(segmentation: Any, volume_node: Any, parts: Sequence[tuple[Winners, Sequence[Label]]]) -> Any:
+    """The table node with name, voxels and millilitres of labels, each with its competition; a parent is the sum of the leaves under it.
+
+    Raises InputError where a node was deleted.
+    """
     require(segmentation, "segmentation")
     require(volume_node, "volume")
-    counts = winners.counts()
-    voxels = [int(counts[list(winners.labels.classes_under(label))].sum()) for label in labels]
+    names, voxels = [], []
+    for winners, labels in parts:
+        counts = winners.counts()
+        names += [label.name for label in labels]
+        voxels += [int(counts[list(winners.labels.classes_under(label))].sum()) for label in labels]
     millilitres = np.array(voxels) * volume_of([volume_node]).voxel_millilitres
     node = companion(segmentation, ROLE, "vtkMRMLTableNode", f"{segmentation.GetName()} volumes")
     table = vtk.vtkTable()
-    table.AddColumn(_column(vtk.vtkStringArray(), "Label", [label.name for label in labels]))
+    table.AddColumn(_column(vtk.vtkStringArray(), "Label", names))
     table.AddColumn(_column(vtk.vtkLongLongArray(), "Voxels", voxels))
     table.AddColumn(_column(vtk.vtkDoubleArray(), "Millilitres", [round(float(value), 4) for value in millilitres]))
     node.SetAndObserveTable(table)

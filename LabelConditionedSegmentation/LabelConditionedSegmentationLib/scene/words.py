@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..core.errors import Cancelled, DeviceError, InputError, LabelError, LCSError, MetadataError, OutputError, PackageError, PackageInstallError
+from ..core.example_prompt import ExamplePrompt, tree_of_prompts
 from ..core.findings import Finding
 from ..core.input_spec import InputSpec
 from ..core.labels import Code, Label, LabelTree
@@ -17,6 +18,7 @@ __all__ = [
     "Cancelled",
     "Code",
     "DeviceError",
+    "ExamplePrompt",
     "Field",
     "Finding",
     "InputError",
@@ -33,4 +35,5 @@ __all__ = [
     "PackageInstallError",
     "Volume",
     "Winners",
+    "tree_of_prompts",
 ]

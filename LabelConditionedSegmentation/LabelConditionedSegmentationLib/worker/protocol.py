@@ -15,7 +15,7 @@ Kind = Literal["progress", "done", "failed", "cancelled"]
 
 @dataclass(frozen=True)
 class Request:
-    """Something asked of a worker. what: devices, run, at, install or status. arrays: name -> voxels."""
+    """Something asked of a worker. what: devices, run, at, example, examples, install or status. arrays: name -> voxels."""
 
     number: int
     what: str
@@ -46,8 +46,10 @@ class Worker(Protocol):
     Requests, their arguments and the values of their answers:
     - devices: -> devices [[name, words], ...], note (why there is no GPU, or nothing)
     - run: model (path), device, metadata {field: value}, affine (4x4 IJK to RAS), array volume (channel, k, j, i) -> region [[k, j, i], [k, j, i]] of the input grid, report,
-      can_rank (whether `at` can answer), array winners (k, j, i) of the region
+      can_rank (whether `at` and `examples` can answer), array winners (k, j, i) of the region
     - at: run (number of the request), position_ras (mm), count -> ranked [[label id, probability], ...]
+    - example: as run, with the atlas for the volume, name and array mask (k, j, i), bool, of the structure on it -> prompt (as ExamplePrompt.to_json)
+    - examples: run (number of the request), prompts, ids (of their labels) -> array winners (k, j, i) of the region, among these prompts (1, 2, ...) and a background
     - install: source, folder -> path, name
     - status: -> trunk_passes, loads (models), model (path), device
     """

@@ -1,4 +1,4 @@
-"""Server: what each request does, with the model kept loaded and the features of the last run kept for questions about single points."""
+"""Server: what each request does, with the model kept loaded and the features of the last run kept for questions about single points and labels by example."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.errors import Cancelled, InputError, LCSError, OutputError
+from ..core.example_prompt import ExamplePrompt
 from ..core.package import ModelPackage, install_package
 from ..core.progress import CancelToken, Progress
 from ..core.volume import Array, Volume
@@ -38,6 +39,8 @@ class Server:
             "devices": self._devices,
             "run": self._run,
             "at": self._at,
+            "example": self._example,
+            "examples": self._examples,
             "install": self._install,
             "status": self._status,
         }
@@ -96,11 +99,31 @@ class Server:
         return self._segmenter
 
     def _at(self, request: Request, _progress: Progress, _cancel: CancelToken) -> Answer:
-        run, features = self._features or (None, None)
-        if features is None or run != request.arguments["run"]:
-            raise InputError("What the network found in that run is not kept any more; press Apply again to ask for single points.")
+        features = self._features_of(request.arguments["run"], "ask for single points")
         ranked = features.at(tuple(request.arguments["position_ras"]), request.arguments["count"])
         return {"ranked": [[found.label.id, found.probability] for found in ranked]}, {}
+
+    def _example(self, request: Request, progress: Progress, cancel: CancelToken) -> Answer:
+        arguments = request.arguments
+        atlas = Volume(request.arrays["volume"], np.array(arguments["affine"], dtype=np.float64))
+        segmenter = self._segmenter_for(arguments["model"], arguments["device"], progress)
+        from ..core.examples import Example
+
+        shown = [Example(arguments["name"], request.arrays["mask"])]
+        (prompt,) = segmenter.examples(atlas, shown, arguments["metadata"], lambda done, text: progress.update(0.0, 1.0, done, text), cancel)
+        return {"prompt": prompt.to_json()}, {}
+
+    def _examples(self, request: Request, progress: Progress, _cancel: CancelToken) -> Answer:
+        features = self._features_of(request.arguments["run"], "ask for labels by example")
+        prompts = [ExamplePrompt.from_json(entry) for entry in request.arguments["prompts"]]
+        return {}, {"winners": features.by_example(prompts, request.arguments["ids"]).winner_map(progress)}
+
+    def _features_of(self, run: int, what: str) -> Features:
+        """What the network found in a run, where it is still kept."""
+        number, features = self._features or (None, None)
+        if features is None or number != run:
+            raise InputError(f"What the network found in that run is not kept any more; press Apply again to {what}.")
+        return features
 
     def _install(self, request: Request, progress: Progress, _cancel: CancelToken) -> Answer:
         source, folder = Path(request.arguments["source"]), Path(request.arguments["folder"])

@@ -14,6 +14,8 @@ POSITION_CHANNELS = 3
 NAMES = ("residual_unet",)
 FILM_MODES = ("none", "identity", "paper")
 CONDITIONING = ("head", "decoder", "bottleneck", "trunk")
+ATLAS_PAIR = "atlas_pair"
+"""The label enters as another scan and its mask, which a model package cannot hold: such a network is for comparisons in training."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,9 @@ class Architecture:
     output_stride: the trunk's finest resolution (1: that of the image, 2: half of it; the features are up-sampled linearly).
     feature_channels: C, the length of features and prompts. position: append where a voxel lies in the scanned region.
     film: how metadata enters (`none`, `identity`, `paper`). conditioning: where the label enters: at the `head` (one pass serves all labels), or, with one pass a label,
-    at every stage of the `decoder`, at the `bottleneck`, or at every stage of the `trunk`. context_classes: further classes of the head, after the labels, that divide the
-    background; they compete like any class, and a voxel that one of them wins is background. examples: the network can make a prompt from an example too.
+    at every stage of the `decoder`, at the `bottleneck`, or at every stage of the `trunk`; `atlas_pair`: as published, another scan and its mask, pooled, beside the input
+    of the deepest stage. context_classes: further classes of the head, after the labels, that divide the background; they compete like any class, and a voxel that one of
+    them wins is background. examples: the network can make a prompt from an example too.
     """
 
     name: str = "residual_unet"
@@ -46,7 +49,7 @@ class Architecture:
         for value, allowed, what in (
             (self.name, NAMES, "architecture"),
             (self.film, FILM_MODES, "film"),
-            (self.conditioning, CONDITIONING, "conditioning"),
+            (self.conditioning, (*CONDITIONING, ATLAS_PAIR), "conditioning"),
             (self.dimensions, (2, 3), "dimensions"),
             (self.output_stride, (1, 2, 4), "output_stride"),
         ):
@@ -71,6 +74,11 @@ class Architecture:
         return int(self.output_stride * 2 ** (len(self.widths) - 1))
 
     @property
+    def learns_examples(self) -> bool:
+        """Whether a model of this kind can be shown further structures: its features do not depend on the label."""
+        return self.conditioning == "head" and self.dimensions == 3
+
+    @property
     def input_channels(self) -> int:
         """Channels of the tensor that the trunk takes: the image's and, where used, the positions."""
         return self.in_channels + (POSITION_CHANNELS if self.position else 0)
@@ -82,6 +90,10 @@ class Architecture:
     @staticmethod
     def from_json(entry: Mapping[str, Any]) -> Architecture:
         """Inverse of `to_json`; unknown keys and wrong types raise PackageFormatError."""
+        if entry.get("conditioning") == ATLAS_PAIR:
+            raise PackageFormatError(
+                "This network needs a labelled scan at every pass (conditioning atlas_pair), which a model package does not hold; take its checkpoint."
+            )
         known = {f.name: f for f in fields(Architecture)}
         unknown = sorted(set(entry) - set(known))
         if unknown:

@@ -56,7 +56,8 @@ def _smoothed(values: torch.Tensor) -> torch.Tensor:
     """The mean over a cube around every voxel, axis by axis."""
     for axis in range(3):
         side = [NEIGHBOURHOOD if a == axis else 1 for a in range(3)]
-        values = nn.functional.avg_pool3d(values, side, stride=1, padding=[n // 2 for n in side])
+        rim = [n // 2 for n in reversed(side) for _ in range(2)]
+        values = nn.functional.avg_pool3d(nn.functional.pad(values, rim), side, stride=1)  # its own padding refuses levels that are smaller than the cube
     return values
 
 

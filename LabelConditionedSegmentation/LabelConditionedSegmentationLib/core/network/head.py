@@ -23,23 +23,31 @@ class ClassEmbeddings(nn.Module):
         return scores + self.bias.view(1, -1, *([1] * (features.ndim - 2)))
 
 
-class LabelReadout(nn.Module):
-    """For networks whose trunk sees the label: one learned code a class, and the affine readout of the one score that a pass gives.
+class PassReadout(nn.Module):
+    """For networks whose trunk sees the label: the affine readout of the one score that a pass gives.
 
-    The background has no code; its score is 0, so that a label wins where its own score is positive and the highest.
+    The background's score is 0, so that a label wins where its own score is positive and the highest.
     """
 
-    def __init__(self, classes: int, feature_channels: int) -> None:
+    def __init__(self, feature_channels: int) -> None:
         super().__init__()
-        self.codes = nn.Parameter(torch.randn(classes - 1, feature_channels))
         self.weight = nn.Parameter(torch.randn(feature_channels) / feature_channels**0.5)
         self.bias = nn.Parameter(torch.zeros(()))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """features (labels, C, *space) of the passes -> scores (labels, *space)."""
+        return torch.einsum("lc...,c->l...", features, self.weight.to(features.dtype)) + self.bias.to(features.dtype)
+
+
+class LabelReadout(PassReadout):
+    """The readout, and one learned code a class by which the trunk is told the label. The background has none."""
+
+    def __init__(self, classes: int, feature_channels: int) -> None:
+        codes = torch.randn(classes - 1, feature_channels)  # before the readout, so that a seed gives the network that it always gave
+        super().__init__(feature_channels)
+        self.codes = nn.Parameter(codes)
 
     def codes_of(self, asked: torch.Tensor) -> torch.Tensor:
         """asked (labels, classes) bool, several classes for a union -> the mean of their codes (labels, C)."""
         share = asked[:, 1:].to(self.codes.dtype)
         return share @ self.codes / share.sum(1, keepdim=True).clamp_min(1)
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """features (labels, C, *space) of the passes -> scores (labels, *space)."""
-        return torch.einsum("lc...,c->l...", features, self.weight.to(features.dtype)) + self.bias.to(features.dtype)

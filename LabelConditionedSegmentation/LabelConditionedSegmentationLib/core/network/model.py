@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from ..metadata import Field
-from .architecture import Architecture
+from .architecture import ATLAS_PAIR, Architecture
 from .examples import ExampleEncoder
-from .head import ClassEmbeddings, LabelReadout
+from .head import ClassEmbeddings, LabelReadout, PassReadout
 from .trunk import Trunk
 
 LABELS_A_PASS = 8
@@ -22,7 +22,8 @@ class LabelConditionedNetwork(nn.Module):
 
     With `conditioning: head` the trunk runs once per patch for any number of labels and `head` holds one prompt a class. Elsewhere (`decoder`, `bottleneck`, `trunk`) the
     part of the trunk from the first conditioned stage on runs once a label; these exist to be compared with. Either way a score is `prompts @ features + bias`,
-    which is all that inference needs to know: there the features ARE the scores of the labels, and the prompts are unit vectors.
+    which is all that inference needs to know: there the features ARE the scores of the labels, and the prompts are unit vectors. With `atlas_pair`, the published form, it
+    has no prompts: see `scores_by_pair`.
 
     classes: the background and the labels. The head has `architecture.context_classes` more after them.
     """
@@ -31,8 +32,7 @@ class LabelConditionedNetwork(nn.Module):
         super().__init__()
         self.trunk = Trunk(architecture, fields)
         self.classes = classes
-        kind = ClassEmbeddings if architecture.conditioning == "head" else LabelReadout
-        self.head: ClassEmbeddings | LabelReadout = kind(classes + architecture.context_classes, architecture.feature_channels)
+        self.head = _head_of(architecture, classes)
         pooled = (*reversed(architecture.widths), architecture.feature_channels)
         self.examples = ExampleEncoder(pooled, architecture.feature_channels) if architecture.examples else None
 
@@ -49,6 +49,14 @@ class LabelConditionedNetwork(nn.Module):
         features = self.trunk(image, metadata, self.head.codes_of(asked))
         return self.head(features).unflatten(0, (image.shape[0], -1))  # type: ignore[no-any-return]
 
+    def scores_by_pair(self, image: torch.Tensor, metadata: torch.Tensor | None, atlas: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        """One pass a mask, for `atlas_pair`: image (batch, channels, *space), atlas (image channels, *space) without positions and masks (labels, *space) on it -> scores
+        (batch, labels, *space / output_stride)."""
+        pairs = torch.cat([atlas.expand(len(masks), *atlas.shape), masks[:, None].to(atlas.dtype)], dim=1)
+        pool = nn.functional.max_pool2d if atlas.ndim == 3 else nn.functional.max_pool3d
+        features = self.trunk(image, metadata, pool(pairs, self.trunk.stride_before_deepest))
+        return self.head(features).unflatten(0, (image.shape[0], -1))  # type: ignore[no-any-return]
+
     def levels(self, image: torch.Tensor, metadata: torch.Tensor | None = None) -> list[torch.Tensor]:
         """What an example is pooled from: every level of the decoder, coarsest first, and the features last; (batch, channels, *space) each."""
         levels = self.trunk.levels(image, metadata)
@@ -59,12 +67,12 @@ class LabelConditionedNetwork(nn.Module):
         """(classes + context classes, channels of `features`): what features are multiplied with."""
         if isinstance(self.head, ClassEmbeddings):
             return self.head.prompts
-        return torch.eye(self.classes, device=self.head.codes.device)[:, 1:]
+        return torch.eye(self.classes, device=self.head.weight.device)[:, 1:]
 
     @property
     def bias(self) -> torch.Tensor:
         """(classes + context classes,): what is added."""
-        return self.head.bias if isinstance(self.head, ClassEmbeddings) else torch.zeros(self.classes, device=self.head.codes.device)
+        return self.head.bias if isinstance(self.head, ClassEmbeddings) else torch.zeros(self.classes, device=self.head.weight.device)
 
     def forward(self, image: torch.Tensor, metadata: torch.Tensor | None = None) -> torch.Tensor:
         """Plain scores (batch, classes + context classes, *space / output_stride); training and inference use the features and a streamed product instead."""
@@ -72,3 +80,11 @@ class LabelConditionedNetwork(nn.Module):
         if isinstance(self.head, ClassEmbeddings):
             return self.head(features)  # type: ignore[no-any-return]
         return torch.cat([torch.zeros_like(features[:, :1]), features], dim=1)  # the background's score is 0
+
+
+def _head_of(architecture: Architecture, classes: int) -> ClassEmbeddings | PassReadout:
+    """What gives the scores."""
+    if architecture.conditioning == ATLAS_PAIR:
+        return PassReadout(architecture.feature_channels)
+    kind = ClassEmbeddings if architecture.conditioning == "head" else LabelReadout
+    return kind(classes + architecture.context_classes, architecture.feature_channels)

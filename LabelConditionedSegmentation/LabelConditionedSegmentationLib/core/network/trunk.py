@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ..metadata import Field
-from .architecture import POSITION_CHANNELS, Architecture
+from .architecture import ATLAS_PAIR, POSITION_CHANNELS, Architecture
 from .film import FilmGenerator, FilmLayers, Modulation, after, modulate
 
 
@@ -98,7 +98,8 @@ class Trunk(nn.Module):
     Input (batch, image channels [+ 3 position channels], *space), every axis a multiple of `architecture.multiple`; metadata (batch, fields) with NaN for unknown.
     Output (batch, feature_channels, *space / output_stride). Where the label enters the trunk, `codes` (labels, feature_channels) scale and shift the channels of the
     stages from `first_told` on (after their normalisations, which would take a constant away), these run once a label, and the output has batch x labels samples,
-    the labels of a sample side by side.
+    the labels of a sample side by side. With `atlas_pair`, `codes` are the pairs (labels, image channels + 1, *space / stride_before_deepest) instead: they stand beside
+    the input of the deepest stage, and no other stage sees the label.
     """
 
     def __init__(self, architecture: Architecture, fields: Sequence[Field] = ()) -> None:
@@ -113,6 +114,8 @@ class Trunk(nn.Module):
         stages = []
         for level, width in enumerate(a.widths):
             width_in, first_stride = (a.widths[level - 1], 2) if level else (width, 1)
+            if a.conditioning == ATLAS_PAIR and level == len(a.widths) - 1:
+                width_in += a.in_channels + 1
             blocks = [ResidualBlock(d, width_in if n == 0 else width, width, first_stride if n == 0 else 1) for n in range(a.blocks[level])]
             stages.append(nn.ModuleList(blocks))
         self.encoder = nn.ModuleList(stages)
@@ -121,10 +124,17 @@ class Trunk(nn.Module):
         film_widths = [*a.widths, *reversed(a.widths[:-1])]
         self.film = FilmGenerator(fields, film_widths, a.film) if a.film != "none" and fields else None
         deepest = len(a.widths) - 1
-        first, last = {"head": (0, 0), "bottleneck": (deepest, deepest + 1), "decoder": (deepest + 1, None), "trunk": (0, None)}[a.conditioning]
+        at_deepest = (deepest, deepest + 1)
+        first, last = {"head": (0, 0), "bottleneck": at_deepest, ATLAS_PAIR: at_deepest, "decoder": (deepest + 1, None), "trunk": (0, None)}[a.conditioning]
         self.told = range(len(film_widths))[first:last]  # the stages that see the label
         mode = "paper" if a.film == "paper" else "identity"
-        self.label_film = FilmLayers(a.feature_channels, [film_widths[n] for n in self.told], mode, hidden=64) if self.told else None
+        has_codes = self.told and a.conditioning != ATLAS_PAIR
+        self.label_film = FilmLayers(a.feature_channels, [film_widths[n] for n in self.told], mode, hidden=64) if has_codes else None
+
+    @property
+    def stride_before_deepest(self) -> int:
+        """Voxels of the image, along an axis, in one of the deepest stage's input."""
+        return int(self.architecture.output_stride * 2 ** max(len(self.architecture.widths) - 2, 0))
 
     def forward(self, image: torch.Tensor, metadata: torch.Tensor | None = None, codes: torch.Tensor | None = None) -> torch.Tensor:
         return self.to_features(self.levels(image, metadata, codes)[-1])  # type: ignore[no-any-return]
@@ -147,6 +157,8 @@ class Trunk(nn.Module):
         for n, (stage, film) in enumerate(zip(self.encoder, films, strict=False)):
             if self.told and n == self.told[0]:
                 x = x.repeat_interleave(labels, dim=0)
+                if codes is not None and self.label_film is None:
+                    x = torch.cat([x, codes.repeat(len(image), *[1] * (codes.ndim - 1)).to(x.dtype)], dim=1)
             for block in stage:  # type: ignore[attr-defined]
                 x = block(x, film)
             skips.append(x)
@@ -172,6 +184,8 @@ class Trunk(nn.Module):
             for n, (gamma, beta) in zip(self.told, self.label_film(codes), strict=True):
                 films[n] = after(_repeated(films[n], len(codes)), (gamma.repeat(batch, 1), beta.repeat(batch, 1)))
             films[self.told[-1] + 1 :] = [_repeated(film, len(codes)) for film in films[self.told[-1] + 1 :]]
+        elif codes is not None:
+            films[self.told[0] :] = [_repeated(film, len(codes)) for film in films[self.told[0] :]]
         return films
 
 

@@ -1,0 +1,46 @@
+"""Labels by example: whether one belongs to a model, and their files, which appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from ..core.errors import InputError, OutputError
+from ..core.example_prompt import SUFFIX, ExamplePrompt, check_model, read_prompt, write_prompt
+from ..core.package import ModelPackage
+
+__all__ = ["SUFFIX", "belongs_to", "load_label", "require_of_model", "save_label"]
+
+
+def require_of_model(prompt: ExamplePrompt, package: ModelPackage) -> None:
+    """Raise InputError where a label by example was made with another model."""
+    length = package.architecture.feature_channels * (2 if package.flip else 1)  # with flips, those of the mirrored scan beside them
+    check_model([prompt], package.name, package.weights_sha256, length)
+
+
+def belongs_to(prompt: ExamplePrompt, package: ModelPackage) -> bool:
+    """Whether a label by example was made with this very model."""
+    try:
+        require_of_model(prompt, package)
+    except InputError:
+        return False
+    return True
+
+
+def load_label(path: Path, package: ModelPackage) -> ExamplePrompt:
+    """A label by example of this model from a file. Raises InputError or LabelError."""
+    prompt = read_prompt(path)
+    require_of_model(prompt, package)
+    return prompt
+
+
+def save_label(prompt: ExamplePrompt, path: Path) -> None:
+    """Write a label by example to a file. Raises OutputError, and then no file was written or changed."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=".lcs-", dir=path.parent) as folder:
+            written = Path(folder) / path.name
+            write_prompt(prompt, written)
+            os.replace(written, path)
+    except OSError as error:
+        raise OutputError(f'"{path}" could not be written ({error.strerror or error}); choose another folder, or free disk space.') from error

@@ -1,0 +1,550 @@
+"""My labels as the user of the panel sees them: made from an example, ticked, found without another run, kept, removed, exported, and what goes wrong."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer
+import torch
+from LabelConditionedSegmentationLib.core.example_prompt import ExamplePrompt
+from LabelConditionedSegmentationLib.core.input_spec import InputSpec
+from LabelConditionedSegmentationLib.core.segmenter import Segmenter
+from LabelConditionedSegmentationLib.worker.in_process import InProcessWorker
+
+from Testing import samples
+from Testing.host.application import Host
+from Testing.panel.test_panel_faults import HeldWorker, assert_readable, contents, kill_idle, with_process
+from Testing.panel.test_panel_output import read_scene, write_scene
+from Testing.panel.user import PLACE, User, describe, entries, masks, segment_names
+from Testing.scene import nodes
+from Testing.worker.helpers import children
+
+
+@pytest.fixture(scope="session")
+def learner(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package that learns labels from examples."""
+    return describe(samples.package(tmp_path_factory.mktemp("packages"), replace(samples.TINY, examples=True), name="learner").path, title="Learner")
+
+
+@pytest.fixture
+def user(host: Host, learner: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[User]:
+    """A user with a scan to segment, and an atlas with two structures painted on it, who has opened the form. After the test no process is left."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "learner").symlink_to(learner)
+    monkeypatch.setenv("LCS_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    made = User(host)
+    made.choose(made.add_volume())
+    paint(made)
+    open_form(made)
+    yield made
+    made.panel.runner.close()
+    assert children() == []
+
+
+BOXES = {"Lesion": (slice(12, 22), slice(14, 28), slice(10, 22)), "Cyst": (slice(8, 14), slice(18, 26), slice(22, 30))}
+"""Where the structures lie on the atlas (k, j, i)."""
+
+
+def box(name: str) -> Any:
+    """A structure's mask on the atlas."""
+    mask = np.zeros(samples.scan().shape, np.uint8)
+    mask[BOXES[name]] = 1
+    return mask
+
+
+def paint(user: User) -> tuple[Any, Any]:
+    """An atlas, and the segmentation of its structures."""
+    atlas = user.add_volume("Atlas", seed=1)
+    painted = user.host.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Painted")
+    painted.CreateDefaultDisplayNodes()
+    painted.SetReferenceImageGeometryParameterFromVolumeNode(atlas)
+    for n, name in enumerate(BOXES):
+        painted.GetSegmentation().AddEmptySegment(name.lower(), name, [0.25 * n, 0.5, 0.75])
+        slicer.util.updateSegmentBinaryLabelmapFromArray(box(name), painted, name.lower(), atlas)
+    return atlas, painted
+
+
+def open_form(user: User) -> None:
+    if not user.ui.addExampleButton.checked:
+        user.press("addExampleButton")
+
+
+def fill(user: User, segment: str = "Lesion", name: str = "", inside: str = "", atlas: str = "Atlas", painted: str = "Painted") -> None:
+    """Fill in the form: the scan, the segment, another name, and what the structure lies in."""
+    open_form(user)
+    user.panel.mine._atlas.set_nodes([slicer.util.getNode(atlas)])
+    user.ui.exampleSelector.setCurrentNode(slicer.util.getNode(painted))
+    user.ui.exampleSelector.setCurrentSegmentID(segment.lower())
+    if name:
+        user.ui.exampleName.text = name
+    user.ui.insideSelector.currentIndex = user.ui.insideSelector.findData(inside)
+
+
+def add(user: User, segment: str = "Lesion", **more: str) -> None:
+    """Add a label by example."""
+    fill(user, segment, **more)
+    user.press("makeLabelButton")
+
+
+def mine(user: User) -> list[str]:
+    """My labels, as the tree shows them."""
+    tree = user.panel.ticks.tree
+    return [label.name for label in tree.leaves if label.id not in user.panel.package.labels]
+
+
+def tick(user: User, *names: str, on: bool = True, as_one: bool = False) -> None:
+    """Click the boxes of any label of the tree."""
+    import qt
+
+    for name in names:
+        item = user.panel.tree.item(user.panel.ticks.tree.find(name).id)
+        item.setCheckState(1 if as_one else 0, qt.Qt.Checked if on else qt.Qt.Unchecked)
+    user.wait()
+
+
+def mark(user: User, name: str) -> None:
+    """Click a label's name in the tree."""
+    user.ui.labelTree.setCurrentItem(user.panel.tree.item(user.panel.ticks.tree.find(name).id))
+
+
+def expected(user: User, learner: Path, *prompts: ExamplePrompt) -> dict[str, Any]:
+    """Where core finds these labels in the scan of the panel: name -> mask (k, j, i)."""
+    features = Segmenter.from_package(learner, "cpu").features(samples.scan(affine=PLACE)).by_example(prompts)
+    result = features.segment()
+    return {entry.label.name: result.mask(entry) for entry in result.labels}
+
+
+def prompts(user: User) -> list[ExamplePrompt]:
+    """What the panel keeps."""
+    found: list[ExamplePrompt] = user.panel.mine.labels.of(user.panel.package)
+    return found
+
+
+def scan(user: User) -> Any:
+    return user.panel.inputs.nodes[0]
+
+
+# Making one
+
+
+def test_a_segment_becomes_a_label_of_the_tree(user: User, learner: Path) -> None:
+    fill(user)
+    assert user.ui.exampleName.text == "Lesion"  # the segment's
+    before = contents()
+    user.press("makeLabelButton")
+    assert contents() == before
+    assert mine(user) == ["Lesion"]
+    assert user.said == '"Lesion" was added to My labels.'
+    assert not user.ui.exampleForm.visible
+    label = user.panel.ticks.tree.find("Lesion")
+    assert user.panel.tree.item(label.id).text(0) == "Lesion"
+    assert label.color == (0.0, 0.5, 0.75)
+    (prompt,) = prompts(user)
+    from LabelConditionedSegmentationLib.core.examples import Example
+
+    (made,) = Segmenter.from_package(learner, "cpu").examples(samples.scan(affine=PLACE, seed=1), [Example("Lesion", box("Lesion") != 0)])
+    assert (prompt.vector, prompt.bias, prompt.weights_sha256) == (made.vector, made.bias, made.weights_sha256)
+
+
+def test_the_name_and_what_it_lies_in_can_be_chosen(user: User) -> None:
+    add(user, "Cyst", name="  My cyst ", inside="Deep gray matter")
+    (prompt,) = prompts(user)
+    assert (prompt.name, prompt.parent) == ("My cyst", "Deep gray matter")
+
+
+def test_the_button_says_what_is_missing(user: User) -> None:
+    assert not user.ui.makeLabelButton.enabled
+    assert "Choose the scan" in user.ui.makeLabelButton.toolTip
+    user.panel.mine._atlas.set_nodes([slicer.util.getNode("Atlas")])
+    user.ui.exampleSelector.setCurrentNode(slicer.util.getNode("Painted"))
+    assert user.ui.makeLabelButton.enabled
+    user.ui.exampleName.text = "  "
+    assert "name" in user.ui.makeLabelButton.toolTip
+    user.ui.exampleSelector.setCurrentSegmentID("cyst")
+    assert (user.ui.exampleName.text, user.ui.makeLabelButton.enabled) == ("Cyst", True)
+    user.host.scene.RemoveNode(slicer.util.getNode("Painted"))
+    assert "Choose the segment" in user.ui.makeLabelButton.toolTip
+
+
+def test_a_model_that_does_not_learn_from_examples_says_so(user: User, tmp_path: Path) -> None:
+    samples.package(tmp_path / "models", replace(samples.TINY, conditioning="decoder"), name="plain")
+    user = user.again()
+    assert user.ui.addExampleButton.enabled
+    user.ui.modelSelector.currentIndex = user.ui.modelSelector.findData("plain")
+    assert not user.ui.addExampleButton.enabled
+    assert not user.ui.myLabelsButtons.visible
+    assert "was not trained to learn labels from examples" in user.ui.addExampleButton.toolTip
+    assert_readable(user.ui.addExampleButton.toolTip)
+    assert not user.ui.exampleForm.visible
+
+
+def test_a_model_of_two_channels_asks_for_two_scans(user: User, tmp_path: Path) -> None:
+    samples.package(tmp_path / "models", replace(samples.TINY, in_channels=2, examples=True), name="pair", spec=InputSpec(("T1", "T2")))
+    user = user.again()
+    user.ui.modelSelector.currentIndex = user.ui.modelSelector.findData("pair")
+    paint(user)
+    other = user.add_volume("Atlas T2", seed=2)
+    fill(user)
+    assert "Choose the scan" in user.ui.makeLabelButton.toolTip
+    user.panel.mine._atlas.set_nodes([slicer.util.getNode("Atlas"), other])
+    user.panel.refresh()
+    user.press("makeLabelButton")
+    assert mine(user) == ["Lesion"]
+
+
+# Finding them
+
+
+def test_after_a_run_a_tick_shows_the_label_without_another_pass(user: User, learner: Path) -> None:
+    add(user)
+    add(user, "Cyst", inside="Deep gray matter")
+    user.tick("Left Putamen")
+    node = user.apply()
+    assert segment_names(node) == ["Left Putamen", "Right Putamen"]
+    passes, runs = user.passes, user.panel.runner.worker._numbers
+    asked = next(runs)
+    tick(user, "Lesion")
+    tick(user, "Cyst")
+    assert next(runs) == asked + 1  # the worker was asked with the run, once and for all
+    assert user.passes == passes
+    found, wanted = masks(node, scan(user)), expected(user, learner, *prompts(user))
+    assert list(found) == ["Left Putamen", "Right Putamen", "Lesion", "Cyst"]
+    assert any(mask.any() for mask in wanted.values())
+    for name, mask in wanted.items():
+        np.testing.assert_array_equal(found[name], mask)
+    tick(user, "Lesion", on=False)
+    assert segment_names(node) == ["Left Putamen", "Right Putamen", "Cyst"]
+    np.testing.assert_array_equal(masks(node, scan(user))["Cyst"], wanted["Cyst"])  # whoever is ticked: all compete
+
+
+def test_apply_with_my_labels_alone(user: User, learner: Path) -> None:
+    add(user)
+    tick(user, "Lesion")
+    assert "1 structure" in user.ui.applyButton.toolTip
+    user.ui.tableBox.checked = True
+    node = user.apply()
+    assert segment_names(node) == ["Lesion"]
+    (wanted,) = expected(user, learner, *prompts(user)).values()
+    np.testing.assert_array_equal(masks(node, scan(user))["Lesion"], wanted)
+    (table,) = slicer.util.getNodesByClass("vtkMRMLTableNode")
+    assert (table.GetCellText(0, 0), int(table.GetCellText(0, 1))) == ("Lesion", wanted.sum())
+    assert user.report["model"] == "learner"
+
+
+def test_a_label_that_comes_after_the_run_competes_with_those_that_are_shown(user: User, learner: Path) -> None:
+    add(user)
+    tick(user, "Lesion", "Left Putamen")
+    node = user.apply()
+    passes = user.passes
+    add(user, "Cyst")
+    np.testing.assert_array_equal(masks(node, scan(user))["Lesion"], expected(user, learner, *prompts(user))["Lesion"])
+    tick(user, "Cyst")
+    wanted = expected(user, learner, *prompts(user))
+    for name, mask in wanted.items():
+        np.testing.assert_array_equal(masks(node, scan(user))[name], mask)
+    mark(user, "Cyst")
+    user.press("removeLabelButton")
+    assert mine(user) == ["Lesion"]
+    assert segment_names(node) == ["Left Putamen", "Right Putamen", "Lesion"]
+    (alone,) = expected(user, learner, *prompts(user)).values()
+    np.testing.assert_array_equal(masks(node, scan(user))["Lesion"], alone)
+    assert (alone != wanted["Lesion"]).any() or not wanted["Cyst"].any()
+    assert user.passes == passes
+
+
+def test_my_labels_as_one_are_one_segment(user: User, learner: Path) -> None:
+    add(user)
+    add(user, "Cyst")
+    tick(user, "My labels")
+    tick(user, "My labels", as_one=True)
+    node = user.apply()
+    wanted = expected(user, learner, *prompts(user))
+    np.testing.assert_array_equal(masks(node, scan(user))["My labels"], np.any(list(wanted.values()), axis=0))
+
+
+def test_undo_takes_them_back_with_the_apply(user: User) -> None:
+    add(user)
+    tick(user, "Lesion", "Left Putamen")
+    user.ui.outputSelector.setCurrentNode(slicer.util.getNode("Painted"))
+    before = contents()
+    user.apply()
+    assert segment_names(slicer.util.getNode("Painted"))[2:] == ["Left Putamen", "Right Putamen", "Lesion"]
+    user.press("undoButton")
+    assert segment_names(slicer.util.getNode("Painted")) == list(BOXES)
+    assert contents()[0] == before[0]
+
+
+def test_features_that_were_not_kept_are_told_and_nothing_else_breaks(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Segmenter.__init__, "__defaults__", (0, torch.float16))  # bytes of features to keep
+    add(user)
+    user.tick("Left Putamen")
+    node = user.apply()
+    assert "Done" in user.said
+    tick(user, "Lesion")
+    assert "larger than the memory" in user.said
+    assert segment_names(node) == ["Left Putamen", "Right Putamen"]
+    tick(user, "Left Amygdala")
+    assert {*segment_names(node), "Lesion"} == set(user.chosen)
+    user.ui.outputSelector.setCurrentNode(None)
+    other = user.apply()  # the answer for the classes is still there
+    assert "larger than the memory" in user.said
+    assert segment_names(other) == user.chosen[:-1]
+    user.press("clearButton")
+    tick(user, "Lesion")
+    user.ui.outputSelector.setCurrentNode(None)
+    before = contents()
+    user.press("applyButton")
+    assert contents() == before
+    assert "larger than the memory" in user.said
+
+
+# Keeping them
+
+
+@pytest.mark.parametrize("ending", ["mrml", "mrb"])
+def test_a_saved_scene_brings_them_back_with_their_ticks(user: User, tmp_path: Path, ending: str) -> None:
+    add(user, name='Läsion "<1>"; 日本', inside="Rest")
+    tick(user, 'Läsion "<1>"; 日本', "Left Putamen")
+    node = user.apply()
+    before, kept, chosen = masks(node, scan(user)), prompts(user), user.chosen
+    write_scene(user.host.scene, tmp_path / f"saved.{ending}")
+    user = user.again()
+    assert mine(user) == []
+    read_scene(user.host.scene, tmp_path / f"saved.{ending}")
+    user.widget.enter()
+    user.wait()
+    assert (prompts(user), user.chosen) == (kept, chosen)
+    node = user.apply()
+    assert node.GetName() == "Scan segmentation"
+    found = masks(node, scan(user))
+    assert list(found) == list(before)
+    for name, mask in before.items():
+        np.testing.assert_array_equal(found[name], mask)
+
+
+def test_they_go_with_the_scene(user: User) -> None:
+    add(user)
+    user.host.scene.Clear(0)
+    assert mine(user) == []
+    assert prompts(user) == []
+
+
+def test_another_model_does_not_show_them_and_the_first_one_shows_them_again(user: User, tmp_path: Path) -> None:
+    samples.package(tmp_path / "models", replace(samples.TINY, conditioning="decoder"), name="plain")
+    user = user.again()
+    user.choose(user.add_volume())
+    paint(user)
+    add(user)
+    for name, shown in (("plain", []), ("learner", ["Lesion"])):
+        user.ui.modelSelector.currentIndex = user.ui.modelSelector.findData(name)
+        user.wait()
+        assert mine(user) == shown
+        user.tick("Left Putamen")
+        user.apply()
+
+
+def test_they_are_searched_and_remembered_as_a_set(user: User) -> None:
+    add(user)
+    tick(user, "Lesion")
+    user.apply()
+    assert entries(user.ui.recentSelector)[1:] == ["Lesion"]
+    user.ui.searchBox.text = "lesi"
+    tree = user.panel.ticks.tree
+    assert {label.name for label in tree.labels if not user.panel.tree.item(label.id).isHidden()} == {"My labels", "Lesion"}
+    add(user, "Cyst")  # the tree is made anew, the search stays
+    tree = user.panel.ticks.tree
+    assert {label.name for label in tree.labels if not user.panel.tree.item(label.id).isHidden()} == {"My labels", "Lesion"}
+
+
+# Files
+
+
+def test_a_label_goes_to_a_file_and_comes_back(user: User, tmp_path: Path) -> None:
+    add(user)
+    (kept,) = prompts(user)
+    assert not user.ui.exportLabelButton.enabled
+    open_form(user)
+    mark(user, "Left Putamen")
+    assert not user.ui.exportLabelButton.enabled
+    assert not user.ui.removeLabelButton.enabled
+    mark(user, "Lesion")
+    user.host.answers.append(str(tmp_path / "Lesion.lcs-label.json"))
+    user.press("exportLabelButton")
+    assert "Lesion.lcs-label.json" in user.said
+    user.press("removeLabelButton")
+    assert mine(user) == []
+    assert not user.ui.removeLabelButton.enabled
+    user.host.answers.append(str(tmp_path / "Lesion.lcs-label.json"))
+    user.press("importLabelButton")
+    assert prompts(user) == [kept]
+    user.host.answers.extend(["", ""])
+    user.press("importLabelButton")
+    mark(user, "Lesion")
+    user.press("exportLabelButton")
+    assert prompts(user) == [kept]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"weights_sha256": "0" * 64, "package": "zebra"}, "was made with another model (zebra)"),
+        ({"vector": [1.0, 2.0]}, "was made with another model"),
+        ({"vector": ["x"]}, "This is no label by example"),
+        ({"format": 99}, "update LabelConditionedSegmentation"),
+        ({"name": "left putamen"}, 'There is a label "left putamen" already'),
+        ({"name": "Cyst", "parent": "Moon"}, '"Moon"'),
+        ({}, 'There is a label "Lesion" already'),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_with_the_reason(user: User, tmp_path: Path, change: dict[str, Any], why: str) -> None:
+    add(user)
+    open_form(user)
+    kept = prompts(user)
+    (tmp_path / "file.json").write_text(json.dumps({**kept[0].to_json(), **change}))
+    user.host.answers.append(str(tmp_path / "file.json"))
+    user.press("importLabelButton")
+    assert why in user.said
+    assert prompts(user) == kept
+    (tmp_path / "file.json").write_text("{")
+    user.host.answers.append(str(tmp_path / "file.json"))
+    user.press("importLabelButton")
+    assert "not readable as JSON" in user.said
+    user.host.answers.append(str(tmp_path / "missing" / "file.json"))
+    mark(user, "Lesion")
+    user.press("exportLabelButton")
+    assert "could not be written" in user.said
+    assert_readable(user.said)
+    assert prompts(user) == kept
+
+
+# What goes wrong
+
+
+def refused(user: User, words: str) -> None:
+    """Pressing the button changes nothing and says why; afterwards the label can be made."""
+    before = contents()
+    user.press("makeLabelButton")
+    assert words in user.said
+    assert_readable(user.said)
+    assert contents() == before
+    assert prompts(user) == []
+
+
+def test_segments_that_show_nothing_on_the_scan_are_refused(user: User) -> None:
+    painted, atlas = slicer.util.getNode("Painted"), slicer.util.getNode("Atlas")
+    fill(user)
+    painted.SetAndObserveTransformNodeID(nodes.transform(user.host.scene, nodes.moved()).GetID())
+    refused(user, "another transform")
+    painted.SetAndObserveTransformNodeID(None)
+    painted.GetSegmentation().AddEmptySegment("empty", "Empty", [0.1, 0.2, 0.3])
+    user.ui.exampleSelector.setCurrentSegmentID("empty")
+    refused(user, 'The segment "Empty" has no voxel in "Atlas"')
+    away = PLACE.copy()
+    away[:3, 3] += 900
+    user.add_volume("Away", affine=away)
+    fill(user, atlas="Away")
+    refused(user, "has no voxel")
+    fill(user, name="Left Putamen")
+    refused(user, 'There is a label "Left Putamen" already')
+    atlas.SetAndObserveTransformNodeID(nodes.bent(user.host.scene).GetID())
+    fill(user, name="Lesion")
+    refused(user, "Transforms module")
+    atlas.SetAndObserveTransformNodeID(None)
+    add(user)
+    assert mine(user) == ["Lesion"]
+
+
+def begin(user: User) -> HeldWorker:
+    """Press the button; the run over the atlas stands still in its middle."""
+    fill(user)
+    user.panel.runner.worker = worker = HeldWorker()
+    user.ui.makeLabelButton.click()
+    user.host.run_until(lambda: user.panel.runner.fraction > 0)
+    return worker
+
+
+def finish(user: User, worker: HeldWorker) -> None:
+    worker.is_held = False
+    user.wait()
+
+
+def test_cancel_adds_nothing(user: User) -> None:
+    worker = begin(user)
+    for button in (user.ui.makeLabelButton, user.ui.importLabelButton, user.ui.applyButton):
+        assert not button.enabled
+    user.ui.cancelButton.click()
+    finish(user, worker)
+    assert user.said == "Cancelled; nothing was changed."
+    assert mine(user) == []
+    user.panel.runner.worker = InProcessWorker()
+    add(user)
+    assert mine(user) == ["Lesion"]
+
+
+def test_the_scan_may_go_while_the_model_looks_at_it(user: User) -> None:
+    worker = begin(user)
+    user.host.scene.RemoveNode(slicer.util.getNode("Atlas"))
+    user.host.scene.RemoveNode(slicer.util.getNode("Painted"))
+    finish(user, worker)
+    assert mine(user) == ["Lesion"]
+
+
+def test_a_scene_that_is_closed_meanwhile_gets_no_label(user: User) -> None:
+    worker = begin(user)
+    user.host.scene.Clear(0)
+    finish(user, worker)
+    assert prompts(user) == []
+    assert user.panel.parameters.myLabels == ""
+    assert_readable(user.said)
+
+
+def test_cancel_while_my_labels_are_looked_up_writes_nothing_and_the_next_apply_works(user: User) -> None:
+    add(user)
+    tick(user, "Lesion")
+    user.press("pickButton")  # the network has run, and nobody asked for my labels
+    user.panel.picker.stop()
+    server = user.panel.runner.worker._server
+    user.panel.runner.worker = worker = HeldWorker()
+    worker._server = server
+    worker._numbers = itertools.count(100)
+    before = contents()
+    user.ui.applyButton.click()
+    user.host.run_until(lambda: user.panel.runner.fraction > 0)
+    user.ui.cancelButton.click()
+    finish(user, worker)
+    assert contents() == before
+    assert "Cancelled" in user.said
+    assert segment_names(user.apply()) == ["Lesion"]
+
+
+def test_worker_killed_while_it_looks_at_the_example_and_between(user: User, tmp_path: Path) -> None:
+    with_process(user, tmp_path)
+    fill(user)
+    before = contents()
+    user.ui.makeLabelButton.click()
+    children()[0].kill()
+    user.wait()
+    assert contents() == before
+    assert "ended unexpectedly" in user.said
+    assert_readable(user.said)
+    add(user)
+    assert mine(user) == ["Lesion"]
+    user.tick("Left Putamen")
+    node = user.apply()
+    kill_idle()
+    tick(user, "Lesion")  # who wins was asked with the run
+    assert segment_names(node) == ["Left Putamen", "Right Putamen", "Lesion"]
+    add(user, "Cyst")  # a new process, which does not know of the run
+    assert mine(user) == ["Lesion", "Cyst"]
+    assert "press Apply" in user.said
+    assert_readable(user.said)
+    tick(user, "Cyst")
+    assert set(segment_names(user.apply())) == {"Left Putamen", "Right Putamen", "Lesion", "Cyst"}
