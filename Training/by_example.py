@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +34,8 @@ from Training.metrics import Scores
 from Training.registration import WAYS
 from Training.whole_files import written_whole
 
-BY_EXAMPLE, INSIDE = "by example", "by example, inside the parent"
-BY_MODEL = (BY_EXAMPLE, INSIDE)
+BY_EXAMPLE, INSIDE, POOLED = "by example", "by example, inside the parent", "by example, pooled"
+BY_MODEL = (BY_EXAMPLE, INSIDE, POOLED)
 REGISTRATION = "registration, "
 
 
@@ -65,7 +64,12 @@ class Kept:
 def answer(model: ByExample, registrations: Sequence[str], folder: Path) -> dict[str, dict[str, Kept]]:
     """Way -> case -> its scores; what the folder does not keep yet is computed and kept. Raises InputError or MetadataError."""
     question = model.question
-    ways = [BY_EXAMPLE, *([INSIDE] if model.parents else []), *(REGISTRATION + name for name in registrations)]
+    ways = [
+        BY_EXAMPLE,
+        *([INSIDE] if model.parents else []),
+        *([POOLED] if model.segmenter.network.examples is not None else []),
+        *(REGISTRATION + name for name in registrations),
+    ]
     for case in question.cases:
         waiting = [way for way in ways if not _kept(folder, way, case).is_file()]
         if not waiting:
@@ -83,16 +87,15 @@ def _answers(model: ByExample, case: CaseFiles, scan: Volume, ways: Sequence[str
     """Way, the class of every voxel, seconds for the scan, seconds before it; the network runs once for all ways that need it."""
     by_model = [way for way in ways if way in BY_MODEL]
     if by_model:
-        times = [time.perf_counter()]
-        _ = model.prompts
-        times.append(time.perf_counter())
+        start = time.perf_counter()
         features = model.features(case, scan)
-        times.append(time.perf_counter())
-        before, network = (end - start for start, end in pairwise(times))
+        network = time.perf_counter() - start
         for way in by_model:
             start = time.perf_counter()
-            found = model.found(features, way == INSIDE)
-            yield way, found, network + time.perf_counter() - start, before
+            prompts = model.pooled_prompts if way == POOLED else model.prompts
+            shown = time.perf_counter()
+            found = model.found(features, prompts, way == INSIDE)
+            yield way, found, network + time.perf_counter() - shown, shown - start
     for way in ways:
         if way not in by_model:
             start = time.perf_counter()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -81,6 +81,14 @@ class ByExample:
     def prompts(self) -> dict[int, ExamplePrompt]:
         """Class of the question's labels -> its prompt, the mean over the atlases that have it. Raises InputError where there is none, or where the model
         knows no examples."""
+        return self._learned(pooled=False)
+
+    @cached_property
+    def pooled_prompts(self) -> dict[int, ExamplePrompt]:
+        """As `prompts`, made by the network from pooled features, which not every model can."""
+        return self._learned(pooled=True)
+
+    def _learned(self, pooled: bool) -> dict[int, ExamplePrompt]:
         found: dict[int, list[ExamplePrompt]] = {}
         for atlas in self.question.atlases:
             scan, targets = self.question.read(atlas)
@@ -88,7 +96,7 @@ class ByExample:
             if not classes:
                 continue
             shown = (Example(self._name(n), targets == n) for n in classes)
-            for n, prompt in zip(classes, self.segmenter.examples(scan, shown, self.told(atlas)), strict=True):
+            for n, prompt in zip(classes, self.segmenter.examples(scan, shown, self.told(atlas), pooled=pooled), strict=True):
                 found.setdefault(n, []).append(prompt)
         if not found:
             raise InputError("None of the labels is in any of the atlases; name other atlases, or other labels.")
@@ -105,9 +113,9 @@ class ByExample:
         """The network over a scan."""
         return self.segmenter.features(scan, self.told(case))
 
-    def found(self, features: Features, inside: bool) -> Array:
+    def found(self, features: Features, prompts: Mapping[int, ExamplePrompt], inside: bool) -> Array:
         """The class of every voxel (k, j, i) of a scan. inside: every label only where the model finds the label above it, if it knows one."""
-        prompts = {n: replace(prompt, parent=self.parents.get(n, "")) if inside else prompt for n, prompt in self.prompts.items()}
+        prompts = {n: replace(prompt, parent=self.parents.get(n, "")) if inside else prompt for n, prompt in prompts.items()}
         classes: Array = features.by_example(list(prompts.values()), list(prompts)).segment().label_map.array[0]
         return classes
 

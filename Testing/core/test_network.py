@@ -350,7 +350,8 @@ def masks_for(image: torch.Tensor, count: int = 3) -> torch.Tensor:
     for n in range(count):
         corner = masks[n]
         for axis in range(corner.ndim):
-            corner = corner.narrow(axis, 4 * n, 4)
+            edge = image.shape[2 + axis] // 4
+            corner = corner.narrow(axis, n * edge, edge)
         corner.fill_(True)
     return masks
 

@@ -21,7 +21,7 @@ from LabelConditionedSegmentationLib.core.volume import Volume
 
 from Testing import samples
 from Training import example_answers
-from Training.by_example import BY_EXAMPLE, INSIDE, REGISTRATION, answer, keep_to, main
+from Training.by_example import BY_EXAMPLE, INSIDE, POOLED, REGISTRATION, answer, keep_to, main
 from Training.datasets import CaseFiles
 from Training.example_answers import ByExample, ask, by_registration
 
@@ -82,9 +82,9 @@ def test_the_table_has_a_row_a_way_and_the_labels_shown_are_found(balls: Path, p
     text = (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
     header, _, *rows = ([cell.strip() for cell in line.strip("| ").split(" | ")] for line in text.splitlines() if line.startswith("|"))
     assert header == ["way", "all", "Balls", "seconds before", "seconds a scan"]
-    assert [row[0] for row in rows] == ["by example", "by example, inside the parent", "registration, affine"]
+    assert [row[0] for row in rows] == ["by example", "by example, inside the parent", "by example, pooled", "registration, affine"]
     assert float(rows[0][2]) > 0.7
-    assert float(rows[2][2]) > 0.8
+    assert float(rows[3][2]) > 0.8
     assert all(float(row[-1]) > 0 for row in rows)
     assert float(rows[0][-2]) > 0
     found = rows_of(tmp_path / "out" / "by-example.csv")
@@ -126,7 +126,7 @@ def test_inside_the_parent_a_label_is_found_nowhere_else(balls: Path, segmenter:
     scan, _ = question.read(question.cases[0])
     features = model.features(question.cases[0], scan)
     allowed = features.segment(["Balls"]).label_map.array[0] > 0
-    found, anywhere = model.found(features, True), model.found(features, False)
+    found, anywhere = model.found(features, model.prompts, True), model.found(features, model.prompts, False)
     in_ball = np.isin(anywhere, (1, 2))
     assert 0 < (in_ball & allowed).sum() < in_ball.sum()
     assert not np.isin(found, (1, 2))[~allowed].any()
@@ -138,7 +138,7 @@ def test_without_a_parent_that_the_model_knows_there_is_no_row_for_it(balls: Pat
     tree = LabelTree((Label(1, "Something"), Label(2, "Else")))
     made = samples.package(tmp_path, samples.SEEING, tree, (48, 48, 48), spec=InputSpec(spacing=(3.0, 3.0, 3.0)), made=samples.seeing_network(tree))
     answers = answer(ByExample(Segmenter.from_package(made.path, "cpu"), ask(balls, ["case_0"], ["case_2"])), [], tmp_path / "out")
-    assert list(answers) == [BY_EXAMPLE]
+    assert list(answers) == [BY_EXAMPLE, POOLED]
 
 
 def test_a_label_called_like_one_of_the_model_gets_another_name(balls: Path, segmenter: Segmenter) -> None:
@@ -160,7 +160,7 @@ def test_voxels_with_an_ignored_id_are_neither_shown_nor_scored(balls: Path, seg
     question = ask(balls, ["case_0"], ["case_1"], ["Bright ball"])
     model = ByExample(segmenter, question)
     scan, targets = question.read(question.cases[0])
-    found = model.found(model.features(question.cases[0], scan), False)
+    found = model.found(model.features(question.cases[0], scan), model.prompts, False)
     hidden = targets < 0
     assert (found[hidden] == 1).mean() > 0.5
     (row,) = answer(model, [], tmp_path)[BY_EXAMPLE]["case_1"].rows
@@ -243,7 +243,7 @@ def test_a_way_that_is_added_later_computes_that_way_alone(balls: Path, segmente
     before = answer(ByExample(segmenter, question), [], tmp_path)
     monkeypatch.setattr(ByExample, "features", None)
     after = answer(ByExample(segmenter, question), ["affine"], tmp_path)
-    assert list(after) == [BY_EXAMPLE, INSIDE, f"{REGISTRATION}affine"]
+    assert list(after) == [BY_EXAMPLE, INSIDE, POOLED, f"{REGISTRATION}affine"]
     assert after[INSIDE] == before[INSIDE]
 
 
