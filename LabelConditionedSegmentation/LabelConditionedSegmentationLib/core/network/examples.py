@@ -35,6 +35,7 @@ def pool(levels: Sequence[torch.Tensor], masks: torch.Tensor, share: torch.Tenso
     levels: (channels, *space) each, the last one the finest. masks (M, *space of the finest): the share of the mask in every voxel. share, of the same space: how much of a
     voxel counts here, where windows overlap. Sums are in float32.
     """
+    masks = masks.float()
     inside = masks if share is None else masks * share
     counted = torch.ones_like(masks[:1]) if share is None else share[None]
     found: list[torch.Tensor] = []
@@ -82,6 +83,6 @@ class ExampleEncoder(nn.Module):
         """Prompts (M, C) and bias (M,). A mask without a voxel gives a prompt of no meaning."""
         means = [(found / weight.clamp_min(1e-6)[..., None]).flatten(1) for found, weight in zip(pooled.found, pooled.weight, strict=True)]
         size = pooled.weight[-1][:, :1].clamp_min(1e-3).log() / 10
-        description = self.norm(torch.cat([*means, size], dim=1))
+        description = self.norm(torch.cat([*means, size], dim=1).to(self.norm.weight.dtype))
         refined = self.refined(self.hidden(description))
         return self.direct(description) + refined[:, :-1], refined[:, -1]
