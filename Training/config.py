@@ -85,7 +85,7 @@ class ContextConfig:
     every: int = 5
     hypergradient: str = "finite_difference"
     eps: float = 0.01
-    widths: tuple[int, ...] = (8, 16, 32)
+    widths: tuple[int, ...] = (8, 16, 32, 64)
     stride: int = 2
     rate: float = 3e-4
     meta_cases: list[str] = field(default_factory=list)
