@@ -28,7 +28,12 @@ def config_of(method: str = "lcs", loss: str = "softmax", labels: str = "all", c
 
 
 def colab(context_classes: int = 2, **changes: Any) -> Config:
-    return Config(method="colab", data=DataConfig(points=0), network=replace(TINY, context_classes=context_classes), context=ContextConfig(**changes))
+    return Config(
+        method="colab",
+        data=DataConfig(points=0),
+        network=replace(TINY, context_classes=context_classes),
+        context=ContextConfig(**{"widths": (8, 16, 32)} | changes),
+    )
 
 
 VALID = {

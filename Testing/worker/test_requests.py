@@ -235,12 +235,15 @@ def test_an_example_becomes_the_prompt_that_the_segmenter_makes(either: Worker, 
 
 def test_prompts_are_asked_of_the_features_of_the_last_run(either: Worker, learner: Path) -> None:
     prompt = ExamplePrompt.from_json(answer(either, **example_of(learner)).values["prompt"])
-    prompts = [replace(prompt, bias=0.0), replace(prompt, name="Other", vector=tuple(-v for v in prompt.vector), bias=0.0, parent="Deep gray matter")]
+    found = Segmenter.from_package(learner, "cpu").features(SCAN)
+    middle = float(np.dot(prompt.vector, found.kept("look at them").float().mean((0, 1, 2)).numpy()))  # half of the voxels lie above it
+    opposite = tuple(-v for v in prompt.vector)
+    prompts = [replace(prompt, bias=-middle), replace(prompt, name="Other", vector=opposite, bias=middle, parent="Deep gray matter")]
     run = either.ask(**run_of(learner, SCAN))
     wait(either, run)
     passes = answer(either, "status").values["trunk_passes"]
     event = answer(either, "examples", {"run": run, "prompts": [each.to_json() for each in prompts], "ids": [901, 900]})
-    expected = Segmenter.from_package(learner, "cpu").features(SCAN).by_example(prompts, [901, 900]).winner_map()
+    expected = found.by_example(prompts, [901, 900]).winner_map()
     assert set(np.unique(expected)) >= {1, 2}
     np.testing.assert_array_equal(event.arrays["winners"], expected)
     assert answer(either, "status").values["trunk_passes"] == passes

@@ -36,6 +36,9 @@ T = TypeVar("T")
 FEATURE_BUDGET = 2 * 2**30
 """Bytes of features that are kept with a scan; beyond that only the winner map is."""
 
+EXAMPLE_BUDGET = 16 * 2**30
+"""The same for an atlas, whose features are dropped as soon as its prompts are made."""
+
 WINDOW_OVERLAP = 0.5
 
 READ, NETWORK = 0.05, 0.8
@@ -88,9 +91,11 @@ class Segmenter:
         metadata: Mapping[str, Any] | None = None,
         progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
+        feature_budget: int | None = None,
     ) -> Features:
         """Run the network once over a scan.
 
+        feature_budget: bytes of features to keep, in place of the segmenter's own.
         volume: as many channels as the model has. metadata: field -> value; what is left out is unknown. Raises InputError, MetadataError, DeviceError or Cancelled.
         """
         steps = Progress(progress, cancel)
@@ -106,7 +111,8 @@ class Segmenter:
             findings += check_input(prepared, self.package.statistics)
         steps.update(0.0, READ, 1.0, "running the network")
         encoded = torch.from_numpy(self.package.metadata.encode(parsed))[None]
-        stored, winners = self._with_ladder(report, lambda: self._run(volume, prepared, encoded, steps, report))
+        budget = self.feature_budget if feature_budget is None else feature_budget
+        stored, winners = self._with_ladder(report, lambda: self._run(volume, prepared, encoded, steps, report, budget))
         report.peak_memory_mb = peak_memory_mb(self.plan.device)
         steps.update(0.0, 1.0, 1.0, "network done")
         return Features(
@@ -189,7 +195,7 @@ class Segmenter:
         self, atlas: Volume, masks: Sequence[Array], metadata: Mapping[str, Any] | None, steps: Progress, cancel: CancelToken | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Vectors and bias of packed masks, fitted to the features of the atlas."""
-        features = self.features(atlas, metadata, lambda done, text: steps.update(READ, NETWORK, done, text), cancel)
+        features = self.features(atlas, metadata, lambda done, text: steps.update(READ, NETWORK, done, text), cancel, EXAMPLE_BUDGET)
         stored = features.kept("learn from an example on it")
         (k0, j0, i0), (k1, j1, i1) = features.region
         seen = np.zeros(atlas.shape, dtype=bool)
@@ -236,7 +242,7 @@ class Segmenter:
         return mirrored
 
     def _run(
-        self, volume: Volume, prepared: NetworkInput, metadata: torch.Tensor, steps: Progress, report: RunReport
+        self, volume: Volume, prepared: NetworkInput, metadata: torch.Tensor, steps: Progress, report: RunReport, budget: int
     ) -> tuple[torch.Tensor | None, Array | None]:
         """The trunk over all windows -> the stored features or, where they exceed the budget, the winner map."""
         stride = self.package.architecture.output_stride
@@ -247,7 +253,7 @@ class Segmenter:
         prompts = self._prompts()
         channels = prompts.vectors.shape[1]
         size = channels * feature_grid.shape[0] * feature_grid.shape[1] * feature_grid.shape[2] * self.feature_dtype.itemsize
-        keep = size <= self.feature_budget
+        keep = size <= budget
         stored = torch.empty(*feature_grid.shape, channels, dtype=self.feature_dtype, device=self.plan.accumulate_on) if keep else None
         reducer = None if keep else WinnerMap(feature_grid, target, axis, prompts, self.plan.chunk)
         report.trunk_passes = 0

@@ -90,10 +90,6 @@ class Architecture:
     @staticmethod
     def from_json(entry: Mapping[str, Any]) -> Architecture:
         """Inverse of `to_json`; unknown keys and wrong types raise PackageFormatError."""
-        if entry.get("conditioning") == ATLAS_PAIR:
-            raise PackageFormatError(
-                "This network needs a labelled scan at every pass (conditioning atlas_pair), which a model package does not hold; take its checkpoint."
-            )
         known = {f.name: f for f in fields(Architecture)}
         unknown = sorted(set(entry) - set(known))
         if unknown:
@@ -108,4 +104,8 @@ class Architecture:
             elif type(value) is not type(default):
                 raise PackageFormatError(f'The network\'s setting "{key}" has to be of the kind {type(default).__name__}.')
             values[key] = value
+        if values.get("conditioning") == ATLAS_PAIR:
+            raise PackageFormatError(
+                "This network needs a labelled scan at every pass (conditioning atlas_pair), which a model package does not hold; take its checkpoint."
+            )
         return Architecture(**values)
