@@ -138,9 +138,8 @@ class CoLab(Method):
 
         theta = {name: p.detach() for name, p in (self.network.head if head_only else self).named_parameters() if p.requires_grad}
         mean = _mean_of_processes(fabric)
-        with fabric.autocast():
+        with _full_precision(context.device):  # nearly equal passes differ by less than half precision can tell, and its rounding would be in v too
             value, v = after_virtual_step(inner, outer, theta, context, rate, mean)
-        with _full_precision(context.device):  # nearly equal passes differ by less than half precision can tell
             is_published = self.settings.hypergradient == "finite_difference"
             mixed = finite_difference(inner, theta, context, v, self.settings.eps) if is_published else exact(inner, theta, context, v)
         return float(mean({"": value})[""]), -rate * mixed
