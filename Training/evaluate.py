@@ -51,7 +51,7 @@ def evaluate(
     rows: list[Row] = []
     pictures: tuple[Picture, ...] = ()
     for case in tqdm(data_set.cases, desc="evaluating", unit="case", disable=not sys.stderr.isatty()):
-        scan, truth = _read_case(case, code)
+        scan, truth = read_case(case, code)
         found = code_of_found.encode(segmenter.segment(scan, metadata=told[case.name]).label_map.array[0])
         looked_for = code.annotated(case.annotated)
         scored = [label for label in wanted if bool(looked_for[list(package.labels.classes_under(label))].all())]
@@ -126,8 +126,8 @@ def _wanted_labels(code: TargetCode, names: Sequence[str], data: Path) -> list[L
     return list(dict.fromkeys(wanted))
 
 
-def _read_case(case: CaseFiles, code: TargetCode) -> tuple[Volume, Array]:
-    """The scan, and the true targets (k, j, i) on its grid."""
+def read_case(case: CaseFiles, code: TargetCode) -> tuple[Volume, Array]:
+    """The scan, and the true targets (k, j, i) on its grid. Raises InputError."""
     scan, labels = read_image(case), read_volume(case.label)
     if difference := grid_difference(scan, labels):
         raise InputError(f'"{case.label}" does not lie on the grid of its scan: {difference}. Resample one to the other.')

@@ -17,7 +17,8 @@ from LabelConditionedSegmentationLib.core.labels import Label, LabelTree
 from LabelConditionedSegmentationLib.core.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.volume import Array, Volume
 
-from Training.datasets import CaseFiles, DataSet, grid_difference, read_data_set, read_image, read_labels
+from Training.datasets import CaseFiles, DataSet, read_data_set, read_labels
+from Training.evaluate import read_case
 from Training.registration import carried, majority
 from Training.targets import TargetCode, find_label, select
 
@@ -42,10 +43,8 @@ class Question:
 
     def read(self, case: CaseFiles) -> tuple[Volume, Array]:
         """A scan, enlarged, and its targets (k, j, i): classes of `labels`, IGNORE where they are unknown."""
-        scan, ids = read_image(case), read_labels(case)
-        if difference := grid_difference(scan, ids):
-            raise InputError(f'"{case.label}" does not lie on the grid of its scan: {difference}. Resample one to the other.')
-        return Volume(scan.array, np.diag([self.scale] * 3 + [1.0]) @ scan.affine), self.code.encode(ids.array[0])
+        scan, targets = read_case(case, self.code)
+        return Volume(scan.array, np.diag([self.scale] * 3 + [1.0]) @ scan.affine), targets
 
     def shown(self) -> list[Label]:
         """The labels that some atlas has."""

@@ -6,20 +6,17 @@ import numpy as np
 import torch
 from LabelConditionedSegmentationLib.core.geometry import Grid, resample
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
-from LabelConditionedSegmentationLib.core.preprocessing import is_foreground, position_channels
 from LabelConditionedSegmentationLib.core.scoring import best_classes
 from lightning.fabric import Fabric
 
+from Training.methods.whole import input_of
 from Training.prepare import Case
 
 
 @torch.no_grad()
 def features_of(network: LabelConditionedNetwork, case: Case, device: torch.device) -> torch.Tensor:
     """The features of every voxel of a prepared case, (k, j, i, C) float32, from one pass over the whole of it."""
-    image = case.image.float()
-    if network.trunk.position is not None:
-        image = torch.cat([image, position_channels(is_foreground(image))])
-    features = network.features(image[None].to(device, memory_format=torch.channels_last_3d), case.metadata[None].to(device))[0]
+    features = network.features(input_of(network, case.image), case.metadata[None].to(device))[0]
     fine = Grid(np.eye(4), case.target.shape)  # type: ignore[arg-type]
     return resample(features.float().movedim(0, -1), fine.coarser(network.trunk.architecture.output_stride), fine)
 

@@ -23,6 +23,8 @@ from safetensors.torch import load_file
 from Testing.samples import SCHEMA, TINY
 from Testing.training.made_up_data import write_data_set
 from Testing.training.test_distributed import run_together, torchrun
+from Testing.training.test_fine_tuning import config_of as tuning_of
+from Testing.training.test_methods import curve_of
 from Testing.training.test_train import config_of, losses, signals_as_before, weights, write_config  # noqa: F401
 from Training.config import Config, ObjectiveConfig, OptimizerConfig, differences, read_config
 from Training.evaluate import evaluate
@@ -157,15 +159,7 @@ def test_a_pair_with_nothing_to_ask_for_has_a_finite_loss_and_gradients_for_all(
 
 @pytest.mark.parametrize("prompts", ["example", "both"])
 def test_the_loss_of_a_fixed_pair_goes_down(prompts: str) -> None:
-    method, batch = build(settings(prompts)), batch_of()
-    optimizer = torch.optim.AdamW([p for p in method.parameters() if p.requires_grad], lr=1e-2)
-    curve = []
-    for _ in range(30):
-        loss = method(batch)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        curve.append(float(loss.detach()))
+    curve = curve_of(build(settings(prompts)), batch_of())
     assert sum(curve[-3:]) < 0.6 * sum(curve[:3])
 
 
@@ -389,22 +383,7 @@ def classes_alone(data_set: Path, tmp_path_factory: pytest.TempPathFactory) -> M
 
 
 def tuned(folder: Path, data_set: Path, package: Path, *words: str) -> ModelPackage:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "run.yaml"
-    path.write_text(
-        f"""
-output: {folder / "run"}
-init_from: {package}
-accelerator: cpu
-precision: 32-true
-validate_every: 1000
-data: {{root: {data_set}, cache: {data_set.parent / "cache"}, validation: [case_2], patch: [32, 36, 36], points: 2000, workers: 0}}
-optimizer: {{rate: 1e-2, steps: 40, warmup: 5, decay: 10, averaging: 0.9}}
-augmentation: {{rotation: 5, scale: 0.05, shift: 1, warp: 1, warp_spacing: 16}}
-package: {{name: tuned, patch: [48, 48, 48], licence: CC0}}
-"""
-    )
-    train(read_config(path, [SIDES, *words]))
+    train(tuning_of(folder, data_set, package, SIDES, "optimizer.steps=40", "package.name=tuned", "package.licence=CC0", *words))
     return ModelPackage.load(folder / "run" / "package")
 
 

@@ -15,6 +15,7 @@ from LabelConditionedSegmentationLib.core.network.model import LabelConditionedN
 from Testing.samples import SCHEMA, TINY
 from Testing.training.made_up_data import write_data_set
 from Testing.training.test_by_example import CLASSES, batch_of, gradients
+from Testing.training.test_methods import curve_of
 from Testing.training.test_train import config_of, losses, signals_as_before  # noqa: F401
 from Training.config import Config, ObjectiveConfig, read_config
 from Training.losses.streamed_softmax import IGNORE
@@ -66,15 +67,7 @@ def test_what_is_unknown_and_what_the_atlas_does_not_show_take_no_part() -> None
 
 
 def test_the_loss_of_a_fixed_pair_goes_down() -> None:
-    method, batch = build(), batch_of()
-    optimizer = torch.optim.AdamW(method.parameters(), lr=1e-2)
-    curve = []
-    for _ in range(25):
-        loss = method(batch)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        curve.append(float(loss.detach()))
+    curve = curve_of(build(), batch_of(), steps=25)
     assert sum(curve[-3:]) < 0.7 * sum(curve[:3])
 
 

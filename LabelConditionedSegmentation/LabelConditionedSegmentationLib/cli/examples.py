@@ -23,9 +23,6 @@ from ..core.segmenter import Segmenter
 from ..core.volume import Array, Volume
 from .outputs import LABEL_MAPS, SEGMENTATION
 
-FEATURE_BUDGET = 16 * 2**30
-"""Bytes of features that are kept of a scan, which labels by example need; where memory is smaller, that is told."""
-
 DEPENDENT = ("segment", "inside", "save_label", "example_metadata")
 """Options that say something of --example, as argparse calls them."""
 
@@ -132,9 +129,9 @@ def _chosen(path: Path, names: dict[str, str], wanted: str | None, name: str) ->
 
 def check_asked(asked: Asked, package: ModelPackage) -> None:
     """Refuse before the network runs what it could not be asked for. Raises InputError or LabelError."""
-    if asked.shown and not package.architecture.learns_examples:
-        raise InputError(f'The model "{package.name}" was not trained to learn labels from examples; choose one that was.')
-    check_model(asked.made, package.name, package.weights_sha256, package.architecture.feature_channels * (2 if package.flip else 1))
+    if asked.shown:
+        package.require_examples()
+    check_model(asked.made, package.name, package.weights_sha256, package.prompt_length)
     shown = (
         [ExamplePrompt(asked.name, (), 0.0, package.name, package.weights_sha256, asked.inside)] if asked.shown else []
     )  # only its name and place are known yet

@@ -20,7 +20,7 @@ from ..core.features import resolve_labels
 from ..core.image_io import read_volume
 from ..core.progress import CancelToken, Progress, ProgressCallback
 from ..core.result import Result
-from ..core.segmenter import FEATURE_BUDGET, NETWORK, Segmenter
+from ..core.segmenter import EXAMPLE_BUDGET, FEATURE_BUDGET, NETWORK, Segmenter
 from ..core.volume import Volume
 from . import examples
 from .main import FAILED
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     if asked and labels:
         _refuse_label_maps(jobs)
     began = time.perf_counter()
-    budget = examples.FEATURE_BUDGET if asked else FEATURE_BUDGET
+    budget = EXAMPLE_BUDGET if asked else FEATURE_BUDGET
     segmenter = Segmenter.from_package(resolve_model(arguments.model), arguments.device, budget)
     if labels:
         resolve_labels(segmenter.package.labels, labels)

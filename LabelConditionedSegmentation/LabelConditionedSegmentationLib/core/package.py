@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import LabelError, MetadataError, PackageFormatError, PackageInstallError, PackageIntegrityError, PackageNotFoundError
+from .errors import InputError, LabelError, MetadataError, PackageFormatError, PackageInstallError, PackageIntegrityError, PackageNotFoundError
 from .input_spec import InputSpec
 from .labels import LabelTree
 from .metadata import MetadataSchema
@@ -97,6 +97,16 @@ class ModelPackage:
                 f'"{where}" is not the file that model.json describes (its SHA-256 differs): damaged, truncated or exchanged. Install the model again.'
             )
         return network_with(data, where, self.architecture, len(self.labels.leaves) + 1, self.metadata.fields)
+
+    @property
+    def prompt_length(self) -> int:
+        """Channels of the features that are kept of a scan, and of a prompt: with flips, those of the mirrored scan beside its own."""
+        return self.architecture.feature_channels * (2 if self.flip else 1)
+
+    def require_examples(self, pooled: bool = False) -> None:
+        """Raise InputError where the model cannot be shown further structures; pooled: in the way that needs a network which was trained for it."""
+        if not (self.architecture.examples if pooled else self.architecture.learns_examples):
+            raise InputError(f'The model "{self.name}" was not trained to learn labels from examples; choose one that was.')
 
     @property
     def size_bytes(self) -> int:

@@ -37,7 +37,7 @@ FEATURE_BUDGET = 2 * 2**30
 """Bytes of features that are kept with a scan; beyond that only the winner map is."""
 
 EXAMPLE_BUDGET = 16 * 2**30
-"""The same for an atlas, whose features are dropped as soon as its prompts are made."""
+"""The same where labels by example need them: for an atlas, whose features are dropped as soon as its prompts are made, and for scans that are to be asked for them."""
 
 WINDOW_OVERLAP = 0.5
 
@@ -91,15 +91,19 @@ class Segmenter:
         metadata: Mapping[str, Any] | None = None,
         progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
-        feature_budget: int | None = None,
     ) -> Features:
         """Run the network once over a scan.
 
-        feature_budget: bytes of features to keep, in place of the segmenter's own.
         volume: as many channels as the model has. metadata: field -> value; what is left out is unknown. Raises InputError, MetadataError, DeviceError or Cancelled.
         """
         steps = Progress(progress, cancel)
         steps.update(0.0, 1.0, 0.0, "checking the scan")
+        prepared, encoded, report = self._prepared(volume, metadata)
+        steps.update(0.0, READ, 1.0, "running the network")
+        return self._found(volume, prepared, encoded, report, steps, self.feature_budget)
+
+    def _prepared(self, volume: Volume, metadata: Mapping[str, Any] | None) -> tuple[NetworkInput, torch.Tensor, RunReport]:
+        """A checked scan as the network sees it, its metadata (1, fields), and a report that holds what was noticed. Raises InputError or MetadataError."""
         parsed, findings = self.package.metadata.parse(metadata)
         findings += check_volume(volume, self.package.input)
         _raise_errors(findings)
@@ -109,10 +113,11 @@ class Segmenter:
             architecture = self.package.architecture
             prepared = prepare(volume, self.package.input, architecture.multiple, architecture.position)
             findings += check_input(prepared, self.package.statistics)
-        steps.update(0.0, READ, 1.0, "running the network")
-        encoded = torch.from_numpy(self.package.metadata.encode(parsed))[None]
-        budget = self.feature_budget if feature_budget is None else feature_budget
-        stored, winners = self._with_ladder(report, lambda: self._run(volume, prepared, encoded, steps, report, budget))
+        return prepared, torch.from_numpy(self.package.metadata.encode(parsed))[None], report
+
+    def _found(self, volume: Volume, prepared: NetworkInput, metadata: torch.Tensor, report: RunReport, steps: Progress, budget: int) -> Features:
+        """The network over a prepared scan; features of up to `budget` bytes are kept."""
+        stored, winners = self._with_ladder(report, lambda: self._run(volume, prepared, metadata, steps, report, budget))
         report.peak_memory_mb = peak_memory_mb(self.plan.device)
         steps.update(0.0, 1.0, 1.0, "network done")
         return Features(
@@ -120,7 +125,7 @@ class Segmenter:
             self._prompts(),
             Grid.of(volume),
             prepared.region,
-            prepared.grid.coarser(architecture.output_stride),
+            prepared.grid.coarser(self.package.architecture.output_stride),
             self.plan,
             report,
             stored,
@@ -143,23 +148,18 @@ class Segmenter:
         network that was trained for it. Raises InputError where the model cannot be shown examples, or the atlas or a mask cannot be used; MetadataError, DeviceError or
         Cancelled.
         """
-        if not self.package.architecture.learns_examples or (pooled and self.network.examples is None):
-            raise InputError(f'The model "{self.package.name}" was not trained to learn labels from examples; choose one that was.')
+        self.package.require_examples(pooled)
         steps = Progress(progress, cancel)
         steps.update(0.0, 1.0, 0.0, "checking the atlas")
-        parsed, findings = self.package.metadata.parse(metadata)
-        findings += check_volume(atlas, self.package.input)
-        _raise_errors(findings)
-        architecture = self.package.architecture
-        prepared = prepare(atlas, self.package.input, architecture.multiple, architecture.position)
-        findings += check_input(prepared, self.package.statistics)
+        prepared, encoded, report = self._prepared(atlas, metadata)
+        stride = self.package.architecture.output_stride
         names, volumes, masks, shares = [], [], [], []
         for example in shown:
             names.append(example.name)
             volumes.append(int(np.count_nonzero(example.mask)) * atlas.voxel_millilitres)
-            shares.append(shares_on(Grid.of(atlas), prepared, example.mask, architecture.output_stride))
+            shares.append(shares_on(Grid.of(atlas), prepared, example.mask, stride))
             masks.append(np.packbits(example.mask))
-            if not is_seen(shares[-1], prepared, architecture.output_stride):
+            if not is_seen(shares[-1], prepared, stride):
                 raise InputError(
                     f'The mask of "{example.name}" lies outside of what the model sees of its scan, which is the part that is not 0; give the scan that it was painted on.'
                 )
@@ -167,17 +167,20 @@ class Segmenter:
             raise InputError("No structure was shown; give at least one mask.")
         steps.update(0.0, READ, 1.0, "running the network")
         if pooled:
-            report = RunReport(self.package.name, self.package.weights_sha256, describe_device(self.plan.device), dict(parsed), _describe(atlas))
-            encoded = torch.from_numpy(self.package.metadata.encode(parsed))[None]
             vectors, bias = self._with_ladder(report, lambda: self._show(prepared, shares, encoded, steps))
         else:
-            vectors, bias = self._fit(atlas, masks, metadata, steps, cancel)
+
+            def on_network(done: float, text: str) -> None:
+                steps.update(READ, NETWORK, done, text)
+
+            features = self._found(atlas, prepared, encoded, report, Progress(on_network, cancel), EXAMPLE_BUDGET)
+            vectors, bias = self._fit(atlas, features, masks, steps, cancel)
         steps.update(0.0, 1.0, 1.0, "example done")
         known = {
-            "grid": _describe(atlas),
-            "metadata": {key: value for key, value in parsed.items() if value is not None},
+            "grid": report.grid,
+            "metadata": {key: value for key, value in report.metadata.items() if value is not None},
             "date": datetime.now(UTC).date().isoformat(),
-            **({"findings": [finding.to_json() for finding in findings]} if findings else {}),
+            **({"findings": [finding.to_json() for finding in report.findings]} if report.findings else {}),
         }
         return [
             ExamplePrompt(
@@ -191,11 +194,8 @@ class Segmenter:
             for name, volume, vector, offset in zip(names, volumes, vectors, bias, strict=True)
         ]
 
-    def _fit(
-        self, atlas: Volume, masks: Sequence[Array], metadata: Mapping[str, Any] | None, steps: Progress, cancel: CancelToken | None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _fit(self, atlas: Volume, features: Features, masks: Sequence[Array], steps: Progress, cancel: CancelToken | None) -> tuple[torch.Tensor, torch.Tensor]:
         """Vectors and bias of packed masks, fitted to the features of the atlas."""
-        features = self.features(atlas, metadata, lambda done, text: steps.update(READ, NETWORK, done, text), cancel, EXAMPLE_BUDGET)
         stored = features.kept("learn from an example on it")
         (k0, j0, i0), (k1, j1, i1) = features.region
         seen = np.zeros(atlas.shape, dtype=bool)

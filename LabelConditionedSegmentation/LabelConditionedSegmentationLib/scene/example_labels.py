@@ -15,8 +15,7 @@ __all__ = ["SUFFIX", "belongs_to", "load_label", "require_of_model", "save_label
 
 def require_of_model(prompt: ExamplePrompt, package: ModelPackage) -> None:
     """Raise InputError where a label by example was made with another model."""
-    length = package.architecture.feature_channels * (2 if package.flip else 1)  # with flips, those of the mirrored scan beside them
-    check_model([prompt], package.name, package.weights_sha256, length)
+    check_model([prompt], package.name, package.weights_sha256, package.prompt_length)
 
 
 def belongs_to(prompt: ExamplePrompt, package: ModelPackage) -> bool:
