@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -32,7 +33,7 @@ from Training.evaluation_results import Evaluation, Row, mean_of, roots, rows_of
 from Training.example_answers import ByExample, Question, ask, by_registration
 from Training.metrics import Scores
 from Training.registration import WAYS
-from Training.whole_files import written_whole
+from Training.whole_files import keep_to, written_whole
 
 BY_EXAMPLE, INSIDE, POOLED = "by example", "by example, inside the parent", "by example, pooled"
 BY_MODEL = (BY_EXAMPLE, INSIDE, POOLED)
@@ -117,25 +118,15 @@ def _scored(question: Question, case: CaseFiles, truth: Array) -> list[Label]:
     return [leaf for n, leaf in enumerate(question.labels.leaves, start=1) if looked_for[n] and n in there]
 
 
-def keep_to(folder: Path, question: Question, package: ModelPackage) -> None:
-    """Make the folder, or see to it that what it keeps answers the same question. SystemExit with a sentence where it does not."""
-    asked = {
+def asked(question: Question, package: ModelPackage) -> dict[str, Any]:
+    """What the kept scores are an answer to, in plain values."""
+    return {
         "package": package.weights_sha256,
         "data": str(question.data_set.root.resolve()),
         "atlases": [atlas.name for atlas in question.atlases],
         "labels": [leaf.name for leaf in question.labels.leaves],
         "scale": question.scale,
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        before = json.loads((folder / "question.json").read_text(encoding="utf-8")) if (folder / "question.json").is_file() else asked
-        with written_whole(folder / "question.json") as temporary:
-            temporary.write_text(json.dumps(before, indent=1, ensure_ascii=False), encoding="utf-8")
-    except OSError as error:
-        raise SystemExit(f'The folder "{folder}" cannot be written to ({error.strerror}).') from None
-    other = [key for key, value in asked.items() if before[key] != value]
-    if other:
-        raise SystemExit(f'"{folder}" keeps the scores of another question (other {", ".join(other)}); name another folder, or ask the same.')
 
 
 def evaluation_of(way: str, kept: Mapping[str, Kept], question: Question, package: ModelPackage) -> Evaluation:
@@ -224,7 +215,7 @@ def main() -> None:
         labels = [name.strip() for name in arguments.labels.split(",") if name.strip()]
         question = ask(arguments.data, arguments.atlases, arguments.cases, labels, arguments.scale)
         segmenter = Segmenter.from_package(arguments.package, arguments.device)
-        keep_to(arguments.output, question, segmenter.package)
+        keep_to(arguments.output, asked(question, segmenter.package), "the scores")
         model = ByExample(segmenter, question)
         answers = answer(model, list(dict.fromkeys(arguments.registration)), arguments.output)
         if arguments.prompts:

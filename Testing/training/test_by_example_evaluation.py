@@ -21,9 +21,10 @@ from LabelConditionedSegmentationLib.core.volume import Volume
 
 from Testing import samples
 from Training import example_answers
-from Training.by_example import BY_EXAMPLE, INSIDE, POOLED, REGISTRATION, answer, keep_to, main
+from Training.by_example import BY_EXAMPLE, INSIDE, POOLED, REGISTRATION, answer, asked, main
 from Training.datasets import CaseFiles
 from Training.example_answers import ByExample, ask, by_registration
+from Training.whole_files import keep_to
 
 BRIGHT, DARK, SPECK, UNKNOWN = 1, 2, 3, 9
 TABLE = "id,name,parent,scored\n1,Bright ball,Balls,1\n2,Dark ball,Balls,1\n3,Speck,,1\n9,Smudge,,0\n"
@@ -248,12 +249,12 @@ def test_a_way_that_is_added_later_computes_that_way_alone(balls: Path, segmente
 
 @pytest.mark.parametrize("changed", ["atlases", "labels", "scale", "package"])
 def test_a_folder_with_the_scores_of_another_question_is_refused(balls: Path, segmenter: Segmenter, tmp_path: Path, changed: str) -> None:
-    keep_to(tmp_path, ask(balls, ["case_0"], ["case_2"]), segmenter.package)
-    keep_to(tmp_path, ask(balls, ["case_0"], ["case_1"]), segmenter.package)
+    keep_to(tmp_path, asked(ask(balls, ["case_0"], ["case_2"]), segmenter.package), "the scores")
+    keep_to(tmp_path, asked(ask(balls, ["case_0"], ["case_1"]), segmenter.package), "the scores")
     atlases, labels, scale = ["case_1"] if changed == "atlases" else ["case_0"], ["Speck"] if changed == "labels" else [], 2.0 if changed == "scale" else 1.0
     package = samples.package(tmp_path / "other") if changed == "package" else segmenter.package
-    with pytest.raises(SystemExit, match=f"another question \\(other {changed}\\)"):
-        keep_to(tmp_path, ask(balls, atlases, ["case_2"], labels, scale), package)
+    with pytest.raises(SystemExit, match=f"keeps the scores of another question \\(other {changed}\\)"):
+        keep_to(tmp_path, asked(ask(balls, atlases, ["case_2"], labels, scale), package), "the scores")
 
 
 def test_the_labels_by_example_can_be_written_and_read_again(balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
