@@ -135,6 +135,44 @@ def test_the_only_segment_is_taken_whatever_it_is_called(place: Place) -> None:
     assert dice(read_back(place.out / "found.mha")[0] > 0, place.balls["bright"]) > 0.99
 
 
+@pytest.mark.parametrize("chosen", [[], ["--segment", "DARK ball", "--segment", "bright ball"], ["--segment", "dark ball"]], ids=["all", "both", "one"])
+def test_without_a_name_segments_are_structures_of_their_own_names(chosen: list[str], place: Place) -> None:
+    path = segmentation(place, ("bright ball", "dark ball"))
+    words = place.words("found.seg.nrrd", "--example", place.atlas, path, *chosen, "--inside", "Rest", "--save-label", place.out / "{name}.lcs-label.json")
+    assert main(words) == 0
+    wanted = {"dark"} if len(chosen) == 2 else {"bright", "dark"}
+    found = segments(place.out / "found.seg.nrrd")
+    assert set(found) == {f"{ball} ball" for ball in wanted}
+    for ball in wanted:
+        label = read_prompt(place.out / f"{ball} ball.lcs-label.json")
+        assert (label.name, label.parent) == (f"{ball} ball", "Rest")
+        assert label.color == pytest.approx((0.1, {"bright": 0.2, "dark": 0.4}[ball], 0.9))
+        assert label.examples[0]["millilitres"] == pytest.approx(shown_masks()[ball].sum() / 1000)
+
+
+def test_structures_shown_together_are_found_apart_and_each_again_by_its_file(place: Place) -> None:
+    path = segmentation(place, ("bright ball", "dark: ball"))
+    assert main(place.words("found.nii.gz", "--example", place.atlas, path, "--save-label", place.out / "{name}.lcs-label.json")) == 0
+    names = {entry["name"]: int(value) for value, entry in json.loads((place.out / "found.json").read_text())["values"].items()}
+    voxels, _ = read_back(place.out / "found.nii.gz")
+    assert dice(voxels == names["bright ball"], place.balls["bright"]) > 0.99
+    assert dice(voxels == names["dark: ball"], place.balls["dark"]) > 0.99
+    files = [word for name in ("bright ball", "dark_ ball") for word in ("--label-file", str(place.out / f"{name}.lcs-label.json"))]
+    assert main(place.words("again.nii.gz", *files)) == 0
+    assert np.array_equal(read_back(place.out / "again.nii.gz")[0], voxels)
+
+
+def test_a_structure_that_several_atlases_show_under_one_name_is_one_label(place: Place) -> None:
+    (place.out / "given").mkdir()
+    first = segmentation(place, ("bright ball", "dark ball"))
+    second = write_segments(place.out / "given" / "second.seg.nrrd", [place.balls["dark"]], [("Dark Ball", 0, 1)])
+    words: list[str | Path] = ["--example", place.atlas, first, "--example", place.scan, second, "--save-label", place.out / "{name}.lcs-label.json"]
+    assert main(place.words("found.seg.nrrd", *words)) == 0
+    assert set(segments(place.out / "found.seg.nrrd")) == {"bright ball", "dark ball"}
+    scans = {ball: [known["scan"] for known in read_prompt(place.out / f"{ball} ball.lcs-label.json").examples] for ball in ("bright", "dark")}
+    assert scans == {"bright": ["atlas.nii.gz"], "dark": ["atlas.nii.gz", "scan.nii.gz"]}
+
+
 def test_segments_of_older_files_have_a_layer_each(place: Place) -> None:
     balls = shown_masks()
     path = write_segments(place.out / "shown.seg.nrrd", [balls["bright"], balls["dark"]], [("bright ball", 0, 1), ("dark ball", 1, 1)])
@@ -335,6 +373,25 @@ REFUSED |= {
     "unknown segment": (lambda p: [*p.show(mask=segmentation(p)), "--segment", "three"], ('no segment "three"', 'it has "one", "two"')),
     "several segments": (lambda p: p.show(mask=segmentation(p)), ("several segments", 'none is called "bright ball"', '"one", "two"', "--segment")),
     "segments of one name": (lambda p: [*p.show(mask=segmentation(p, ("one", "one"))), "--segment", "one"], ("2 segments", "different names")),
+    "several segments of one name": (lambda p: [*p.show(mask=segmentation(p)), "--segment", "one", "--segment", "two"], ("leave --name out", "one --segment")),
+    "an empty name for segments": (lambda p: ["--example", str(p.atlas), str(segmentation(p)), "--name", " "], ("needs a name",)),
+    "all segments, two of one name": (lambda p: ["--example", str(p.atlas), str(segmentation(p, ("one", "ONE")))], ("2 segments", "different names")),
+    "an unknown segment among others": (
+        lambda p: ["--example", str(p.atlas), str(segmentation(p)), "--segment", "one", "--segment", "three"],
+        ('no segment "three"', 'it has "one", "two"'),
+    ),
+    "several labels saved as one": (
+        lambda p: ["--example", str(p.atlas), str(segmentation(p)), "--save-label", str(p.out / "x.lcs-label.json")],
+        ("2 labels cannot all be saved", "{name}"),
+    ),
+    "labels whose files would be one": (
+        lambda p: ["--example", str(p.atlas), str(segmentation(p, ("a:b", "a/b"))), "--save-label", str(p.out / "{name}.lcs-label.json")],
+        ("Two results", "a_b.lcs-label.json"),
+    ),
+    "a segment called as a label of the model": (
+        lambda p: ["--example", str(p.atlas), str(segmentation(p, ("one", "Left Hippocampus")))],
+        ("There is a label",),
+    ),
     "no metadata of the atlas": (lambda p: [*p.show(), "--example-metadata", "agee=3"], ('"agee"', '"age"')),
     "a label of another model": (lambda p: kept(p, weights_sha256="0" * 64, package="brian"), ('"kept"', "another model (brian)")),
     "a label of other flips": (lambda p: kept(p, vector=(0.0,) * 32), ("another model",)),

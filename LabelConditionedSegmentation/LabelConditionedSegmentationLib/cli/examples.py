@@ -1,4 +1,4 @@
-"""Labels by example on the command line: a structure that masks show on atlases, and label files made earlier."""
+"""Labels by example on the command line: structures that files show on atlases, and label files made earlier."""
 
 from __future__ import annotations
 
@@ -9,39 +9,37 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import SimpleITK as sitk
-
 from ..core.errors import InputError, LabelError, OutputError
 from ..core.example_prompt import SUFFIX, ExamplePrompt, averaged, check_model, read_prompt, tree_of_prompts
-from ..core.examples import Example, mask_on
+from ..core.examples import Example
 from ..core.findings import Finding
-from ..core.image_io import affine_of, read_volume
+from ..core.image_io import read_volume
 from ..core.package import ModelPackage
 from ..core.progress import CancelToken, ProgressCallback
 from ..core.segmenter import Segmenter
-from ..core.volume import Array, Volume
-from .outputs import LABEL_MAPS, SEGMENTATION
+from ..core.volume import Volume
+from .masks import Structure, check_mask, read_structures
+from .outputs import SEGMENTATION
 
-DEPENDENT = ("segment", "inside", "save_label", "example_metadata")
+DEPENDENT = ("name", "segment", "inside", "save_label", "example_metadata")
 """Options that say something of --example, as argparse calls them."""
+
+NAME = "{name}"
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A structure on an atlas, read and checked. mask (k, j, i) bool on the atlas's voxels. color: of its segment, where the file tells one."""
+    """An atlas and what is shown on it, read and checked."""
 
     path: Path
     atlas: Volume
-    mask: Array
-    color: tuple[float, float, float] | None
+    structures: tuple[Structure, ...]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The labels by example of a command: at most one that is shown now, called `name`, inside the model's label `inside` (empty: anywhere), and those from files."""
+    """The labels by example of a command: those that are shown now, inside the model's label `inside` (empty: anywhere), and those from files."""
 
-    name: str
     inside: str
     shown: tuple[Shown, ...]
     made: tuple[ExamplePrompt, ...]
@@ -49,15 +47,27 @@ class Asked:
     def __bool__(self) -> bool:
         return bool(self.shown or self.made)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of what is shown, each once, whatever the case of its letters and on however many atlases."""
+        names: dict[str, str] = {}
+        for shown in self.shown:
+            for structure in shown.structures:
+                names.setdefault(structure.name.casefold(), structure.name)
+        return tuple(names.values())
+
 
 def check_words(arguments: argparse.Namespace) -> None:
     """Refuse options that contradict or need one another, before anything is read. Raises InputError, LabelError or OutputError."""
-    if arguments.example and not (arguments.name or "").strip():
+    masks = [mask for _, mask in arguments.example]
+    named = (arguments.name or "").strip()
+    if masks and not named and (arguments.name is not None or not all(mask.lower().endswith(SEGMENTATION) for mask in masks)):
         raise LabelError("A structure shown with --example needs a name; say what it is called with --name.")
-    if not arguments.example:
-        for option in ("name", *DEPENDENT):
-            if getattr(arguments, option):
-                raise InputError(f"--{option.replace('_', '-')} belongs to a structure that is shown; show it with --example ATLAS MASK.")
+    if named and len(arguments.segment) > 1:
+        raise InputError("Several segments are several structures, which keep their own names; leave --name out, or give one --segment.")
+    for option in DEPENDENT if not masks else ():
+        if getattr(arguments, option):
+            raise InputError(f"--{option.replace('_', '-')} belongs to a structure that is shown; show it with --example ATLAS MASK.")
     if arguments.save_label and not arguments.save_label.endswith(SUFFIX):
         raise OutputError(f'The label cannot be saved as "{arguments.save_label}"; use a name that ends in {SUFFIX}.')
 
@@ -66,65 +76,28 @@ def read_asked(arguments: argparse.Namespace) -> Asked:
     """Read and check all files that show structures. Raises InputError or LabelError."""
     name = (arguments.name or "").strip()
     made = tuple(read_prompt(Path(file)) for file in arguments.label_file)
-    return Asked(name, (arguments.inside or "").strip(), tuple(_shown(Path(a), Path(m), arguments.segment, name) for a, m in arguments.example), made)
+    shown = []
+    for atlas, mask in ((Path(a), Path(m)) for a, m in arguments.example):
+        if not atlas.exists():
+            raise InputError(f'There is no file "{atlas}".')
+        check_mask(mask, arguments.segment)  # before the larger of both is read
+        scan = read_volume(atlas)
+        shown.append(Shown(atlas, scan, read_structures(mask, scan, name, arguments.segment)))
+    return Asked((arguments.inside or "").strip(), tuple(shown), made)
 
 
-def _shown(atlas: Path, mask: Path, segment: str | None, name: str) -> Shown:
-    for path in (atlas, mask):  # before the larger of both is read
-        if not path.exists():
-            raise InputError(f'There is no file "{path}".')
-    if mask.name.lower().endswith(SEGMENTATION):
-        volume, what, color = _read_segment(mask, segment, name)
-    elif segment:
-        raise InputError(f'"{mask}" has no segments to choose from with --segment; give a {SEGMENTATION} file, or leave --segment out.')
-    elif mask.name.lower().endswith(LABEL_MAPS):
-        volume, what, color = read_volume(mask), f'mask "{mask}"', None
-    else:
-        raise InputError(f'"{mask}" is no mask that can be read; give a file that ends in {SEGMENTATION}, {", ".join(LABEL_MAPS)}.')
-    scan = read_volume(atlas)
-    return Shown(atlas, scan, mask_on(scan, volume, what), color)
+def label_files(template: str | None, asked: Asked) -> dict[str, Path]:
+    """Where the labels that are shown are kept: name -> file. Raises OutputError where several would go to one."""
+    if not template:
+        return {}
+    if len(asked.names) > 1 and NAME not in template:
+        raise OutputError(f'{len(asked.names)} labels cannot all be saved as "{template}"; use a name with {NAME} in it.')
+    return {name: Path(template.replace(NAME, _file_name(name))) for name in asked.names}
 
 
-def _read_segment(path: Path, wanted: str | None, name: str) -> tuple[Volume, str, tuple[float, float, float] | None]:
-    """A segment of a Slicer segmentation as a mask on its own, perhaps cropped, grid; what to call it; its colour. By ITK, since slicerio loses letters beyond ASCII."""
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise InputError(f'"{path}" cannot be read as a segmentation: it is damaged, empty, or of a format that is not known.') from error
-    fields = {key: image.GetMetaData(key).strip() for key in image.GetMetaDataKeys()}
-    numbers = [key.removesuffix("_ID") for key in fields if key.startswith("Segment") and key.endswith("_ID")]
-    if image.GetDimension() != 3 or not numbers:
-        raise InputError(f'"{path}" holds no segments; save the segmentation in Slicer again, or give a mask as an image.')
-    numbers.sort(key=lambda number: (len(number), number))
-    segment = _chosen(path, {number: fields.get(f"{number}_Name", number) for number in numbers}, wanted, name)
-    layers = sitk.GetArrayFromImage(image)
-    layers = layers[None] if layers.ndim == 3 else np.moveaxis(layers, -1, 0)
-    try:
-        layer = int(
-            fields.get(f"{segment}_Layer", numbers.index(segment) if len(layers) > 1 else 0)
-        )  # older files have a layer a segment and say nothing of it
-        value = int(fields.get(f"{segment}_LabelValue", 1))
-        color = tuple(min(1.0, max(0.0, float(c))) for c in fields.get(f"{segment}_Color", "").split())
-        mask = layers[layer] == value
-    except (ValueError, IndexError):
-        raise InputError(f'"{path}" describes its segments in a way that is not understood; save the segmentation in Slicer again.') from None
-    shown = Volume(mask[None], affine_of(image))
-    return shown, f'segment "{fields.get(f"{segment}_Name", segment)}" of "{path}"', (color[0], color[1], color[2]) if len(color) == 3 else None
-
-
-def _chosen(path: Path, names: dict[str, str], wanted: str | None, name: str) -> str:
-    """Which segment is shown: the one that was asked for; else the one that is called as the structure; else the only one. names: key in the header -> name."""
-    there = ", ".join(f'"{n}"' for n in names.values())
-    found = [number for number, called in names.items() if called.casefold() == (wanted or name).strip().casefold()]
-    if len(found) > 1:
-        raise InputError(f'"{path}" has {len(found)} segments called "{names[found[0]]}"; give them different names.')
-    if found:
-        return found[0]
-    if wanted:
-        raise InputError(f'"{path}" has no segment "{wanted}"; it has {there}.')
-    if len(names) > 1:
-        raise InputError(f'"{path}" has several segments, and none is called "{name}"; choose one of {there} with --segment.')
-    return next(iter(names))
+def _file_name(name: str) -> str:
+    """A label's name as part of a file's, of letters that every system takes."""
+    return "".join(letter if letter.isalnum() or letter in " -_" else "_" for letter in name)
 
 
 def check_asked(asked: Asked, package: ModelPackage) -> None:
@@ -132,9 +105,7 @@ def check_asked(asked: Asked, package: ModelPackage) -> None:
     if asked.shown:
         package.require_examples()
     check_model(asked.made, package.name, package.weights_sha256, package.prompt_length)
-    shown = (
-        [ExamplePrompt(asked.name, (), 0.0, package.name, package.weights_sha256, asked.inside)] if asked.shown else []
-    )  # only its name and place are known yet
+    shown = [ExamplePrompt(name, (), 0.0, package.name, package.weights_sha256, asked.inside) for name in asked.names]  # only names and place are known yet
     tree_of_prompts([*shown, *asked.made], package.labels)
 
 
@@ -146,23 +117,25 @@ def learn(
     say: Callable[[str], None],
     cancel: CancelToken,
 ) -> list[ExamplePrompt]:
-    """The label that is shown, if there is one, then those from files: the network runs once over every atlas. metadata: of the atlases.
+    """The labels that are shown, in the order of `Asked.names`, then those from files: the network runs once over every atlas. metadata: of the atlases.
 
     bar: a progress bar for an atlas of this name. say: told what was odd about an atlas. Raises as `Segmenter.examples`.
     """
-    prompts = []
+    found: dict[str, list[ExamplePrompt]] = {name.casefold(): [] for name in asked.names}
     for shown in asked.shown:
+        examples = (Example(structure.name, structure.mask) for structure in shown.structures)
         try:
             with bar(shown.path.name) as progress:
-                (prompt,) = segmenter.examples(shown.atlas, [Example(asked.name, shown.mask)], metadata, progress, cancel)
+                prompts = segmenter.examples(shown.atlas, examples, metadata, progress, cancel)
         except InputError as error:
             raise InputError(f'"{shown.path}": {error}') from error
-        for known in prompt.examples:
-            for finding in known.get("findings", ()):
-                say(f"{finding['level']}: {shown.path}: {Finding(**finding)}")
-        from_scan = tuple({"scan": shown.path.resolve().name, **known} for known in prompt.examples)
-        prompts.append(replace(prompt, parent=_parent(asked, segmenter), examples=from_scan, color=shown.color or prompt.color))
-    return [*([averaged(prompts)] if prompts else []), *asked.made]
+        for finding in prompts[0].examples[0].get("findings", ()):
+            say(f"{finding['level']}: {shown.path}: {Finding(**finding)}")
+        for structure, prompt in zip(shown.structures, prompts, strict=True):
+            from_scan = tuple({"scan": shown.path.resolve().name, **known} for known in prompt.examples)
+            whole = replace(prompt, parent=_parent(asked, segmenter), examples=from_scan, color=structure.color or prompt.color)
+            found[structure.name.casefold()].append(whole)
+    return [*(averaged(prompts) for prompts in found.values()), *asked.made]
 
 
 def _parent(asked: Asked, segmenter: Segmenter) -> str:

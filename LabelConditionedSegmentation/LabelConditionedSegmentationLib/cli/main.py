@@ -84,11 +84,21 @@ def _add_examples(parser: argparse.ArgumentParser) -> None:
         metavar=("ATLAS", "MASK"),
         help="a scan and what shows the structure on it: a mask (every voxel that is not 0), or a .seg.nrrd; may be given several times",
     )
-    examples.add_argument("--name", metavar="NAME", help="what the structure is called")
-    examples.add_argument("--segment", metavar="SEGMENT", help="which segment of a .seg.nrrd it is; by default the one called NAME, or the only one")
+    examples.add_argument(
+        "--name", metavar="NAME", help="what the structure is called; without it the segments of a .seg.nrrd are taken, under their own names"
+    )
+    examples.add_argument(
+        "--segment",
+        action="append",
+        default=[],
+        metavar="SEGMENT",
+        help="which segment of a .seg.nrrd it is, by default the one called NAME or the only one; without --name it may be given several times",
+    )
     examples.add_argument("--inside", metavar="LABEL", help="a label of the model that the structure lies inside of; anywhere by default")
     examples.add_argument("--example-metadata", nargs="+", default=[], metavar="KEY=VALUE", help="what is known about the atlases")
-    examples.add_argument("--save-label", metavar="FILE", help="keep what was learned in a .lcs-label.json file")
+    examples.add_argument(
+        "--save-label", metavar="FILE", help="keep what was learned in a .lcs-label.json file; {name} in it stands for the name of the structure"
+    )
     examples.add_argument(
         "--label-file", action="append", default=[], metavar="FILE", help="a label that was kept, here or in 3D Slicer; may be given several times"
     )

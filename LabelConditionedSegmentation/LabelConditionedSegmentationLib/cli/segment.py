@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,13 @@ NAME = "{name}"
 
 @dataclass(frozen=True)
 class Wanted:
-    """What every scan is asked for. labels: of the model, as `Features.segment` takes them; none where only labels by example are. metadata: of the scans."""
+    """What every scan is asked for. labels: of the model, as `Features.segment` takes them; none where only labels by example are. metadata: of the scans. saved: where the
+    first labels by example are kept, in their order."""
 
     labels: list[str] | str
     by_example: list[ExamplePrompt]
     metadata: dict[str, str]
+    saved: dict[str, Path]
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Check everything that can be checked, load the model, segment. Returns the exit status."""
     examples.check_words(arguments)
     jobs, is_batch = _plan(arguments)
-    tables = [Path(p) for p in (arguments.report, arguments.volumes, arguments.save_label) if p]
-    _refuse_twice([*(f for job in jobs for f in job.files), *tables])
-    check_writable([*(f for job in jobs for f in job.files), *tables], arguments.overwrite)
     labels = _wanted(arguments)
     metadata, metadata_of_atlas = _metadata(arguments.metadata), _metadata(arguments.example_metadata)
     for job in jobs if not is_batch else ():
@@ -71,6 +71,10 @@ def run(arguments: argparse.Namespace) -> int:
     asked = examples.read_asked(arguments)
     if asked and labels:
         _refuse_label_maps(jobs)
+    saved = examples.label_files(arguments.save_label, asked)
+    files = [*(f for job in jobs for f in job.files), *(Path(p) for p in (arguments.report, arguments.volumes) if p), *saved.values()]
+    _refuse_twice(files)
+    check_writable(files, arguments.overwrite)
     began = time.perf_counter()
     budget = EXAMPLE_BUDGET if asked else FEATURE_BUDGET
     segmenter = Segmenter.from_package(resolve_model(arguments.model), arguments.device, budget)
@@ -84,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
     done: list[tuple[Job, Result]] = []
     failures: list[tuple[Job, str]] = []
     with _cancel_on_interrupt() as cancel:
-        wanted = Wanted(labels, examples.learn(asked, segmenter, metadata_of_atlas, _bar, _say, cancel), metadata)
+        wanted = Wanted(labels, examples.learn(asked, segmenter, metadata_of_atlas, _bar, _say, cancel), metadata, saved)
         for job in jobs:
             try:
                 result = _segment_one(job, segmenter, wanted, cancel, arguments.overwrite, [] if is_batch else _table_writers(arguments, [job], wanted))
@@ -221,9 +225,13 @@ def _table_writers(arguments: argparse.Namespace, jobs: Sequence[Job], wanted: W
             return write_json(runs[0] if len(jobs) == 1 else {"runs": runs})
 
         writers.append((Path(arguments.report), report))
-    if arguments.save_label:
-        writers.append((Path(arguments.save_label), lambda _: write_label(wanted.by_example[0])))
+    for path, prompt in zip(wanted.saved.values(), wanted.by_example, strict=False):
+        writers.append((path, partial(_keep, prompt)))
     return writers
+
+
+def _keep(prompt: ExamplePrompt, _done: Sequence[tuple[Job, Result]]) -> Any:
+    return write_label(prompt)
 
 
 def _segment_one(job: Job, segmenter: Segmenter, wanted: Wanted, cancel: CancelToken, overwrite: bool, tables: Sequence[TableWriter]) -> Result:
