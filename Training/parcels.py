@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from LabelConditionedSegmentationLib.core.errors import LCSError
+from LabelConditionedSegmentationLib.core.errors import LCSError, OutputError
 from LabelConditionedSegmentationLib.core.image_io import image_of
 from LabelConditionedSegmentationLib.core.volume import Array, Volume
 from scipy.cluster.vq import kmeans2
@@ -133,11 +133,14 @@ class Made:
         return self.folder / "labels" / f"{case.name}.nii.gz"
 
     def write_labels(self, case: CaseFiles, scan: Volume, numbers: Array) -> None:
-        """numbers (k, j, i)."""
+        """numbers (k, j, i). Raises OutputError."""
         path = self.label_of(case)
         path.parent.mkdir(exist_ok=True)
         with written_whole(path) as temporary:
-            sitk.WriteImage(image_of(scan.with_array(numbers[None].astype(np.int32))), str(temporary), useCompression=True)
+            try:
+                sitk.WriteImage(image_of(scan.with_array(numbers[None])), str(temporary), useCompression=True)
+            except RuntimeError as error:  # how SimpleITK reports a failed write
+                raise OutputError(f'"{path}" could not be written; the disk may be full. Free some space: the same command goes on.') from error
 
     def write_table(self, parcels: Parcels) -> None:
         """Every parcel below its coarse label, with its side, and the id of what is unknown."""

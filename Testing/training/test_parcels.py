@@ -159,6 +159,17 @@ def test_an_interrupted_call_goes_on_and_another_question_is_refused(made: Path,
         call(monkeypatch, data, *words, "--millilitres", "30")
 
 
+def test_a_full_disk_is_told_and_leaves_no_half_a_file(data: Path, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    def fail(_image: sitk.Image, path: str, **_: bool) -> None:
+        Path(path).write_bytes(b"half")
+        raise RuntimeError("no space left")
+
+    monkeypatch.setattr("Training.parcels.sitk.WriteImage", fail)
+    with pytest.raises(SystemExit, match=r"first\.nii\.gz\" could not be written; the disk may be full"):
+        call(monkeypatch, data, "--labels", "Upper", "Lower", "--template", "first", "--cases", "first", "-o", tmp_path / "out")
+    assert list((tmp_path / "out" / "labels").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
