@@ -112,6 +112,16 @@ def test_the_mean_of_prompts_scores_as_the_mean_of_their_scores() -> None:
     assert averaged([PROMPT]) == PROMPT
 
 
+def test_a_prompt_weighs_as_much_as_the_examples_it_was_made_from() -> None:
+    one, two, three = (replace(PROMPT, vector=tuple(np.random.default_rng(n).normal(size=8)), bias=float(n), examples=({"scan": str(n)},)) for n in range(3))
+    together, step_by_step = averaged([one, two, three]), averaged([averaged([one, two]), three])
+    assert step_by_step.vector == pytest.approx(together.vector)
+    assert step_by_step.bias == pytest.approx(together.bias) == 1.0
+    assert step_by_step.count == 3
+    unknown = replace(two, examples=())
+    assert (unknown.count, averaged([one, unknown]).bias) == (1, 0.5)
+
+
 @pytest.mark.parametrize("change", [{"weights_sha256": "cd" * 32}, {"vector": (1.0,) * 16}])
 def test_prompts_of_different_models_have_no_mean(change: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="different models"):

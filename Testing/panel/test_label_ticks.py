@@ -136,8 +136,20 @@ def test_any_text_gives_ticks_that_the_tree_has(tree: LabelTree, text: str) -> N
 @MODEST
 @given(ticks_of_any_tree(), trees())
 def test_ticks_of_one_tree_are_taken_over_by_another_as_far_as_it_has_them(ticks: LabelTicks, other: LabelTree) -> None:
-    again = LabelTicks.from_text(other, ticks.to_text())
-    assert ticked(again) == ticked(ticks) & {leaf.id for leaf in other.leaves}
+    for again in (LabelTicks.from_text(other, ticks.to_text()), ticks.on(other, {})):
+        assert ticked(again) == ticked(ticks) & {leaf.id for leaf in other.leaves}
+        assert again.sides_together == ticks.sides_together
+
+
+def test_a_label_that_came_in_the_place_of_another_has_its_tick() -> None:
+    ticks = LabelTicks(LabelTree((Label(1, "a"), Label(2, "b"), Label(3, "c"), Label(4, "d", 3))))
+    ticks.tick(1, True)
+    ticks.tick(4, True)
+    ticks.set_merged(3, True)
+    ticks.sides_together = False
+    again = ticks.on(LabelTree((Label(9, "new"), Label(2, "b"), Label(3, "c"), Label(4, "d", 3))), {1: 9})
+    assert names(again) == ["new", "c"]
+    assert not again.sides_together
 
 
 @MODEST

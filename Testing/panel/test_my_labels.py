@@ -67,6 +67,40 @@ def test_a_name_that_is_taken_is_refused_and_nothing_is_added(package: ModelPack
     assert names(labels, package) == ["Lesion"]
 
 
+def test_a_label_comes_in_the_place_of_another(package: ModelPackage) -> None:
+    other = replace(package, weights_sha256="other")
+    labels = MyLabels([made(other, "Cyst"), made(package, "Lesion"), made(package, "Cyst", 2)])
+    tree = labels.tree(package)
+    for new in (made(package, "Lesion", 5), made(package, "LESION", 5), made(package, "Tumour", 5)):
+        (before,) = [prompt for prompt in labels.of(package) if prompt.name != "Cyst"]
+        replaced = labels.replace(before, new, package)
+        assert replaced == (tree.find(before.name), labels.tree(package).find(new.name))
+        assert replaced[0].id != replaced[1].id
+        tree = labels.tree(package)
+        assert labels.of(package) == [new, made(package, "Cyst", 2)]
+        assert labels.get(replaced[1].id, package) == labels.named(new.name, package) == new
+    assert labels.of(other) == [made(other, "Cyst")]
+    assert MyLabels.from_text(labels.to_text()).of(package) == labels.of(package)
+
+
+def test_a_label_that_cannot_stand_in_the_place_of_another_changes_nothing(package: ModelPackage) -> None:
+    lesion, cyst = made(package, "Lesion"), made(package, "Cyst", 2)
+    labels = MyLabels([lesion, cyst])
+    for taken in ("cyst", "Left Putamen", BRANCH):
+        with pytest.raises(LabelError):
+            labels.replace(lesion, replace(lesion, name=taken), package)
+    with pytest.raises(InputError, match="was made with another model"):
+        labels.replace(lesion, replace(lesion, weights_sha256="other"), package)
+    with pytest.raises(LabelError, match="any more"):
+        labels.replace(made(package, "Tumour"), lesion, package)
+    assert labels.of(package) == [lesion, cyst]
+
+
+def test_another_example_may_be_called_as_its_label(package: ModelPackage) -> None:
+    lesion = made(package, "Lesion")
+    MyLabels([lesion]).check(ExampleChoice((), None, "", "Lesion", "", lesion), package)
+
+
 def test_the_structure_around_it_has_to_be_known(package: ModelPackage) -> None:
     MyLabels().check(ExampleChoice((), None, "", "Lesion", "Deep gray matter"), package)
     with pytest.raises(LabelError, match="Deep grey"):

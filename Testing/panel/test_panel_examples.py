@@ -200,6 +200,126 @@ def test_a_model_of_two_channels_asks_for_two_scans(user: User, tmp_path: Path) 
     assert mine(user) == ["Lesion"]
 
 
+def choose_of(user: User, name: str) -> None:
+    """Choose which label the form shows another example of; "" is a new one."""
+    open_form(user)
+    user.ui.exampleOfSelector.currentIndex = user.ui.exampleOfSelector.findData(name)
+
+
+def test_another_example_is_averaged_with_those_before_and_replaces_what_is_shown(user: User, learner: Path) -> None:
+    from LabelConditionedSegmentationLib.core.examples import Example
+
+    add(user, name="Spot", inside="Rest")
+    add(user, "Cyst")
+    tick(user, "Spot", "Left Putamen")
+    node = user.apply()
+    passes, before = user.passes, user.panel.ticks.tree.find("Spot").id
+    choose_of(user, "Spot")
+    assert entries(user.ui.exampleOfSelector) == ["A new label", "Spot", "Cyst"]
+    assert (user.ui.exampleName.text, user.ui.insideSelector.currentData, user.ui.makeLabelButton.text) == ("Spot", "Rest", "Add this example")
+    assert not user.ui.exampleName.enabled
+    assert not user.ui.insideSelector.enabled
+    assert "anew" in user.ui.makeLabelButton.toolTip
+    user.ui.exampleSelector.setCurrentSegmentID("cyst")
+    assert user.ui.exampleName.text == "Spot"  # not the segment's
+    user.press("makeLabelButton")
+    assert user.said == '"Spot" was made from 2 examples.'
+    assert (user.ui.exampleOfSelector.currentData, user.ui.exampleName.text, user.ui.exampleForm.visible) == ("", "Cyst", False)
+    assert user.ui.exampleName.enabled
+    assert user.ui.insideSelector.enabled
+    assert user.ui.makeLabelButton.text == "Add to My labels"
+    spot, cyst = prompts(user)
+    shown = [Example(name, box(name) != 0) for name in BOXES]
+    made = [Segmenter.from_package(learner, "cpu").examples(samples.scan(affine=PLACE, seed=1), [one])[0] for one in shown]
+    assert spot.vector == tuple((a + b) / 2 for a, b in zip(*(prompt.vector for prompt in made), strict=True))
+    assert (spot.name, spot.parent, spot.color, spot.count) == ("Spot", "Rest", (0.0, 0.5, 0.75), 2)
+    assert user.panel.ticks.tree.find("Spot").id != before
+    assert mine(user) == ["Spot", "Cyst"]
+    assert user.chosen == ["Left Putamen", "Right Putamen", "Spot"]
+    assert segment_names(node) == ["Left Putamen", "Right Putamen", "Spot"]
+    np.testing.assert_array_equal(masks(node, scan(user))["Spot"], expected(user, learner, spot, cyst)["Spot"])
+    assert user.passes == passes  # of the scan; the atlas is not counted
+    choose_of(user, "Spot")
+    user.press("makeLabelButton")
+    assert user.said == '"Spot" was made from 3 examples.'
+    tick(user, "Spot", on=False)
+    assert segment_names(node) == ["Left Putamen", "Right Putamen"]
+
+
+def test_another_example_of_a_label_that_is_gone_is_not_lost_silently(user: User) -> None:
+    add(user)
+    choose_of(user, "Lesion")
+    worker = hold(user)
+    user.panel.mine.labels.remove(prompts(user)[0])
+    finish(user, worker)
+    assert "left aside" in user.said
+    assert_readable(user.said)
+    assert prompts(user) == []
+    assert entries(user.ui.exampleOfSelector) == ["A new label"]
+    assert user.ui.exampleName.enabled
+
+
+def test_an_example_for_a_model_that_was_left_meanwhile_says_whose_it_is(user: User, tmp_path: Path) -> None:
+    samples.package(tmp_path / "models", samples.TINY, name="plain")
+    user = user.again()
+    user.choose(user.add_volume())
+    paint(user)
+    user.ui.modelSelector.currentIndex = user.ui.modelSelector.findData("learner")
+    add(user)
+    choose_of(user, "Lesion")
+    worker = hold(user)
+    user.ui.modelSelector.currentIndex = user.ui.modelSelector.findData("plain")  # as a scene that is loaded may do
+    assert entries(user.ui.exampleOfSelector) == ["A new label"]
+    finish(user, worker)
+    assert user.said == '"Lesion" was made from 2 examples. It belongs to the model "Learner"; choose that one to use it.'
+    user.ui.modelSelector.currentIndex = user.ui.modelSelector.findData("learner")
+    assert [prompt.count for prompt in prompts(user)] == [2]
+
+
+def rename(user: User, answer: str) -> None:
+    """Give the label that is marked another name."""
+    user.host.answers.append(answer)
+    user.press("renameLabelButton")
+
+
+def test_a_label_gets_another_name_and_keeps_its_tick_and_its_segment(user: User) -> None:
+    add(user)
+    add(user, "Cyst")
+    tick(user, "Lesion")
+    node = user.apply()
+    segments, before, passes = node.GetSegmentation().GetSegmentIDs(), masks(node, scan(user)), user.passes
+    open_form(user)
+    assert not user.ui.renameLabelButton.enabled
+    mark(user, "Lesion")
+    rename(user, "  Tumour, left ")
+    assert user.said == '"Lesion" is called "Tumour, left" now.'
+    assert mine(user) == ["Tumour, left", "Cyst"]
+    assert user.chosen == segment_names(node) == ["Tumour, left"]
+    assert node.GetSegmentation().GetSegmentIDs() == segments
+    np.testing.assert_array_equal(masks(node, scan(user))["Tumour, left"], before["Lesion"])
+    assert user.passes == passes
+    assert entries(user.ui.exampleOfSelector) == ["A new label", "Tumour, left", "Cyst"]
+    tick(user, "Tumour, left", on=False)
+    assert segment_names(node) == []
+
+
+def test_a_name_that_a_label_cannot_have_is_refused(user: User) -> None:
+    add(user)
+    add(user, "Cyst")
+    kept = prompts(user)
+    wrong = {"": "keeps its name", "  ": "keeps its name", "cyst": "already", "Left Putamen": "already", "My labels": "called", "two\nlines": "line break"}
+    for name, why in wrong.items():
+        mark(user, "Lesion")
+        rename(user, name)
+        assert why in user.said
+        assert_readable(user.said)
+        assert prompts(user) == kept
+    user.panel._say("as before")
+    rename(user, "Lesion")
+    assert user.said == "as before"
+    assert prompts(user) == kept
+
+
 # Finding them
 
 
@@ -465,6 +585,11 @@ def test_segments_that_show_nothing_on_the_scan_are_refused(user: User) -> None:
 def begin(user: User) -> HeldWorker:
     """Press the button; the run over the atlas stands still in its middle."""
     fill(user)
+    return hold(user)
+
+
+def hold(user: User) -> HeldWorker:
+    """As `begin`, with the form as it is."""
     user.panel.runner.worker = worker = HeldWorker()
     user.ui.makeLabelButton.click()
     user.host.run_until(lambda: user.panel.runner.fraction > 0)

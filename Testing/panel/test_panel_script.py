@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
+import torch
 from LabelConditionedSegmentationLib.core.errors import InputError, LabelError, LCSError, MetadataError
+from LabelConditionedSegmentationLib.core.example_prompt import ExamplePrompt, read_prompt, write_prompt
 from LabelConditionedSegmentationLib.core.input_spec import InputSpec
+from LabelConditionedSegmentationLib.core.segmenter import Segmenter
 from LabelConditionedSegmentationLib.scene.run_report import report_of
 from LabelConditionedSegmentationLib.worker.in_process import InProcessWorker
 
@@ -21,7 +24,7 @@ from Testing import samples
 from Testing.cli.command import lcs, write_scan
 from Testing.host.application import Host
 from Testing.panel.pictures import load_volume
-from Testing.panel.user import User, assert_same_masks, masks, segment_names
+from Testing.panel.user import PLACE, User, assert_same_masks, masks, segment_names
 from Testing.scene import nodes
 
 
@@ -77,6 +80,58 @@ def test_a_model_is_found_by_its_folder_and_its_zip(user: User, logic: Any, tiny
     volume = user.add_volume()
     first, second = (logic.process(volume, labels=["Left Putamen"], model=path) for path in (tiny_package, packed))
     assert_same_masks(masks(first, volume), masks(second, volume))
+
+
+def example_file(folder: Path, user: User, name: str, **change: Any) -> Path:
+    """A label by example of the model, in a file."""
+    package = user.panel.package
+    vector = tuple(float(n) for n in np.random.default_rng(len(name)).normal(size=package.prompt_length))
+    path = folder / f"{name}.lcs-label.json"
+    write_prompt(replace(ExamplePrompt(name, vector, 0.5, package.name, package.weights_sha256), **change), path)
+    return path
+
+
+def test_labels_by_example_are_found_beside_those_of_the_model(user: User, logic: Any, tmp_path: Path) -> None:
+    volume = user.add_volume()
+    files: list[Path | str] = [example_file(tmp_path, user, "Lesion"), str(example_file(tmp_path, user, "Cyst", parent="Deep gray matter"))]
+    alone = logic.process(volume, labels=[], model="tiny", examples=files)
+    passes = logic.runner.worker._server._trunk_passes
+    assert segment_names(alone) == ["Lesion", "Cyst"]
+    features = Segmenter.from_package(user.panel.package.path, "cpu").features(samples.scan(affine=PLACE))
+    result = features.by_example([read_prompt(Path(file)) for file in files]).segment()
+    wanted = {entry.label.name: result.mask(entry) for entry in result.labels}
+    assert any(mask.any() for mask in wanted.values())
+    assert_same_masks(masks(alone, volume), wanted)
+    assert segment_names(logic.process(volume, labels=["Left Putamen"], model="tiny", examples=files[0])) == ["Left Putamen", "Lesion"]
+    everything = logic.process(volume, model="tiny", examples=files)
+    assert segment_names(everything) == [*segment_names(logic.process(volume, model="tiny")), "Lesion", "Cyst"]
+    assert logic.runner.worker._server._trunk_passes == passes
+
+
+def test_a_file_of_a_label_by_example_that_cannot_be_used_is_a_sentence(user: User, logic: Any, tmp_path: Path) -> None:
+    volume, good = user.add_volume(), example_file(tmp_path, user, "Lesion")
+    (tmp_path / "broken.json").write_text("{")
+    other = example_file(tmp_path, user, "Foreign", weights_sha256="0" * 64, package="zebra")
+    wrong: list[tuple[Any, type[LCSError], str]] = [
+        ([tmp_path / "none.json"], InputError, "none.json.* cannot be read"),
+        ([good, tmp_path / "broken.json"], InputError, "not readable as JSON"),
+        ([other], InputError, r"was made with another model \(zebra\)"),
+        ([good, good], LabelError, 'There is a label "Lesion" already'),
+        ([example_file(tmp_path, user, "left putamen")], LabelError, "already"),
+        ([example_file(tmp_path, user, "Cyst", parent="Moon")], LabelError, "Moon"),
+    ]
+    for examples, error, says in wrong:
+        with pytest.raises(error, match=says):
+            logic.process(volume, labels=[], model="tiny", examples=examples)
+    assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == []
+    assert logic.runner.answer is None  # the network was not asked
+
+
+def test_features_that_were_not_kept_are_told_and_nothing_is_written(user: User, logic: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Segmenter.__init__, "__defaults__", (0, torch.float16))  # bytes of features to keep
+    with pytest.raises(LCSError, match="larger than the memory"):
+        logic.process(user.add_volume(), model="tiny", examples=[example_file(tmp_path, user, "Lesion")])
+    assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == []
 
 
 def test_a_second_call_for_the_same_volume_runs_no_network(user: User, logic: Any) -> None:

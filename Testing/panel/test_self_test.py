@@ -20,6 +20,7 @@ NAMES = [
     "test_undo_takes_the_last_apply_back",
     "test_impossible_metadata_hold_apply_back",
     "test_a_scene_brings_the_panel_back",
+    "test_a_segment_becomes_a_label_by_example_that_is_found_again",
 ]
 
 

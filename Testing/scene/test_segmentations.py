@@ -13,7 +13,7 @@ from LabelConditionedSegmentationLib.core.errors import InputError
 from LabelConditionedSegmentationLib.core.labels import Label, LabelTree
 from LabelConditionedSegmentationLib.scene.nodes import to_world
 from LabelConditionedSegmentationLib.scene.run_report import attach_report, report_of
-from LabelConditionedSegmentationLib.scene.segmentations import new_segmentation, put_labels, remove_labels, segment_ids, terminology
+from LabelConditionedSegmentationLib.scene.segmentations import hand_over, new_segmentation, put_labels, remove_labels, segment_ids, terminology
 
 from Testing import samples
 
@@ -219,6 +219,25 @@ def test_removing_a_label_leaves_the_others_and_their_surfaces_as_they_are(scene
     image = segmentation.GetBinaryLabelmapInternalRepresentation(f"label_{labels[1].id}")
     voxels = vtk.util.numpy_support.vtk_to_numpy(image.GetPointData().GetScalars())
     assert len(np.unique(voxels[voxels != 0])) == len(labels) - 1
+
+
+def test_segments_go_to_the_label_that_comes_in_the_place_of_theirs(scene: Any) -> None:
+    node, found = volume(scene), winners()
+    label, neighbour = found.labels.leaves[:2]
+    other = Label(999, "Other")
+    first, second, empty = (new_segmentation(node, name) for name in ("First", "Second", "Empty"))
+    for segmentation in (first, second):
+        put_labels(segmentation, node, found, [label, neighbour], PACKAGE)
+    put_labels(empty, node, found, [label], "another model")
+    ids = segment_ids(second, PACKAGE)
+    second.GetSegmentation().GetSegment(ids[label.id]).SetName("As the user calls it")
+    hand_over(scene, label, other, PACKAGE)
+    for segmentation, name in ((first, "Other"), (second, "As the user calls it")):
+        after = segment_ids(segmentation, PACKAGE)
+        assert after == {other.id: ids[label.id], neighbour.id: ids[neighbour.id]}
+        assert segmentation.GetSegmentation().GetSegment(after[other.id]).GetName() == name
+        assert np.array_equal(segment_mask(segmentation, after[other.id], node), full_mask(found, label))
+    assert list(segment_ids(empty, "another model")) == [label.id]
 
 
 def test_surfaces_that_are_shown_are_made_for_new_labels_and_no_others(scene: Any) -> None:

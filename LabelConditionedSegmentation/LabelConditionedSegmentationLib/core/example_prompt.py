@@ -7,6 +7,7 @@ import math
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import mul
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,11 @@ class ExamplePrompt:
         if not all(math.isfinite(value) and abs(value) < LARGEST_NUMBER for value in (*self.vector, self.bias)):
             raise InputError(f'The label "{self.name}" holds numbers that no model makes; make it again from its example.')
 
+    @property
+    def count(self) -> int:
+        """How many examples it was made from: those of which something is known, at least 1."""
+        return max(1, len(self.examples))
+
     def to_json(self) -> dict[str, Any]:
         """As stored in a file and in a scene."""
         return {
@@ -85,13 +91,17 @@ class ExamplePrompt:
 
 
 def averaged(prompts: Sequence[ExamplePrompt]) -> ExamplePrompt:
-    """One prompt from several examples of the same structure: its score is the mean of theirs. Name, parent and colour are the first one's. Raises InputError."""
+    """One prompt from several of the same structure: its score is the mean over all their examples, so that a prompt weighs as much as the examples it was made from.
+
+    Name, parent and colour are the first one's. Raises InputError.
+    """
     first = prompts[0]
     if any((p.weights_sha256, len(p.vector)) != (first.weights_sha256, len(first.vector)) for p in prompts):
         raise InputError(f'The examples of "{first.name}" were made with different models; make them all with the same one.')
-    vector = tuple(math.fsum(values) / len(prompts) for values in zip(*(p.vector for p in prompts), strict=True))
+    counts = [p.count for p in prompts]
+    *vector, bias = (math.fsum(map(mul, values, counts)) / sum(counts) for values in zip(*((*p.vector, p.bias) for p in prompts), strict=True))
     known = tuple(example for p in prompts for example in p.examples)
-    return replace(first, vector=vector, bias=math.fsum(p.bias for p in prompts) / len(prompts), examples=known)
+    return replace(first, vector=tuple(vector), bias=bias, examples=known)
 
 
 def read_prompt(path: Path) -> ExamplePrompt:

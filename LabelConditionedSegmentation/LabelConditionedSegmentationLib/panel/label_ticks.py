@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from ..scene.words import Label, LabelTree
@@ -87,6 +87,14 @@ class LabelTicks:
     def to_text(self) -> str:
         """As stored in a scene (JSON)."""
         return json.dumps({"ticked": sorted(self._ticked), "merged": sorted(self._merged), "sides_together": self.sides_together})
+
+    def on(self, tree: LabelTree, renewed: Mapping[int, int]) -> LabelTicks:
+        """The same ticks on another tree, as far as it has the labels. renewed: old id -> new id of labels that came in the place of others."""
+        ticks = LabelTicks(tree)
+        ticks._ticked = {renewed.get(label_id, label_id) for label_id in self._ticked} & tree.class_of.keys()
+        ticks._merged = {label_id for label_id in self._merged if ticks.can_merge(label_id)}
+        ticks.sides_together = self.sides_together
+        return ticks
 
     @classmethod
     def from_text(cls, tree: LabelTree, text: str) -> LabelTicks:

@@ -75,6 +75,10 @@ class LiveSegments:
         self._shown = tuple(label for label in labels if label.id in known or label in self._shown)
         self._examples = answer.examples
 
+    def hand_over(self, label: Label, other: Label) -> None:
+        """Take the segment of a label, where it is shown, for that of the label that came in its place."""
+        self._shown = tuple(other if shown == label else shown for shown in self._shown)
+
     def undo(self) -> None:
         """Take the last Apply back, with all that followed it and its table; a segmentation that it made goes away. The ticks are not followed until the next Apply."""
         if not self.can_undo:

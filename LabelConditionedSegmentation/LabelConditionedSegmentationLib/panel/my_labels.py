@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,18 +13,21 @@ from ..scene.words import ExamplePrompt, InputError, Label, LabelError, LabelTre
 from .stored_text import read_object
 
 BRANCH = "My labels"
-COLOR = (0.9, 0.6, 0.1)
 
 
 @dataclass(frozen=True)
 class ExampleChoice:
-    """What was chosen for a new label by example. volumes: of the atlas, one a channel. segment: id in the segmentation. inside: a label of the model, or ""."""
+    """What was chosen for a label by example. volumes: of the atlas, one a channel. segment: id in the segmentation. inside: a label of the model, or "".
+
+    of: the label that this is another example of; None for a new one.
+    """
 
     volumes: tuple[Any, ...]
     segmentation: Any
     segment: str
     name: str
     inside: str
+    of: ExamplePrompt | None = None
 
     @property
     def problem(self) -> str:
@@ -40,24 +43,15 @@ class MyLabels:
     """Labels by example. Those of other models are kept and not shown; those of one model have names of their own among themselves and the model's labels."""
 
     def __init__(self, prompts: Sequence[ExamplePrompt] = ()) -> None:
-        self._prompts = tuple(prompts)
+        self._keep(prompts)
 
     def of(self, package: ModelPackage) -> list[ExamplePrompt]:
         """The labels of a model. What cannot stand in its tree, because somebody has changed the scene's file, is passed over."""
-        fitting: list[ExamplePrompt] = []
-        for prompt in self._prompts:
-            if belongs_to(prompt, package):
-                try:
-                    _branch([*fitting, prompt], package.labels)
-                except LabelError:
-                    continue
-                fitting.append(prompt)
-        return fitting
+        return list(self._fitting(package)[0])
 
     def branch(self, package: ModelPackage) -> LabelTree | None:
         """The labels of a model below one parent, which stands for all of them together, as they compete; None where there are none."""
-        prompts = self.of(package)
-        return _branch(prompts, package.labels) if prompts else None
+        return self._fitting(package)[1]
 
     def tree(self, package: ModelPackage) -> LabelTree:
         """What can be asked for: the labels of the model, then the branch."""
@@ -66,23 +60,39 @@ class MyLabels:
 
     def get(self, label_id: int | None, package: ModelPackage) -> ExamplePrompt | None:
         """The label of an id in the branch; None for the branch itself and for labels of the model."""
-        branch = self.branch(package)
+        prompts, branch = self._fitting(package)
         leaves = branch.leaves if branch is not None else ()
-        return next((prompt for leaf, prompt in zip(leaves, self.of(package), strict=False) if leaf.id == label_id), None)
+        return next((prompt for leaf, prompt in zip(leaves, prompts, strict=True) if leaf.id == label_id), None)
+
+    def named(self, name: str, package: ModelPackage) -> ExamplePrompt | None:
+        """The label of a model that is called so."""
+        return next((prompt for prompt in self.of(package) if prompt.name == name), None)
 
     def check(self, choice: ExampleChoice, package: ModelPackage) -> None:
         """Raise LabelError where a new label cannot be called so, or does not know what it is inside of."""
-        _branch([*self.of(package), ExamplePrompt(choice.name, (), 0.0, package.name, package.weights_sha256, choice.inside)], package.labels)
+        if choice.of is None:
+            _branch([*self.of(package), ExamplePrompt(choice.name, (), 0.0, package.name, package.weights_sha256, choice.inside)], package.labels)
 
     def add(self, prompt: ExamplePrompt, package: ModelPackage) -> None:
         """Add a label of a model. Raises InputError where it belongs to another one, LabelError where its name is taken."""
         require_of_model(prompt, package)
         _branch([*self.of(package), prompt], package.labels)
-        self._prompts = (*self._prompts, prompt)
+        self._keep((*self._prompts, prompt))
+
+    def replace(self, prompt: ExamplePrompt, other: ExamplePrompt, package: ModelPackage) -> tuple[Label, Label]:
+        """Put another label of the same model in the place of one; returns both as the tree has them, which differ in their id. Raises as `add`, and nothing is changed."""
+        require_of_model(other, package)
+        prompts = self.of(package)
+        if prompt not in prompts:
+            raise LabelError(f'There is no label "{prompt.name}" in My labels any more.')
+        place = prompts.index(prompt)
+        before, after = (_branch(among, package.labels).leaves[place] for among in (prompts, [*prompts[:place], other, *prompts[place + 1 :]]))
+        self._keep(other if kept == prompt else kept for kept in self._prompts)
+        return before, after
 
     def remove(self, prompt: ExamplePrompt) -> None:
         """Remove a label."""
-        self._prompts = tuple(other for other in self._prompts if other != prompt)
+        self._keep(other for other in self._prompts if other != prompt)
 
     def to_text(self) -> str:
         """As stored in a scene (JSON); "" where there are none."""
@@ -100,12 +110,31 @@ class MyLabels:
                 continue
         return MyLabels(prompts)
 
+    def _keep(self, prompts: Iterable[ExamplePrompt]) -> None:
+        self._prompts = tuple(prompts)
+        self._last: tuple[ModelPackage, list[ExamplePrompt], LabelTree | None] | None = None
+
+    def _fitting(self, package: ModelPackage) -> tuple[list[ExamplePrompt], LabelTree | None]:
+        """The labels of a model and their branch; made once, since the panel asks whenever it shows anything."""
+        if self._last is None or self._last[0] is not package:
+            fitting: list[ExamplePrompt] = []
+            branch = None
+            for prompt in self._prompts:
+                if belongs_to(prompt, package):
+                    try:
+                        branch = _branch([*fitting, prompt], package.labels)
+                    except LabelError:
+                        continue
+                    fitting.append(prompt)
+            self._last = package, fitting, branch
+        return self._last[1:]
+
 
 def _branch(prompts: Sequence[ExamplePrompt], known: LabelTree) -> LabelTree:
     """The tree of labels by example below their parent. Raises LabelError where a name is taken or what a label lies in is not known."""
     first = max(label.id for label in known.labels) + 1
     labels = tree_of_prompts(prompts, known, [_label_id(prompt, first + 1) for prompt in prompts])
-    branch = LabelTree((Label(first, BRANCH, color=COLOR), *(replace(label, parent=first) for label in labels.labels)))
+    branch = LabelTree((Label(first, BRANCH, color=ExamplePrompt.color), *(replace(label, parent=first) for label in labels.labels)))
     LabelTree((*known.labels, *branch.labels))  # the parent's name may be taken too
     return branch
 

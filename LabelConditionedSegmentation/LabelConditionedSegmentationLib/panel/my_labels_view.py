@@ -1,8 +1,8 @@
-"""My labels in the panel: the form for a new label by example, and the buttons that remove, export and import one."""
+"""My labels in the panel: the form for a new label by example or another example of one, and the buttons that import, export, rename and remove one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,12 @@ from slicer.i18n import tr as _
 
 from ..scene.example_labels import SUFFIX, load_label, save_label
 from ..scene.example_mask import example_mask
+from ..scene.segmentations import hand_over
 from ..scene.volumes import check_nodes
-from ..scene.words import ExamplePrompt, InputError, LCSError, ModelPackage
+from ..scene.words import ExamplePrompt, InputError, Label, LabelError, LCSError, ModelPackage, averaged
 from .input_view import InputView
 from .label_view import LabelView
+from .model_view import title
 from .my_labels import ExampleChoice, MyLabels
 from .quiet import quiet
 from .runner import Runner
@@ -28,29 +30,38 @@ FILES = f"{_('Labels by example')} (*{SUFFIX} *.json)"
 class MyLabelsView:
     """Over the widgets of the form (`ui`, by their names), and the label tree, in which labels are chosen.
 
-    on_make: called when the user wants the label that the form describes; `show_to` is the answer. on_change: called, with what to say, after labels came or went.
-    say: tells the user a sentence. refresh: called where what may be pressed has changed.
+    on_make: called when the user wants the label that the form describes; `show_to` is the answer. on_change: called, with what to say, after labels came or went,
+    and with every label that another one came in the place of, beside that one. say: tells the user a sentence. refresh: called where what may be pressed has changed.
     """
 
     def __init__(
-        self, ui: Any, tree: LabelView, on_make: Callable[[], None], on_change: Callable[[str], None], say: Callable[[str], None], refresh: Callable[[], None]
+        self,
+        ui: Any,
+        tree: LabelView,
+        on_make: Callable[[], None],
+        on_change: Callable[[str, Sequence[tuple[Label, Label]]], None],
+        say: Callable[[str], None],
+        refresh: Callable[[], None],
     ) -> None:
         self._ui = ui
         self._tree = tree
         self._on_change = on_change
         self._say = say
+        self._refresh = refresh
         self._package: ModelPackage | None = None
         self._shown: tuple[ExampleChoice, ModelPackage, Any] | None = None
         self.labels = MyLabels()
         self._atlas = InputView(ui.atlasForm, refresh, _("Atlas, {channel}:"), _("The {channel} volume that the structure was painted on."))
+        ui.exampleOfSelector.connect("currentIndexChanged(int)", self._of_chosen)
         ui.exampleSelector.setMRMLScene(slicer.mrmlScene)
         ui.exampleSelector.connect("currentNodeChanged(vtkMRMLNode*)", lambda _node: refresh())
-        ui.exampleSelector.connect("currentSegmentChanged(QString)", self._segment_chosen)
+        ui.exampleSelector.connect("currentSegmentChanged(QString)", lambda _segment: self._name_as_segment())
         ui.exampleName.connect("textChanged(QString)", lambda _text: refresh())
         ui.addExampleButton.connect("toggled(bool)", lambda _checked: refresh())
         ui.makeLabelButton.connect("clicked(bool)", lambda _checked: on_make())
         ui.importLabelButton.connect("clicked(bool)", self._import)
         ui.exportLabelButton.connect("clicked(bool)", self._export)
+        ui.renameLabelButton.connect("clicked(bool)", self._rename)
         ui.removeLabelButton.connect("clicked(bool)", self._remove)
         ui.labelTree.connect("currentItemChanged(QTreeWidgetItem*,QTreeWidgetItem*)", lambda _now, _before: refresh())
 
@@ -68,17 +79,24 @@ class MyLabelsView:
             inside.currentIndex = max(0, inside.findData(before))
 
     def refresh(self, now: Situation) -> None:
-        """Show what may be pressed."""
-        ui, mine = self._ui, self._chosen
+        """Show what there is, and what may be pressed."""
+        self._list_labels()
+        ui, mine, of = self._ui, self._chosen, self._of
         problem = now.missing or (_("A run is going on; cancel it first.") if now.running else self._choice.problem)
         ui.addExampleButton.enabled, ui.addExampleButton.toolTip = now.can_show_examples, now.examples_tip
         ui.exampleForm.visible = now.can_show_examples and ui.addExampleButton.checked
         ui.myLabelsButtons.visible = now.can_show_examples
         ui.makeLabelButton.enabled = not problem
-        ui.makeLabelButton.toolTip = problem or _("Run the model once over the scan and add the label to the tree, under My labels.")
+        ui.makeLabelButton.text = _("Add to My labels") if of is None else _("Add this example")
+        ui.makeLabelButton.toolTip = problem or (
+            _("Run the model once over the scan and add the label to the tree, under My labels.")
+            if of is None
+            else _("Run the model once over the scan and make the label anew, from all of its examples and this one.")
+        )
+        ui.exampleName.enabled = ui.insideSelector.enabled = of is None
         ui.importLabelButton.enabled = not now.running
         ui.exportLabelButton.enabled = mine is not None
-        ui.removeLabelButton.enabled = mine is not None and not now.running
+        ui.renameLabelButton.enabled = ui.removeLabelButton.enabled = mine is not None and not now.running
 
     def show_to(self, runner: Runner, device: str) -> None:
         """Show the structure to the model; `made` takes the outcome. Raises LCSError where something is wrong with it."""
@@ -95,60 +113,131 @@ class MyLabelsView:
         self._shown = choice, package, color
 
     def made(self, stored: dict[str, Any]) -> None:
-        """Add the label that the model has made of the structure."""
+        """Take what the model has made of the structure: as a new label, or as another example of one."""
         if self._shown is None:
             return
         choice, package, color = self._shown
         try:
-            prompt = replace(ExamplePrompt.from_json(stored), parent=choice.inside, color=color)
-            self.labels.add(prompt, package)
+            made = replace(ExamplePrompt.from_json(stored), parent=choice.inside, color=color)
+            said, replaced = self._added(made, package) if choice.of is None else self._averaged(choice.of, made, package)
         except LCSError as error:
             self._say(str(error))
             return
         self._ui.addExampleButton.checked = False
-        warnings = [finding["text"] for known in prompt.examples for finding in known.get("findings", ()) if finding["level"] != "note"]
-        self._on_change(" ".join([_('"{name}" was added to My labels.').format(name=prompt.name), *warnings]))
+        self._ui.exampleOfSelector.currentIndex = 0
+        warnings = [finding["text"] for known in made.examples for finding in known.get("findings", ()) if finding["level"] != "note"]
+        self._on_change(" ".join([said, *self._where(package), *warnings]), replaced)
 
     @property
     def _choice(self) -> ExampleChoice:
         """What the form holds."""
-        selector = self._ui.exampleSelector
-        return ExampleChoice(
-            self._atlas.nodes,
-            selector.currentNode(),
-            str(selector.currentSegmentID()),
-            str(self._ui.exampleName.text).strip(),
-            str(self._ui.insideSelector.currentData or ""),
-        )
+        selector, of = self._ui.exampleSelector, self._of
+        name, inside = (str(self._ui.exampleName.text).strip(), str(self._ui.insideSelector.currentData or "")) if of is None else (of.name, of.parent)
+        return ExampleChoice(self._atlas.nodes, selector.currentNode(), str(selector.currentSegmentID()), name, inside, of)
+
+    @property
+    def _of(self) -> ExamplePrompt | None:
+        """Which label gets another example; None for a new one."""
+        return None if self._package is None else self.labels.named(str(self._ui.exampleOfSelector.currentData or ""), self._package)
 
     @property
     def _chosen(self) -> ExamplePrompt | None:
         """Which of my labels is marked in the tree."""
         return None if self._package is None else self.labels.get(self._tree.current, self._package)
 
-    def _segment_chosen(self, segment_id: str) -> None:
-        """A segment brings its name."""
-        node = self._ui.exampleSelector.currentNode()
-        segment = None if node is None else node.GetSegmentation().GetSegment(segment_id)
-        self._ui.exampleName.text = "" if segment is None else segment.GetName()
+    def _list_labels(self) -> None:
+        """Offer the labels there are for another example; the one that was chosen stays chosen, as long as it is there."""
+        selector = self._ui.exampleOfSelector
+        names = ["", *(prompt.name for prompt in (self.labels.of(self._package) if self._package else ()))]
+        if names == [selector.itemData(n) for n in range(selector.count)]:
+            return
+        before = str(selector.currentData or "")
+        with quiet(selector):
+            selector.clear()
+            for name in names:
+                selector.addItem(name or _("A new label"), name)
+            selector.currentIndex = max(0, selector.findData(before))
+        if before not in names:
+            self._of_chosen(0)
+
+    def _of_chosen(self, _index: int) -> None:
+        """A label that gets another example brings its name and what it lies in."""
+        of, package, inside = self._of, self._package, self._ui.insideSelector
+        if of is None or package is None:
+            inside.currentIndex = 0
+            self._name_as_segment()
+        else:
+            inside.currentIndex = inside.findData(package.labels.find(of.parent).name if of.parent else "")
+            self._ui.exampleName.text = of.name
+        self._refresh()
+
+    def _name_as_segment(self) -> None:
+        """A segment brings the name of a new label."""
+        selector = self._ui.exampleSelector
+        node = selector.currentNode()
+        segment = None if node is None else node.GetSegmentation().GetSegment(selector.currentSegmentID())
+        if self._of is None:
+            self._ui.exampleName.text = "" if segment is None else segment.GetName()
+
+    def _added(self, made: ExamplePrompt, package: ModelPackage) -> tuple[str, list[tuple[Label, Label]]]:
+        """Add a new label; what to say, and that it came in the place of none. Raises InputError or LabelError."""
+        self.labels.add(made, package)
+        return _('"{name}" was added to My labels.').format(name=made.name), []
+
+    def _averaged(self, of: ExamplePrompt, made: ExamplePrompt, package: ModelPackage) -> tuple[str, list[tuple[Label, Label]]]:
+        """Make a label anew from its examples and another one; what to say, and what came in the place of what. Raises InputError or LabelError."""
+        kept = self.labels.named(of.name, package)  # the scene may have been read anew
+        if kept is None:
+            raise LabelError(_('The example was left aside, since "{name}" is no longer one of My labels; add it as a new label.').format(name=of.name))
+        prompt = averaged([kept, made])
+        replaced = self._put_in_place(kept, prompt, package)
+        return _('"{name}" was made from {n} examples.').format(name=prompt.name, n=prompt.count), [replaced]
+
+    def _put_in_place(self, prompt: ExamplePrompt, other: ExamplePrompt, package: ModelPackage) -> tuple[Label, Label]:
+        """Put a label in the place of another one, among my labels and as the one that segments belong to; both as the tree has them. Raises InputError or LabelError."""
+        before, after = self.labels.replace(prompt, other, package)
+        hand_over(slicer.mrmlScene, before, after, package.name)
+        return before, after
+
+    def _where(self, package: ModelPackage) -> list[str]:
+        """A sentence, where labels of this model are not in the tree now."""
+        is_shown = self._package is not None and self._package.weights_sha256 == package.weights_sha256
+        return [] if is_shown else [_('It belongs to the model "{model}"; choose that one to use it.').format(model=title(package))]
+
+    def _rename(self, _checked: bool) -> None:
+        prompt, package = self._chosen, self._package
+        if prompt is None or package is None:
+            return
+        entered = qt.QInputDialog.getText(slicer.util.mainWindow(), _("Rename a label by example"), _("Name:"), qt.QLineEdit.Normal, prompt.name)
+        name = str(entered).strip()
+        if name == prompt.name:
+            return
+        if not name:  # as after Cancel
+            self._say(_('"{name}" keeps its name, since no other one was given.').format(name=prompt.name))
+            return
+        try:
+            replaced = self._put_in_place(prompt, replace(prompt, name=name), package)
+        except LCSError as error:
+            self._say(str(error))
+            return
+        self._on_change(_('"{before}" is called "{name}" now.').format(before=prompt.name, name=name), [replaced])
 
     def _remove(self, _checked: bool) -> None:
         prompt = self._chosen
         if prompt is not None:
             self.labels.remove(prompt)
-            self._on_change(_('"{name}" was removed from My labels.').format(name=prompt.name))
+            self._on_change(_('"{name}" was removed from My labels.').format(name=prompt.name), ())
 
     def _import(self, _checked: bool) -> None:
         path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("Import a label by example"), "", FILES)
         if not path or self._package is None:
             return
         try:
-            prompt = load_label(Path(path), self._package)
-            self.labels.add(prompt, self._package)
+            said, replaced = self._added(load_label(Path(path), self._package), self._package)
         except LCSError as error:
             self._say(str(error))
             return
-        self._on_change(_('"{name}" was added to My labels.').format(name=prompt.name))
+        self._on_change(said, replaced)
 
     def _export(self, _checked: bool) -> None:
         prompt = self._chosen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -278,9 +278,11 @@ class Panel(VTKObservationMixin):
         if self.models.is_licence_acknowledged():
             self._start(lambda: self.mine.show_to(self.runner, self.devices.name))
 
-    def _my_labels_changed(self, said: str) -> None:
+    def _my_labels_changed(self, said: str, replaced: Sequence[tuple[Label, Label]]) -> None:
+        for label, other in replaced:
+            self.live.hand_over(label, other)
         if self.package is not None:
-            self.structures.show_tree(self.mine.labels.tree(self.package))
+            self.structures.show_tree(self.mine.labels.tree(self.package), {label.id: other.id for label, other in replaced})
         self._structures_changed()
         self._say(said)
 

@@ -10,12 +10,14 @@ from typing import Any
 import slicer
 
 from ..resources import DEFAULT_MODEL, model_folders
+from ..scene.example_labels import load_label
 from ..scene.models import installed_models
 from ..scene.segmentations import check_target
 from ..scene.volumes import check_nodes
 from ..scene.words import InputError, LCSError, ModelPackage
 from .live_segments import LiveSegments
-from .runner import Runner, Task
+from .my_labels import MyLabels
+from .runner import CHANGED, Runner, Task
 
 POLL_SECONDS = 0.02
 
@@ -29,11 +31,15 @@ def process(
     model: str | Path | None,
     device: str,
     progress: Callable[[float, str], None] | None,
+    examples: Sequence[str | Path],
 ) -> Any:
     """See LabelConditionedSegmentationLogic.process."""
     package = find_model(model)
     names = [labels] if isinstance(labels, str) else labels
-    wanted = list(package.labels.leaves) if names is None else list(dict.fromkeys(package.labels.find(str(name)) for name in names))
+    of_model = package.labels.leaves if names is None else dict.fromkeys(package.labels.find(str(name)) for name in names)
+    mine = labels_by_example([examples] if isinstance(examples, str | Path) else examples, package)
+    branch = mine.branch(package)
+    wanted = [*of_model, *(branch.leaves if branch else ())]
     if not wanted:
         raise InputError("No label was asked for; name at least one.")
     package.metadata.parse(metadata)
@@ -48,12 +54,23 @@ def process(
         check_target(segmentation, nodes[0])
     task = Task(nodes, package, known, device)
     if not runner.answers(task):
-        run_to_end(runner, task, progress)
+        run_to_end(runner, lambda: runner.start(task), progress)
+    if branch is not None and runner.lacks_examples(branch):
+        run_to_end(runner, lambda: runner.ask_examples(branch, mine.of(package)), None)  # the network is done, and so is its progress
     answer = runner.answer
-    assert answer is not None
+    if answer is None or not runner.answers(task):
+        raise InputError(CHANGED)
     live = LiveSegments()
     live.write(answer, wanted, segmentation)
     return live.node
+
+
+def labels_by_example(paths: Sequence[str | Path], package: ModelPackage) -> MyLabels:
+    """The labels of a model from their files. Raises InputError or LabelError where one cannot be used, or a name is taken."""
+    mine = MyLabels()
+    for path in paths:
+        mine.add(load_label(Path(path), package), package)
+    return mine
 
 
 def check_number(nodes: Sequence[Any], package: ModelPackage) -> None:
@@ -64,15 +81,15 @@ def check_number(nodes: Sequence[Any], package: ModelPackage) -> None:
         raise InputError(f'The model "{package.name}" takes {len(channels)} {volumes}, {" and ".join(channels)}; {len(nodes)} {were} given.')
 
 
-def run_to_end(runner: Runner, task: Task, progress: Callable[[float, str], None] | None) -> None:
-    """Run the network and wait, while the application stays alive. Raises LCSError where the run fails."""
+def run_to_end(runner: Runner, begin: Callable[[], None], progress: Callable[[float, str], None] | None) -> None:
+    """Begin a run and wait, while the application stays alive. Raises LCSError where the run fails."""
     while runner.is_waiting and not runner.running:  # what the panel has asked in the background is answered to the panel
         slicer.app.processEvents()
         time.sleep(POLL_SECONDS)
-    runner.start(task)
+    begin()
     while runner.running:
         for outcome in runner.poll():
-            if outcome.kind == "run" and not outcome.ok:
+            if outcome.kind in ("run", "examples") and not outcome.ok:
                 raise LCSError(outcome.text)
         if progress is not None:
             progress(runner.fraction, runner.text)

@@ -154,6 +154,24 @@ class PanelTest(unittest.TestCase):
         self.assertTrue(self.ui.tableBox.checked)
         self.assertEqual([node.GetName() for node in self.panel.inputs.nodes], [self.volume.GetName()])
 
+    def test_a_segment_becomes_a_label_by_example_that_is_found_again(self) -> None:
+        self.ui.allButton.click()
+        node = self.apply()
+        painted = masks(node, self.volume)
+        name = max(painted, key=lambda found: painted[found].sum())
+        self.ui.addExampleButton.click()
+        slicer.util.findChildren(self.ui.atlasForm, className="qMRMLNodeComboBox")[0].setCurrentNode(self.volume)
+        self.ui.exampleSelector.setCurrentNode(node)
+        self.ui.exampleSelector.setCurrentSegmentID(node.GetSegmentation().GetSegmentIdBySegmentName(name))
+        self.ui.exampleName.text = "Shown by a segment"
+        self.assertTrue(self.ui.makeLabelButton.enabled, self.ui.makeLabelButton.toolTip)
+        self.ui.makeLabelButton.click()
+        self.wait(lambda: not self.panel.runner.running)
+        self.tick(self.panel.ticks.tree.find("Shown by a segment"))
+        self.wait(lambda: not self.panel.runner.running)
+        found = masks(node, self.volume)["Shown by a segment"]
+        self.assertTrue((found * painted[name]).any(), self.ui.statusLabel.text)
+
     # What the tests are made with
 
     def wait(self, condition: Callable[[], Any]) -> None:

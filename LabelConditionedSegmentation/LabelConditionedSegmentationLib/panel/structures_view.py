@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import qt
@@ -57,9 +57,9 @@ class StructuresView:
         self.tree.filter(self._ui.searchBox.text)
         self._show_count()
 
-    def show_tree(self, tree: LabelTree) -> None:
-        """Show other labels of the same model; what was chosen stays chosen."""
-        self.show(LabelTicks.from_text(tree, self.ticks.to_text() if self.ticks else ""))
+    def show_tree(self, tree: LabelTree, renewed: Mapping[int, int]) -> None:
+        """Show other labels of the same model; what was chosen stays chosen. renewed: old id -> new id of labels that came in the place of others."""
+        self.show((self.ticks or LabelTicks(tree)).on(tree, renewed))
 
     def remember(self) -> None:
         """Put what is chosen first among the recent sets."""

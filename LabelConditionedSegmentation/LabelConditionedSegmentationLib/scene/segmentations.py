@@ -72,6 +72,19 @@ def remove_labels(segmentation: Any, labels: Sequence[Label], package_name: str)
             segments.RemoveSegment(segment_id)
 
 
+def hand_over(scene: Any, label: Label, other: Label, package_name: str) -> None:
+    """Give the segments of a label, in every segmentation of the scene, to the label that came in its place: its id and, unless the user renamed them, its name."""
+    for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")):
+        segmentation = scene.GetNthNodeByClass(n, "vtkMRMLSegmentationNode")
+        segment_id = segment_ids(segmentation, package_name).get(label.id)
+        if segment_id is not None:
+            with batch(segmentation) as segments:
+                segment = segments.GetSegment(segment_id)
+                segment.SetTag(LABEL_TAG, str(other.id))
+                if segment.GetName() == label.name:
+                    segment.SetName(other.name)
+
+
 def segment_ids(segmentation: Any, package_name: str) -> dict[int, str]:
     """Label id -> segment id of the segments that were made by this model. Raises InputError where the segmentation was deleted."""
     require(segmentation, "segmentation")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..core.errors import Cancelled, DeviceError, InputError, LabelError, LCSError, MetadataError, OutputError, PackageError, PackageInstallError
-from ..core.example_prompt import ExamplePrompt, tree_of_prompts
+from ..core.example_prompt import ExamplePrompt, averaged, tree_of_prompts
 from ..core.findings import Finding
 from ..core.input_spec import InputSpec
 from ..core.labels import Code, Label, LabelTree
@@ -35,5 +35,6 @@ __all__ = [
     "PackageInstallError",
     "Volume",
     "Winners",
+    "averaged",
     "tree_of_prompts",
 ]
