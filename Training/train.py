@@ -156,6 +156,13 @@ def train(config: Config) -> None:
         )
 
 
+def leave_together() -> None:
+    """End the connection between processes, where there is one, once all are done: one that leaves early may abort, and its launcher then ends the one that still writes."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
 def _loader(samples: Samples, batches: StepBatches, config: Config, fabric: Fabric) -> Any:
     """Samples are made by worker processes; on a GPU in this one, where the GPU varies them."""
     workers = 0 if samples.device.type == "cuda" else config.data.workers
@@ -203,6 +210,7 @@ def main() -> None:
     config = read_config(arguments.config, arguments.overrides)
     try:
         train(config)
+        leave_together()
     except LCSError as error:
         raise SystemExit(str(error)) from None
     except KeyboardInterrupt:

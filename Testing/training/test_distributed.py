@@ -19,7 +19,7 @@ from Testing.training.test_colab import COLAB
 from Testing.training.test_train import config_of, losses, rows, write_config
 from Training.checkpoint import read_facts
 from Training.config import Config
-from Training.train import make_fabric, train
+from Training.train import leave_together, make_fabric, train
 
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = (
@@ -91,6 +91,13 @@ def is_the_same_run(folder: Path, alone: Path) -> None:
     assert package.about["provenance"]["training_cases"] == ["case_0", "case_3"]
     package.build_network()
     assert len(list((folder / "run" / "tensorboard").iterdir())) <= 2  # one file a start: only one process writes
+
+
+def test_processes_part_from_each_other_before_they_end(tmp_path: Path) -> None:
+    leave_together()  # of one process that never met another
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    leave_together()
+    assert not torch.distributed.is_initialized()
 
 
 def test_two_processes_begun_by_torchrun_and_gone_on_with_by_fabric_run_are_one_run(data_set: Path, alone: Path, tmp_path: Path) -> None:
