@@ -91,11 +91,11 @@ def divide(scan: Volume, targets: Array, millilitres: float, seed: int) -> Parce
     return Parcels(image, symmetric, tuple(centres))
 
 
-def carry(parcels: Parcels, scan: Volume, targets: Array, registered: bool) -> Array:
-    """Parcels (k, j, i) of a scan, 0 outside of its coarse labels (targets, as in `divide`). registered: the scan is the template itself."""
+def carry(parcels: Parcels, scan: Volume, targets: Array, is_template: bool = False) -> Array:
+    """Parcels (k, j, i) of a scan, 0 outside of its coarse labels (targets, as in `divide`). The template itself is not registered."""
     inside = targets > 0
     points = _points(scan, inside)
-    if not registered:
+    if not is_template:
         fixed = sitk.Cast(image_of(scan), sitk.sitkFloat32)
         transform = demons(fixed, parcels.template)
         field = sitk.TransformToDisplacementField(
@@ -225,15 +225,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    arguments = build_parser().parse_args()
-    if arguments.threads is not None:
-        if arguments.threads < 1:
+    words = build_parser().parse_args()
+    if words.threads is not None:
+        if words.threads < 1:
             raise SystemExit("At least one thread is needed.")
-        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(arguments.threads)
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(words.threads)
     try:
-        path = make(
-            *(arguments.data, arguments.labels, arguments.template, arguments.cases, arguments.millilitres, arguments.seed, arguments.output),
-        )
+        path = make(words.data, words.labels, words.template, words.cases, words.millilitres, words.seed, words.output)
     except LCSError as error:
         raise SystemExit(str(error)) from None
     except KeyboardInterrupt:

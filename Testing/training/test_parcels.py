@@ -44,7 +44,7 @@ def test_parcels_lie_in_their_coarse_label_alike_on_both_sides_and_each_on_its_o
     volume = mirrored_scan()
     targets = halves(volume)
     parcels = divide(volume, targets, millilitres=15.0, seed=0)
-    numbers = carry(parcels, volume, targets, registered=True)
+    numbers = carry(parcels, volume, targets, is_template=True)
     assert ((numbers > 0) == (targets > 0)).all()
     upper, lower = (set(np.unique(numbers[targets == half]).tolist()) for half in (UPPER, LOWER))
     assert upper.isdisjoint(lower)
@@ -65,11 +65,11 @@ def test_parcels_follow_the_anatomy_into_a_moved_scan(atlas: Volume, quick: None
     transform = turned(atlas) if way == "turned" else bent(atlas)
     targets = halves(atlas)
     parcels = divide(atlas, targets, millilitres=15.0, seed=0)
-    own = carry(parcels, atlas, targets, registered=True)
+    own = carry(parcels, atlas, targets, is_template=True)
     scan = moved(atlas, transform)
     its_targets = moved(atlas.with_array(targets[None]), transform, nearest=True).array[0]
     expected = moved(atlas.with_array(own[None].astype(np.int16)), transform, nearest=True).array[0]
-    carried = carry(parcels, scan, its_targets, registered=False)
+    carried = carry(parcels, scan, its_targets)
     assert ((carried > 0) == (its_targets > 0)).all()
     assert agreement(carried, expected) > 0.85
     assert agreement(own, expected) < 0.6  # which registration has to make good
@@ -78,7 +78,7 @@ def test_parcels_follow_the_anatomy_into_a_moved_scan(atlas: Volume, quick: None
 def test_a_voxel_gets_a_parcel_of_its_own_coarse_label_whatever_lies_nearer(atlas: Volume, quick: None) -> None:  # noqa: F811
     parcels = divide(atlas, halves(atlas), millilitres=15.0, seed=0)
     exchanged = np.where(halves(atlas) == UPPER, LOWER, np.where(halves(atlas) == LOWER, UPPER, 0))
-    numbers = carry(parcels, atlas, exchanged, registered=True)
+    numbers = carry(parcels, atlas, exchanged, is_template=True)
     of_upper = 2 * len(parcels.centres[0])
     assert numbers[exchanged == UPPER].max() <= of_upper < numbers[exchanged == LOWER].min()
 
