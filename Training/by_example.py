@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
-import torch
 from LabelConditionedSegmentationLib.core.errors import LCSError
 from LabelConditionedSegmentationLib.core.example_prompt import SUFFIX, ExamplePrompt, write_prompt
 from LabelConditionedSegmentationLib.core.labels import Label
@@ -33,6 +31,7 @@ from Training.evaluation_results import Evaluation, Row, mean_of, roots, rows_of
 from Training.example_answers import ByExample, Question, ask, by_registration
 from Training.metrics import Scores
 from Training.registration import WAYS
+from Training.threads import use_threads
 from Training.whole_files import keep_to, written_whole
 
 BY_EXAMPLE, INSIDE, POOLED = "by example", "by example, inside the parent", "by example, pooled"
@@ -206,11 +205,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     arguments = build_parser().parse_args()
-    if arguments.threads is not None:
-        if arguments.threads < 1:
-            raise SystemExit("At least one thread is needed.")
-        torch.set_num_threads(arguments.threads)
-        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(arguments.threads)
+    use_threads(arguments.threads)
     try:
         labels = [name.strip() for name in arguments.labels.split(",") if name.strip()]
         question = ask(arguments.data, arguments.atlases, arguments.cases, labels, arguments.scale)

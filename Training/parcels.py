@@ -32,6 +32,7 @@ from Training.evaluate import INTERRUPTED, read_case
 from Training.losses.streamed_softmax import IGNORE
 from Training.registration import affine, demons
 from Training.targets import TargetCode, find_label, select
+from Training.threads import use_threads
 from Training.whole_files import keep_to, written_whole
 
 PARCEL_ML = 3.0
@@ -63,13 +64,12 @@ class Parcels:
 
     def numbers(self, points: Array, targets: Array) -> Array:
         """Points (n, 3) of the template and their classes (n,), 1 to the number of coarse labels -> parcels (n,), from 1: right and left of each in turn."""
-        placed = points @ self.symmetric[:3, :3].T + self.symmetric[:3, 3]
-        folded = np.abs(placed * [1, 0, 0]) + placed * [0, 1, 1]
+        folded, is_left = _folded(points, self.symmetric)
         out = np.zeros(len(points), dtype=np.int32)
         before = 0
         for number, centres in enumerate(self.centres, start=1):
             here = targets == number
-            out[here] = 1 + 2 * (before + KDTree(centres).query(folded[here])[1]) + (placed[here, 0] > 0)
+            out[here] = 1 + 2 * (before + KDTree(centres).query(folded[here])[1]) + is_left[here]
             before += len(centres)
         return out
 
@@ -83,10 +83,9 @@ def divide(scan: Volume, targets: Array, millilitres: float, seed: int) -> Parce
     centres = []
     for number in range(1, int(targets.max()) + 1):
         points = _points(scan, targets == number)
-        placed = points @ symmetric[:3, :3].T + symmetric[:3, 3]
-        placed[:, 0] = np.abs(placed[:, 0])
+        folded, _ = _folded(points, symmetric)
         count = max(FEWEST, round(len(points) * scan.voxel_millilitres / 2 / millilitres))
-        drawn = placed[generator.permutation(len(placed))[:LEARNED_ON]]
+        drawn = folded[generator.permutation(len(folded))[:LEARNED_ON]]
         centres.append(kmeans2(drawn, min(count, len(drawn)), minit="++", seed=generator)[0])
     return Parcels(image, symmetric, tuple(centres))
 
@@ -105,6 +104,14 @@ def carry(parcels: Parcels, scan: Volume, targets: Array, is_template: bool = Fa
     out = np.zeros(targets.shape, dtype=np.int32)
     out[inside] = parcels.numbers(points, targets[inside])
     return out
+
+
+def _folded(points: Array, symmetric: Array) -> tuple[Array, Array]:
+    """Points (n, 3) in the coordinates of `Parcels.centres`, and which of them lie on the left (n,)."""
+    placed = points @ symmetric[:3, :3].T + symmetric[:3, 3]
+    is_left = placed[:, 0] > 0
+    placed[:, 0] = np.abs(placed[:, 0])
+    return placed, is_left
 
 
 def _points(scan: Volume, mask: Array) -> Array:
@@ -226,10 +233,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     words = build_parser().parse_args()
-    if words.threads is not None:
-        if words.threads < 1:
-            raise SystemExit("At least one thread is needed.")
-        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(words.threads)
+    use_threads(words.threads)
     try:
         path = make(words.data, words.labels, words.template, words.cases, words.millilitres, words.seed, words.output)
     except LCSError as error:

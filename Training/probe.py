@@ -40,7 +40,7 @@ class Seen:
 def see(segmenter: Segmenter, case: Case) -> Seen:
     """The trunk over a whole prepared scan, up-sampled to its voxels."""
     network, foreground = segmenter.network, is_foreground(case.image)
-    on_voxels = features_of(network, case, torch.device("cpu"))[foreground]
+    on_voxels = features_of(network, case)[foreground]
     coarse = best_classes(on_voxels, network.prompts, network.bias).best_class
     return Seen(on_voxels.clone(), case.target[foreground].long(), coarse.long())
 

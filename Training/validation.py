@@ -14,17 +14,18 @@ from Training.prepare import Case
 
 
 @torch.no_grad()
-def features_of(network: LabelConditionedNetwork, case: Case, device: torch.device) -> torch.Tensor:
+def features_of(network: LabelConditionedNetwork, case: Case) -> torch.Tensor:
     """The features of every voxel of a prepared case, (k, j, i, C) float32, from one pass over the whole of it."""
-    features = network.features(input_of(network, case.image), case.metadata[None].to(device))[0]
+    image = input_of(network, case.image)
+    features = network.features(image, case.metadata[None].to(image.device))[0]
     fine = Grid(np.eye(4), case.target.shape)  # type: ignore[arg-type]
     return resample(features.float().movedim(0, -1), fine.coarser(network.trunk.architecture.output_stride), fine)
 
 
 @torch.no_grad()
-def find_classes(network: LabelConditionedNetwork, case: Case, device: torch.device) -> torch.Tensor:
+def find_classes(network: LabelConditionedNetwork, case: Case) -> torch.Tensor:
     """The best class of every voxel of a prepared case, (k, j, i) on the network's grid."""
-    features = features_of(network, case, device)
+    features = features_of(network, case)
     context = network.trunk.architecture.context_classes
     return best_classes(features.flatten(0, 2), network.prompts, network.bias, context=context).best_class.cpu().long().view(features.shape[:3])
 
@@ -46,7 +47,7 @@ def validate(network: LabelConditionedNetwork, cases: list[Case], fabric: Fabric
     first = None
     for n in range(fabric.global_rank, len(cases), fabric.world_size):
         with fabric.autocast():
-            found = find_classes(network, cases[n], fabric.device)
+            found = find_classes(network, cases[n])
         table[n] = torch.from_numpy(dice_of_classes(found, cases[n].target, network.classes))
         first = found if n == 0 else first
     table = torch.as_tensor(fabric.all_reduce(table.to(fabric.device), reduce_op="sum")).cpu()

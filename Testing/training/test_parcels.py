@@ -112,7 +112,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> None:
 @pytest.fixture
 def made(data: Path, quick: None, monkeypatch: pytest.MonkeyPatch) -> Path:  # noqa: F811
     folder = data.parent / "made"
-    call(monkeypatch, data, "--labels", "Upper", "Lower", "--template", "first", "--millilitres", "15", "--threads", "1", "-o", folder)
+    call(monkeypatch, data, "--labels", "Upper", "Lower", "--template", "first", "--millilitres", "15", "-o", folder)
     return folder
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError, LabelError, OutputError
-from ..core.example_prompt import SUFFIX, ExamplePrompt, averaged, check_model, read_prompt, tree_of_prompts
+from ..core.example_prompt import SUFFIX, ExamplePrompt, averaged, check_model, plain_name, read_prompt, tree_of_prompts
 from ..core.examples import Example
 from ..core.findings import Finding
 from ..core.image_io import read_volume
@@ -19,12 +19,10 @@ from ..core.progress import CancelToken, ProgressCallback
 from ..core.segmenter import Segmenter
 from ..core.volume import Volume
 from .masks import Structure, check_mask, read_structures
-from .outputs import SEGMENTATION
+from .outputs import NAME, SEGMENTATION
 
 DEPENDENT = ("name", "segment", "inside", "save_label", "example_metadata")
 """Options that say something of --example, as argparse calls them."""
-
-NAME = "{name}"
 
 
 @dataclass(frozen=True)
@@ -86,18 +84,13 @@ def read_asked(arguments: argparse.Namespace) -> Asked:
     return Asked((arguments.inside or "").strip(), tuple(shown), made)
 
 
-def label_files(template: str | None, asked: Asked) -> dict[str, Path]:
-    """Where the labels that are shown are kept: name -> file. Raises OutputError where several would go to one."""
+def label_files(template: str | None, asked: Asked) -> list[Path]:
+    """Where the labels that are shown are kept, in the order of `Asked.names`; none where they are not. Raises OutputError where several would go to one."""
     if not template:
-        return {}
+        return []
     if len(asked.names) > 1 and NAME not in template:
         raise OutputError(f'{len(asked.names)} labels cannot all be saved as "{template}"; use a name with {NAME} in it.')
-    return {name: Path(template.replace(NAME, _file_name(name))) for name in asked.names}
-
-
-def _file_name(name: str) -> str:
-    """A label's name as part of a file's, of letters that every system takes."""
-    return "".join(letter if letter.isalnum() or letter in " -_" else "_" for letter in name)
+    return [Path(template.replace(NAME, plain_name(name))) for name in asked.names]
 
 
 def check_asked(asked: Asked, package: ModelPackage) -> None:

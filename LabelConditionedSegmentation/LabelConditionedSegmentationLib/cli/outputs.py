@@ -26,6 +26,9 @@ from ..core.result import Result
 SEGMENTATION = ".seg.nrrd"
 LABEL_MAPS = (".nii.gz", ".nii", ".nrrd", ".mha")
 
+NAME = "{name}"
+"""In a path, for the name of what is written."""
+
 Writer = Callable[[Path], None]
 
 

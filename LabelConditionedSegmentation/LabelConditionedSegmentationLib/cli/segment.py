@@ -26,11 +26,10 @@ from ..core.volume import Volume
 from . import examples
 from .main import FAILED
 from .models import resolve_model
-from .outputs import SEGMENTATION, check_writable, names_file, suffix_of, write_all, write_json, write_label, write_names, write_result, write_volumes
+from .outputs import NAME, SEGMENTATION, check_writable, names_file, suffix_of, write_all, write_json, write_label, write_names, write_result, write_volumes
 from .preview import write_preview
 
 SCAN_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
-NAME = "{name}"
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Wanted:
     labels: list[str] | str
     by_example: list[ExamplePrompt]
     metadata: dict[str, str]
-    saved: dict[str, Path]
+    saved: list[Path]
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Check everything that can be checked, load the model, segment. Returns the exit status."""
     examples.check_words(arguments)
     jobs, is_batch = _plan(arguments)
+    files = [*(f for job in jobs for f in job.files), *(Path(p) for p in (arguments.report, arguments.volumes) if p)]
+    _refuse_twice(files)
+    check_writable(files, arguments.overwrite)
     labels = _wanted(arguments)
     metadata, metadata_of_atlas = _metadata(arguments.metadata), _metadata(arguments.example_metadata)
     for job in jobs if not is_batch else ():
@@ -72,9 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
     if asked and labels:
         _refuse_label_maps(jobs)
     saved = examples.label_files(arguments.save_label, asked)
-    files = [*(f for job in jobs for f in job.files), *(Path(p) for p in (arguments.report, arguments.volumes) if p), *saved.values()]
-    _refuse_twice(files)
-    check_writable(files, arguments.overwrite)
+    _refuse_twice([*files, *saved])
+    check_writable(saved, arguments.overwrite)
     began = time.perf_counter()
     budget = EXAMPLE_BUDGET if asked else FEATURE_BUDGET
     segmenter = Segmenter.from_package(resolve_model(arguments.model), arguments.device, budget)
@@ -225,7 +226,7 @@ def _table_writers(arguments: argparse.Namespace, jobs: Sequence[Job], wanted: W
             return write_json(runs[0] if len(jobs) == 1 else {"runs": runs})
 
         writers.append((Path(arguments.report), report))
-    for path, prompt in zip(wanted.saved.values(), wanted.by_example, strict=False):
+    for path, prompt in zip(wanted.saved, wanted.by_example, strict=False):
         writers.append((path, partial(_keep, prompt)))
     return writers
 

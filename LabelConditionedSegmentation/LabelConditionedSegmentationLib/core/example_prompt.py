@@ -104,6 +104,11 @@ def averaged(prompts: Sequence[ExamplePrompt]) -> ExamplePrompt:
     return replace(first, vector=tuple(vector), bias=bias, examples=known)
 
 
+def plain_name(name: str) -> str:
+    """A label's name as a part of a file's, of letters that every system takes."""
+    return "".join(letter if letter.isalnum() or letter in " -_" else "_" for letter in name)
+
+
 def read_prompt(path: Path) -> ExamplePrompt:
     """A label by example from its file. Raises InputError with a sentence that names the file."""
     try:

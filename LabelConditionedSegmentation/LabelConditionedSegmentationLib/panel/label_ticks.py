@@ -90,20 +90,21 @@ class LabelTicks:
 
     def on(self, tree: LabelTree, renewed: Mapping[int, int]) -> LabelTicks:
         """The same ticks on another tree, as far as it has the labels. renewed: old id -> new id of labels that came in the place of others."""
-        ticks = LabelTicks(tree)
-        ticks._ticked = {renewed.get(label_id, label_id) for label_id in self._ticked} & tree.class_of.keys()
-        ticks._merged = {label_id for label_id in self._merged if ticks.can_merge(label_id)}
-        ticks.sides_together = self.sides_together
-        return ticks
+        return LabelTicks._kept(tree, {renewed.get(label_id, label_id) for label_id in self._ticked}, self._merged, self.sides_together)
 
     @classmethod
     def from_text(cls, tree: LabelTree, text: str) -> LabelTicks:
         """Inverse of `to_text`; what the tree does not have (any more), and text that cannot be read, is passed over."""
-        ticks = cls(tree)
         stored = read_object(text)
-        ticks._ticked = _ids(stored.get("ticked")) & tree.class_of.keys()
-        ticks._merged = {label_id for label_id in _ids(stored.get("merged")) if ticks.can_merge(label_id)}
-        ticks.sides_together = stored.get("sides_together") is not False
+        return cls._kept(tree, _ids(stored.get("ticked")), _ids(stored.get("merged")), stored.get("sides_together") is not False)
+
+    @classmethod
+    def _kept(cls, tree: LabelTree, ticked: set[int], merged: set[int], sides_together: bool) -> LabelTicks:
+        """These ticks, as far as a tree has the labels."""
+        ticks = cls(tree)
+        ticks._ticked = ticked & tree.class_of.keys()
+        ticks._merged = {label_id for label_id in merged if ticks.can_merge(label_id)}
+        ticks.sides_together = sides_together
         return ticks
 
     def _with_mirrored(self, label_ids: set[int]) -> set[int]:

@@ -11,7 +11,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..scene.example_labels import SUFFIX, load_label, save_label
+from ..scene.example_labels import SUFFIX, load_label, plain_name, save_label
 from ..scene.example_mask import example_mask
 from ..scene.segmentations import hand_over
 from ..scene.volumes import check_nodes
@@ -243,7 +243,7 @@ class MyLabelsView:
         prompt = self._chosen
         if prompt is None:
             return
-        path = qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), _("Export a label by example"), _file_name(prompt.name), FILES)
+        path = qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), _("Export a label by example"), plain_name(prompt.name) + SUFFIX, FILES)
         if not path:
             return
         try:
@@ -252,8 +252,3 @@ class MyLabelsView:
             self._say(str(error))
             return
         self._say(_('"{name}" was written to {path}.').format(name=prompt.name, path=path))
-
-
-def _file_name(name: str) -> str:
-    """A file's name for a label, of letters that every system takes."""
-    return "".join(letter if letter.isalnum() or letter in " -_" else "_" for letter in name) + SUFFIX

@@ -7,10 +7,10 @@ import tempfile
 from pathlib import Path
 
 from ..core.errors import InputError, OutputError
-from ..core.example_prompt import SUFFIX, ExamplePrompt, check_model, read_prompt, write_prompt
+from ..core.example_prompt import SUFFIX, ExamplePrompt, check_model, plain_name, read_prompt, write_prompt
 from ..core.package import ModelPackage
 
-__all__ = ["SUFFIX", "belongs_to", "load_label", "require_of_model", "save_label"]
+__all__ = ["SUFFIX", "belongs_to", "load_label", "plain_name", "require_of_model", "save_label"]
 
 
 def require_of_model(prompt: ExamplePrompt, package: ModelPackage) -> None:
