@@ -1,7 +1,7 @@
 """Labels carried from an atlas to a scan by registration with SimpleITK: what labels by example are compared with (Training/by_example.py).
 
-The settings are in millimetres and meant for heads of human size. The scans' outside is 0 (skull-stripped). The seed is fixed, so that the same scans and number of threads
-give the same labels.
+The settings are in millimetres and meant for heads of human size. The scans' outside is 0 (skull-stripped). The seed is fixed, so that the same scans give the
+same labels on one thread; several add up in any order, which moves a point by some nanometres.
 """
 
 from __future__ import annotations
