@@ -21,7 +21,12 @@ from LabelConditionedSegmentationLib.resources import resources_folder, user_mod
 from LabelConditionedSegmentationLib.worker.client import ProcessWorker
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadableModuleLogic, ScriptedLoadableModuleTest, ScriptedLoadableModuleWidget
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
 from slicer.util import VTKObservationMixin
 
 
@@ -38,9 +43,13 @@ class LabelConditionedSegmentation(ScriptedLoadableModule):
             "Segmentation by a network that is told which structures to find and what is known about the scan. Choose a volume, tick structures, press Apply. "
             'See the <a href="https://github.com/LabelConditionedSegmentation/LabelConditionedSegmentation">tutorial</a>.'
         )
-        parent.acknowledgementText = _("Label conditioned segmentation (MIDL 2022), context label learning (TMI 2023), FiLM metadata conditioning (MIDL 2021).")
+        parent.acknowledgementText = _(
+            "Label conditioned segmentation (MIDL 2022), context label learning (TMI 2023), FiLM metadata conditioning (MIDL 2021)."
+        )
         parent.icon = qt.QIcon(str(resources_folder() / "Icons" / "LabelConditionedSegmentation.png"))
-        slicer.app.connect("startupCompleted()", sample_data.register)  # not before: the module SampleData may be loaded after this one
+        slicer.app.connect(
+            "startupCompleted()", sample_data.register
+        )  # not before: the module SampleData may be loaded after this one
 
 
 class LabelConditionedSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -89,7 +98,9 @@ class LabelConditionedSegmentationLogic(ScriptedLoadableModuleLogic):
     def __init__(self) -> None:
         super().__init__()
         self.logFile = user_models_folder().parent / "log.txt"
-        python = shutil.which("PythonSlicer") or sys.executable  # inside the application sys.executable may be Slicer itself
+        python = (
+            shutil.which("PythonSlicer") or sys.executable
+        )  # inside the application sys.executable may be Slicer itself
         self.runner = Runner(ProcessWorker(self.logFile, [python]))
 
     def getParameterNode(self) -> PanelParameters:
@@ -113,7 +124,9 @@ class LabelConditionedSegmentationLogic(ScriptedLoadableModuleLogic):
         progress: called with the fraction done and what is being done. examples: files of labels by example (.lcs-label.json) of the model, which are found beside
         the labels; alone where labels is empty. Raises LCSError with a sentence that says what is wrong.
         """
-        return process(self.runner, inputVolume, outputSegmentation, labels, metadata, model, device, progress, examples)
+        return process(
+            self.runner, inputVolume, outputSegmentation, labels, metadata, model, device, progress, examples
+        )
 
     def close(self) -> None:
         """End the process that holds the model."""

@@ -40,5 +40,7 @@ class LiveTensorBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._known.discard(key)
         self.live -= size
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         super().__exit__(kind, value, trace)  # type: ignore[no-untyped-call]

@@ -27,7 +27,9 @@ SCHEMA = MetadataSchema(
 
 TINY = Architecture(widths=(4, 8), blocks=(1, 1), output_stride=2, feature_channels=8)
 
-SEEING = Architecture(widths=(16,), blocks=(1,), output_stride=1, feature_channels=16, position=False, film="none", examples=True)
+SEEING = Architecture(
+    widths=(16,), blocks=(1,), output_stride=1, feature_channels=16, position=False, film="none", examples=True
+)
 """Of `seeing_network`."""
 
 
@@ -43,12 +45,17 @@ def scan(shape: tuple[int, int, int] = (36, 44, 40), affine: Affine | None = Non
     return Volume(voxels[None], np.diag([1.0, 1, 1, 1]) if affine is None else affine)
 
 
-def scan_of_parts(shape: tuple[int, int, int] = (36, 44, 40), affine: Affine | None = None, seed: int = 0) -> tuple[Volume, dict[str, Array]]:
+def scan_of_parts(
+    shape: tuple[int, int, int] = (36, 44, 40), affine: Affine | None = None, seed: int = 0
+) -> tuple[Volume, dict[str, Array]]:
     """A scan whose tissue holds two balls of other brightness, and their masks (k, j, i) by name: "bright" and "dark". Places and sizes in parts of the shape."""
     axes = [np.linspace(-1, 1, n) for n in shape]
     k, j, i = np.meshgrid(*axes, indexing="ij")
     inside = k**2 + j**2 + i**2 < 0.8
-    balls = {"bright": (k - 0.2) ** 2 + (j - 0.3) ** 2 + (i + 0.3) ** 2 < 0.1, "dark": (k + 0.2) ** 2 + (j + 0.3) ** 2 + (i - 0.3) ** 2 < 0.08}
+    balls = {
+        "bright": (k - 0.2) ** 2 + (j - 0.3) ** 2 + (i + 0.3) ** 2 < 0.1,
+        "dark": (k + 0.2) ** 2 + (j + 0.3) ** 2 + (i - 0.3) ** 2 < 0.08,
+    }
     voxels = np.where(inside, 500, 0) + 220 * balls["bright"] - 90 * balls["dark"]
     voxels = np.where(inside, voxels + np.random.default_rng(seed).normal(0, 8, shape), 0)
     return Volume(voxels.astype(np.int16)[None], np.eye(4) if affine is None else affine), balls
@@ -63,11 +70,23 @@ def label_tree(leaves: int = 6) -> LabelTree:
         structure, side = (names[n // 2] if n // 2 < len(names) else f"Structure {n // 2}"), ("Left", "Right")[n % 2]
         parent = 200 if n < leaves // 2 + 1 else 201
         kind = Code("SCT", "5366008", "Hippocampus") if structure == "Hippocampus" else None
-        modifier = (Code("SCT", "7771000", "Left") if n % 2 == 0 else Code("SCT", "24028007", "Right")) if kind else None
+        modifier = (
+            (Code("SCT", "7771000", "Left") if n % 2 == 0 else Code("SCT", "24028007", "Right")) if kind else None
+        )
         color = ((0.37 * n) % 1, (0.61 * n + 0.2) % 1, (0.83 * n + 0.4) % 1)
         ident = 47 - n if n < 20 else 1000 + n
         labels.append(
-            Label(ident, f"{side} {structure}", parent, (f"{structure} {side[0]}",), color, side.lower(), anatomical if kind else None, kind, modifier)
+            Label(
+                ident,
+                f"{side} {structure}",
+                parent,
+                (f"{structure} {side[0]}",),
+                color,
+                side.lower(),
+                anatomical if kind else None,
+                kind,
+                modifier,
+            )
         )
     return LabelTree(tuple(labels))
 
@@ -97,9 +116,13 @@ def seeing_network(tree: LabelTree | None = None, seed: int = 0) -> LabelConditi
                 parameter.zero_()
         weights["trunk.stem.weight"][:, :, 1, 1, 1] = 1
         weights["trunk.stem_norm.weight"].fill_(1)
-        weights["trunk.stem_norm.bias"].copy_(torch.linspace(2, -4.5, width))  # after the activation: how far above each of these values
+        weights["trunk.stem_norm.bias"].copy_(
+            torch.linspace(2, -4.5, width)
+        )  # after the activation: how far above each of these values
         for n in range(width - 2):
-            weights["trunk.to_features.weight"][n, n : n + 3, 0, 0, 0] = torch.tensor([1.0, -2.0, 1.0]) * (width - 1) / 6.5
+            weights["trunk.to_features.weight"][n, n : n + 3, 0, 0, 0] = (
+                torch.tensor([1.0, -2.0, 1.0]) * (width - 1) / 6.5
+            )
         weights["examples.norm.weight"].fill_(1)
         weights["examples.direct.weight"][:, 2 * width : 3 * width] = 10 * torch.eye(width)
         weights["examples.direct.weight"][:, 3 * width : 4 * width] = -10 * torch.eye(width)
@@ -122,5 +145,15 @@ def package(
     tree = tree or label_tree()
     about = {"title": "Tiny", "licence": "CC0", "intended_use": "tests", "provenance": {"training_cases": ["case_1"]}}
     return save_package(
-        folder / name, made or network(architecture, tree), name, spec or InputSpec(), tree, SCHEMA, patch, "# Tiny\n", about, flip, statistics or {}
+        folder / name,
+        made or network(architecture, tree),
+        name,
+        spec or InputSpec(),
+        tree,
+        SCHEMA,
+        patch,
+        "# Tiny\n",
+        about,
+        flip,
+        statistics or {},
     )

@@ -27,7 +27,13 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_demo_writes_what_it_says(demo_folder: Path) -> None:
-    assert sorted(f.name for f in demo_folder.iterdir()) == ["mni152.json", "mni152.nii.gz", "mni152.png", "mni152.seg.nrrd", "volumes.csv"]
+    assert sorted(f.name for f in demo_folder.iterdir()) == [
+        "mni152.json",
+        "mni152.nii.gz",
+        "mni152.png",
+        "mni152.seg.nrrd",
+        "volumes.csv",
+    ]
 
 
 def test_the_demo_finds_every_structure_at_a_plausible_size_and_side(demo_folder: Path) -> None:
@@ -43,7 +49,10 @@ def test_the_demo_finds_every_structure_at_a_plausible_size_and_side(demo_folder
     assert labels.GetOrigin() == pytest.approx(scan.GetOrigin())
     volume = read_volume(demo_folder / "mni152.nii.gz")
     tree = ModelPackage.load(resolve_model(None)).labels
-    right_of = {side: _mean_right(volume.array[0] == tree.find(f"{side} Hippocampus").id, volume.affine) for side in ("Left", "Right")}
+    right_of = {
+        side: _mean_right(volume.array[0] == tree.find(f"{side} Hippocampus").id, volume.affine)
+        for side in ("Left", "Right")
+    }
     assert right_of["Left"] < -15 < 15 < right_of["Right"]
 
 
@@ -78,7 +87,11 @@ def test_the_shipped_model_does_not_guess_what_was_cut_away(malc2012: Path) -> N
     scan = read_volume(malc2012 / "imagesTr" / "malc_1009_0000.nii.gz")
     truth = read_volume(malc2012 / "labelsTr" / "malc_1009.nii.gz").array[0]
     segmenter = Segmenter.from_package(resolve_model(None), "cpu")
-    gone = [leaf.id for name in ("Cerebellum", "Brain Stem") for leaf in segmenter.package.labels.leaves_under(segmenter.package.labels.find(name))]
+    gone = [
+        leaf.id
+        for name in ("Cerebellum", "Brain Stem")
+        for leaf in segmenter.package.labels.leaves_under(segmenter.package.labels.find(name))
+    ]
     top = np.nonzero(np.isin(truth, gone))[0].max() + 1
     kept = scan.array.copy()
     kept[:, :top] = 0

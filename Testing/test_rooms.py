@@ -41,7 +41,21 @@ ROOMS = {
 }
 
 RUNS_CODE = frozenset({"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"})
-REACHES_OUT = frozenset({"requests", "urllib", "urllib3", "http", "httpx", "aiohttp", "ftplib", "gdown", "wget", "huggingface_hub", "torch.hub"})
+REACHES_OUT = frozenset(
+    {
+        "requests",
+        "urllib",
+        "urllib3",
+        "http",
+        "httpx",
+        "aiohttp",
+        "ftplib",
+        "gdown",
+        "wget",
+        "huggingface_hub",
+        "torch.hub",
+    }
+)
 FORBIDDEN_CALLS = frozenset(
     {
         "eval",
@@ -79,7 +93,12 @@ def imported(tree: ast.AST, module: str) -> Iterator[str]:
             above = module.split(".")[: -node.level] if node.level else []
             base = ".".join([*above, *([node.module] if node.module else [])])
             yield from (f"{base}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str):
+        elif (
+            isinstance(node, ast.Call)
+            and node.args
+            and isinstance(node.args[0], ast.Constant)
+            and isinstance(node.args[0].value, str)
+        ):
             name = ast.unparse(node.func)
             if name.endswith(("import_module", "importorskip")):
                 yield node.args[0].value
@@ -119,7 +138,9 @@ def dangers(source: str) -> list[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                meaning[alias.asname or alias.name.partition(".")[0]] = alias.name if alias.asname else alias.name.partition(".")[0]
+                meaning[alias.asname or alias.name.partition(".")[0]] = (
+                    alias.name if alias.asname else alias.name.partition(".")[0]
+                )
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             meaning.update({alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names})
     for name in imported(tree, "module"):
@@ -135,7 +156,9 @@ def dangers(source: str) -> list[str]:
             if name in DYNAMIC_IMPORTS and not (node.args and isinstance(node.args[0], ast.Constant)):
                 found.append(name)
             for keyword in node.keywords:
-                if keyword.arg == "allow_pickle" and not (isinstance(keyword.value, ast.Constant) and keyword.value.value is False):
+                if keyword.arg == "allow_pickle" and not (
+                    isinstance(keyword.value, ast.Constant) and keyword.value.value is False
+                ):
                     found.append("allow_pickle")
     return found
 
@@ -159,7 +182,9 @@ def _run(code: str, *, blocked: str = "") -> str:
     """The standard output of a fresh interpreter; `blocked` is a module whose import fails in it."""
     prelude = f"import sys; sys.modules[{blocked!r}] = None\n" if blocked else "import sys\n"
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
-    done = subprocess.run([sys.executable, "-c", prelude + code], capture_output=True, text=True, env=environment, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", prelude + code], capture_output=True, text=True, env=environment, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -221,17 +246,28 @@ def test_a_wrong_arrow_is_noticed(module: str, source: str) -> None:
     assert len(wrong_arrows(source, f"{LIBRARY}.{module}")) == 1
 
 
-@pytest.mark.parametrize("name", [f"{LIBRARY}.{room}" for room in ("cli", "worker", "scene", "panel")] + ["slicer", "vtk", "qt", "ctk"])
+@pytest.mark.parametrize(
+    "name", [f"{LIBRARY}.{room}" for room in ("cli", "worker", "scene", "panel")] + ["slicer", "vtk", "qt", "ctk"]
+)
 def test_training_imports_core_and_no_other_room(name: str) -> None:
     assert wrong_arrows(f"import {name}.anything", "Training.data") == [f"{name}.anything"]
-    assert wrong_arrows(f"from {LIBRARY}.core import labels\nfrom Training import data\nimport monai", "Training.train") == []
+    assert (
+        wrong_arrows(f"from {LIBRARY}.core import labels\nfrom Training import data\nimport monai", "Training.train")
+        == []
+    )
 
 
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("core.network.trunk", "import torch\nfrom ..labels import Label\nfrom ... import __version__\nfrom .film import modulate"),
-        ("cli.main", "from ..core import labels\nfrom ..resources import model_folders\nfrom . import listing\nimport tqdm, slicerio\nfrom PIL import Image"),
+        (
+            "core.network.trunk",
+            "import torch\nfrom ..labels import Label\nfrom ... import __version__\nfrom .film import modulate",
+        ),
+        (
+            "cli.main",
+            "from ..core import labels\nfrom ..resources import model_folders\nfrom . import listing\nimport tqdm, slicerio\nfrom PIL import Image",
+        ),
         ("worker.process", "import torch\nfrom ..core.segmenter import Segmenter"),
         ("scene.volumes", "import slicer, vtk\nfrom ..core.volume import Volume"),
         ("panel.widget", "import qt, ctk, slicer\nfrom ..worker import process\nfrom ..scene import volumes"),
@@ -295,7 +331,9 @@ def test_harmless_code_is_no_danger(source: str) -> None:
     assert dangers(source) == []
 
 
-@pytest.mark.parametrize("source", ["", "import os", "# a comment first\n'''Docs.'''", "\n'''Docs.'''", "'''Docs.'''.strip()"])
+@pytest.mark.parametrize(
+    "source", ["", "import os", "# a comment first\n'''Docs.'''", "\n'''Docs.'''", "'''Docs.'''.strip()"]
+)
 def test_a_module_without_a_docstring_on_line_1_is_noticed(source: str) -> None:
     assert not has_docstring_on_line_1(source)
 

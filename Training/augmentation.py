@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from LabelConditionedSegmentationLib.core.preprocessing import BACKGROUND, is_foreground
-from monai.transforms import Compose, RandAdjustContrast, RandBiasField, RandGaussianNoise, RandGaussianSmooth, RandSimulateLowResolution
+from monai.transforms import (
+    Compose,
+    RandAdjustContrast,
+    RandBiasField,
+    RandGaussianNoise,
+    RandGaussianSmooth,
+    RandSimulateLowResolution,
+)
 
 Shape = tuple[int, int, int]
 
@@ -63,9 +70,16 @@ class SpatialAugmentation:
             linear = linear @ np.diag([-1.0, 1.0, 1.0])
         shift = generator.uniform(-s.shift, s.shift, 3) + np.array(centre)
         grid = self._sampling_grid(linear, shift, tuple(image.shape[1:]), generator, image.device)
-        warped = torch.nn.functional.grid_sample(image[None] - BACKGROUND, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0] + BACKGROUND
+        warped = (
+            torch.nn.functional.grid_sample(
+                image[None] - BACKGROUND, grid, mode="bilinear", padding_mode="zeros", align_corners=False
+            )[0]
+            + BACKGROUND
+        )
         maps = target[None] if target.ndim == 3 else target
-        labels = torch.nn.functional.grid_sample((maps[None] + 1).float(), grid, mode="nearest", padding_mode="zeros", align_corners=False)
+        labels = torch.nn.functional.grid_sample(
+            (maps[None] + 1).float(), grid, mode="nearest", padding_mode="zeros", align_corners=False
+        )
         moved = labels[0].round().long() - 1
         moved[:, (grid[0].abs() > 1).any(dim=-1)] = 0  # beyond the scan there is background
         if flipped:
@@ -73,22 +87,39 @@ class SpatialAugmentation:
         return warped, moved.view(*target.shape[:-3], *self.patch)
 
     def _sampling_grid(
-        self, linear: np.ndarray, shift: np.ndarray, source: tuple[int, ...], generator: np.random.Generator, device: torch.device
+        self,
+        linear: np.ndarray,
+        shift: np.ndarray,
+        source: tuple[int, ...],
+        generator: np.random.Generator,
+        device: torch.device,
     ) -> torch.Tensor:
         size = np.array(source[::-1], dtype=np.float64)  # i, j, k
         ratio = np.array(self.patch[::-1], dtype=np.float64)
-        scaled = linear * ratio[None, :] / size[:, None]  # normalised patch coordinates -> normalised source coordinates
-        theta = torch.tensor(np.concatenate([scaled, (2 * shift / size)[:, None]], axis=1)[None], dtype=torch.float32, device=device)
+        scaled = (
+            linear * ratio[None, :] / size[:, None]
+        )  # normalised patch coordinates -> normalised source coordinates
+        theta = torch.tensor(
+            np.concatenate([scaled, (2 * shift / size)[:, None]], axis=1)[None], dtype=torch.float32, device=device
+        )
         grid = torch.nn.functional.affine_grid(theta, [1, 1, *self.patch], align_corners=False)
         if self.settings.warp > 0:
             knots = tuple(max(2, n // self.settings.warp_spacing + 1) for n in self.patch)
-            field = generator.uniform(-self.settings.warp, self.settings.warp, (1, 3, *knots)) * 2 / size[None, :, None, None, None]
-            smooth = torch.nn.functional.interpolate(torch.from_numpy(field).float().to(device), size=self.patch, mode="trilinear", align_corners=True)
+            field = (
+                generator.uniform(-self.settings.warp, self.settings.warp, (1, 3, *knots))
+                * 2
+                / size[None, :, None, None, None]
+            )
+            smooth = torch.nn.functional.interpolate(
+                torch.from_numpy(field).float().to(device), size=self.patch, mode="trilinear", align_corners=True
+            )
             grid += smooth.movedim(1, -1)
         return grid
 
 
-def crop_view(image: torch.Tensor, target: torch.Tensor, share: float, generator: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def crop_view(
+    image: torch.Tensor, target: torch.Tensor, share: float, generator: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Take the field of view away beyond a plane or two, so that the network learns that a structure may be absent and must not be guessed from its place.
 
     image (channel, k, j, i), target ([maps,] k, j, i); a share of the samples is cropped, by up to half of the foreground's extent along an axis.
@@ -103,7 +134,9 @@ def crop_view(image: torch.Tensor, target: torch.Tensor, share: float, generator
             continue
         first, last = int(profile[0]), int(profile[-1])
         lost = int(generator.uniform(0.05, 0.5) * (last - first))
-        start, length = (0, first + lost) if generator.random() < 0.5 else (last - lost, image.shape[1 + int(axis)] - last + lost)
+        start, length = (
+            (0, first + lost) if generator.random() < 0.5 else (last - lost, image.shape[1 + int(axis)] - last + lost)
+        )
         outside.narrow(int(axis), start, length).fill_(True)
     if bool((foreground & ~outside).sum() * 20 < foreground.sum()):  # nearly nothing would be left
         return image, target
@@ -114,7 +147,12 @@ def _rotation(angles: np.ndarray) -> np.ndarray:
     (a, b, c), out = angles, np.eye(3)
     for first, second, angle in ((1, 2, a), (0, 2, b), (0, 1, c)):
         turn = np.eye(3)
-        turn[[first, second, first, second], [first, second, second, first]] = np.cos(angle), np.cos(angle), -np.sin(angle), np.sin(angle)
+        turn[[first, second, first, second], [first, second, second, first]] = (
+            np.cos(angle),
+            np.cos(angle),
+            -np.sin(angle),
+            np.sin(angle),
+        )
         out = out @ turn
     return out
 

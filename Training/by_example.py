@@ -77,13 +77,18 @@ def answer(model: ByExample, registrations: Sequence[str], folder: Path) -> dict
         scan, truth = question.read(case)
         labels, spacing = _scored(question, case, truth), read_image(case).spacing
         for way, found, seconds, before in _answers(model, case, scan, waiting):
-            rows = tuple(Row(case.name, label.id, scores) for label, scores in compare_labels(truth, found, question.code, labels, spacing))
+            rows = tuple(
+                Row(case.name, label.id, scores)
+                for label, scores in compare_labels(truth, found, question.code, labels, spacing)
+            )
             Kept(rows, seconds, before).write(_kept(folder, way, case))
             print(f"{case.name}, {way}: mean Dice {mean_of(rows).values['dice']:.3f}, {seconds:.1f} s", flush=True)
     return {way: {case.name: Kept.read(_kept(folder, way, case)) for case in question.cases} for way in ways}
 
 
-def _answers(model: ByExample, case: CaseFiles, scan: Volume, ways: Sequence[str]) -> Iterator[tuple[str, Array, float, float]]:
+def _answers(
+    model: ByExample, case: CaseFiles, scan: Volume, ways: Sequence[str]
+) -> Iterator[tuple[str, Array, float, float]]:
     """Way, the class of every voxel, seconds for the scan, seconds before it; the network runs once for all ways that need it."""
     by_model = [way for way in ways if way in BY_MODEL]
     if by_model:
@@ -169,10 +174,16 @@ def remarks(question: Question, package: ModelPackage) -> list[str]:
     ]
     absent = [leaf.name for leaf in labels if leaf not in shown]
     if absent:
-        out.append(f"{len(absent)} of {len(labels)} labels are in no atlas and count as not found: {', '.join(absent)}.")
-    seen = sorted(set(package.about.get("provenance", {}).get("training_cases", [])) & {case.name for case in question.cases})
+        out.append(
+            f"{len(absent)} of {len(labels)} labels are in no atlas and count as not found: {', '.join(absent)}."
+        )
+    seen = sorted(
+        set(package.about.get("provenance", {}).get("training_cases", [])) & {case.name for case in question.cases}
+    )
     if seen:
-        out.append(f"WARNING: the package was trained on {', '.join(seen)}; their scores say nothing about scans that it has not seen.")
+        out.append(
+            f"WARNING: the package was trained on {', '.join(seen)}; their scores say nothing about scans that it has not seen."
+        )
     return out
 
 
@@ -189,17 +200,44 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("package", type=Path, help="a model package that was trained to learn labels from examples")
     parser.add_argument("data", type=Path, help="a data set, as for Training/evaluate.py")
-    parser.add_argument("--atlases", nargs="+", required=True, metavar="CASE", help="the cases that the labels are shown on")
-    parser.add_argument("--cases", nargs="+", required=True, metavar="CASE", help="the cases that they are looked for in")
-    parser.add_argument("--labels", default="", metavar="A,B", help="only these labels, parents too; all leaves of the data set by default")
     parser.add_argument(
-        "--registration", nargs="+", default=[], choices=WAYS, help="ways to register the atlases to the cases, which the answer is compared with"
+        "--atlases", nargs="+", required=True, metavar="CASE", help="the cases that the labels are shown on"
     )
-    parser.add_argument("--scale", type=float, default=1.0, help="enlarge the scans by this factor, such as a mouse's brain for a model of human ones")
+    parser.add_argument(
+        "--cases", nargs="+", required=True, metavar="CASE", help="the cases that they are looked for in"
+    )
+    parser.add_argument(
+        "--labels",
+        default="",
+        metavar="A,B",
+        help="only these labels, parents too; all leaves of the data set by default",
+    )
+    parser.add_argument(
+        "--registration",
+        nargs="+",
+        default=[],
+        choices=WAYS,
+        help="ways to register the atlases to the cases, which the answer is compared with",
+    )
+    parser.add_argument(
+        "--scale",
+        type=float,
+        default=1.0,
+        help="enlarge the scans by this factor, such as a mouse's brain for a model of human ones",
+    )
     parser.add_argument("--prompts", action="store_true", help="write the labels by example too, into FOLDER/prompts")
     parser.add_argument("--device", default="auto", help="auto (the default: a GPU if there is one), cpu, cuda:0, mps")
-    parser.add_argument("--threads", type=int, help="for the network and the registration; by default as many as there are cores")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="the table (table.md), and CSV, JSON and HTML of every way")
+    parser.add_argument(
+        "--threads", type=int, help="for the network and the registration; by default as many as there are cores"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="the table (table.md), and CSV, JSON and HTML of every way",
+    )
     return parser
 
 

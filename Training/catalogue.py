@@ -47,13 +47,18 @@ def read_rows(path: Path, needed: Sequence[str], delimiter: str = ",") -> list[d
             reader = csv.DictReader(file, delimiter=delimiter)
             columns = [column.strip() for column in reader.fieldnames or ()]
             reader.fieldnames = columns
-            rows = [{column: cell.strip() for column, cell in row.items() if isinstance(cell, str) and cell.strip()} for row in reader]
+            rows = [
+                {column: cell.strip() for column, cell in row.items() if isinstance(cell, str) and cell.strip()}
+                for row in reader
+            ]
     except (UnicodeDecodeError, csv.Error):
         raise SystemExit(f'The table "{path}" is no UTF-8 text; save it again as CSV in UTF-8.') from None
     lacking = [column for column in needed if column not in columns]
     if lacking:
         separator = "tabs" if delimiter == "\t" else "commas"
-        raise SystemExit(f'The table "{path}", separated by {separator}, has no column "{lacking[0]}"; its columns are: {", ".join(columns) or "none"}.')
+        raise SystemExit(
+            f'The table "{path}", separated by {separator}, has no column "{lacking[0]}"; its columns are: {", ".join(columns) or "none"}.'
+        )
     return [row for row in rows if row]
 
 
@@ -110,7 +115,9 @@ class _Builder:
         tops = [row for row in self.rows if self.above[row["name"]] not in self.ids]
         for compartment in dict.fromkeys(row.get("compartment", "") for row in tops):
             outer = self._make(compartment, _title(compartment), None, "compartment") if compartment else None
-            for group in dict.fromkeys(row.get("group", "") for row in tops if row.get("compartment", "") == compartment):
+            for group in dict.fromkeys(
+                row.get("group", "") for row in tops if row.get("compartment", "") == compartment
+            ):
                 if group and group != compartment:
                     self._make(f"{compartment}/{group}", _title(group), outer, "group")
 
@@ -122,7 +129,14 @@ class _Builder:
         label_id = next(self.free_ids)
         category, concept = _codes().get((kind, _key_of_code(kind, key)), (None, None))
         red, green, blue = colorsys.hsv_to_rgb((label_id * 0.381966) % 1, 0.35, 0.85)
-        self.made[key] = Label(label_id, name, None if parent is None else parent.id, color=(red, green, blue), category=category, type=concept)
+        self.made[key] = Label(
+            label_id,
+            name,
+            None if parent is None else parent.id,
+            color=(red, green, blue),
+            category=category,
+            type=concept,
+        )
         return self.made[key]
 
     def _label(self, row: Row) -> Label:
@@ -130,8 +144,14 @@ class _Builder:
         category, concept = _codes().get(("label", structure.casefold()), (None, None))
         modifier = _codes()["modifier", side][1] if concept and side in ("left", "right") else None
         color = _color_of(row) or _structure_color(structure, self.structures.index(structure))
-        synonyms = tuple(word.strip() for word in row["synonyms"].split(";") if word.strip()) if "synonyms" in row else _abbreviation(structure, side)
-        return Label(self.ids[row["name"]], row["name"], self._parent_id(row), synonyms, color, side, category, concept, modifier)
+        synonyms = (
+            tuple(word.strip() for word in row["synonyms"].split(";") if word.strip())
+            if "synonyms" in row
+            else _abbreviation(structure, side)
+        )
+        return Label(
+            self.ids[row["name"]], row["name"], self._parent_id(row), synonyms, color, side, category, concept, modifier
+        )
 
     def _parent_id(self, row: Row) -> int | None:
         above = self.above[row["name"]]
@@ -144,7 +164,9 @@ class _Builder:
 def _check_unique(column: str, cells: Sequence[str]) -> None:
     for cell, times in Counter(cells).items():
         if times > 1:
-            raise LabelError(f'{times} of its lines have the {column} "{cell}"; give each its own, or scored = 0 to those that are no labels.')
+            raise LabelError(
+                f'{times} of its lines have the {column} "{cell}"; give each its own, or scored = 0 to those that are no labels.'
+            )
 
 
 def _id_of(row: Row) -> int:
@@ -214,6 +236,11 @@ def _codes() -> dict[tuple[str, str], tuple[Code | None, Code | None]]:
     out: dict[tuple[str, str], tuple[Code | None, Code | None]] = {}
     for row in read_rows(resources_folder() / "Labels" / "snomed.csv", ("kind", "structure", "code")):
         known = "code" in row
-        category = Code("SCT", row["category_code"], row["category_meaning"]) if known and "category_code" in row else None
-        out[row["kind"], row["structure"].casefold()] = (category, Code("SCT", row["code"], row["meaning"]) if known else None)
+        category = (
+            Code("SCT", row["category_code"], row["category_meaning"]) if known and "category_code" in row else None
+        )
+        out[row["kind"], row["structure"].casefold()] = (
+            category,
+            Code("SCT", row["code"], row["meaning"]) if known else None,
+        )
     return out

@@ -17,7 +17,13 @@ MOMENTS = ("step", "exp_avg", "exp_avg_sq", "momentum_buffer")
 """What optimizers keep of a parameter: AdamW and Adam the first three, SGD the last."""
 
 
-def save_checkpoint(path: Path, method: Method, average: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer, facts: dict[str, Any]) -> None:
+def save_checkpoint(
+    path: Path,
+    method: Method,
+    average: dict[str, torch.Tensor],
+    optimizer: torch.optim.Optimizer,
+    facts: dict[str, Any],
+) -> None:
     """Store the weights of a method, its network's averaged weights, the optimizers' moments and `facts` (JSON: step, configuration, best score ...)."""
     tensors = dict(method.state_dict())
     tensors |= {f"average.{name}": t for name, t in average.items()}
@@ -27,7 +33,11 @@ def save_checkpoint(path: Path, method: Method, average: dict[str, torch.Tensor]
             tensors |= {f"{prefix}.{key}.{name}": value for key, value in state.get(index, {}).items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as temporary:
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata={"facts": json.dumps(facts)})
+        save_file(
+            {k: v.detach().cpu().contiguous() for k, v in tensors.items()},
+            temporary,
+            metadata={"facts": json.dumps(facts)},
+        )
 
 
 def _optimizers(method: Method, optimizer: torch.optim.Optimizer) -> list[tuple[str, torch.optim.Optimizer, list[str]]]:
@@ -51,22 +61,40 @@ def read_facts(path: Path) -> dict[str, Any]:
     return facts
 
 
-def load_checkpoint(path: Path, method: Method, average: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer | None) -> dict[str, Any]:
+def load_checkpoint(
+    path: Path, method: Method, average: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer | None
+) -> dict[str, Any]:
     """Put a checkpoint back into method, average and (where given) the optimizers; returns the facts. SystemExit where it is none, or one of another network."""
     facts = read_facts(path)
     with safe_open(path, framework="pt") as file:
         keys = set(file.keys())
         state = method.state_dict()
-        strange = [name for name, t in state.items() if name not in keys or tuple(file.get_slice(name).get_shape()) != tuple(t.shape)]
+        strange = [
+            name
+            for name, t in state.items()
+            if name not in keys or tuple(file.get_slice(name).get_shape()) != tuple(t.shape)
+        ]
         if strange:
             what = strange[0].removeprefix("network.")
-            raise SystemExit(f'The checkpoint "{path}" is of another network: it has no {what} of the shape {tuple(state[strange[0]].shape)}.')
+            raise SystemExit(
+                f'The checkpoint "{path}" is of another network: it has no {what} of the shape {tuple(state[strange[0]].shape)}.'
+            )
         method.load_state_dict({name: file.get_tensor(name) for name in state})
         for name in average:
             average[name].copy_(file.get_tensor(f"average.{name}"))
         for prefix, moved, names in _optimizers(method, optimizer) if optimizer is not None else ():
             moments = {
-                n: {key: file.get_tensor(f"{prefix}.{key}.{name}") for key in MOMENTS if f"{prefix}.{key}.{name}" in keys} for n, name in enumerate(names)
+                n: {
+                    key: file.get_tensor(f"{prefix}.{key}.{name}")
+                    for key in MOMENTS
+                    if f"{prefix}.{key}.{name}" in keys
+                }
+                for n, name in enumerate(names)
             }
-            moved.load_state_dict({"state": {n: found for n, found in moments.items() if found}, "param_groups": moved.state_dict()["param_groups"]})
+            moved.load_state_dict(
+                {
+                    "state": {n: found for n, found in moments.items() if found},
+                    "param_groups": moved.state_dict()["param_groups"],
+                }
+            )
     return facts

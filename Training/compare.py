@@ -80,10 +80,14 @@ def read_experiment(path: Path) -> Experiment:
         raise SystemExit(f'"{path}" is no experiment: {str(error).splitlines()[0]}') from None
     assert isinstance(experiment, Experiment)
     names = [arm.name for arm in experiment.arms]
-    strange = [name for arm in experiment.arms for name in arm.members if name not in names] + [t for arm in experiment.arms for t in arm.told if t not in TOLD]
+    strange = [name for arm in experiment.arms for name in arm.members if name not in names] + [
+        t for arm in experiment.arms for t in arm.told if t not in TOLD
+    ]
     strange += [name for name in experiment.measures if name not in DEFINITIONS]
     if strange or not names or len(set(names)) < len(names):
-        raise SystemExit(f'"{path}" needs arms with names of their own, and measures of Training/metrics.py; unknown: {", ".join(strange) or "none"}.')
+        raise SystemExit(
+            f'"{path}" needs arms with names of their own, and measures of Training/metrics.py; unknown: {", ".join(strange) or "none"}.'
+        )
     return experiment
 
 
@@ -93,7 +97,12 @@ def runs_of(experiment: Experiment, base: Path, overrides: list[str], arm: Arm, 
     config = read_config(base, settings)
     held_out = [config.data.validation]
     if experiment.folds:
-        held_out = make_folds(read_data_set(Path(config.data.root), config.data.names).cases, MetadataSchema.from_json(config.metadata), experiment.folds, 0)
+        held_out = make_folds(
+            read_data_set(Path(config.data.root), config.data.names).cases,
+            MetadataSchema.from_json(config.metadata),
+            experiment.folds,
+            0,
+        )
     slug = "".join(c if c.isalnum() else "-" for c in arm.name.lower())
     runs = []
     for seed in experiment.seeds:
@@ -124,7 +133,10 @@ def score_run(run: Run, data: Path, told: str) -> dict[str, dict[str, float]]:
         found = evaluate(segmenter, data, run.held_out, told != "withheld", 0 if told == "shuffled" else None)
         means = {found.tree[ident].name: mean.values for ident, mean in by_label(found).items()}
         with written_whole(kept) as temporary:
-            by_metric = {metric: {name: values[metric] for name, values in means.items() if math.isfinite(values[metric])} for metric in DEFINITIONS}
+            by_metric = {
+                metric: {name: values[metric] for name, values in means.items() if math.isfinite(values[metric])}
+                for metric in DEFINITIONS
+            }
             temporary.write_text(json.dumps(by_metric), encoding="utf-8")
     scores: dict[str, dict[str, float]] = json.loads(kept.read_text(encoding="utf-8"))
     return scores
@@ -134,7 +146,10 @@ def costs_of(run: Run) -> dict[str, float]:
     """What the training took, from its log."""
     with (run.folder / "log.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    return {"seconds a step": float(rows[-1]["seconds"]) / len(rows), "memory (MiB)": max(float(row["memory_mb"]) for row in rows)}
+    return {
+        "seconds a step": float(rows[-1]["seconds"]) / len(rows),
+        "memory (MiB)": max(float(row["memory_mb"]) for row in rows),
+    }
 
 
 def row_of(run: Run, experiment: Experiment, data: Path, told: str, table: LabelTree) -> dict[str, float]:
@@ -157,7 +172,11 @@ def column_of(labels: list[str], scores: dict[str, float], table: LabelTree) -> 
     """Mean over the labels of a column: names of leaves or parents, "all", or one that is left out after "not". NaN where none was scored."""
     wanted: set[str] = set()
     for name in labels:
-        leaves = set(scores) if name in ("all", "*") else {leaf.name for leaf in table.leaves_under(table.find(name.removeprefix("not ")))}
+        leaves = (
+            set(scores)
+            if name in ("all", "*")
+            else {leaf.name for leaf in table.leaves_under(table.find(name.removeprefix("not ")))}
+        )
         wanted = (set(scores) - leaves) if name.startswith("not ") else wanted | leaves
     values = [scores[name] for name in sorted(wanted) if name in scores]
     return statistics.fmean(values) if values else math.nan
@@ -186,7 +205,9 @@ def compare(path: Path, overrides: list[str], only: list[str]) -> str:
         for told in arm.told:
             by_seed: dict[str, list[dict[str, float]]] = {}
             for run in trials[best][1]:
-                by_seed.setdefault(run.folder.name.split("-")[1], []).append(row_of(run, experiment, Path(config.data.root), told, table))
+                by_seed.setdefault(run.folder.name.split("-")[1], []).append(
+                    row_of(run, experiment, Path(config.data.root), told, table)
+                )
             results[arm.name, told] = [_mean_row(parts) for parts in by_seed.values()]
     for arm in experiment.arms:
         if arm.members and all((member, "told") in results for member in arm.members):
@@ -203,7 +224,9 @@ def _mean_without_nan(values: list[float]) -> float:
     return statistics.fmean(known) if known else math.nan
 
 
-def _markdown(experiment: Experiment, results: dict[tuple[str, str], list[dict[str, float]]], notes: dict[str, str]) -> str:
+def _markdown(
+    experiment: Experiment, results: dict[tuple[str, str], list[dict[str, float]]], notes: dict[str, str]
+) -> str:
     columns = list(next(iter(results.values()), [{}])[0])
     header = ["arm", *columns] + (["best trial"] if len(experiment.trials) > 1 else [])
     rows = []
@@ -214,7 +237,11 @@ def _markdown(experiment: Experiment, results: dict[tuple[str, str], list[dict[s
                 continue
             cells = [_cell([seed[column] for seed in seeds]) for column in columns]
             rows.append(
-                [arm.name + ("" if told == "told" else f", metadata {told}"), *cells, *([notes.get(arm.name, "")] if len(experiment.trials) > 1 else [])]
+                [
+                    arm.name + ("" if told == "told" else f", metadata {told}"),
+                    *cells,
+                    *([notes.get(arm.name, "")] if len(experiment.trials) > 1 else []),
+                ]
             )
     lines = ["| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *rows]]
     return "\n".join(lines)
@@ -231,8 +258,12 @@ def _cell(values: list[float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("experiment", type=Path, help="a file such as Training/experiments/compare_methods.yaml")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings for all arms, such as data.root=DATA")
-    parser.add_argument("--only", action="append", default=[], metavar="ARM", help="only this arm; may be given several times")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="settings for all arms, such as data.root=DATA"
+    )
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="ARM", help="only this arm; may be given several times"
+    )
     arguments = parser.parse_intermixed_args()
     try:
         text = compare(arguments.experiment, arguments.overrides, arguments.only)
@@ -242,7 +273,9 @@ def main() -> None:
         sys.exit(130)
     folder = Path(read_experiment(arguments.experiment).output)
     stamp = datetime.now(UTC).date().isoformat()
-    (folder / "table.md").write_text(f"`python Training/compare.py {arguments.experiment}`, {stamp}\n\n{text}\n", encoding="utf-8")
+    (folder / "table.md").write_text(
+        f"`python Training/compare.py {arguments.experiment}`, {stamp}\n\n{text}\n", encoding="utf-8"
+    )
     print(text)
 
 

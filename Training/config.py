@@ -163,13 +163,26 @@ class Config:
 
 
 FREE = (
-    *("output", "accelerator", "devices", "nodes", "resume", "init_from", "validate_every", "save_every", "early_stop", "package"),
+    *(
+        "output",
+        "accelerator",
+        "devices",
+        "nodes",
+        "resume",
+        "init_from",
+        "validate_every",
+        "save_every",
+        "early_stop",
+        "package",
+    ),
     *("data.root", "data.cache", "data.workers", "optimizer.steps", "optimizer.decay"),
 )
 """Settings that may change between a checkpoint and the run that goes on from it."""
 
 
-def differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "", plain: dict[str, Any] | None = None) -> list[str]:
+def differences(
+    before: dict[str, Any], now: dict[str, Any], prefix: str = "", plain: dict[str, Any] | None = None
+) -> list[str]:
     """The settings, other than those of FREE, in which two configurations differ, as "key: before -> now". A setting that did not exist before had its default."""
     plain = asdict(Config()) if plain is None else plain
     out = []
@@ -195,15 +208,21 @@ def read_config(path: Path, overrides: list[str]) -> Config:
     try:
         loaded = OmegaConf.load(path)
         if not OmegaConf.is_dict(loaded):
-            raise SystemExit(f'The configuration "{path}" cannot be used: it holds a list instead of settings, each a line "key: value".')
+            raise SystemExit(
+                f'The configuration "{path}" cannot be used: it holds a list instead of settings, each a line "key: value".'
+            )
         merged = OmegaConf.merge(schema, loaded, OmegaConf.from_dotlist(overrides))
         config = OmegaConf.to_object(merged)
     except FileNotFoundError:
-        raise SystemExit(f'There is no configuration "{path}"; the shipped ones are in Training/experiments/.') from None
+        raise SystemExit(
+            f'There is no configuration "{path}"; the shipped ones are in Training/experiments/.'
+        ) from None
     except ConfigKeyError as error:
         key = str(error.full_key or error.key)
         near = difflib.get_close_matches(key, list(_keys(schema)), n=1)
-        raise SystemExit(f'"{key}" is no setting of a training run.' + (f' Did you mean "{near[0]}"?' if near else "")) from None
+        raise SystemExit(
+            f'"{key}" is no setting of a training run.' + (f' Did you mean "{near[0]}"?' if near else "")
+        ) from None
     except (LCSError, YAMLError, OSError, UnicodeDecodeError) as error:
         raise SystemExit(f'The configuration "{path}" cannot be used: {" ".join(str(error).split())}') from None
     except OmegaConfBaseException as error:
@@ -253,7 +272,9 @@ def _check(config: Config) -> None:
             raise SystemExit(f"{what} is {share:g}, but is a share, from 0 to 1.")
     _check_frozen(config)
     if config.context.tau <= 0 or config.context.eps <= 0:
-        raise SystemExit(f"context.tau is {config.context.tau} and context.eps {config.context.eps}, but both have to be above 0.")
+        raise SystemExit(
+            f"context.tau is {config.context.tau} and context.eps {config.context.eps}, but both have to be above 0."
+        )
     if not starts_from_package(config):
         check_sizes(config)
 
@@ -264,8 +285,12 @@ def _check_frozen(config: Config) -> None:
     if strange := sorted(frozen - set(parts)):
         raise SystemExit(f'optimizer.freeze names "{strange[0]}", but the parts of a network are {", ".join(parts)}.')
     if frozen and not config.init_from:
-        raise SystemExit("optimizer.freeze keeps parts of the network as they are: name the package or checkpoint that has them with init_from.")
-    learned = {"class": {"trunk", "head"}, "example": {"trunk", "examples"}, "both": set(parts)}.get(config.objective.prompts, set())
+        raise SystemExit(
+            "optimizer.freeze keeps parts of the network as they are: name the package or checkpoint that has them with init_from."
+        )
+    learned = {"class": {"trunk", "head"}, "example": {"trunk", "examples"}, "both": set(parts)}.get(
+        config.objective.prompts, set()
+    )
     if learned <= frozen:
         raise SystemExit(
             f"With objective.prompts={config.objective.prompts}, optimizer.freeze={list(config.optimizer.freeze)} leaves nothing to learn; name fewer parts."
@@ -283,7 +308,9 @@ def check_sizes(config: Config) -> None:
     for patch, most, what in ((config.data.patch, None, "data.patch"), (config.package.patch, 1024, "package.patch")):
         if any(n < multiple or n % multiple or (most and n > most) for n in patch):
             limit = f", up to {most}" if most else ""
-            raise SystemExit(f"{what} is {list(patch)}; with this network every axis has to be a multiple of {multiple}{limit}.")
+            raise SystemExit(
+                f"{what} is {list(patch)}; with this network every axis has to be a multiple of {multiple}{limit}."
+            )
     if len(config.input.channels) != config.network.in_channels:
         raise SystemExit(
             f"input.channels names {len(config.input.channels)} channel(s), but network.in_channels is {config.network.in_channels}; make them agree."

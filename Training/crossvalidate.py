@@ -55,7 +55,9 @@ def crossvalidate(path: Path, overrides: list[str], folds: int, chosen: Sequence
         _train_fold(n, held_out[n], path, overrides, output)
     missing = [n for n in range(folds) if not is_finished(_folder(output, n))]
     if missing:
-        print(f"Still to be trained: fold {', '.join(map(str, missing))}. The report is written when every fold has its package.")
+        print(
+            f"Still to be trained: fold {', '.join(map(str, missing))}. The report is written when every fold has its package."
+        )
         return
     _report(held_out, config, output)
 
@@ -63,7 +65,9 @@ def crossvalidate(path: Path, overrides: list[str], folds: int, chosen: Sequence
 def _check_honest(config: Config) -> None:
     """What would let a model learn something from the cases that it is scored on."""
     if config.early_stop:
-        raise SystemExit("early_stop would end each training by the cases that it is scored on, which makes their numbers too good; set early_stop=0.")
+        raise SystemExit(
+            "early_stop would end each training by the cases that it is scored on, which makes their numbers too good; set early_stop=0."
+        )
     if config.init_from:
         print(f'The folds start from "{config.init_from}"; their numbers hold only if it never saw any of these cases.')
 
@@ -84,7 +88,9 @@ def _train_fold(fold: int, held_out: Sequence[str], path: Path, overrides: Seque
         print(f"fold {fold}: {len(held_out)} cases held out: {', '.join(held_out)}", flush=True)
         status = run_training(path, [*overrides, *fold_settings(held_out, folder)])
         if status not in (0, INTERRUPTED):
-            raise SystemExit(f"The training of fold {fold} ended with an error, which stands above; run the same command again when its cause is gone.")
+            raise SystemExit(
+                f"The training of fold {fold} ended with an error, which stands above; run the same command again when its cause is gone."
+            )
         if not is_finished(folder):
             print("Interrupted; run the same command again to go on.", file=sys.stderr)
             raise SystemExit(INTERRUPTED)
@@ -107,7 +113,9 @@ def run_training(path: Path, settings: Sequence[str]) -> int:
 
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with subprocess.Popen(command, start_new_session=True) as process:  # its own session: a terminal's Ctrl-C would reach it twice
+        with subprocess.Popen(
+            command, start_new_session=True
+        ) as process:  # its own session: a terminal's Ctrl-C would reach it twice
             running.append(process)
             return process.wait()
     finally:
@@ -130,7 +138,9 @@ def _report(held_out: Sequence[Sequence[str]], config: Config, output: Path) -> 
     parts = []
     for n, names in enumerate(held_out):
         _check_unseen(n, _folder(output, n), names)
-        segmenter = Segmenter.from_package(_folder(output, n) / "package", "cpu" if config.accelerator == "cpu" else "auto")
+        segmenter = Segmenter.from_package(
+            _folder(output, n) / "package", "cpu" if config.accelerator == "cpu" else "auto"
+        )
         parts.append(evaluate(segmenter, Path(config.data.root), names))
     evaluation = joined(f"{config.package.name}, cross-validation of {len(held_out)} folds", parts)
     print_summary(evaluation)
@@ -141,9 +151,16 @@ def _report(held_out: Sequence[Sequence[str]], config: Config, output: Path) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path, help="a YAML file, as for train.py")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that replace those of the file, such as optimizer.steps=100")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="key=value",
+        help="settings that replace those of the file, such as optimizer.steps=100",
+    )
     parser.add_argument("--folds", type=int, default=5, help="how many folds (5)")
-    parser.add_argument("--fold", type=int, nargs="+", default=[], metavar="N", help="train only these, counted from 0; all by default")
+    parser.add_argument(
+        "--fold", type=int, nargs="+", default=[], metavar="N", help="train only these, counted from 0; all by default"
+    )
     arguments = parser.parse_intermixed_args()
     try:
         crossvalidate(arguments.config, arguments.overrides, arguments.folds, arguments.fold)

@@ -28,7 +28,9 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
     annotated (K,) bool; asked (L, K) bool: the classes of each label that is asked for; metadata (fields,); number: n.
     """
 
-    def __init__(self, cases: Sequence[Case], code: TargetCode, config: Config, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, cases: Sequence[Case], code: TargetCode, config: Config, device: torch.device | str = "cpu"
+    ) -> None:
         self.cases = cases
         self.code = code
         self.config = config
@@ -55,7 +57,9 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
         if self.config.objective.prompts != "class":
             return self._pair(case, number, generator)
         centre = draw_centre(case.target.shape, self.config.data.patch, lambda: self._places_in(case), generator)
-        image, target = self.spatial(case.image.to(self.device).float(), case.target.to(self.device).long(), generator, centre)
+        image, target = self.spatial(
+            case.image.to(self.device).float(), case.target.to(self.device).long(), generator, centre
+        )
         image, target = crop_view(image, target, self.config.augmentation.crop, generator)
         image, points, classes = self._seen(image, target, generator)
         told = self._told(case, generator)
@@ -64,9 +68,13 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
             "points": points,
             "target": classes,
             "annotated": case.annotated.to(self.device),
-            "asked": draw_labels(case.annotated, self.code.members, self.config.objective.labels_per_sample, self.config.objective.unions, generator).to(
-                self.device
-            ),
+            "asked": draw_labels(
+                case.annotated,
+                self.code.members,
+                self.config.objective.labels_per_sample,
+                self.config.objective.unions,
+                generator,
+            ).to(self.device),
             "metadata": told,
             "number": torch.tensor(number),
         }
@@ -102,7 +110,9 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
             )
         return {key: torch.stack([view[key] for view in views]) for key in views[0]} | {"number": torch.tensor(number)}
 
-    def _seen(self, image: torch.Tensor, target: torch.Tensor, generator: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _seen(
+        self, image: torch.Tensor, target: torch.Tensor, generator: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """What the network gets of a view: its intensities varied and its positions told; the points of the loss, and the values ([maps,] P) there."""
         if self.config.augmentation.intensity:
             image = vary_intensity(image, self.intensity, generator)
@@ -144,7 +154,9 @@ class StepBatches(Sampler[list[int]]):
 
     def __init__(self, batch: int, rank: int = 0, processes: int = 1, steps: range = range(0)) -> None:
         if batch % processes:
-            raise SystemExit(f"optimizer.batch is {batch} and cannot be divided among {processes} processes; make it a multiple of {processes}.")
+            raise SystemExit(
+                f"optimizer.batch is {batch} and cannot be divided among {processes} processes; make it a multiple of {processes}."
+            )
         self.steps = steps
         self.batch = batch
         self.own = batch // processes
@@ -188,7 +200,9 @@ def places_of_labels(target: torch.Tensor, most: int = 200) -> list[np.ndarray]:
     order = order[np.argsort(flat[order], kind="stable")]
     _, starts = np.unique(flat[order], return_index=True)
     parts = np.split(order, starts[1:]) if len(order) else []
-    return [np.stack(np.unravel_index(part[:: max(1, len(part) // most)], tuple(target.shape)), axis=1) for part in parts]
+    return [
+        np.stack(np.unravel_index(part[:: max(1, len(part) // most)], tuple(target.shape)), axis=1) for part in parts
+    ]
 
 
 def draw_points(
@@ -205,15 +219,21 @@ def draw_points(
         inside, rest = (known & near).nonzero()[:, 0], (known & ~near).nonzero()[:, 0]
         few = 0 if not len(rest) else count if not len(inside) else int(count * outside)
         parts = [
-            part[torch.from_numpy(generator.integers(len(part), size=n)).to(part.device)] for part, n in ((inside, count - few), (rest, few)) if n and len(part)
+            part[torch.from_numpy(generator.integers(len(part), size=n)).to(part.device)]
+            for part, n in ((inside, count - few), (rest, few))
+            if n and len(part)
         ]
-        chosen = torch.cat(parts) if parts else torch.zeros(count, dtype=torch.long, device=flat.device)  # nothing is known: targets to ignore
+        chosen = (
+            torch.cat(parts) if parts else torch.zeros(count, dtype=torch.long, device=flat.device)
+        )  # nothing is known: targets to ignore
     else:
         chosen = torch.arange(len(flat), device=flat.device)
     return torch.stack(torch.unravel_index(chosen, target.shape)[::-1], dim=1), flat[chosen]
 
 
-def draw_labels(annotated: torch.Tensor, members: torch.Tensor, count: int, unions: float, generator: np.random.Generator) -> torch.Tensor:
+def draw_labels(
+    annotated: torch.Tensor, members: torch.Tensor, count: int, unions: float, generator: np.random.Generator
+) -> torch.Tensor:
     """The labels that a sample with an annotated label asks for: (count, K) bool, a row the classes of one label.
 
     Drawn evenly among the annotated classes, whatever their size and whether or not they are in the scan; a share `unions` of the rows are unions: half of them

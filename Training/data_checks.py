@@ -27,10 +27,18 @@ def check_data_set(data_set: DataSet, spec_channels: int, progress: bool = True)
     table does not know.
     """
     times = Counter(case.name for case in data_set.cases)
-    problems = [f"{count} cases are called {name}; give each a name of its own." for name, count in times.items() if count > 1]
-    known = np.array([0, *({label.id for label in data_set.table.labels} ^ data_set.ignored_ids)])  # ids of parents that were made are in both
+    problems = [
+        f"{count} cases are called {name}; give each a name of its own." for name, count in times.items() if count > 1
+    ]
+    known = np.array(
+        [0, *({label.id for label in data_set.table.labels} ^ data_set.ignored_ids)]
+    )  # ids of parents that were made are in both
     for case in tqdm(data_set.cases, desc="checking cases", disable=not (progress and sys.stderr.isatty())):
-        found = [*_channel_problems(case, spec_channels), *_annotation_problems(case, data_set), *_file_problems(case, known)]
+        found = [
+            *_channel_problems(case, spec_channels),
+            *_annotation_problems(case, data_set),
+            *_file_problems(case, known),
+        ]
         problems += [f"{case.name}: {problem}" for problem in found]
     return problems
 
@@ -46,7 +54,9 @@ def _channel_problems(case: CaseFiles, spec_channels: int) -> list[str]:
     if len(case.images) == spec_channels:
         return []
     names = ", ".join(path.name for path in case.images)
-    return [f"has {len(case.images)} image channel(s) ({names}), but the network's input.channels names {spec_channels}."]
+    return [
+        f"has {len(case.images)} image channel(s) ({names}), but the network's input.channels names {spec_channels}."
+    ]
 
 
 def _annotation_problems(case: CaseFiles, data_set: DataSet) -> list[str]:
@@ -86,7 +96,9 @@ def _value_problems(path: Path, array: Array, known: Array) -> list[str]:
     values, counts = np.unique(array, return_counts=True)
     whole = values == np.rint(values)
     if not whole.all():
-        return [f'"{path.name}" holds {counts[~whole].sum()} voxels that are no whole numbers, such as {values[~whole][0]:g}; is it a label map?']
+        return [
+            f'"{path.name}" holds {counts[~whole].sum()} voxels that are no whole numbers, such as {values[~whole][0]:g}; is it a label map?'
+        ]
     strange = ~np.isin(values, known)
     if not strange.any():
         return []

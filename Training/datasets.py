@@ -90,7 +90,9 @@ def read_image(case: CaseFiles) -> Volume:
     channels = [read_volume(path) for path in case.images]
     for path, channel in zip(case.images, channels, strict=True):
         if difference := grid_difference(channels[0], channel):
-            raise InputError(f'"{path}" does not lie on the grid of "{case.images[0].name}": {difference}. Resample one to the other.')
+            raise InputError(
+                f'"{path}" does not lie on the grid of "{case.images[0].name}": {difference}. Resample one to the other.'
+            )
     return channels[0].with_array(np.concatenate([channel.array for channel in channels]))
 
 
@@ -139,11 +141,19 @@ def _read_datalist(path: Path) -> tuple[list[CaseFiles], Table]:
         raise SystemExit(f'The datalist "{path}" has no list "training" of cases with "image" and "label".')
     stems = [Path(entry["label"]).name.partition(".")[0] for entry in entries]
     if len(set(stems)) < len({entry["label"] for entry in entries}):  # the folders tell the cases apart
-        stems = ["_".join((*Path(entry["label"]).parent.parts, stem)) for entry, stem in zip(entries, stems, strict=True)]
+        stems = [
+            "_".join((*Path(entry["label"]).parent.parts, stem)) for entry, stem in zip(entries, stems, strict=True)
+        ]
     cases = []
     for entry, stem in zip(entries, stems, strict=True):
         images = tuple(path.parent / image for image in _paths(entry["image"]))
-        metadata, annotated = _known({key: str(value) for key, value in entry.items() if key not in ("image", "label", "name") and value is not None})
+        metadata, annotated = _known(
+            {
+                key: str(value)
+                for key, value in entry.items()
+                if key not in ("image", "label", "name") and value is not None
+            }
+        )
         if isinstance(entry.get("annotated"), list):
             annotated = tuple(map(str, entry["annotated"]))
         cases.append(CaseFiles(str(entry.get("name", stem)), images, path.parent / entry["label"], metadata, annotated))
@@ -160,22 +170,36 @@ def _read_bids(root: Path) -> tuple[list[CaseFiles], Table]:
         raise SystemExit(f'"{root}" has no labelled case: there is no derivatives/*/sub-*/anat/*_dseg.nii.gz.')
     images = {place: sorted((root / place).glob("[!.]*.nii*")) for place in labels}
     contrasts = set.intersection(*({_contrast(path) for path in paths} for paths in images.values()))
-    order = sorted(contrasts, key=lambda name: (BIDS_CONTRASTS.index(name) if name in BIDS_CONTRASTS else len(BIDS_CONTRASTS), name))
+    order = sorted(
+        contrasts,
+        key=lambda name: (BIDS_CONTRASTS.index(name) if name in BIDS_CONTRASTS else len(BIDS_CONTRASTS), name),
+    )
     if not order:
         raise SystemExit(f'In "{root}" there is no contrast (such as T1w) that every case with a *_dseg.nii.gz has.')
     cases = []
     for place, found in labels.items():
-        channels = [_only_one(place, [path for path in images[place] if _contrast(path) == contrast]) for contrast in order]
+        channels = [
+            _only_one(place, [path for path in images[place] if _contrast(path) == contrast]) for contrast in order
+        ]
         facts = people.get(place.parts[0], {})
         cases.append(CaseFiles("_".join(place.parts[:-1]), tuple(channels), _only_one(place, found), *_known(facts)))
     _check_people(root / "participants.tsv", people, [place.parts[0] for place in labels])
     if (root / "labels.csv").is_file():
         return cases, label_table(root / "labels.csv")
-    tables = [path for folder in (root, *sorted((root / "derivatives").glob("*"))) for path in sorted(folder.glob("*dseg.tsv"))]
+    tables = [
+        path
+        for folder in (root, *sorted((root / "derivatives").glob("*")))
+        for path in sorted(folder.glob("*dseg.tsv"))
+    ]
     if not tables:
-        raise SystemExit(f'The labels of "{root}" have no names: there is neither a labels.csv nor a dseg.tsv with the columns index and name.')
+        raise SystemExit(
+            f'The labels of "{root}" have no names: there is neither a labels.csv nor a dseg.tsv with the columns index and name.'
+        )
     columns = {"index": "id", "name": "name", "abbreviation": "synonyms", "color": "color"}
-    rows = [{columns[key]: cell for key, cell in row.items() if key in columns} for row in read_rows(tables[0], ("index", "name"), "\t")]
+    rows = [
+        {columns[key]: cell for key, cell in row.items() if key in columns}
+        for row in read_rows(tables[0], ("index", "name"), "\t")
+    ]
     return cases, tree_of_rows(rows, tables[0])
 
 
@@ -186,7 +210,9 @@ def _contrast(path: Path) -> str:
 
 def _only_one(place: Path, paths: Sequence[Path]) -> Path:
     if len(paths) > 1:
-        raise SystemExit(f'"{place}" has several files that could be meant: {", ".join(map(str, paths))}; keep one, or write a datalist that names it.')
+        raise SystemExit(
+            f'"{place}" has several files that could be meant: {", ".join(map(str, paths))}; keep one, or write a datalist that names it.'
+        )
     return paths[0]
 
 
@@ -196,19 +222,27 @@ def _table(folder: Path, source: Path, about: Mapping[str, Any]) -> Table:
         return label_table(folder / "labels.csv")
     labels = about.get("labels")
     if not isinstance(labels, dict) or not labels:
-        raise SystemExit(f'The labels of "{folder}" have no names: there is neither a labels.csv nor an entry "labels" in {source.name}.')
+        raise SystemExit(
+            f'The labels of "{folder}" have no names: there is neither a labels.csv nor an entry "labels" in {source.name}.'
+        )
     names: dict[int, str] = {}
     for key, value in labels.items():
         label_id, name = (key, value) if isinstance(value, str) and key.isdecimal() else (value, key)
         if isinstance(label_id, list):
-            raise SystemExit(f'"{source}" makes "{name}" of several ids; write a labels.csv with the column "parent" in its place.')
+            raise SystemExit(
+                f'"{source}" makes "{name}" of several ids; write a labels.csv with the column "parent" in its place.'
+            )
         if not str(label_id).isdecimal():
-            raise SystemExit(f'"{source}" gives the label "{name}" the id {json.dumps(label_id)}; a whole number is needed.')
+            raise SystemExit(
+                f'"{source}" gives the label "{name}" the id {json.dumps(label_id)}; a whole number is needed.'
+            )
         if int(label_id) in names:
             raise SystemExit(f'"{source}" gives the id {label_id} to both "{names[int(label_id)]}" and "{name}".')
         names[int(label_id)] = str(name)
     ignored = {label_id for label_id, name in names.items() if name.casefold() == "ignore"}
-    tree, ignored_ids = names_table({label_id: name for label_id, name in names.items() if label_id not in ignored}, source)
+    tree, ignored_ids = names_table(
+        {label_id: name for label_id, name in names.items() if label_id not in ignored}, source
+    )
     return tree, ignored_ids | ignored
 
 
@@ -225,7 +259,9 @@ def _read_participants(path: Path) -> dict[str, dict[str, str]]:
 
 def _check_people(path: Path, people: Mapping[str, Any], wanted: Sequence[str]) -> None:
     if people and wanted and not set(wanted) & set(people):
-        raise SystemExit(f'"{path}" says nothing about any case: its participant_id are like "{next(iter(people))}", the cases like "{min(wanted)}".')
+        raise SystemExit(
+            f'"{path}" says nothing about any case: its participant_id are like "{next(iter(people))}", the cases like "{min(wanted)}".'
+        )
 
 
 def _known(facts: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...] | None]:

@@ -22,19 +22,38 @@ from tqdm import tqdm
 from Training.datasets import CaseFiles, DataSet, grid_difference, read_data_set, read_image
 from Training.evaluation_page import page
 from Training.evaluation_pictures import MOST, Picture, draw, worst_of
-from Training.evaluation_results import Evaluation, Mean, Row, by_case, csv_text, json_text, mean_of, roots, rows_of_groups
+from Training.evaluation_results import (
+    Evaluation,
+    Mean,
+    Row,
+    by_case,
+    csv_text,
+    json_text,
+    mean_of,
+    roots,
+    rows_of_groups,
+)
 from Training.metrics import Scores, compare
 from Training.targets import TargetCode
 
 SUFFIXES = (".csv", ".json", ".html")
 INTERRUPTED = 130
 
-TOLD, WITHHELD, SHUFFLED = "told to the model", "withheld from the model", "that of another case told to the model (seed {seed})"
+TOLD, WITHHELD, SHUFFLED = (
+    "told to the model",
+    "withheld from the model",
+    "that of another case told to the model (seed {seed})",
+)
 """What the model was told of what is known about the scans."""
 
 
 def evaluate(
-    segmenter: Segmenter, data: Path, names: Sequence[str] = (), with_metadata: bool = True, shuffle_seed: int | None = None, labels: Sequence[str] = ()
+    segmenter: Segmenter,
+    data: Path,
+    names: Sequence[str] = (),
+    with_metadata: bool = True,
+    shuffle_seed: int | None = None,
+    labels: Sequence[str] = (),
 ) -> Evaluation:
     """Segment the cases of a data set (all, or those named) and compare every label with the truth.
 
@@ -55,7 +74,10 @@ def evaluate(
         found = code_of_found.encode(segmenter.segment(scan, metadata=told[case.name]).label_map.array[0])
         looked_for = code.annotated(case.annotated)
         scored = [label for label in wanted if bool(looked_for[list(package.labels.classes_under(label))].all())]
-        rows_of_case = [Row(case.name, label.id, scores) for label, scores in compare_labels(truth, found, code, scored, scan.spacing)]
+        rows_of_case = [
+            Row(case.name, label.id, scores)
+            for label, scores in compare_labels(truth, found, code, scored, scan.spacing)
+        ]
         pictures = _with_worst(pictures, rows_of_case, scan, truth, found, code)
         rows += rows_of_case
     return Evaluation(
@@ -97,7 +119,9 @@ def _targets_of(code: TargetCode, label: Label) -> tuple[Array, Array]:
     classes[list(code.tree.classes_under(label))] = True
     members = code.members.numpy()
     within, touching = ~(members & ~classes).any(axis=1), (members & classes).any(axis=1)
-    return np.concatenate([classes, within, [False]]), np.concatenate([np.zeros(code.classes, dtype=bool), touching & ~within, [True]])
+    return np.concatenate([classes, within, [False]]), np.concatenate(
+        [np.zeros(code.classes, dtype=bool), touching & ~within, [True]]
+    )
 
 
 Box = tuple[slice, slice, slice]
@@ -110,14 +134,19 @@ def _boxes(targets: Array) -> dict[int, Box]:
 
 def _union(boxes: Sequence[Box]) -> Box:
     """The box around boxes; without any, an empty one."""
-    k, j, i = (slice(min((b[axis].start for b in boxes), default=0), max((b[axis].stop for b in boxes), default=0)) for axis in range(3))
+    k, j, i = (
+        slice(min((b[axis].start for b in boxes), default=0), max((b[axis].stop for b in boxes), default=0))
+        for axis in range(3)
+    )
     return k, j, i
 
 
 def _wanted_labels(code: TargetCode, names: Sequence[str], data: Path) -> list[Label]:
     """The labels that are to be scored: those named, or all leaves. One sentence where the data set cannot tell them."""
     covered = code.annotated(None)
-    wanted = [code.tree.find(name) for name in names] or [leaf for leaf in code.tree.leaves if covered[code.tree.class_of[leaf.id]]]
+    wanted = [code.tree.find(name) for name in names] or [
+        leaf for leaf in code.tree.leaves if covered[code.tree.class_of[leaf.id]]
+    ]
     for label in wanted:
         if not bool(covered[list(code.tree.classes_under(label))].all()):
             raise SystemExit(f'"{label.name}" cannot be scored: the labels of "{data}" do not cover it.')
@@ -130,7 +159,9 @@ def read_case(case: CaseFiles, code: TargetCode) -> tuple[Volume, Array]:
     """The scan, and the true targets (k, j, i) on its grid. Raises InputError."""
     scan, labels = read_image(case), read_volume(case.label)
     if difference := grid_difference(scan, labels):
-        raise InputError(f'"{case.label}" does not lie on the grid of its scan: {difference}. Resample one to the other.')
+        raise InputError(
+            f'"{case.label}" does not lie on the grid of its scan: {difference}. Resample one to the other.'
+        )
     return scan, code.encode(labels.array[0])
 
 
@@ -142,7 +173,9 @@ def known_metadata(case: CaseFiles, schema: MetadataSchema) -> dict[str, str | f
         raise MetadataError(f"Case {case.name}: {error}") from None
 
 
-def _told_metadata(data_set: DataSet, schema: MetadataSchema, with_metadata: bool, shuffle_seed: int | None) -> dict[str, Mapping[str, str]]:
+def _told_metadata(
+    data_set: DataSet, schema: MetadataSchema, with_metadata: bool, shuffle_seed: int | None
+) -> dict[str, Mapping[str, str]]:
     """Case -> what the model is told of it: the truth, nothing, or the truth of another case."""
     names = {field.name for field in schema.fields} if with_metadata else set()
     facts = {case.name: {key: value for key, value in case.metadata.items() if key in names} for case in data_set.cases}
@@ -151,10 +184,14 @@ def _told_metadata(data_set: DataSet, schema: MetadataSchema, with_metadata: boo
     if len(facts) < 2:
         raise SystemExit("Shuffled metadata need at least two cases.")
     order = [list(facts)[n] for n in np.random.default_rng(shuffle_seed).permutation(len(facts))]
-    return {case: facts[other] for case, other in zip(order, order[1:] + order[:1], strict=True)}  # one ring: nobody keeps their own
+    return {
+        case: facts[other] for case, other in zip(order, order[1:] + order[:1], strict=True)
+    }  # one ring: nobody keeps their own
 
 
-def _with_worst(pictures: tuple[Picture, ...], rows: Sequence[Row], scan: Volume, truth: Array, found: Array, code: TargetCode) -> tuple[Picture, ...]:
+def _with_worst(
+    pictures: tuple[Picture, ...], rows: Sequence[Row], scan: Volume, truth: Array, found: Array, code: TargetCode
+) -> tuple[Picture, ...]:
     """The pictures, with those of the worst rows of a case in place of better ones; only what stays is drawn."""
     for row in sorted(rows, key=lambda r: r.scores.dice)[:MOST]:
         blank = Picture(row.case, row.label, row.scores.dice, b"")
@@ -179,7 +216,9 @@ def print_summary(evaluation: Evaluation) -> None:
     print(_line(f"all (labels: {labels}, cases: {len(evaluation.cases)})", mean_of(evaluation.rows)))
     print(f"metadata: {evaluation.told}")
     if evaluation.trained_on == frozenset(evaluation.cases):
-        print("WARNING: the model was trained on ALL of these cases; these numbers say nothing about scans that it has not seen.")
+        print(
+            "WARNING: the model was trained on ALL of these cases; these numbers say nothing about scans that it has not seen."
+        )
 
 
 def _line(name: str, mean: Mean) -> str:
@@ -190,9 +229,13 @@ def _line(name: str, mean: Mean) -> str:
 def check_stem(stem: Path) -> None:
     """Refuse before any work what could not be written after it."""
     if stem.suffix in SUFFIXES:
-        raise SystemExit(f'"{stem}" ends in {stem.suffix}; leave that out, since {", ".join(SUFFIXES)} are all written.')
+        raise SystemExit(
+            f'"{stem}" ends in {stem.suffix}; leave that out, since {", ".join(SUFFIXES)} are all written.'
+        )
     if stem.is_dir() or not stem.name:
-        raise SystemExit(f'"{stem}" is a folder; name the files in it without their suffix, such as "{stem / "result"}".')
+        raise SystemExit(
+            f'"{stem}" is a folder; name the files in it without their suffix, such as "{stem / "result"}".'
+        )
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -221,14 +264,31 @@ def build_parser() -> argparse.ArgumentParser:
     """The words of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path, help="a model package")
-    parser.add_argument("data", type=Path, help="a data set: a folder in the raw layout of nnU-Net, a MONAI datalist (.json), or a BIDS folder")
+    parser.add_argument(
+        "data",
+        type=Path,
+        help="a data set: a folder in the raw layout of nnU-Net, a MONAI datalist (.json), or a BIDS folder",
+    )
     parser.add_argument("--cases", nargs="+", default=[], help="only these cases")
-    parser.add_argument("--labels", nargs="+", default=[], metavar="NAME", help="only these labels, parents too; all leaves of the model by default")
-    parser.add_argument("--output", type=Path, metavar="STEM", help="write STEM.csv (a row a case and label), STEM.json (means) and STEM.html (a page)")
+    parser.add_argument(
+        "--labels",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="only these labels, parents too; all leaves of the model by default",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="STEM",
+        help="write STEM.csv (a row a case and label), STEM.json (means) and STEM.html (a page)",
+    )
     parser.add_argument("--device", default="auto", help="auto (the default: a GPU if there is one), cpu, cuda:0, mps")
     telling = parser.add_mutually_exclusive_group()
     telling.add_argument("--without-metadata", action="store_true", help="tell the model nothing about the scans")
-    telling.add_argument("--shuffled-metadata", type=int, metavar="SEED", help="tell the model of every case the metadata of another one")
+    telling.add_argument(
+        "--shuffled-metadata", type=int, metavar="SEED", help="tell the model of every case the metadata of another one"
+    )
     return parser
 
 
@@ -238,7 +298,14 @@ def main() -> None:
         if arguments.output:
             check_stem(arguments.output)
         segmenter = Segmenter.from_package(arguments.model, arguments.device)
-        evaluation = evaluate(segmenter, arguments.data, arguments.cases, not arguments.without_metadata, arguments.shuffled_metadata, arguments.labels)
+        evaluation = evaluate(
+            segmenter,
+            arguments.data,
+            arguments.cases,
+            not arguments.without_metadata,
+            arguments.shuffled_metadata,
+            arguments.labels,
+        )
         print_summary(evaluation)
         if arguments.output:
             write_report(evaluation, arguments.output)

@@ -11,7 +11,18 @@ from html import escape
 import numpy as np
 
 from Training.evaluation_pictures import MOST, Picture
-from Training.evaluation_results import Evaluation, Mean, Row, by_case, by_label, by_metadata, mean_of, roots, rows_of_groups, rows_of_labels
+from Training.evaluation_results import (
+    Evaluation,
+    Mean,
+    Row,
+    by_case,
+    by_label,
+    by_metadata,
+    mean_of,
+    roots,
+    rows_of_groups,
+    rows_of_labels,
+)
 from Training.metrics import DEFINITIONS
 
 EXTREMES = 12
@@ -68,7 +79,11 @@ def page(evaluation: Evaluation) -> str:
         _section("Definitions", _definitions()),
     ]
     head = f'<meta charset="utf-8"/><meta name="viewport" content="width=device-width"/><title>{title}</title><style>{STYLE}</style>'
-    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(part for part in parts if part) + "\n</body></html>\n"
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n'
+        + "\n".join(part for part in parts if part)
+        + "\n</body></html>\n"
+    )
 
 
 def _section(heading: str, content: str) -> str:
@@ -87,17 +102,34 @@ def _seen_in_training(evaluation: Evaluation) -> str:
     seen = [case for case in evaluation.cases if case in evaluation.trained_on]
     if not seen:
         return ""
-    which = "all of these cases" if len(seen) == len(evaluation.cases) else f"{len(seen)} of these {len(evaluation.cases)} cases"
+    which = (
+        "all of these cases"
+        if len(seen) == len(evaluation.cases)
+        else f"{len(seen)} of these {len(evaluation.cases)} cases"
+    )
     return f'<p class="warning"><strong>The model was trained on {which}: their numbers say nothing about scans that it has not seen.</strong></p>'
 
 
 def _table(first: str, rows: Sequence[tuple[str, Mean]], caption: str, counts: Mapping[str, int] | None = None) -> str:
     """Rows of (cell in HTML, means); counts: cases of each row, by its cell."""
-    heads = [first, *(["Cases"] if counts else []), *(heading for _, heading, _, _ in COLUMNS), "Pairs", "Missed", "Invented"]
+    heads = [
+        first,
+        *(["Cases"] if counts else []),
+        *(heading for _, heading, _, _ in COLUMNS),
+        "Pairs",
+        "Missed",
+        "Invented",
+    ]
     lines = ["".join(f'<th scope="col">{head}</th>' for head in heads)]
     for cell, mean in rows:
-        cells = [cell, *([str(counts[cell])] if counts else []), *(_number(mean.values[key], form, factor) for key, _, form, factor in COLUMNS)]
-        lines.append("".join(f"<td>{text}</td>" for text in [*cells, str(mean.pairs), str(mean.missed), str(mean.invented)]))
+        cells = [
+            cell,
+            *([str(counts[cell])] if counts else []),
+            *(_number(mean.values[key], form, factor) for key, _, form, factor in COLUMNS),
+        ]
+        lines.append(
+            "".join(f"<td>{text}</td>" for text in [*cells, str(mean.pairs), str(mean.missed), str(mean.invented)])
+        )
     body = "\n".join(f"<tr>{line}</tr>" for line in lines[1:])
     return f'<div class="wide"><table><caption>{caption}</caption><thead><tr>{lines[0]}</tr></thead>\n<tbody>{body}</tbody></table></div>'
 
@@ -118,7 +150,11 @@ def _groups_table(evaluation: Evaluation) -> str:
 def _groups_plot(evaluation: Evaluation) -> str:
     groups = rows_of_groups(evaluation)
     series = [(root.name, _dice(groups[root.id])) for root in roots(evaluation)]
-    return box_plot(series, "Dice of every pair of case and label, by group at the top of the label tree") if series else ""
+    return (
+        box_plot(series, "Dice of every pair of case and label, by group at the top of the label tree")
+        if series
+        else ""
+    )
 
 
 def _labels_plots(evaluation: Evaluation) -> str:
@@ -137,13 +173,17 @@ def _dice(rows: Sequence[Row]) -> list[float]:
 def _metadata_table(evaluation: Evaluation) -> str:
     groups = by_metadata(evaluation)
     rows = [(escape(name), mean) for name, (_, mean) in groups.items()]
-    caption = "What is true of the scans, whatever the model was told. Numbers are split at their median over these cases."
+    caption = (
+        "What is true of the scans, whatever the model was told. Numbers are split at their median over these cases."
+    )
     return _table("Group", rows, caption, {escape(name): count for name, (count, _) in groups.items()}) if rows else ""
 
 
 def _cases_table(evaluation: Evaluation) -> str:
     seen = evaluation.trained_on
-    rows = [(escape(case) + (" (trained on)" if case in seen else ""), mean) for case, mean in by_case(evaluation).items()]
+    rows = [
+        (escape(case) + (" (trained on)" if case in seen else ""), mean) for case, mean in by_case(evaluation).items()
+    ]
     return _table("Case", rows, "Means over the labels of a case.")
 
 
@@ -157,7 +197,9 @@ def _figures(evaluation: Evaluation) -> str:
         f"<p>The labels of the lowest Dice, each in its worst case, at most {MOST}; above the scan, below it with the outline of the "
         '<span class="truth">truth (blue)</span> and of what was <span class="found">found (orange)</span>, white where they coincide.</p>'
     )
-    return note + "".join(_figure(evaluation, picture) for picture in evaluation.pictures) if evaluation.pictures else ""
+    return (
+        note + "".join(_figure(evaluation, picture) for picture in evaluation.pictures) if evaluation.pictures else ""
+    )
 
 
 def _figure(evaluation: Evaluation, picture: Picture) -> str:
@@ -165,7 +207,9 @@ def _figure(evaluation: Evaluation, picture: Picture) -> str:
     what = "missed" if scores.missed else "invented" if scores.invented else f"HD95 {scores.hd95_mm:.1f} mm"
     caption = f"{escape(evaluation.tree[picture.label].name)}, {escape(picture.case)}: Dice {scores.dice:.3f}, {what}"
     data = base64.b64encode(picture.jpeg).decode("ascii")
-    return f'<figure><img src="data:image/jpeg;base64,{data}" alt="{caption}"/><figcaption>{caption}</figcaption></figure>'
+    return (
+        f'<figure><img src="data:image/jpeg;base64,{data}" alt="{caption}"/><figcaption>{caption}</figcaption></figure>'
+    )
 
 
 def _definitions() -> str:
@@ -193,11 +237,19 @@ def box_plot(series: Sequence[tuple[str, Sequence[float]]], title: str) -> str:
     for line, (name, values) in enumerate(series):
         y = 30 + LINE * line + LINE / 2
         short = name if len(name) <= LONGEST else name[: LONGEST - 1] + "\u2026"
-        parts.append(f'<text x="{NAMES - 10}" y="{y + 4:g}" text-anchor="end">{escape(short)}<title>{escape(name)}</title></text>')
+        parts.append(
+            f'<text x="{NAMES - 10}" y="{y + 4:g}" text-anchor="end">{escape(short)}<title>{escape(name)}</title></text>'
+        )
         parts.append(f'<text x="{WIDTH - COUNTS + 12}" y="{y + 4:g}" fill="#57606a">n = {len(values)}</text>')
         parts += _box([x(value) for value in values], y)
-    attributes = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" aria-label="{escape(title)}"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {attributes} font-family="system-ui, sans-serif" font-size="12">' + "".join(parts) + "</svg>"
+    attributes = (
+        f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" aria-label="{escape(title)}"'
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" {attributes} font-family="system-ui, sans-serif" font-size="12">'
+        + "".join(parts)
+        + "</svg>"
+    )
 
 
 def _axis(low: float, left: float, right: float, height: int) -> list[str]:
@@ -208,7 +260,9 @@ def _axis(low: float, left: float, right: float, height: int) -> list[str]:
         value = low + n * step
         x = left + (right - left) * n * step / (1 - low)
         parts.append(f'<line x1="{x:.1f}" y1="26" x2="{x:.1f}" y2="{height - FOOT + 4}" stroke="#d0d7de"/>')
-        parts.append(f'<text x="{x:.1f}" y="{height - FOOT + 20}" text-anchor="middle" fill="#57606a">{value:.2f}</text>')
+        parts.append(
+            f'<text x="{x:.1f}" y="{height - FOOT + 20}" text-anchor="middle" fill="#57606a">{value:.2f}</text>'
+        )
     return parts
 
 
@@ -219,9 +273,15 @@ def _box(at: Sequence[float], y: float) -> list[str]:
     inside = [x for x in at if first - reach <= x <= third + reach]
     stroke = 'stroke="#1f5f8b"'
     parts = [f'<line x1="{min(inside):.1f}" y1="{y:g}" x2="{max(inside):.1f}" y2="{y:g}" {stroke}/>']
-    parts += [f'<line x1="{x:.1f}" y1="{y - 4:g}" x2="{x:.1f}" y2="{y + 4:g}" {stroke}/>' for x in (min(inside), max(inside))]
-    parts.append(f'<rect x="{first:.1f}" y="{y - 6:g}" width="{third - first:.1f}" height="12" fill="#b6d7ef" {stroke}/>')
+    parts += [
+        f'<line x1="{x:.1f}" y1="{y - 4:g}" x2="{x:.1f}" y2="{y + 4:g}" {stroke}/>' for x in (min(inside), max(inside))
+    ]
+    parts.append(
+        f'<rect x="{first:.1f}" y="{y - 6:g}" width="{third - first:.1f}" height="12" fill="#b6d7ef" {stroke}/>'
+    )
     median = statistics.median(at)
-    parts.append(f'<line x1="{median:.1f}" y1="{y - 6:g}" x2="{median:.1f}" y2="{y + 6:g}" {stroke} stroke-width="2.5"/>')
+    parts.append(
+        f'<line x1="{median:.1f}" y1="{y - 6:g}" x2="{median:.1f}" y2="{y + 6:g}" {stroke} stroke-width="2.5"/>'
+    )
     parts += [f'<circle cx="{x:.1f}" cy="{y:g}" r="2" fill="none" {stroke}/>' for x in at if x not in inside]
     return parts

@@ -55,7 +55,9 @@ def draw(scan: Volume, truth: Array, found: Array) -> bytes:
         at = _voxels_of_slice(scan, center, half, axis)
         plain = _grey(scan, at)
         outlined = plain.copy()
-        true_edge, found_edge = (_outline(map_coordinates(mask.astype(np.uint8), at, order=0) > 0) for mask in (truth, found))
+        true_edge, found_edge = (
+            _outline(map_coordinates(mask.astype(np.uint8), at, order=0) > 0) for mask in (truth, found)
+        )
         outlined[true_edge], outlined[found_edge], outlined[true_edge & found_edge] = TRUTH, FOUND, BOTH
         page.paste(_lettered(plain, name, left, right, top), (column * SIDE, 0))
         page.paste(_lettered(outlined, "", left, right, top), (column * SIDE, SIDE))
@@ -103,6 +105,11 @@ def _outline(mask: Array) -> Array:
 def _lettered(picture: Array, name: str, left: str, right: str, top: str) -> Image.Image:
     image = Image.fromarray(picture)
     draw_on, font, pale = ImageDraw.Draw(image), ImageFont.load_default(13), (230, 230, 230)
-    for text, place in ((left, (5, SIDE // 2 - 8)), (right, (SIDE - 14, SIDE // 2 - 8)), (top, (SIDE // 2 - 5, 3)), (name, (6, SIDE - 20))):
+    for text, place in (
+        (left, (5, SIDE // 2 - 8)),
+        (right, (SIDE - 14, SIDE // 2 - 8)),
+        (top, (SIDE // 2 - 5, 3)),
+        (name, (6, SIDE - 20)),
+    ):
         draw_on.text(place, text, fill=pale, font=font, stroke_width=1, stroke_fill=(0, 0, 0))
     return image

@@ -135,7 +135,11 @@ def rows_of_groups(evaluation: Evaluation) -> dict[int, list[Row]]:
     """Parent id -> the rows of the scored labels under it, parents before what they contain."""
     tree = evaluation.tree
     above = {label.id: {parent.id for parent in tree.ancestors(label)} for label in tree.labels}
-    groups = {parent.id: [row for row in evaluation.rows if parent.id in above[row.label]] for parent in tree.walk() if parent.id in tree.children}
+    groups = {
+        parent.id: [row for row in evaluation.rows if parent.id in above[row.label]]
+        for parent in tree.walk()
+        if parent.id in tree.children
+    }
     return {parent: rows for parent, rows in groups.items() if rows}
 
 
@@ -153,7 +157,10 @@ def cases_of_metadata(evaluation: Evaluation) -> dict[str, list[str]]:
         if not known:
             continue
         if field.kind == "choice":
-            groups |= {f"{field.name} = {choice}": [case for case, value in known.items() if value == choice] for choice in field.choices}
+            groups |= {
+                f"{field.name} = {choice}": [case for case, value in known.items() if value == choice]
+                for choice in field.choices
+            }
         else:
             groups |= _split_at_median(field.name, field.unit, {case: float(value) for case, value in known.items()})
         groups[f"{field.name} unknown"] = [case for case in values if case not in known]
@@ -172,7 +179,10 @@ def _split_at_median(name: str, unit: str, known: Mapping[str, float]) -> dict[s
 def by_metadata(evaluation: Evaluation) -> dict[str, tuple[int, Mean]]:
     """Group of metadata -> number of its cases and means over their labels."""
     groups = cases_of_metadata(evaluation)
-    return {name: (len(cases), mean_of(row for row in evaluation.rows if row.case in set(cases))) for name, cases in groups.items()}
+    return {
+        name: (len(cases), mean_of(row for row in evaluation.rows if row.case in set(cases)))
+        for name, cases in groups.items()
+    }
 
 
 def csv_text(evaluation: Evaluation) -> str:
@@ -185,7 +195,17 @@ def csv_text(evaluation: Evaluation) -> str:
         label = tree[row.label]
         group = (tree.ancestors(label)[-1:] or (label,))[0].name
         numbers = ["" if math.isnan(value) else f"{value:.{SHOWN}g}" for value in asdict(row.scores).values()]
-        table.writerow([row.case, row.label, label.name, group, *numbers, int(row.case in evaluation.trained_on), evaluation.models[row.case]])
+        table.writerow(
+            [
+                row.case,
+                row.label,
+                label.name,
+                group,
+                *numbers,
+                int(row.case in evaluation.trained_on),
+                evaluation.models[row.case],
+            ]
+        )
     return text.getvalue()
 
 
@@ -198,7 +218,9 @@ def json_text(evaluation: Evaluation) -> str:
         "metadata": evaluation.told,
         "overall": mean_of(evaluation.rows).to_json(),
         "groups": {tree[ident].name: mean_of(rows).to_json() for ident, rows in rows_of_groups(evaluation).items()},
-        "metadata_groups": {name: {"cases": count, **mean.to_json()} for name, (count, mean) in by_metadata(evaluation).items()},
+        "metadata_groups": {
+            name: {"cases": count, **mean.to_json()} for name, (count, mean) in by_metadata(evaluation).items()
+        },
         "cases": {
             case: {"model": evaluation.models[case], "trained_on": case in evaluation.trained_on, **mean.to_json()}
             for case, mean in by_case(evaluation).items()

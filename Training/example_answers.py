@@ -48,11 +48,15 @@ class Question:
 
     def shown(self) -> list[Label]:
         """The labels that some atlas has."""
-        there = set[int]().union(*(np.unique(self.code.encode(read_labels(atlas).array[0])).tolist() for atlas in self.atlases))
+        there = set[int]().union(
+            *(np.unique(self.code.encode(read_labels(atlas).array[0])).tolist() for atlas in self.atlases)
+        )
         return [leaf for leaf in self.labels.leaves if self.labels.class_of[leaf.id] in there]
 
 
-def ask(data: Path, atlases: Sequence[str], cases: Sequence[str], labels: Sequence[str] = (), scale: float = 1.0) -> Question:
+def ask(
+    data: Path, atlases: Sequence[str], cases: Sequence[str], labels: Sequence[str] = (), scale: float = 1.0
+) -> Question:
     """The question to a data set. SystemExit with a sentence where it makes no sense.
 
     labels: names; what lies under a named parent is one label with it. Without names, all leaves of the data set's table.
@@ -61,7 +65,9 @@ def ask(data: Path, atlases: Sequence[str], cases: Sequence[str], labels: Sequen
     if both:
         raise SystemExit(f"{', '.join(both)} cannot be an atlas and a case; the answer would be known.")
     if not (math.isfinite(scale) and scale > 0):
-        raise SystemExit(f"The scale {scale:g} is impossible; give a number above 0, such as 10 for a mouse's brain and a model of human ones.")
+        raise SystemExit(
+            f"The scale {scale:g} is impossible; give a number above 0, such as 10 for a mouse's brain and a model of human ones."
+        )
     data_set = read_data_set(data, [*atlases, *cases])
     names = [find_label(data_set.table, name, "--labels").name for name in labels]
     known = {case.name: case for case in data_set.cases}
@@ -95,7 +101,9 @@ class ByExample:
             if not classes:
                 continue
             shown = (Example(self._name(n), targets == n) for n in classes)
-            for n, prompt in zip(classes, self.segmenter.examples(scan, shown, self.told(atlas), pooled=pooled), strict=True):
+            for n, prompt in zip(
+                classes, self.segmenter.examples(scan, shown, self.told(atlas), pooled=pooled), strict=True
+            ):
                 found.setdefault(n, []).append(prompt)
         if not found:
             raise InputError("None of the labels is in any of the atlases; name other atlases, or other labels.")
@@ -105,7 +113,10 @@ class ByExample:
     def parents(self) -> dict[int, str]:
         """Class of the question's labels -> the nearest label above it that the model has too; those without one are left out."""
         tree, known = self.question.labels, {label.name.casefold() for label in self.segmenter.package.labels.labels}
-        above = {n: (x.name for x in tree.ancestors(leaf) if x.name.casefold() in known) for n, leaf in enumerate(tree.leaves, start=1)}
+        above = {
+            n: (x.name for x in tree.ancestors(leaf) if x.name.casefold() in known)
+            for n, leaf in enumerate(tree.leaves, start=1)
+        }
         return {n: first for n, names in above.items() if (first := next(names, None)) is not None}
 
     def features(self, case: CaseFiles, scan: Volume) -> Features:
@@ -114,7 +125,9 @@ class ByExample:
 
     def found(self, features: Features, prompts: Mapping[int, ExamplePrompt], inside: bool) -> Array:
         """The class of every voxel (k, j, i) of a scan. inside: every label only where the model finds the label above it, if it knows one."""
-        prompts = {n: replace(prompt, parent=self.parents.get(n, "")) if inside else prompt for n, prompt in prompts.items()}
+        prompts = {
+            n: replace(prompt, parent=self.parents.get(n, "")) if inside else prompt for n, prompt in prompts.items()
+        }
         classes: Array = features.by_example(list(prompts.values()), list(prompts)).segment().label_map.array[0]
         return classes
 
@@ -126,7 +139,11 @@ class ByExample:
     def _name(self, number: int) -> str:
         """A label by example may not be called like one of the model's."""
         name = self.question.labels.leaves[number - 1].name
-        return f"{name}, by example" if name.casefold() in {label.name.casefold() for label in self.segmenter.package.labels.labels} else name
+        return (
+            f"{name}, by example"
+            if name.casefold() in {label.name.casefold() for label in self.segmenter.package.labels.labels}
+            else name
+        )
 
 
 def by_registration(question: Question, scan: Volume, way: str) -> Array:

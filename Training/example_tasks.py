@@ -45,7 +45,9 @@ def draw_regions(
     classes = len(annotated[0])
     there = torch.bincount(atlas[(atlas > 0) & (atlas < classes)].long(), minlength=classes) > 0
     waiting = generator.permutation(np.flatnonzero((there & annotated[0] & annotated[1]).numpy())).tolist()
-    regions = Regions(*(_not_asked_for(target, looked_for) for target, looked_for in zip((query, atlas), annotated, strict=True)))
+    regions = Regions(
+        *(_not_asked_for(target, looked_for) for target, looked_for in zip((query, atlas), annotated, strict=True))
+    )
     used = 0
     while waiting and used < count:
         taken = [waiting.pop()]
@@ -56,7 +58,9 @@ def draw_regions(
         if generator.random() < splits:
             parts = _cut(inside, float(np.prod(spacing)), generator)
         for region, places, part in zip(regions, inside, parts, strict=True):
-            numbers = torch.where(part + used < count, part + used + 1, 0)  # parts for which there is no room any more are background, as what is not asked for
+            numbers = torch.where(
+                part + used < count, part + used + 1, 0
+            )  # parts for which there is no room any more are background, as what is not asked for
             region[places.unbind(1)] = numbers.to(torch.int16)
         used += 1 + max(int(part.max()) for part in parts if len(part))  # a cell may be empty in one of the scans
     return regions
@@ -105,4 +109,7 @@ def masks_of(regions: torch.Tensor, count: int, stride: int) -> torch.Tensor:
     for axis in range(3):
         cells = cells.repeat_interleave(stride, dim=axis)
     where = regions.clamp_min(0).long() * int(np.prod(shape)) + cells
-    return torch.bincount(where.flatten(), minlength=(count + 1) * int(np.prod(shape))).view(count + 1, *shape)[1:] / stride**3
+    return (
+        torch.bincount(where.flatten(), minlength=(count + 1) * int(np.prod(shape))).view(count + 1, *shape)[1:]
+        / stride**3
+    )

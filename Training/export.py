@@ -20,7 +20,13 @@ from Training.targets import can_be_flipped
 
 
 def write_package(
-    path: Path, network: LabelConditionedNetwork, tree: LabelTree, schema: MetadataSchema, config: Config, training: Sequence[Case], facts: dict[str, Any]
+    path: Path,
+    network: LabelConditionedNetwork,
+    tree: LabelTree,
+    schema: MetadataSchema,
+    config: Config,
+    training: Sequence[Case],
+    facts: dict[str, Any],
 ) -> Path:
     """Write the package of a run; returns its folder."""
     names = sorted(case.name for case in training)
@@ -66,14 +72,21 @@ def training_statistics(training: Sequence[Case]) -> dict[str, list[float]]:
         values = np.array([case.statistics[name] for case in training if name in case.statistics])
         room = 6 * max(float(values.std()), 0.05)
         ranges[name] = (
-            [0.5 * float(values.min()), 1.6 * float(values.max())] if name.endswith("_ml") else [float(values.mean()) - room, float(values.mean()) + room]
+            [0.5 * float(values.min()), 1.6 * float(values.max())]
+            if name.endswith("_ml")
+            else [float(values.mean()) - room, float(values.mean()) + room]
         )
     return ranges
 
 
 def model_card(about: dict[str, Any], tree: LabelTree, schema: MetadataSchema, config: Config) -> str:
     """The card in Markdown."""
-    fields = "\n".join(f"- {field.name}: {field.description or 'no description'}; {field.allowed}" for field in schema.fields) or "- none"
+    fields = (
+        "\n".join(
+            f"- {field.name}: {field.description or 'no description'}; {field.allowed}" for field in schema.fields
+        )
+        or "- none"
+    )
     cases = ", ".join(about["provenance"]["training_cases"])
     steps = ", then ".join([*about["provenance"]["history"], f"{about['provenance']['steps']} steps on these cases"])
     citations = "\n".join(f"- {entry}" for entry in about["citation"]) or "- none stated"

@@ -120,5 +120,7 @@ def around(mask: Array) -> tuple[slice, slice, slice]:
     """The box (k, j, i) of the true voxels of a mask, which has some, with a margin that ends at the grid's border."""
     box = bounding_box(mask)
     assert box is not None
-    k, j, i = (slice(max(0, low - MARGIN), min(n, high + MARGIN)) for low, high, n in zip(*box, mask.shape, strict=True))
+    k, j, i = (
+        slice(max(0, low - MARGIN), min(n, high + MARGIN)) for low, high, n in zip(*box, mask.shape, strict=True)
+    )
     return k, j, i

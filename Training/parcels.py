@@ -78,7 +78,9 @@ def divide(scan: Volume, targets: Array, millilitres: float, seed: int) -> Parce
     """Find the parcels of a template. scan; targets (k, j, i): 1, 2, ... for coarse labels, other values elsewhere."""
     image = sitk.Cast(image_of(scan), sitk.sitkFloat32)
     mirrored = sitk.Cast(image_of(Volume(scan.array, np.diag([-1.0, 1.0, 1.0, 1.0]) @ scan.affine)), sitk.sitkFloat32)
-    symmetric = (np.eye(4) + _matrix(affine(image, mirrored))) / 2  # halfway between a point and where its mirror image looks the same
+    symmetric = (
+        np.eye(4) + _matrix(affine(image, mirrored))
+    ) / 2  # halfway between a point and where its mirror image looks the same
     generator = np.random.default_rng(seed)
     centres = []
     for number in range(1, int(targets.max()) + 1):
@@ -98,7 +100,12 @@ def carry(parcels: Parcels, scan: Volume, targets: Array, is_template: bool = Fa
         fixed = sitk.Cast(image_of(scan), sitk.sitkFloat32)
         transform = demons(fixed, parcels.template)
         field = sitk.TransformToDisplacementField(
-            transform, sitk.sitkVectorFloat32, fixed.GetSize(), fixed.GetOrigin(), fixed.GetSpacing(), fixed.GetDirection()
+            transform,
+            sitk.sitkVectorFloat32,
+            fixed.GetSize(),
+            fixed.GetOrigin(),
+            fixed.GetSpacing(),
+            fixed.GetDirection(),
         )
         points = points + sitk.GetArrayViewFromImage(field)[inside]
     out = np.zeros(targets.shape, dtype=np.int32)
@@ -147,7 +154,9 @@ class Made:
             try:
                 sitk.WriteImage(image_of(scan.with_array(numbers[None])), str(temporary), useCompression=True)
             except RuntimeError as error:  # how SimpleITK reports a failed write
-                raise OutputError(f'"{path}" could not be written; the disk may be full. Free some space: the same command goes on.') from error
+                raise OutputError(
+                    f'"{path}" could not be written; the disk may be full. Free some space: the same command goes on.'
+                ) from error
 
     def write_table(self, parcels: Parcels) -> None:
         """Every parcel below its coarse label, with its side, and the id of what is unknown."""
@@ -157,17 +166,27 @@ class Made:
             for n in range(1, len(centres) + 1)
             for side in SIDES
         ]
-        with written_whole(self.folder / "labels.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        with (
+            written_whole(self.folder / "labels.csv") as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
             writer = csv.writer(file)
             writer.writerow(["id", "name", "structure", "hemisphere", "parent", "scored"])
-            writer.writerows((number, *row) for number, row in enumerate([*rows, (UNKNOWN, UNKNOWN, "", "", 0)], start=1))
+            writer.writerows(
+                (number, *row) for number, row in enumerate([*rows, (UNKNOWN, UNKNOWN, "", "", 0)], start=1)
+            )
 
     def write_list(self, cases: Sequence[CaseFiles], annotated: Sequence[Sequence[str] | None]) -> Path:
         """annotated: for each case the coarse labels that were looked for; None stands for all. Returns the path of the datalist."""
         entries = []
         for case, names in zip(cases, annotated, strict=True):
             images = [os.path.relpath(path, self.folder) for path in case.images]
-            entry = {**case.metadata, "name": case.name, "image": images, "label": os.path.relpath(self.label_of(case), self.folder)}
+            entry = {
+                **case.metadata,
+                "name": case.name,
+                "image": images,
+                "label": os.path.relpath(self.label_of(case), self.folder),
+            }
             entries.append(entry if names is None else entry | {"annotated": list(names)})
         path = self.folder / "datalist.json"
         with written_whole(path) as temporary:
@@ -175,7 +194,9 @@ class Made:
         return path
 
 
-def make(data: Path, labels: Sequence[str], template: str, cases: Sequence[str], millilitres: float, seed: int, folder: Path) -> Path:
+def make(
+    data: Path, labels: Sequence[str], template: str, cases: Sequence[str], millilitres: float, seed: int, folder: Path
+) -> Path:
     """Write the data set of parcels; a folder that an interrupted call with the same words left is gone on with. Returns the path of its datalist.
 
     labels: names of coarse labels; none stand for all leaves of the table. cases: none stand for all. SystemExit with a sentence, or InputError, where that cannot be done.
@@ -190,12 +211,20 @@ def make(data: Path, labels: Sequence[str], template: str, cases: Sequence[str],
     code = TargetCode(tree, data_set.table, data_set.ignored_ids)
     coarse = [leaf.name for leaf in tree.leaves]
     made = Made(folder, coarse)
-    question = {"data": str(data.resolve()), "labels": coarse, "template": template, "millilitres": millilitres, "seed": seed}
+    question = {
+        "data": str(data.resolve()),
+        "labels": coarse,
+        "template": template,
+        "millilitres": millilitres,
+        "seed": seed,
+    }
     keep_to(folder, question, "parcels")
     scan, targets = read_case(known[template], code)
     absent = sorted(set(range(1, code.classes)) - set(np.unique(targets).tolist()))
     if absent:
-        raise SystemExit(f"The template {template} has no {coarse[absent[0] - 1]}; choose another one, or leave that label out.")
+        raise SystemExit(
+            f"The template {template} has no {coarse[absent[0] - 1]}; choose another one, or leave that label out."
+        )
     parcels = divide(scan, targets_of_classes(targets, code), millilitres, seed)
     made.write_table(parcels)
     wanted = [known[name] for name in (dict.fromkeys(cases) if cases else known)]
@@ -204,9 +233,14 @@ def make(data: Path, labels: Sequence[str], template: str, cases: Sequence[str],
             continue
         scan, targets = read_case(case, code)
         numbers = carry(parcels, scan, targets_of_classes(targets, code), case.name == template)
-        numbers[(targets == IGNORE) | (targets >= code.classes)] = 2 * sum(map(len, parcels.centres)) + 1  # the id of what is unknown
+        numbers[(targets == IGNORE) | (targets >= code.classes)] = (
+            2 * sum(map(len, parcels.centres)) + 1
+        )  # the id of what is unknown
         made.write_labels(case, scan, numbers)
-    annotated = [None if case.annotated is None else [coarse[n - 1] for n in np.flatnonzero(code.annotated(case.annotated))[1:]] for case in wanted]
+    annotated = [
+        None if case.annotated is None else [coarse[n - 1] for n in np.flatnonzero(code.annotated(case.annotated))[1:]]
+        for case in wanted
+    ]
     return made.write_list(wanted, annotated)
 
 
@@ -219,15 +253,39 @@ def build_parser() -> argparse.ArgumentParser:
     """The words of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="a data set, as for Training/train.py")
-    parser.add_argument("--labels", nargs="+", default=[], metavar="NAME", help="the coarse labels; all leaves of the data set's table by default")
-    parser.add_argument("--template", required=True, metavar="CASE", help="the case whose labels are divided; the parcels are carried from it to the others")
     parser.add_argument(
-        "--cases", nargs="+", default=[], metavar="CASE", help="the cases that get parcels, the template among them if it is to; all by default"
+        "--labels",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="the coarse labels; all leaves of the data set's table by default",
     )
-    parser.add_argument("--millilitres", type=float, default=PARCEL_ML, help=f"the usual size of a parcel (default {PARCEL_ML:g})")
+    parser.add_argument(
+        "--template",
+        required=True,
+        metavar="CASE",
+        help="the case whose labels are divided; the parcels are carried from it to the others",
+    )
+    parser.add_argument(
+        "--cases",
+        nargs="+",
+        default=[],
+        metavar="CASE",
+        help="the cases that get parcels, the template among them if it is to; all by default",
+    )
+    parser.add_argument(
+        "--millilitres", type=float, default=PARCEL_ML, help=f"the usual size of a parcel (default {PARCEL_ML:g})"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, help="for the registration; by default as many as there are cores")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="the data set of parcels; data.root is its datalist.json then")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="the data set of parcels; data.root is its datalist.json then",
+    )
     return parser
 
 

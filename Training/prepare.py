@@ -112,7 +112,9 @@ def prepare_files(
     return keys
 
 
-def settings_of(data_set: DataSet, tree: LabelTree, spec: InputSpec, schema: MetadataSchema, multiple: int) -> dict[str, Any]:
+def settings_of(
+    data_set: DataSet, tree: LabelTree, spec: InputSpec, schema: MetadataSchema, multiple: int
+) -> dict[str, Any]:
     """Everything beside the files of a case that its prepared form depends on, as JSON."""
     return {
         "format": FORMAT,
@@ -125,7 +127,12 @@ def settings_of(data_set: DataSet, tree: LabelTree, spec: InputSpec, schema: Met
     }
 
 
-def write_index(cache: Path, keys: Mapping[str, str], settings: Mapping[str, Any], annotated: Mapping[str, Sequence[str]] | None = None) -> Path:
+def write_index(
+    cache: Path,
+    keys: Mapping[str, str],
+    settings: Mapping[str, Any],
+    annotated: Mapping[str, Sequence[str]] | None = None,
+) -> Path:
     """Make the cache a prepared folder, which can be opened without the scans: prepared.json with the settings and the folder of each case."""
     path, temporary = cache / INDEX, cache / _temporary_name()
     index = {"settings": settings, "annotated": _plain(annotated), "cases": keys}
@@ -167,12 +174,19 @@ def open_prepared(
     missing = sorted(set(names) - set(index["cases"]))
     if missing:
         raise SystemExit(f'The prepared folder "{folder}" has no case called {", ".join(missing)}.')
-    return PreparedData([_load(folder, key) for name, key in index["cases"].items() if not names or name in names], tree, table)
+    return PreparedData(
+        [_load(folder, key) for name, key in index["cases"].items() if not names or name in names], tree, table
+    )
 
 
 def _named(spec: Mapping[str, Any], multiple: int, metadata: Any, tree: LabelTree, annotated: Any) -> dict[str, Any]:
     """The settings under the names that a configuration gives them."""
-    rest = {"network.multiple": multiple, "metadata": metadata, "data.labels": [leaf.name for leaf in tree.leaves], "data.annotated": annotated}
+    rest = {
+        "network.multiple": multiple,
+        "metadata": metadata,
+        "data.labels": [leaf.name for leaf in tree.leaves],
+        "data.annotated": annotated,
+    }
     return {f"input.{key}": value for key, value in spec.items()} | rest
 
 
@@ -187,7 +201,9 @@ def _shortened(value: Any) -> str:
 
 def _read_index(folder: Path) -> dict[str, Any]:
     if not is_prepared(folder):
-        raise SystemExit(f'"{folder}" is no folder of prepared cases: it has no {INDEX}. Make one with Training/prepare.py.')
+        raise SystemExit(
+            f'"{folder}" is no folder of prepared cases: it has no {INDEX}. Make one with Training/prepare.py.'
+        )
     try:
         index: dict[str, Any] = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         known_format = index["settings"]["format"] == FORMAT
@@ -221,7 +237,12 @@ def _hash_of(path: Path) -> str:
 
 
 def _make(
-    files: CaseFiles, annotated: Sequence[str] | None, code: TargetCode, spec: InputSpec, schema: MetadataSchema, multiple: int
+    files: CaseFiles,
+    annotated: Sequence[str] | None,
+    code: TargetCode,
+    spec: InputSpec,
+    schema: MetadataSchema,
+    multiple: int,
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Image (channel, k, j, i) float16 and target (k, j, i) int16 on the network's grid, and the facts that are stored with them."""
     network_input = prepare(read_image(files), spec, multiple, with_position=False)
@@ -257,10 +278,15 @@ def _store(cache: Path, key: str, image: np.ndarray, target: np.ndarray, facts: 
 def _load(cache: Path, key: str) -> Case:
     folder = cache / key
     try:
-        image, target = (torch.from_numpy(np.load(folder / name, mmap_mode="c", allow_pickle=False)) for name in ("image.npy", "target.npy"))
+        image, target = (
+            torch.from_numpy(np.load(folder / name, mmap_mode="c", allow_pickle=False))
+            for name in ("image.npy", "target.npy")
+        )
         facts = json.loads((folder / "case.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise SystemExit(f'The prepared case "{folder}" is missing or damaged; delete that folder and prepare the data again.') from None
+        raise SystemExit(
+            f'The prepared case "{folder}" is missing or damaged; delete that folder and prepare the data again.'
+        ) from None
     metadata = torch.tensor([np.nan if value is None else value for value in facts["metadata"]], dtype=torch.float32)
     return Case(facts["name"], image, target, torch.tensor(facts["annotated"]), metadata, facts["statistics"])
 
@@ -270,7 +296,9 @@ def _make_cache(cache: Path) -> None:
     try:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SystemExit(f'The folder "{cache}" for prepared cases cannot be made: {error.strerror}. Choose another place with data.cache.') from None
+        raise SystemExit(
+            f'The folder "{cache}" for prepared cases cannot be made: {error.strerror}. Choose another place with data.cache.'
+        ) from None
     for path in cache.glob(f".making-{_host()}-*"):
         if not _runs(int(path.name.split("-")[2])):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
@@ -299,14 +327,19 @@ def _runs(process: int) -> bool:
 
 def prepare_data(config: Config) -> Path:
     """Check and prepare the data set of a configuration; returns the folder, which takes its place as `data.root`."""
-    from Training.data_checks import check_data_set, raise_problems  # reads images, which those who open a prepared folder need not
+    from Training.data_checks import (
+        check_data_set,
+        raise_problems,
+    )  # reads images, which those who open a prepared folder need not
 
     data, schema, multiple = config.data, MetadataSchema.from_json(config.metadata), config.network.multiple
     data_set = read_data_set(Path(data.root), data.names)
     raise_problems(check_data_set(data_set, len(config.input.channels)))
     tree = select(data_set.table, data.labels)
     keys = prepare_files(data_set, tree, config.input, schema, multiple, Path(data.cache), data.annotated)
-    index = write_index(Path(data.cache), keys, settings_of(data_set, tree, config.input, schema, multiple), data.annotated)
+    index = write_index(
+        Path(data.cache), keys, settings_of(data_set, tree, config.input, schema, multiple), data.annotated
+    )
     print(f"{len(keys)} cases with {len(tree.leaves)} labels are prepared: train on them with data.root={index.parent}")
     return index.parent
 
@@ -314,7 +347,12 @@ def prepare_data(config: Config) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path, help="a YAML file; the shipped ones are in Training/experiments/")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that replace those of the file, such as data.cache=prepared")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="key=value",
+        help="settings that replace those of the file, such as data.cache=prepared",
+    )
     arguments = parser.parse_intermixed_args()
     from Training.config import read_config  # and with it MONAI
 

@@ -54,7 +54,9 @@ def pooled_prototypes(seen: list[Seen], classes: int) -> tuple[torch.Tensor, tor
     means = torch.zeros(classes, features.shape[1]).index_add_(0, target, features) / count.clamp_min(1)[:, None]
     within = features - means[target]
     covariance = within.T @ within / len(within) + 1e-4 * torch.eye(features.shape[1])
-    prompts = torch.linalg.solve(covariance, means.T).T  # squared distance in whitened space, less what all labels share
+    prompts = torch.linalg.solve(
+        covariance, means.T
+    ).T  # squared distance in whitened space, less what all labels share
     bias = -(prompts * means).sum(1) / 2
     return prompts, torch.where(count > 0, bias, torch.full_like(bias, -1e9))
 
@@ -88,7 +90,9 @@ def score(seen: Seen, prompts: torch.Tensor, bias: torch.Tensor, coarse_of: torc
         for coarse in set(coarse_of.tolist()):
             inside, members = (seen.coarse == coarse).nonzero()[:, 0], (coarse_of == coarse).nonzero()[:, 0]
             if len(inside):
-                found[inside] = members[best_classes(seen.features[inside], prompts[members], bias[members]).best_class.long()]
+                found[inside] = members[
+                    best_classes(seen.features[inside], prompts[members], bias[members]).best_class.long()
+                ]
     dice = torch.from_numpy(dice_of_classes(found, seen.target, classes))
     return float(dice.nanmean())
 
@@ -96,7 +100,10 @@ def score(seen: Seen, prompts: torch.Tensor, bias: torch.Tensor, coarse_of: torc
 def coarse_classes(coarse: LabelTree, fine: LabelTree) -> torch.Tensor:
     """(K,): the coarse network's class that holds each class of the fine tree, matched by name."""
     names = {leaf.name.casefold(): n for n, leaf in enumerate(coarse.leaves, start=1)}
-    above = [next((names[x.name.casefold()] for x in (leaf, *fine.ancestors(leaf)) if x.name.casefold() in names), 0) for leaf in fine.leaves]
+    above = [
+        next((names[x.name.casefold()] for x in (leaf, *fine.ancestors(leaf)) if x.name.casefold() in names), 0)
+        for leaf in fine.leaves
+    ]
     return torch.tensor([0, *above])
 
 
@@ -113,7 +120,9 @@ def main() -> None:
         segmenter = Segmenter.from_package(arguments.package, "cpu")
         data_set = read_data_set(arguments.data, arguments.cases)
         package, tree = segmenter.package, data_set.table
-        cases = prepare_cases(data_set, tree, package.input, package.metadata, package.architecture.multiple, arguments.cache)
+        cases = prepare_cases(
+            data_set, tree, package.input, package.metadata, package.architecture.multiple, arguments.cache
+        )
     except LCSError as error:
         raise SystemExit(str(error)) from None
     classes, coarse_of = len(tree.leaves) + 1, coarse_classes(package.labels, tree)
@@ -124,7 +133,9 @@ def main() -> None:
     )
     for name, way in ways.items():
         found = [(test, way([s for s in scans if s is not test], classes)) for test in scans]
-        free, inside = (statistics.fmean(score(test, *prompts, limit) for test, prompts in found) for limit in (None, coarse_of))
+        free, inside = (
+            statistics.fmean(score(test, *prompts, limit) for test, prompts in found) for limit in (None, coarse_of)
+        )
         print(f"{name}: mean Dice {free:.3f}; inside the coarse label that the network finds {inside:.3f}")
 
 

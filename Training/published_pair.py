@@ -31,21 +31,36 @@ def score(run: Path, atlas: str, cases: list[str]) -> dict[str, tuple[np.ndarray
     """
     config = read_config(run / "config.yaml", [])
     if config.network.conditioning != ATLAS_PAIR:
-        raise SystemExit(f'The run "{run}" has network.conditioning={config.network.conditioning}; packages by example are scored by Training/by_example.py.')
+        raise SystemExit(
+            f'The run "{run}" has network.conditioning={config.network.conditioning}; packages by example are scored by Training/by_example.py.'
+        )
     data_set = read_data_set(Path(config.data.root), [atlas, *cases])
     missing = sorted({atlas, *cases} - {case.name for case in data_set.cases})
     if missing:
         raise SystemExit(f'"{data_set.root}" has no case called {", ".join(missing)}.')
     tree, schema = data_set.table, MetadataSchema.from_json(config.metadata)
     code = TargetCode(tree, tree, data_set.ignored_ids)
-    prepared = {case.name: case for case in prepare_cases(data_set, tree, config.input, schema, config.network.multiple, Path(config.data.cache))}
+    prepared = {
+        case.name: case
+        for case in prepare_cases(
+            data_set, tree, config.input, schema, config.network.multiple, Path(config.data.cache)
+        )
+    }
     network = load_network(run, config, schema)
-    masks = {n: prepared[atlas].target == n for n in range(1, code.classes) if bool((prepared[atlas].target == n).any())}
+    masks = {
+        n: prepared[atlas].target == n for n in range(1, code.classes) if bool((prepared[atlas].target == n).any())
+    }
     unshown = [n - 1 for n in range(1, code.classes) if n not in masks]
     out = {}
     for files in data_set.cases:
         if files.name in cases:
-            rows = _dice(find_by_pair(network, prepared[files.name], prepared[atlas], masks), prepared[files.name], files, code, config)
+            rows = _dice(
+                find_by_pair(network, prepared[files.name], prepared[atlas], masks),
+                prepared[files.name],
+                files,
+                code,
+                config,
+            )
             for row in rows:
                 row[unshown] = np.nan
             out[files.name] = rows
@@ -62,7 +77,9 @@ def load_network(run: Path, config: Config, schema: MetadataSchema) -> LabelCond
     return network.eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _dice(found: torch.Tensor, case: Case, files: CaseFiles, code: TargetCode, config: Config) -> tuple[np.ndarray, np.ndarray]:
+def _dice(
+    found: torch.Tensor, case: Case, files: CaseFiles, code: TargetCode, config: Config
+) -> tuple[np.ndarray, np.ndarray]:
     """Dice on the network's grid, and on the scan's."""
     grid = prepare(read_image(files), config.input, config.network.multiple, with_position=False).grid
     labels = read_labels(files)

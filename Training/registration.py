@@ -34,7 +34,9 @@ DEMONS_SMOOTHING, DEMONS_STEP = 1.0, 2.0
 def affine(fixed: sitk.Image, moving: sitk.Image) -> sitk.Transform:
     """From points of the fixed image to points of the moving one: twelve parameters, from the moments of both images, by mutual information at 8, 4 and 2 mm."""
     coarse_fixed, coarse_moving = (_resampled(_around_foreground(image), WORKING_MM) for image in (fixed, moving))
-    moments = sitk.CenteredTransformInitializer(coarse_fixed, coarse_moving, sitk.AffineTransform(3), sitk.CenteredTransformInitializerFilter.MOMENTS)
+    moments = sitk.CenteredTransformInitializer(
+        coarse_fixed, coarse_moving, sitk.AffineTransform(3), sitk.CenteredTransformInitializerFilter.MOMENTS
+    )
     transform = sitk.AffineTransform(moments)
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(BINS)
@@ -44,7 +46,9 @@ def affine(fixed: sitk.Image, moving: sitk.Image) -> sitk.Transform:
     method.SetShrinkFactorsPerLevel([4, 2, 1])
     method.SetSmoothingSigmasPerLevel([4.0, 2.0, 0.0])
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
-    method.SetOptimizerAsRegularStepGradientDescent(learningRate=2.0, minStep=1e-3, numberOfIterations=100, relaxationFactor=0.6)
+    method.SetOptimizerAsRegularStepGradientDescent(
+        learningRate=2.0, minStep=1e-3, numberOfIterations=100, relaxationFactor=0.6
+    )
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(transform, inPlace=True)
     method.Execute(coarse_fixed, coarse_moving)
@@ -62,7 +66,9 @@ def demons(fixed: sitk.Image, moving: sitk.Image) -> sitk.Transform:
     for spacing, iterations in DEMONS_LEVELS:
         level = _resampled(whole_fixed, spacing)
         aligned = sitk.Resample(_smoothed(whole_moving, spacing), level, before, sitk.sitkLinear, 0.0, sitk.sitkFloat32)
-        aligned = sitk.HistogramMatching(aligned, level, numberOfHistogramLevels=256, numberOfMatchPoints=15, thresholdAtMeanIntensity=True)
+        aligned = sitk.HistogramMatching(
+            aligned, level, numberOfHistogramLevels=256, numberOfMatchPoints=15, thresholdAtMeanIntensity=True
+        )
         method = sitk.FastSymmetricForcesDemonsRegistrationFilter()
         method.SetNumberOfIterations(iterations)
         method.SetSmoothDisplacementField(True)
@@ -71,7 +77,11 @@ def demons(fixed: sitk.Image, moving: sitk.Image) -> sitk.Transform:
         if field is None:
             field = method.Execute(level, aligned)
         else:
-            field = method.Execute(level, aligned, sitk.Resample(field, level, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkVectorFloat64))
+            field = method.Execute(
+                level,
+                aligned,
+                sitk.Resample(field, level, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkVectorFloat64),
+            )
     return sitk.CompositeTransform([before, sitk.DisplacementFieldTransform(sitk.Cast(field, sitk.sitkVectorFloat64))])
 
 
@@ -86,7 +96,9 @@ def carried(scan: Volume, atlas: Volume, values: Array, way: str) -> Array:
     """
     fixed, moving = (sitk.Cast(image_of(volume), sitk.sitkFloat32) for volume in (scan, atlas))
     transform = WAYS[way](fixed, moving)
-    out: Array = sitk.GetArrayFromImage(sitk.Resample(image_of(atlas.with_array(values)), fixed, transform, sitk.sitkNearestNeighbor, 0.0))
+    out: Array = sitk.GetArrayFromImage(
+        sitk.Resample(image_of(atlas.with_array(values)), fixed, transform, sitk.sitkNearestNeighbor, 0.0)
+    )
     return out
 
 
@@ -119,12 +131,24 @@ def _around_foreground(image: sitk.Image) -> sitk.Image:
 def _smoothed(image: sitk.Image, spacing: float) -> sitk.Image:
     """Without what a grid of this spacing (mm) cannot hold; as `geometry.smooth_for`."""
     variance = [max(0.0, (0.425 * spacing) ** 2 - (0.425 * own) ** 2) for own in image.GetSpacing()]
-    return sitk.DiscreteGaussian(image, variance, maximumKernelWidth=64, maximumError=0.01, useImageSpacing=True) if max(variance) > 0 else image
+    return (
+        sitk.DiscreteGaussian(image, variance, maximumKernelWidth=64, maximumError=0.01, useImageSpacing=True)
+        if max(variance) > 0
+        else image
+    )
 
 
 def _resampled(image: sitk.Image, spacing: float) -> sitk.Image:
     """On a grid of cubes of this spacing (mm) that covers the image."""
     size = [math.ceil((n - 1) * own / spacing) + 1 for n, own in zip(image.GetSize(), image.GetSpacing(), strict=True)]
     return sitk.Resample(
-        _smoothed(image, spacing), size, sitk.Transform(), sitk.sitkLinear, image.GetOrigin(), [spacing] * 3, image.GetDirection(), 0.0, sitk.sitkFloat32
+        _smoothed(image, spacing),
+        size,
+        sitk.Transform(),
+        sitk.sitkLinear,
+        image.GetOrigin(),
+        [spacing] * 3,
+        image.GetDirection(),
+        0.0,
+        sitk.sitkFloat32,
     )

@@ -36,10 +36,16 @@ def load_data(config: Config, known: LabelTree | None = None) -> RunData:
     names = [*config.data.names, *config.context.meta_cases] if config.data.names else []
     if is_prepared(root):
         if with_anatomy(config):
-            raise SystemExit(f'Anatomy as context needs the data set itself, but "{root}" is a prepared folder; set data.root to the data set.')
+            raise SystemExit(
+                f'Anatomy as context needs the data set itself, but "{root}" is a prepared folder; set data.root to the data set.'
+            )
         if known is not None:
-            raise SystemExit(f'A package is fine-tuned on a data set, but "{root}" is a prepared folder; set data.root to the data set itself.')
-        prepared = open_prepared(root, config.input, schema, config.network.multiple, config.data.labels, names, config.data.annotated)
+            raise SystemExit(
+                f'A package is fine-tuned on a data set, but "{root}" is a prepared folder; set data.root to the data set itself.'
+            )
+        prepared = open_prepared(
+            root, config.input, schema, config.network.multiple, config.data.labels, names, config.data.annotated
+        )
         tree, cases, code = prepared.tree, prepared.cases, TargetCode(prepared.tree, prepared.table)
     else:
         from Training.data_checks import check_data_set, raise_problems
@@ -64,13 +70,17 @@ def load_data(config: Config, known: LabelTree | None = None) -> RunData:
         raise SystemExit("A case is named twice in data.validation and context.meta_cases; name it in one of them.")
     training = [case for case in cases if case.name not in held_out]
     if not training:
-        raise SystemExit(f'No case of "{root}" is left to train on: all of them are in data.validation or context.meta_cases.')
+        raise SystemExit(
+            f'No case of "{root}" is left to train on: all of them are in data.validation or context.meta_cases.'
+        )
     blank = sorted(case.name for case in cases if not bool(case.annotated[1:].any()))
     if blank:
         raise SystemExit(
             f'Of "{root}", nobody looked for any of the labels that are learned in {", ".join(blank)}; leave such cases out, or correct data.annotated.'
         )
-    validation, meta = ([case for case in cases if case.name in kept] for kept in (config.data.validation, config.context.meta_cases))
+    validation, meta = (
+        [case for case in cases if case.name in kept] for kept in (config.data.validation, config.context.meta_cases)
+    )
     return RunData(tree, code, schema, training, validation, meta)
 
 
@@ -83,4 +93,6 @@ def _named(there: Sequence[str], wanted: Sequence[str], root: Path) -> None:
     """A mistyped case is told, not taken as none."""
     missing = sorted(set(wanted) - set(there))
     if missing:
-        raise SystemExit(f'"{root}" has no case called {", ".join(missing)}; its cases are {", ".join(sorted(there)[:20])}{" ..." if len(there) > 20 else ""}.')
+        raise SystemExit(
+            f'"{root}" has no case called {", ".join(missing)}; its cases are {", ".join(sorted(there)[:20])}{" ..." if len(there) > 20 else ""}.'
+        )

@@ -35,7 +35,9 @@ class RunLog:
             folder.mkdir(parents=True, exist_ok=True)
             _write(self.path, kept, self.columns)
         except OSError as error:
-            raise SystemExit(f'The folder "{folder}" cannot be written to: {error.strerror}. Choose another output.') from None
+            raise SystemExit(
+                f'The folder "{folder}" cannot be written to: {error.strerror}. Choose another output.'
+            ) from None
         self.file = self.path.open("a", newline="", encoding="utf-8")
         self.table = csv.DictWriter(self.file, self.columns, restval=float("nan"))
         self.earlier = float(kept[-1]["seconds"]) if kept else 0.0
@@ -58,7 +60,14 @@ class RunLog:
         if scores is not None:
             dice = self.dice = float(np.nanmean(np.stack(list(scores.values()))))
             self._validated(step, scores, tree)
-        row = {"step": step, "loss": loss, "rate": rate, "dice": dice, "seconds": round(self.earlier + seconds, 1), "memory_mb": _memory_mb()}
+        row = {
+            "step": step,
+            "loss": loss,
+            "rate": rate,
+            "dice": dice,
+            "seconds": round(self.earlier + seconds, 1),
+            "memory_mb": _memory_mb(),
+        }
         self.table.writerow({**row, **measured})
         self.file.flush()
         self.curves.add_scalar("loss", loss, step)
@@ -78,7 +87,9 @@ class RunLog:
             if not np.isnan(values).all():
                 self.curves.add_scalar(f"dice/{root.name}", float(np.nanmean(values)), step)
 
-    def picture(self, step: int, image: torch.Tensor, truth: torch.Tensor, found: torch.Tensor, tree: LabelTree) -> None:
+    def picture(
+        self, step: int, image: torch.Tensor, truth: torch.Tensor, found: torch.Tensor, tree: LabelTree
+    ) -> None:
         """The scan, the truth and what was found in three slices: image, truth and found (k, j, i), classes with negative values for unknown."""
         colours = torch.tensor([(0.0, 0.0, 0.0), *(leaf.color for leaf in tree.leaves)])
         self.curves.add_image("scan, truth, found", sheet_of(image, [truth, found], colours), step, dataformats="HWC")
@@ -101,7 +112,9 @@ def sheet_of(image: torch.Tensor, maps: Sequence[torch.Tensor], colours: torch.T
 
     colours (classes, 3): that of class 0, and of negative ones, is not drawn.
     """
-    low, high = torch.quantile(image[:: max(1, len(image) // 8)].float().reshape(-1)[:1_000_000], torch.tensor([0.01, 0.995])).tolist()
+    low, high = torch.quantile(
+        image[:: max(1, len(image) // 8)].float().reshape(-1)[:1_000_000], torch.tensor([0.01, 0.995])
+    ).tolist()
     rows = []
     for axis in range(3):
         middle = image.shape[axis] // 2

@@ -37,10 +37,14 @@ def settings_of_package(config: Config, package: ModelPackage) -> Config:
         ("input", package.input, (plain.input, package.input)),
     ):
         if getattr(config, key) not in allowed:
-            raise SystemExit(f"A fine-tuned package keeps its {key}: leave the section {key} out of the configuration, or make it {there.to_json()}.")
+            raise SystemExit(
+                f"A fine-tuned package keeps its {key}: leave the section {key} out of the configuration, or make it {there.to_json()}."
+            )
         setattr(config, key, there)
     if config.metadata and MetadataSchema.from_json(config.metadata) != package.metadata:
-        raise SystemExit("A fine-tuned package keeps its metadata fields: leave the section metadata out of the configuration.")
+        raise SystemExit(
+            "A fine-tuned package keeps its metadata fields: leave the section metadata out of the configuration."
+        )
     config.metadata = schema
     check_sizes(config)
     return config
@@ -110,4 +114,7 @@ def describe_start(package: ModelPackage) -> list[str]:
     """The history that a fine-tuned package carries."""
     provenance: dict[str, Any] = package.about.get("provenance", {})
     cases = ", ".join(provenance.get("training_cases", [])) or "unknown cases"
-    return [*provenance.get("history", []), f'{provenance.get("steps", "?")} steps of the package "{package.name}" on {cases}']
+    return [
+        *provenance.get("history", []),
+        f'{provenance.get("steps", "?")} steps of the package "{package.name}" on {cases}',
+    ]

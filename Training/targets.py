@@ -39,7 +39,11 @@ class TargetCode:
         for g, parent in enumerate(self._groups):
             self.members[g, list(tree.classes_under(parent))] = True
         self.mirrored = (*tree.mirrored_classes, *self._mirrored_groups())
-        targets = {label.id: self._target_of(label) for label in table.labels} | dict.fromkeys(ignored_ids, IGNORE) | {0: BACKGROUND_CLASS}
+        targets = (
+            {label.id: self._target_of(label) for label in table.labels}
+            | dict.fromkeys(ignored_ids, IGNORE)
+            | {0: BACKGROUND_CLASS}
+        )
         self._ids = np.array(sorted(targets), dtype=np.int64)
         self._targets = np.array([targets[label_id] for label_id in self._ids.tolist()], dtype=np.int16)
 

@@ -44,7 +44,13 @@ def make_optimizer(method: Method, settings: OptimizerConfig) -> torch.optim.Opt
     """What moves the parameters that the loss has a gradient for."""
     trained = [p for p in method.parameters() if p.requires_grad]
     if settings.name == "sgd":
-        return torch.optim.SGD(trained, settings.rate, settings.momentum, weight_decay=settings.weight_decay, nesterov=settings.momentum > 0)
+        return torch.optim.SGD(
+            trained,
+            settings.rate,
+            settings.momentum,
+            weight_decay=settings.weight_decay,
+            nesterov=settings.momentum > 0,
+        )
     return torch.optim.AdamW(trained, lr=settings.rate, weight_decay=settings.weight_decay)
 
 
@@ -76,7 +82,9 @@ def train(config: Config) -> None:
     with fabric.rank_zero_first():  # one process prepares, the others find it done
         data = load_data(config, package.labels if package else None)
     tree = data.tree
-    fabric.print(f"{len(data.training)} cases for training, {len(data.validation)} for validation, {len(tree.leaves)} labels")
+    fabric.print(
+        f"{len(data.training)} cases for training, {len(data.validation)} for validation, {len(tree.leaves)} labels"
+    )
 
     network = LabelConditionedNetwork(config.network, len(tree.leaves) + 1, data.schema.fields)
     if package is not None:
@@ -144,11 +152,15 @@ def train(config: Config) -> None:
         fabric.print(f"stopped after step {state.facts['step']}; run the same command again to go on")
         return
     if state.is_exhausted:
-        fabric.print(f"stopped early after step {state.facts['step']}: {state.facts['worse']} validations without a better Dice than {state.facts['best']:.4f}")
+        fabric.print(
+            f"stopped early after step {state.facts['step']}: {state.facts['worse']} validations without a better Dice than {state.facts['best']:.4f}"
+        )
     if fabric.is_global_zero:
         state.take_final_weights()
         if not method.answers_for_classes:
-            fabric.print(f"no model package: this network needs a labelled scan at every pass; its weights are in {state.path('last')}")
+            fabric.print(
+                f"no model package: this network needs a labelled scan at every pass; its weights are in {state.path('last')}"
+            )
             return
         method.finish(data.training)
         fabric.print(
@@ -166,7 +178,13 @@ def leave_together() -> None:
 def _loader(samples: Samples, batches: StepBatches, config: Config, fabric: Fabric) -> Any:
     """Samples are made by worker processes; on a GPU in this one, where the GPU varies them."""
     workers = 0 if samples.device.type == "cuda" else config.data.workers
-    loader = DataLoader(samples, batch_sampler=batches, num_workers=workers, prefetch_factor=2 if workers else None, worker_init_fn=_leave_signals)
+    loader = DataLoader(
+        samples,
+        batch_sampler=batches,
+        num_workers=workers,
+        prefetch_factor=2 if workers else None,
+        worker_init_fn=_leave_signals,
+    )
     return fabric.setup_dataloaders(loader, use_distributed_sampler=False)
 
 
@@ -179,12 +197,18 @@ def _leave_signals(_worker: int) -> None:
 def _refuse_nan(loss: torch.Tensor, step: int, cases: list[str], last: Path) -> None:
     if not bool(torch.isfinite(loss)):
         kept = f"the last checkpoint, {last}, is intact" if last.exists() else "no checkpoint was written yet"
-        raise SystemExit(f"The loss became {float(loss.detach())} at step {step} on {', '.join(cases)}; {kept}. Look at that scan, or lower optimizer.rate.")
+        raise SystemExit(
+            f"The loss became {float(loss.detach())} at step {step} on {', '.join(cases)}; {kept}. Look at that scan, or lower optimizer.rate."
+        )
 
 
 def _of_all_processes(fabric: Fabric, loss: torch.Tensor, stop: bool) -> tuple[float, bool]:
     """The mean loss of all processes, and whether one of them was asked to stop: they end at the same step."""
-    told = torch.as_tensor(fabric.all_reduce(torch.stack([loss.detach().float(), loss.new_tensor(float(stop), dtype=torch.float32)]), reduce_op="mean"))
+    told = torch.as_tensor(
+        fabric.all_reduce(
+            torch.stack([loss.detach().float(), loss.new_tensor(float(stop), dtype=torch.float32)]), reduce_op="mean"
+        )
+    )
     return float(told[0]), bool(told[1] > 0)
 
 
@@ -205,7 +229,12 @@ def _stop_on_interrupt() -> Callable[[], bool]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path, help="a YAML file; the shipped ones are in Training/experiments/")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that replace those of the file, such as optimizer.steps=100")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="key=value",
+        help="settings that replace those of the file, such as optimizer.steps=100",
+    )
     arguments = parser.parse_args()
     config = read_config(arguments.config, arguments.overrides)
     try:

@@ -27,7 +27,12 @@ def find_classes(network: LabelConditionedNetwork, case: Case) -> torch.Tensor:
     """The best class of every voxel of a prepared case, (k, j, i) on the network's grid."""
     features = features_of(network, case)
     context = network.trunk.architecture.context_classes
-    return best_classes(features.flatten(0, 2), network.prompts, network.bias, context=context).best_class.cpu().long().view(features.shape[:3])
+    return (
+        best_classes(features.flatten(0, 2), network.prompts, network.bias, context=context)
+        .best_class.cpu()
+        .long()
+        .view(features.shape[:3])
+    )
 
 
 def dice_of_classes(found: torch.Tensor, target: torch.Tensor, classes: int) -> np.ndarray:
@@ -41,7 +46,9 @@ def dice_of_classes(found: torch.Tensor, target: torch.Tensor, classes: int) -> 
     return np.asarray(dice[1:].numpy())
 
 
-def validate(network: LabelConditionedNetwork, cases: list[Case], fabric: Fabric) -> tuple[dict[str, np.ndarray], torch.Tensor | None]:
+def validate(
+    network: LabelConditionedNetwork, cases: list[Case], fabric: Fabric
+) -> tuple[dict[str, np.ndarray], torch.Tensor | None]:
     """Dice of every leaf in every case on the network's grid, and what was found in the first case; every process does its share of the cases."""
     table = torch.zeros(len(cases), network.classes - 1)
     first = None

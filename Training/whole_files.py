@@ -33,4 +33,6 @@ def keep_to(folder: Path, question: Mapping[str, Any], kept: str) -> None:
         raise SystemExit(f'The folder "{folder}" cannot be written to ({error.strerror}).') from None
     other = [key for key, value in question.items() if before.get(key) != value]
     if other:
-        raise SystemExit(f'"{folder}" keeps {kept} of another question (other {", ".join(other)}); name another folder, or ask the same.')
+        raise SystemExit(
+            f'"{folder}" keeps {kept} of another question (other {", ".join(other)}); name another folder, or ask the same.'
+        )

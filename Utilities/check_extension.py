@@ -18,7 +18,9 @@ from PIL import Image, UnidentifiedImageError
 from Utilities.update_cmake_lists import MODULE, cmake_file, up_to_date
 
 MAX_MEGABYTES = 100
-SCHEMA = "https://raw.githubusercontent.com/Slicer/Slicer/main/Schemas/slicer-extension-catalog-entry-schema-v1.0.1.json#"
+SCHEMA = (
+    "https://raw.githubusercontent.com/Slicer/Slicer/main/Schemas/slicer-extension-catalog-entry-schema-v1.0.1.json#"
+)
 FIELDS: dict[str, type] = {
     "$schema": str,
     "category": str,
@@ -35,7 +37,21 @@ CATEGORIES = ("Segmentation", "Neuroimaging", "Quantification", "Active Learning
 """Those of the index's categories that could fit this extension."""
 
 SLICER_BRINGS = frozenset(
-    {"slicer", "vtk", "qt", "ctk", "numpy", "SimpleITK", "pydicom", "pip", "ScriptedLoadableModule", "SampleData", "PyTorchUtils", "DICOMLib", "MRMLCorePython"}
+    {
+        "slicer",
+        "vtk",
+        "qt",
+        "ctk",
+        "numpy",
+        "SimpleITK",
+        "pydicom",
+        "pip",
+        "ScriptedLoadableModule",
+        "SampleData",
+        "PyTorchUtils",
+        "DICOMLib",
+        "MRMLCorePython",
+    }
 )
 INSTALLS = frozenset({"pip_install", "pip_ensure", "pip_uninstall", "installTorch"})
 RUNS_WITHOUT_ASKING = frozenset({"__init__", "setup", "enter"})
@@ -163,7 +179,9 @@ def check_readme(top: Path) -> Problems:
             yield f"README.md shows {target}, which is not an image: put a PNG or JPEG there."
     if not any(MODULE in line and line.rstrip(" |").endswith(".") for line in section(text, "module").splitlines()):
         yield f"README.md has no sentence about the module: under a heading with the word Module, say in one line that names {MODULE} what it does."
-    if not re.search(r"^(1\.|- )", section(text, "tutorial"), re.MULTILINE) or "Sample" not in section(text, "tutorial"):
+    if not re.search(r"^(1\.|- )", section(text, "tutorial"), re.MULTILINE) or "Sample" not in section(
+        text, "tutorial"
+    ):
         yield "README.md has no tutorial: under a heading with the word Tutorial, list the steps and say where the sample data comes from."
     for method, number in PUBLICATIONS.items():
         if number not in text:
@@ -237,7 +255,12 @@ def files(top: Path) -> Iterator[Path]:
 def slicer_scripts(top: Path) -> list[Path]:
     """The scripts that run inside Slicer's own process; worker and core run beside it."""
     library = top / MODULE / f"{MODULE}Lib"
-    return sorted([*(top / MODULE).glob("*.py"), *(file for room in ("panel", "scene") for file in (library / room).rglob("*.py"))])
+    return sorted(
+        [
+            *(top / MODULE).glob("*.py"),
+            *(file for room in ("panel", "scene") for file in (library / room).rglob("*.py")),
+        ]
+    )
 
 
 def unasked(node: ast.AST) -> Iterator[ast.AST]:

@@ -34,7 +34,9 @@ def icon() -> Image.Image:
     picture.paste(_lobes(), mask=inside)
     x, y, radius = BADGE
     for more, colour in ((2.5, "white"), (0, "#1e8449")):
-        draw.ellipse(_points([(x - radius - more, y - radius - more), (x + radius + more, y + radius + more)]), fill=colour)
+        draw.ellipse(
+            _points([(x - radius - more, y - radius - more), (x + radius + more, y + radius + more)]), fill=colour
+        )
     draw.line(_points(TICK), fill="white", width=_length(6.5), joint="curve")
     return picture.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
 

@@ -14,7 +14,11 @@ END = "# lists: end"
 def files_under(folder: Path, pattern: str = "*") -> list[str]:
     """Every file that is meant to be there (no caches, nothing hidden), relative to `folder`, sorted."""
     found = (file.relative_to(folder) for file in folder.rglob(pattern) if file.is_file())
-    return sorted(file.as_posix() for file in found if not any(part.startswith(".") or part == "__pycache__" for part in file.parts))
+    return sorted(
+        file.as_posix()
+        for file in found
+        if not any(part.startswith(".") or part == "__pycache__" for part in file.parts)
+    )
 
 
 def scripts(top: Path) -> list[str]:
@@ -31,10 +35,14 @@ def up_to_date(top: Path) -> str:
     """The text of the module's CMakeLists.txt as the tree asks for it. Raises ValueError where the two marker lines are missing."""
     text = cmake_file(top).read_text(encoding="utf-8")
     lines = text.splitlines()
-    markers = [next((row for row, line in enumerate(lines) if line.startswith(marker)), None) for marker in (BEGIN, END)]
+    markers = [
+        next((row for row, line in enumerate(lines) if line.startswith(marker)), None) for marker in (BEGIN, END)
+    ]
     begin, end = markers
     if begin is None or end is None or end < begin:
-        raise ValueError(f'{cmake_file(top)} has no lines that begin with "{BEGIN}" and "{END}": put them around the lists.')
+        raise ValueError(
+            f'{cmake_file(top)} has no lines that begin with "{BEGIN}" and "{END}": put them around the lists.'
+        )
     lists = [*_cmake_list("MODULE_PYTHON_SCRIPTS", scripts(top)), "", *_cmake_list("MODULE_RESOURCES", resources(top))]
     return "\n".join([*lines[: begin + 1], *lists, *lines[end:], ""])
 

@@ -22,7 +22,9 @@ def resources_folder() -> Path:
     for folder in candidates:
         if (folder / "Models").is_dir():
             return folder
-    raise FileNotFoundError(f"The installation is incomplete: there is no Resources folder at {', '.join(map(str, candidates))}.")
+    raise FileNotFoundError(
+        f"The installation is incomplete: there is no Resources folder at {', '.join(map(str, candidates))}."
+    )
 
 
 def user_models_folder() -> Path:

@@ -18,7 +18,9 @@ DATA = Path("../shared/data/malc2012")
 CASES = ("malc_1002", "malc_1009", "malc_1013")
 PACKAGE = Path("runs/malc2012_cpu/package")
 """Trained without these cases."""
-CUTS: dict[str, tuple[int, float, float]] = {  # axis (k, j, i), and the part of the brain that stays, from left, back and below
+CUTS: dict[
+    str, tuple[int, float, float]
+] = {  # axis (k, j, i), and the part of the brain that stays, from left, back and below
     "lower third cut away (S < 1/3)": (0, 1 / 3, 1.0),
     "upper half only": (0, 0.5, 1.0),
     "front half only": (1, 0.5, 1.0),
@@ -32,7 +34,10 @@ def run() -> str:
     segmenter = Segmenter.from_package(PACKAGE)
     results: dict[str, list[tuple[int, int, int, float]]] = {name: [] for name in CUTS}
     for case in CASES:
-        scan, labels = read_volume(DATA / "imagesTr" / f"{case}_0000.nii.gz"), read_volume(DATA / "labelsTr" / f"{case}.nii.gz")
+        scan, labels = (
+            read_volume(DATA / "imagesTr" / f"{case}_0000.nii.gz"),
+            read_volume(DATA / "labelsTr" / f"{case}.nii.gz"),
+        )
         truth = labels.array[0].astype(np.int64)
         for name, (axis, low, high) in CUTS.items():
             kept = _kept(scan.array[0], scan.affine, axis, low, high)
@@ -42,8 +47,18 @@ def run() -> str:
     for name, found_in in results.items():
         invented, usual = sum(r[1] for r in found_in), sum(r[2] for r in found_in)
         dice = np.mean([r[3] for r in found_in])
-        rows.append([name, f"{np.mean([r[0] for r in found_in]):.0f}", f"{invented / max(usual, 1):.2%}", f"{dice:.3f}"])
-    return table(["scan", "absent labels a scan", "false-positive volume, of the usual one", "Dice of labels that are there whole"], rows)
+        rows.append(
+            [name, f"{np.mean([r[0] for r in found_in]):.0f}", f"{invented / max(usual, 1):.2%}", f"{dice:.3f}"]
+        )
+    return table(
+        [
+            "scan",
+            "absent labels a scan",
+            "false-positive volume, of the usual one",
+            "Dice of labels that are there whole",
+        ],
+        rows,
+    )
 
 
 def _kept(scan: Array, affine: Array, axis: int, low: float, high: float) -> Array:
@@ -61,7 +76,15 @@ def _compare(found: Array, truth: Array, kept: Array, ids: list[int]) -> tuple[i
     """Absent labels, their found voxels, their usual voxels, and mean Dice of the labels of which nothing was cut away."""
     length = max(int(truth.max()), int(found.max()), *ids) + 1
     usual, left = np.bincount(truth.ravel(), minlength=length), np.bincount(truth[kept], minlength=length)
-    here, both = np.bincount(found.ravel(), minlength=length), np.bincount(truth[(truth == found) & kept], minlength=length)
+    here, both = (
+        np.bincount(found.ravel(), minlength=length),
+        np.bincount(truth[(truth == found) & kept], minlength=length),
+    )
     absent = [n for n in ids if usual[n] and not left[n]]
     whole = [n for n in ids if usual[n] and left[n] == usual[n]]
-    return len(absent), int(here[absent].sum()), int(usual[absent].sum()), float(np.mean([2 * both[n] / (usual[n] + here[n]) for n in whole]))
+    return (
+        len(absent),
+        int(here[absent].sum()),
+        int(usual[absent].sum()),
+        float(np.mean([2 * both[n] / (usual[n] + here[n]) for n in whole])),
+    )

@@ -28,7 +28,11 @@ REFERENCE = "none"
 def run() -> str:
     """Seconds a step, the median over rounds, and against the arm without context."""
     experiment = read_experiment(EXPERIMENT)
-    runs = {arm.name: _Run(arm.settings, EXPERIMENT.parent / experiment.base) for arm in experiment.arms if arm.name != "anatomy"}
+    runs = {
+        arm.name: _Run(arm.settings, EXPERIMENT.parent / experiment.base)
+        for arm in experiment.arms
+        if arm.name != "anatomy"
+    }
     for one in runs.values():  # the first round, in which memory is found, does not count
         one.round()
     seconds: dict[str, list[float]] = {name: [] for name in runs}
@@ -37,8 +41,14 @@ def run() -> str:
             began = time.perf_counter()
             steps = one.round()
             seconds[name].append((time.perf_counter() - began) / steps)
-    ratios = {name: statistics.median(a / b for a, b in zip(found, seconds[REFERENCE], strict=True)) for name, found in seconds.items()}
-    return table(["arm", "seconds a step", "against none"], [[name, f"{statistics.median(seconds[name]):.3f}", f"{ratios[name]:.2f}"] for name in runs])
+    ratios = {
+        name: statistics.median(a / b for a, b in zip(found, seconds[REFERENCE], strict=True))
+        for name, found in seconds.items()
+    }
+    return table(
+        ["arm", "seconds a step", "against none"],
+        [[name, f"{statistics.median(seconds[name]):.3f}", f"{ratios[name]:.2f}"] for name in runs],
+    )
 
 
 class _Run:
@@ -52,7 +62,9 @@ class _Run:
         self.fabric = Fabric(accelerator="cpu", devices=1, precision=config.precision)  # type: ignore[arg-type]
         network = LabelConditionedNetwork(config.network, len(config.data.labels) + 1)
         network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        self.method: Method = build_method(network, config, torch.zeros(0, len(config.data.labels) + 1, dtype=torch.bool))
+        self.method: Method = build_method(
+            network, config, torch.zeros(0, len(config.data.labels) + 1, dtype=torch.bool)
+        )
         self.model, self.optimizer = self.fabric.setup(self.method, make_optimizer(self.method, config.optimizer))
         self.batch = _batch(config)
         self.step = 0

@@ -26,7 +26,11 @@ def run() -> str:
     under = [_seconds(partial(features.at, point)) for point in points]
     rows = [
         [name, f"{1000 * np.median(times):.1f}", f"{1000 * max(times):.1f}"]
-        for name, times in (("`features.segment`, one other label", one), ("`features.segment`, all 134", everything), ("`features.at` a point", under))
+        for name, times in (
+            ("`features.segment`, one other label", one),
+            ("`features.segment`, all 134", everything),
+            ("`features.at` a point", under),
+        )
     ]
     return table(["request", "median ms", "slowest of 20 ms"], rows)
 

@@ -22,15 +22,30 @@ ROUNDS = 3
 def run() -> str:
     """Rounds go through all counts in turn, so that drift of the machine hits every count alike; the median round is shown."""
     sections = []
-    for what, title in (("segment", "`segment`, scan 160x200x165, all labels asked"), ("step", "one training step, patch 144x192x144, 100,000 points, bf16")):
+    for what, title in (
+        ("segment", "`segment`, scan 160x200x165, all labels asked"),
+        ("step", "one training step, patch 144x192x144, 100,000 points, bf16"),
+    ):
         results: dict[int, list[dict[str, float]]] = {count: [] for count in COUNTS}
         for _ in range(ROUNDS):
             for count in COUNTS:
                 results[count].append(in_fresh_process(__name__, what, str(count)))
         seconds = {count: sorted(r["seconds"] for r in runs)[ROUNDS // 2] for count, runs in results.items()}
         memory = {count: sorted(r["peak_mb"] for r in runs)[ROUNDS // 2] for count, runs in results.items()}
-        rows = [[str(n), f"{seconds[n]:.2f}", f"{seconds[n] / seconds[4] - 1:+.1%}", f"{memory[n]:.0f}", f"{memory[n] / memory[4] - 1:+.1%}"] for n in COUNTS]
-        sections.append(f"{title}:\n\n" + table(["labels K", "s", "against K = 4", "peak memory MiB above the loaded model", "against K = 4"], rows))
+        rows = [
+            [
+                str(n),
+                f"{seconds[n]:.2f}",
+                f"{seconds[n] / seconds[4] - 1:+.1%}",
+                f"{memory[n]:.0f}",
+                f"{memory[n] / memory[4] - 1:+.1%}",
+            ]
+            for n in COUNTS
+        ]
+        sections.append(
+            f"{title}:\n\n"
+            + table(["labels K", "s", "against K = 4", "peak memory MiB above the loaded model", "against K = 4"], rows)
+        )
     return "\n\n".join(sections)
 
 

@@ -22,8 +22,18 @@ def run() -> str:
     rows = []
     for name, budget in (("features kept (budget 2 GiB)", 2**31), ("streamed, features dropped (budget 0)", 0)):
         found = in_fresh_process(__name__, str(budget))
-        rows.append([name, f"{found['seconds']:.0f}", f"{found['peak_mb'] / 1024:.2f}", str(found["passes"]), str(found["labels"])])
-    return table(["way", "segment s", "peak memory GiB above the loaded model and the scan", "windows", "labels found"], rows)
+        rows.append(
+            [
+                name,
+                f"{found['seconds']:.0f}",
+                f"{found['peak_mb'] / 1024:.2f}",
+                str(found["passes"]),
+                str(found["labels"]),
+            ]
+        )
+    return table(
+        ["way", "segment s", "peak memory GiB above the loaded model and the scan", "windows", "labels found"], rows
+    )
 
 
 def measure(budget: int) -> dict[str, float]:

@@ -26,8 +26,16 @@ ARMS: dict[str, tuple[str, ObjectiveConfig, str]] = {
     "LCS, head, streamed": ("lcs", ObjectiveConfig(), "head"),
     "sigmoid baseline": ("baseline", ObjectiveConfig(loss="sigmoid"), "head"),
     "LCS, head, sampled": ("lcs", ObjectiveConfig(loss="sigmoid", labels="sampled", labels_per_sample=SAMPLED), "head"),
-    "LCS, decoder, sampled": ("lcs", ObjectiveConfig(loss="sigmoid", labels="sampled", labels_per_sample=SAMPLED), "decoder"),
-    "LCS, bottleneck, sampled": ("lcs", ObjectiveConfig(loss="sigmoid", labels="sampled", labels_per_sample=SAMPLED), "bottleneck"),
+    "LCS, decoder, sampled": (
+        "lcs",
+        ObjectiveConfig(loss="sigmoid", labels="sampled", labels_per_sample=SAMPLED),
+        "decoder",
+    ),
+    "LCS, bottleneck, sampled": (
+        "lcs",
+        ObjectiveConfig(loss="sigmoid", labels="sampled", labels_per_sample=SAMPLED),
+        "bottleneck",
+    ),
 }
 SETTINGS = {"points": ((96, 96, 96), 22_000), "dense": ((64, 64, 64), 0)}
 """Patch and points a sample (0: all voxels, as multi-channel networks are usually trained)."""
@@ -39,7 +47,10 @@ def run() -> str:
     for setting, (patch, points) in SETTINGS.items():
         where = f"{points:,} points" if points else "the loss at every voxel"
         size = "x".join(map(str, patch))
-        sections.append(f"One training step, patch {size}, {where}, bf16; seconds and MiB above the network:\n\n" + _table("step", setting, list(ARMS)))
+        sections.append(
+            f"One training step, patch {size}, {where}, bf16; seconds and MiB above the network:\n\n"
+            + _table("step", setting, list(ARMS))
+        )
     arms = ["softmax baseline", "LCS, head, streamed", "LCS, decoder, sampled", "LCS, bottleneck, sampled"]
     sections.append(
         "All labels of a patch of 64x64x64 at full resolution, bf16 trunk; seconds and MiB above the network (baseline: all scores, then argmax):\n\n"
@@ -49,7 +60,9 @@ def run() -> str:
 
 
 def _table(what: str, setting: str, arms: list[str]) -> str:
-    found = {(arm, count): in_fresh_process(__name__, what, setting, arm, str(count)) for count in COUNTS for arm in arms}
+    found = {
+        (arm, count): in_fresh_process(__name__, what, setting, arm, str(count)) for count in COUNTS for arm in arms
+    }
     first, last = COUNTS[0], COUNTS[-1]
     header = [
         "arm",

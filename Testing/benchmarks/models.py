@@ -28,17 +28,25 @@ def flat_tree(labels: int) -> LabelTree:
 
 
 def segmenter(
-    labels: int, architecture: Architecture = SHIPPED, spec: InputSpec | None = None, patch: tuple[int, int, int] = (160, 208, 160), device: str = "cpu"
+    labels: int,
+    architecture: Architecture = SHIPPED,
+    spec: InputSpec | None = None,
+    patch: tuple[int, int, int] = (160, 208, 160),
+    device: str = "cpu",
 ) -> Segmenter:
     """A segmenter with random weights: the same trunk whatever the number of labels."""
     torch.manual_seed(0)
     tree = flat_tree(labels)
     network = LabelConditionedNetwork(architecture, labels + 1, samples.SCHEMA.fields)
-    package = ModelPackage(Path("random"), "random", architecture, spec or InputSpec(), tree, samples.SCHEMA, patch, False, "")
+    package = ModelPackage(
+        Path("random"), "random", architecture, spec or InputSpec(), tree, samples.SCHEMA, patch, False, ""
+    )
     return Segmenter(package, network, torch.device(device))
 
 
-def training_method(labels: int, architecture: Architecture = SHIPPED, method: str = "lcs", objective: ObjectiveConfig | None = None) -> torch.nn.Module:
+def training_method(
+    labels: int, architecture: Architecture = SHIPPED, method: str = "lcs", objective: ObjectiveConfig | None = None
+) -> torch.nn.Module:
     """A network with random weights and the loss that trains it."""
     torch.manual_seed(0)
     network = LabelConditionedNetwork(architecture, labels + 1, samples.SCHEMA.fields)
@@ -51,14 +59,20 @@ def training_batch(labels: int, patch: tuple[int, int, int], points: int, asked:
     """One sample as `Training.data.Samples` makes them, of noise; points 0: all voxels."""
     torch.manual_seed(0)
     size = torch.tensor(patch[::-1])
-    voxels = (torch.rand(points, 3) * size).long() if points else torch.cartesian_prod(*(torch.arange(n) for n in patch)).flip(1)
+    voxels = (
+        (torch.rand(points, 3) * size).long()
+        if points
+        else torch.cartesian_prod(*(torch.arange(n) for n in patch)).flip(1)
+    )
     everyone = torch.ones(labels + 1, dtype=torch.bool)
     return {
         "image": torch.randn(1, SHIPPED.input_channels, *patch),
         "points": voxels[None],
         "target": torch.randint(0, labels + 1, (1, len(voxels))),
         "annotated": everyone[None],
-        "asked": draw_labels(everyone, torch.zeros(0, labels + 1, dtype=torch.bool), asked, 0.25, np.random.default_rng(0))[None],
+        "asked": draw_labels(
+            everyone, torch.zeros(0, labels + 1, dtype=torch.bool), asked, 0.25, np.random.default_rng(0)
+        )[None],
         "metadata": torch.tensor([[0.0, 0.5]]),
     }
 

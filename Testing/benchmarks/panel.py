@@ -62,7 +62,10 @@ def _run(folder: Path) -> str:
         panel.ui.allButton.click()
         view.window.Render()
 
-    note("a further tick, until the slice view shows it (20 structures)", *(_timed(partial(show, leaf))[1] for leaf in leaves[1:21]))
+    note(
+        "a further tick, until the slice view shows it (20 structures)",
+        *(_timed(partial(show, leaf))[1] for leaf in leaves[1:21]),
+    )
     note("an untick", *(_timed(partial(show, leaf, False))[1] for leaf in leaves[1:21]))
     panel.live.node.CreateClosedSurfaceRepresentation()
     note("a further tick with surfaces shown in 3D", *(_timed(partial(show, leaf))[1] for leaf in leaves[1:21]))
@@ -107,7 +110,9 @@ def _scan(host: Any) -> Any:
     import slicer
     import vtk
 
-    whole = slicer.modules.volumes.logic().AddArchetypeVolume(str(resources_folder() / "SampleData" / "mni152_t1_brain.nii.gz"), "whole")
+    whole = slicer.modules.volumes.logic().AddArchetypeVolume(
+        str(resources_folder() / "SampleData" / "mni152_t1_brain.nii.gz"), "whole"
+    )
     array = slicer.util.arrayFromVolume(whole)
     start = [max(0, (n - m) // 2) for n, m in zip(array.shape, SHAPE, strict=True)]
     matrix = vtk.vtkMatrix4x4()
@@ -115,7 +120,9 @@ def _scan(host: Any) -> Any:
     matrix_array = slicer.util.arrayFromVTKMatrix(matrix)
     matrix_array[:3, 3] += matrix_array[:3, :3] @ np.array(start[::-1])
     box = tuple(slice(a, a + n) for a, n in zip(start, SHAPE, strict=True))
-    node = slicer.util.addVolumeFromArray(np.ascontiguousarray(array[box]), ijkToRAS=slicer.util.vtkMatrixFromArray(matrix_array), name="Scan")
+    node = slicer.util.addVolumeFromArray(
+        np.ascontiguousarray(array[box]), ijkToRAS=slicer.util.vtkMatrixFromArray(matrix_array), name="Scan"
+    )
     host.scene.RemoveNode(whole)
     return node
 
@@ -137,4 +144,7 @@ def _search(host: Any, panel: Any) -> list[float]:
         panel.ui.searchBox.text = text
         host.qapplication.processEvents()
 
-    return [_timed(partial(search, text))[1] for text in ("s", "st", "struct", "structure 1", "structure 12", "left 12", "", "hippo", "5366008", "")]
+    return [
+        _timed(partial(search, text))[1]
+        for text in ("s", "st", "struct", "structure 1", "structure 12", "left 12", "", "hippo", "5366008", "")
+    ]

@@ -47,7 +47,9 @@ def run() -> str:
 def measure(way: str, classes: int, device: str) -> Measurement:
     """One warm-up on a small scan, then one measured run on the large one."""
     model, volume, small = segmenter(classes - 1, device=device), samples.scan(SCAN), samples.scan((40, 40, 40))
-    work: Callable[[Volume], object] = model.segment if way == "streamed" else lambda scan: plain_segmentation(model, scan)
+    work: Callable[[Volume], object] = (
+        model.segment if way == "streamed" else lambda scan: plain_segmentation(model, scan)
+    )
     work(small)
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -63,7 +65,9 @@ def plain_segmentation(model: Segmenter, volume: Volume) -> torch.Tensor:
 
     def scores(patches: torch.Tensor) -> torch.Tensor:
         coarse = model.network(patches.to(memory_format=torch.channels_last_3d), metadata)
-        return torch.nn.functional.interpolate(coarse, scale_factor=SHIPPED.output_stride, mode="trilinear", align_corners=False)
+        return torch.nn.functional.interpolate(
+            coarse, scale_factor=SHIPPED.output_stride, mode="trilinear", align_corners=False
+        )
 
     with torch.inference_mode():
         image = prepared.image[None].to(model.plan.device)

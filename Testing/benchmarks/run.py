@@ -35,7 +35,13 @@ def write_section(page: str, name: str, content: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sections", nargs="*", choices=[[], *SECTIONS], metavar="SECTION", help=", ".join(SECTIONS) + " (all by default)")
+    parser.add_argument(
+        "sections",
+        nargs="*",
+        choices=[[], *SECTIONS],
+        metavar="SECTION",
+        help=", ".join(SECTIONS) + " (all by default)",
+    )
     parser.add_argument("--print", action="store_true", help="print only, leave BENCHMARKS.md as it is")
     arguments = parser.parse_args()
     for name in arguments.sections or SECTIONS:

@@ -11,9 +11,15 @@ from Testing.benchmarks.measure import measured, table
 from Testing.benchmarks.models import segmenter
 
 TRUNKS = {
-    "half resolution, widths 32-64-128-256": Architecture(widths=(32, 64, 128, 256), blocks=(1, 1, 1, 1), output_stride=2),
-    "half resolution, widths 48-96-192-384": Architecture(widths=(48, 96, 192, 384), blocks=(1, 1, 1, 1), output_stride=2),
-    "full resolution, widths 16-32-64-128-256": Architecture(widths=(16, 32, 64, 128, 256), blocks=(1, 1, 1, 1, 1), output_stride=1),
+    "half resolution, widths 32-64-128-256": Architecture(
+        widths=(32, 64, 128, 256), blocks=(1, 1, 1, 1), output_stride=2
+    ),
+    "half resolution, widths 48-96-192-384": Architecture(
+        widths=(48, 96, 192, 384), blocks=(1, 1, 1, 1), output_stride=2
+    ),
+    "full resolution, widths 16-32-64-128-256": Architecture(
+        widths=(16, 32, 64, 128, 256), blocks=(1, 1, 1, 1, 1), output_stride=1
+    ),
 }
 
 
@@ -28,5 +34,14 @@ def run() -> str:
         results: list[Result] = []
         cost = measured(lambda model=model, results=results: results.append(model.segment(volume)))  # type: ignore[misc]
         timings = results[0].report.timings
-        rows.append([name, f"{parameters:.1f} M", f"{timings['network']:.1f}", f"{timings['scoring']:.1f}", f"{cost.seconds:.1f}", f"{cost.peak_mb:.0f}"])
+        rows.append(
+            [
+                name,
+                f"{parameters:.1f} M",
+                f"{timings['network']:.1f}",
+                f"{timings['scoring']:.1f}",
+                f"{cost.seconds:.1f}",
+                f"{cost.peak_mb:.0f}",
+            ]
+        )
     return table(["trunk", "parameters", "network s", "labels s", "segment s", "peak memory MiB"], rows)

@@ -22,7 +22,15 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": 
 
 def lcs(*words: str | Path, before: Callable[[], None] | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command to its end. before: called in the new process before it starts."""
-    return subprocess.run([*LCS, *map(str, words)], capture_output=True, text=True, timeout=120, env=ENVIRONMENT, preexec_fn=before, check=False)
+    return subprocess.run(
+        [*LCS, *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=ENVIRONMENT,
+        preexec_fn=before,
+        check=False,
+    )
 
 
 def one_sentence(stderr: str) -> str:
@@ -50,7 +58,10 @@ def read_back(path: Path) -> tuple[Array, sitk.Image]:
 def same_place(path: Path, other: Path) -> bool:
     """Whether two image files lie on the same grid, to 1e-5."""
     one, two = (sitk.ReadImage(str(p)) for p in (path, other))
-    numbers = [np.array([*image.GetSize(), *image.GetSpacing(), *image.GetOrigin(), *image.GetDirection()]) for image in (one, two)]
+    numbers = [
+        np.array([*image.GetSize(), *image.GetSpacing(), *image.GetOrigin(), *image.GetDirection()])
+        for image in (one, two)
+    ]
     return numbers[0].shape == numbers[1].shape and bool(np.allclose(numbers[0], numbers[1], rtol=0, atol=1e-5))
 
 

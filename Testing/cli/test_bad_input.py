@@ -38,9 +38,18 @@ class Place:
     def scan(self, name: str = "scan.nii.gz", **geometry: Any) -> Path:
         return write_scan(self.given / name, samples.scan(**geometry))
 
-    def words(self, scan: Path | None = None, output: str | Path = "result.nii.gz", model: str | Path | None = None) -> list[str]:
+    def words(
+        self, scan: Path | None = None, output: str | Path = "result.nii.gz", model: str | Path | None = None
+    ) -> list[str]:
         """A command that has nothing wrong apart from what is given."""
-        return ["segment", str(scan or self.scan()), "-o", str(self.out / output), "--model", str(model or self.package)]
+        return [
+            "segment",
+            str(scan or self.scan()),
+            "-o",
+            str(self.out / output),
+            "--model",
+            str(model or self.package),
+        ]
 
 
 @pytest.fixture
@@ -79,7 +88,9 @@ def case(name: str, *says: str) -> Callable[[Make], Make]:
     return add
 
 
-def voxels_case(name: str, change: Callable[[Array], Array], *says: str, file: str = "scan.nii.gz", cases: dict[str, Case] = CASES) -> None:
+def voxels_case(
+    name: str, change: Callable[[Array], Array], *says: str, file: str = "scan.nii.gz", cases: dict[str, Case] = CASES
+) -> None:
     """A case whose scan has other voxels."""
 
     def make(place: Place) -> list[str]:
@@ -89,7 +100,9 @@ def voxels_case(name: str, change: Callable[[Array], Array], *says: str, file: s
     cases[name] = Case(make, says)
 
 
-def image_case(name: str, file: str, image: Callable[[], sitk.Image], *says: str, cases: dict[str, Case] = CASES) -> None:
+def image_case(
+    name: str, file: str, image: Callable[[], sitk.Image], *says: str, cases: dict[str, Case] = CASES
+) -> None:
     """A case whose scan is this image."""
 
     def make(place: Place) -> list[str]:
@@ -99,7 +112,9 @@ def image_case(name: str, file: str, image: Callable[[], sitk.Image], *says: str
     cases[name] = Case(make, says)
 
 
-def bytes_case(name: str, file: str, change: Callable[[bytes], bytes], *says: str, cases: dict[str, Case] = CASES) -> None:
+def bytes_case(
+    name: str, file: str, change: Callable[[bytes], bytes], *says: str, cases: dict[str, Case] = CASES
+) -> None:
     """A case whose scan is a good file (1 x 1.5 x 2 mm) with other bytes."""
 
     def make(place: Place) -> list[str]:
@@ -184,9 +199,19 @@ def damaged_mha(place: Place) -> list[str]:
 
 VARIANTS["damaged compression of .mha"] = Case(damaged_mha, ("scan.mha", "damaged"))
 image_case("2D picture", "flat.png", lambda: sitk.Image(30, 40, sitk.sitkUInt8), "flat.png", "2D", "3D scan is needed")
-image_case("single slice", "slice.nii.gz", lambda: sitk.Image(30, 40, 1, sitk.sitkInt16), "3D scan is needed", cases=VARIANTS)
-image_case("4D series", "series.nii.gz", lambda: sitk.JoinSeries([sitk.Image(12, 12, 12, sitk.sitkInt16) + n for n in range(3)]), "4D", "one frame")
-image_case("colour image", "colour.mha", lambda: sitk.Image([20, 20, 20], sitk.sitkVectorUInt8, 3), "colour", "grey-value")
+image_case(
+    "single slice", "slice.nii.gz", lambda: sitk.Image(30, 40, 1, sitk.sitkInt16), "3D scan is needed", cases=VARIANTS
+)
+image_case(
+    "4D series",
+    "series.nii.gz",
+    lambda: sitk.JoinSeries([sitk.Image(12, 12, 12, sitk.sitkInt16) + n for n in range(3)]),
+    "4D",
+    "one frame",
+)
+image_case(
+    "colour image", "colour.mha", lambda: sitk.Image([20, 20, 20], sitk.sitkVectorUInt8, 3), "colour", "grey-value"
+)
 
 # --------------------------------------------------------------------------------------------------------------------------------------------- voxels
 
@@ -208,8 +233,20 @@ def with_some(value: float) -> Callable[[Array], Array]:
 voxels_case("NaN voxels", with_some(np.nan), "5 voxels", "NaN")
 voxels_case("infinite voxels", with_some(np.inf), "5 voxels", "infinite", cases=VARIANTS)
 voxels_case("NaN voxels in NRRD", with_some(np.nan), "5 voxels", "NaN", file="scan.nrrd", cases=VARIANTS)
-voxels_case("NaN voxels in NIfTI of float64", lambda a: with_some(np.nan)(a).astype(np.float64), "5 voxels", "NaN", file="scan.nii", cases=VARIANTS)
-voxels_case("label map instead of a scan", lambda a: (np.digitize(a, [100, 600]) * (a > 0)).astype(np.uint8), "label map", "Give the scan")
+voxels_case(
+    "NaN voxels in NIfTI of float64",
+    lambda a: with_some(np.nan)(a).astype(np.float64),
+    "5 voxels",
+    "NaN",
+    file="scan.nii",
+    cases=VARIANTS,
+)
+voxels_case(
+    "label map instead of a scan",
+    lambda a: (np.digitize(a, [100, 600]) * (a > 0)).astype(np.uint8),
+    "label map",
+    "Give the scan",
+)
 
 # -------------------------------------------------------------------------------------------------------------------------------------------- spacing
 # ITK reads a NIfTI spacing of 0, NaN or infinity as 1 mm and mirrors the axis of a negative one; it refuses 0 and mirrors negative ones in NRRD and MHA.
@@ -236,8 +273,16 @@ for shown, cases in (("0", CASES), ("-1.5", VARIANTS), ("nan", VARIANTS), ("inf"
     bytes_case(f"MHA spacing {shown}", "scan.mha", in_mha(shown), "scan.mha", impossible, cases=cases)
 bytes_case("NIfTI sform 0", "scan.nii", in_sform(0), "impossible voxel spacing 0 mm", cases=VARIANTS)
 bytes_case("NIfTI sform nan", "scan.nii", in_sform(np.nan), "impossible voxel spacing nan mm", cases=VARIANTS)
-bytes_case("NRRD direction 0", "scan.nrrd", lambda d: d.replace(b"(0,1.5,0)", b"(0,0,0)"), "impossible voxel spacing 0 mm")
-bytes_case("NRRD direction nan", "scan.nrrd", lambda d: d.replace(b"(0,1.5,0)", b"(0,nan,0)"), "impossible voxel spacing nan mm", cases=VARIANTS)
+bytes_case(
+    "NRRD direction 0", "scan.nrrd", lambda d: d.replace(b"(0,1.5,0)", b"(0,0,0)"), "impossible voxel spacing 0 mm"
+)
+bytes_case(
+    "NRRD direction nan",
+    "scan.nrrd",
+    lambda d: d.replace(b"(0,1.5,0)", b"(0,nan,0)"),
+    "impossible voxel spacing nan mm",
+    cases=VARIANTS,
+)
 
 
 def nrrd_spacings(value: str) -> Callable[[bytes], bytes]:
@@ -252,12 +297,24 @@ def nrrd_spacings(value: str) -> Callable[[bytes], bytes]:
 
 
 for shown in ("0", "-1.5", "nan"):
-    bytes_case(f"NRRD spacings {shown}", "scan.nrrd", nrrd_spacings(shown), f"impossible voxel spacing {shown} mm", cases=VARIANTS)
+    bytes_case(
+        f"NRRD spacings {shown}",
+        "scan.nrrd",
+        nrrd_spacings(shown),
+        f"impossible voxel spacing {shown} mm",
+        cases=VARIANTS,
+    )
 
 
 def shear(data: bytes) -> bytes:
     """Only an sform, with a voxel axis that leans."""
-    return data[:252] + struct.pack("<2h", 0, 1) + data[256:280] + struct.pack("<12f", 1, 0.5, 0, 0, 0, 1.5, 0, 0, 0, 0, 2, 0) + data[328:]
+    return (
+        data[:252]
+        + struct.pack("<2h", 0, 1)
+        + data[256:280]
+        + struct.pack("<12f", 1, 0.5, 0, 0, 0, 1.5, 0, 0, 0, 0, 2, 0)
+        + data[328:]
+    )
 
 
 bytes_case("sheared axes", "scan.nii", shear, "right angles", cases=VARIANTS)
@@ -270,7 +327,12 @@ words_case("unknown metadata field", ["--metadata", "agee=31"], '"agee"', 'Did y
 words_case("negative age", ["--metadata", "age=-5"], '"age"', "-5", "0 to 120 years")
 words_case("age that is no number", ["--metadata", "age=abc"], '"age"', "needs a number", '"abc"')
 words_case("unknown sex", ["--metadata", "sex=X"], '"sex"', '"X"', "F, M or unknown")
-words_case("overlapping labels in a label map", ["--labels", "Deep gray matter,Left Hippocampus"], '"Left Hippocampus" overlaps', ".seg.nrrd")
+words_case(
+    "overlapping labels in a label map",
+    ["--labels", "Deep gray matter,Left Hippocampus"],
+    '"Left Hippocampus" overlaps',
+    ".seg.nrrd",
+)
 words_case("no such device", ["--device", "cuda:99"], "cuda:99", cases=VARIANTS)
 
 # ------------------------------------------------------------------------------------------------------------------------------------------- outputs
@@ -335,7 +397,9 @@ def put_weights(package: Path, data: bytes) -> None:
 
 def change_tensors(change: Callable[[dict[str, torch.Tensor]], Mapping[str, torch.Tensor]]) -> Callable[[Path], None]:
     """Other tensors in a valid file under its right hash."""
-    return lambda package: put_weights(package, save(dict(change(load((package / "weights.safetensors").read_bytes())))))
+    return lambda package: put_weights(
+        package, save(dict(change(load((package / "weights.safetensors").read_bytes()))))
+    )
 
 
 def pickled(package: Path, new_format: bool) -> None:
@@ -354,15 +418,37 @@ package_case("wrong hash", lambda p: describe(p, weights_sha256="0" * 64), "weig
 package_case("truncated weights", truncate, "weights.safetensors", "safetensors")
 package_case("weights of four bytes", lambda p: put_weights(p, b"\x00\x01\x02\x03"), "truncated", cases=VARIANTS)
 package_case("extra tensors", change_tensors(lambda t: t | {"surplus.weight": torch.ones(2)}), "unknown surplus.weight")
-package_case("missing tensors", change_tensors(lambda t: {k: v for k, v in t.items() if k != "head.bias"}), "lacks head.bias")
-package_case("tensor of another shape", change_tensors(lambda t: t | {"head.bias": torch.ones(99)}), "head.bias", "99", cases=VARIANTS)
-package_case("weights that are not finite", change_tensors(lambda t: t | {"head.bias": t["head.bias"] * torch.nan}), "head.bias", "finite", cases=VARIANTS)
+package_case(
+    "missing tensors", change_tensors(lambda t: {k: v for k, v in t.items() if k != "head.bias"}), "lacks head.bias"
+)
+package_case(
+    "tensor of another shape",
+    change_tensors(lambda t: t | {"head.bias": torch.ones(99)}),
+    "head.bias",
+    "99",
+    cases=VARIANTS,
+)
+package_case(
+    "weights that are not finite",
+    change_tensors(lambda t: t | {"head.bias": t["head.bias"] * torch.nan}),
+    "head.bias",
+    "finite",
+    cases=VARIANTS,
+)
 package_case("newer format", lambda p: describe(p, format=2), "format 2", "update")
 package_case("pickle as weights", lambda p: pickled(p, True), "pickle", "never opened")
 package_case("old pickle as weights", lambda p: pickled(p, False), "pickle", "never opened", cases=VARIANTS)
 package_case("model.json is not JSON", lambda p: write_description(p, "{"), "model.json", "JSON")
-package_case("model.json lacks an entry", lambda p: write_description(p, '{"format": 1}'), "model.json", "lacks", cases=VARIANTS)
-package_case("no weights", lambda p: p.joinpath("weights.safetensors").unlink(), "weights.safetensors", "no complete", cases=VARIANTS)
+package_case(
+    "model.json lacks an entry", lambda p: write_description(p, '{"format": 1}'), "model.json", "lacks", cases=VARIANTS
+)
+package_case(
+    "no weights",
+    lambda p: p.joinpath("weights.safetensors").unlink(),
+    "weights.safetensors",
+    "no complete",
+    cases=VARIANTS,
+)
 
 
 def zipped(package: Path, path: Path) -> Path:
@@ -412,7 +498,9 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(name: str, place: Place)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_other_ways_to_be_wrong_are_refused_likewise(name: str, place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+def test_other_ways_to_be_wrong_are_refused_likewise(
+    name: str, place: Place, capfd: pytest.CaptureFixture[str]
+) -> None:
     words = VARIANTS[name].make(place)
     before = contents(place.given, place.out, place.package)
     assert main(words) == 2
@@ -447,7 +535,9 @@ def test_unusual_but_good_files_are_not_refused(place: Place) -> None:
         (["-r"], "is not a folder"),
     ],
 )
-def test_mistakes_in_the_words_are_told_before_any_work(words: list[str], says: str, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_in_the_words_are_told_before_any_work(
+    words: list[str], says: str, place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([*place.words(), *words]) == 2
     stderr = capsys.readouterr().err
     assert says in one_sentence(stderr)
@@ -463,7 +553,14 @@ def test_several_scans_are_not_written_to_one_file(place: Place, capsys: pytest.
 
 
 def test_two_scans_of_one_name_do_not_overwrite_each_other(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["segment", str(place.scan("1/a.nii.gz")), str(place.scan("2/a.nii.gz")), "--model", str(place.package), "-o"]
+    words = [
+        "segment",
+        str(place.scan("1/a.nii.gz")),
+        str(place.scan("2/a.nii.gz")),
+        "--model",
+        str(place.package),
+        "-o",
+    ]
     assert main([*words, str(place.out / "{name}.nii.gz")]) == 2
     assert "Two results" in one_sentence(capsys.readouterr().err)
     assert contents(place.out) == {}
@@ -480,7 +577,9 @@ def test_full_disk_leaves_nothing_behind(suffix: str, place: Place) -> None:
     words = place.words(write_scan(place.given / "noise.nii.gz", Volume(noise, np.eye(4))), f"result{suffix}")
     before = contents(place.given)
     finished = lcs(*words, before=limit_files)
-    stderr = "".join(line for line in finished.stderr.splitlines(True) if not line.startswith("MetaImage:"))  # it talks, and cannot be told not to
+    stderr = "".join(
+        line for line in finished.stderr.splitlines(True) if not line.startswith("MetaImage:")
+    )  # it talks, and cannot be told not to
     assert "could not be written" in one_sentence(stderr)
     assert finished.returncode == 2
     assert contents(place.out) == {}
@@ -508,7 +607,16 @@ def test_bad_scan_in_a_batch_does_not_stop_the_others(place: Place) -> None:
     (place.given / "b.nii.gz").write_text("not an image")
     scans = [place.scan("a.nii.gz"), place.given / "b.nii.gz", place.scan("c.nii.gz", seed=1)]
     before = contents(place.given)
-    finished = lcs("segment", *scans, "-o", place.out / "{name}.nii.gz", "--model", place.package, "--volumes", place.out / "all.csv")
+    finished = lcs(
+        "segment",
+        *scans,
+        "-o",
+        place.out / "{name}.nii.gz",
+        "--model",
+        place.package,
+        "--volumes",
+        place.out / "all.csv",
+    )
     assert finished.returncode == 1
     assert {path.name for path in contents(place.out)} == {"a.nii.gz", "a.json", "c.nii.gz", "c.json", "all.csv"}
     *_, which, summary = finished.stderr.splitlines()
@@ -584,7 +692,8 @@ def test_orientation_of_the_voxels_does_not_matter(orientation: str, place: Plac
     assert same_place(place.out / "turned.mha", turned)
     original = sitk.ReadImage(str(place.out / "straight.mha"))
     back = sitk.DICOMOrient(
-        sitk.ReadImage(str(place.out / "turned.mha")), sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(original.GetDirection())
+        sitk.ReadImage(str(place.out / "turned.mha")),
+        sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(original.GetDirection()),
     )
     one, two = (sitk.GetArrayFromImage(image) for image in (original, back))
     assert len(np.unique(one)) > 2
@@ -603,10 +712,16 @@ def oblique() -> Array:
 
 @pytest.mark.parametrize(
     ("affine", "shape", "warns"),
-    [(oblique(), (30, 40, 44), False), (np.diag([0.3, 0.3, 0.3, 1]), (60, 64, 62), False), (np.diag([6.0, 6, 6, 1]), (9, 10, 8), True)],
+    [
+        (oblique(), (30, 40, 44), False),
+        (np.diag([0.3, 0.3, 0.3, 1]), (60, 64, 62), False),
+        (np.diag([6.0, 6, 6, 1]), (9, 10, 8), True),
+    ],
     ids=["oblique", "0.3 mm", "6 mm"],
 )
-def test_result_lies_on_the_grid_of_any_scan(affine: Array, shape: tuple[int, int, int], warns: bool, place: Place) -> None:
+def test_result_lies_on_the_grid_of_any_scan(
+    affine: Array, shape: tuple[int, int, int], warns: bool, place: Place
+) -> None:
     scan = place.scan(affine=affine, shape=shape)
     report = report_of(place, place.words(scan))
     assert same_place(place.out / "result.nii.gz", scan)

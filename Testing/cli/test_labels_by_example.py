@@ -40,7 +40,15 @@ class Place:
     out: Path
 
     def words(self, output: str | Path, *more: str | Path, scan: Path | None = None) -> list[str]:
-        return ["segment", str(scan or self.scan), "-o", str(self.out / output), "--model", str(self.package), *map(str, more)]
+        return [
+            "segment",
+            str(scan or self.scan),
+            "-o",
+            str(self.out / output),
+            "--model",
+            str(self.package),
+            *map(str, more),
+        ]
 
     def show(self, ball: str = "bright", mask: Path | None = None, name: str | None = None) -> list[str]:
         return ["--example", str(self.atlas), str(mask or self.masks[ball]), "--name", name or f"{ball} ball"]
@@ -59,8 +67,17 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Place:
     atlas, shown = samples.scan_of_parts(affine=AFFINE)
     scan, balls = samples.scan_of_parts((40, 38, 44), AFFINE, seed=5)
     masks = {name: write_scan(folder / f"{name}.nii.gz", as_mask(mask)) for name, mask in shown.items()}
-    package = samples.package(folder, samples.SEEING, patch=(64, 64, 64), name="seeing", made=samples.seeing_network()).path
-    return Place(write_scan(folder / "atlas.nii.gz", atlas), masks, write_scan(folder / "scan.nii.gz", scan), balls, package, folder)
+    package = samples.package(
+        folder, samples.SEEING, patch=(64, 64, 64), name="seeing", made=samples.seeing_network()
+    ).path
+    return Place(
+        write_scan(folder / "atlas.nii.gz", atlas),
+        masks,
+        write_scan(folder / "scan.nii.gz", scan),
+        balls,
+        package,
+        folder,
+    )
 
 
 @pytest.fixture
@@ -86,16 +103,26 @@ def segments(path: Path) -> dict[str, Array]:
 # Masks in every form
 
 
-def write_segments(path: Path, layers: list[Array], names: list[tuple[str, int, int]], low: tuple[int, int, int] = (0, 0, 0), **fields: Any) -> Path:
+def write_segments(
+    path: Path,
+    layers: list[Array],
+    names: list[tuple[str, int, int]],
+    low: tuple[int, int, int] = (0, 0, 0),
+    **fields: Any,
+) -> Path:
     """A segmentation as Slicer saves it. layers: (k, j, i) each, that begin at voxel `low` of the atlas; names: of the segments, with layer and value."""
     affine = AFFINE.copy()
     affine[:3, 3] = (AFFINE @ [*low[::-1], 1.0])[:3]
-    voxels = np.stack([layer.astype(np.uint8).T for layer in layers]) if len(layers) > 1 else layers[0].astype(np.uint8).T
+    voxels = (
+        np.stack([layer.astype(np.uint8).T for layer in layers]) if len(layers) > 1 else layers[0].astype(np.uint8).T
+    )
     described = [
         {"id": f"Segment_{n}", "name": name, "color": [0.1, 0.2 * n, 0.9], "labelValue": value, "layer": layer}
         for n, (name, layer, value) in enumerate(names, 1)
     ]
-    slicerio.write_segmentation(str(path), {"voxels": voxels, "ijkToLPS": LPS_TO_RAS @ affine, "segments": described, **fields})
+    slicerio.write_segmentation(
+        str(path), {"voxels": voxels, "ijkToLPS": LPS_TO_RAS @ affine, "segments": described, **fields}
+    )
     return path
 
 
@@ -111,7 +138,11 @@ def test_a_structure_shown_by_a_mask_is_found_in_another_scan(suffix: str, place
     assert {value: entry["name"] for value, entry in names["values"].items()} == {"202": "bright ball"}
 
 
-@pytest.mark.parametrize("chosen", [["--name", "anything", "--segment", "dark ball"], ["--name", "Dark Ball"]], ids=["by --segment", "by --name"])
+@pytest.mark.parametrize(
+    "chosen",
+    [["--name", "anything", "--segment", "dark ball"], ["--name", "Dark Ball"]],
+    ids=["by --segment", "by --name"],
+)
 @pytest.mark.parametrize("form", ["values of one layer", "layers", "cropped"])
 def test_a_structure_shown_by_a_segment_is_found(form: str, chosen: list[str], place: Place) -> None:
     balls = shown_masks()
@@ -123,10 +154,25 @@ def test_a_structure_shown_by_a_segment_is_found(form: str, chosen: list[str], p
     else:
         write_segments(path, [balls["dark"][5:30, 4:30, 15:38]], [("other", 0, 2), (names[1], 0, 1)], (5, 4, 15))
         assert balls["dark"][5:30, 4:30, 15:38].sum() == balls["dark"].sum()
-    assert main(place.words("found.seg.nrrd", "--example", place.atlas, path, *chosen, "--save-label", place.out / "l.lcs-label.json")) == 0
+    assert (
+        main(
+            place.words(
+                "found.seg.nrrd",
+                "--example",
+                place.atlas,
+                path,
+                *chosen,
+                "--save-label",
+                place.out / "l.lcs-label.json",
+            )
+        )
+        == 0
+    )
     assert dice(segments(place.out / "found.seg.nrrd")[chosen[1]], place.balls["dark"]) > 0.99
     assert read_prompt(place.out / "l.lcs-label.json").color == pytest.approx((0.1, 0.4, 0.9))  # that of the segment
-    assert read_prompt(place.out / "l.lcs-label.json").examples[0]["millilitres"] == pytest.approx(balls["dark"].sum() / 1000)
+    assert read_prompt(place.out / "l.lcs-label.json").examples[0]["millilitres"] == pytest.approx(
+        balls["dark"].sum() / 1000
+    )
 
 
 def test_the_only_segment_is_taken_whatever_it_is_called(place: Place) -> None:
@@ -135,10 +181,24 @@ def test_the_only_segment_is_taken_whatever_it_is_called(place: Place) -> None:
     assert dice(read_back(place.out / "found.mha")[0] > 0, place.balls["bright"]) > 0.99
 
 
-@pytest.mark.parametrize("chosen", [[], ["--segment", "DARK ball", "--segment", "bright ball"], ["--segment", "dark ball"]], ids=["all", "both", "one"])
+@pytest.mark.parametrize(
+    "chosen",
+    [[], ["--segment", "DARK ball", "--segment", "bright ball"], ["--segment", "dark ball"]],
+    ids=["all", "both", "one"],
+)
 def test_without_a_name_segments_are_structures_of_their_own_names(chosen: list[str], place: Place) -> None:
     path = segmentation(place, ("bright ball", "dark ball"))
-    words = place.words("found.seg.nrrd", "--example", place.atlas, path, *chosen, "--inside", "Rest", "--save-label", place.out / "{name}.lcs-label.json")
+    words = place.words(
+        "found.seg.nrrd",
+        "--example",
+        place.atlas,
+        path,
+        *chosen,
+        "--inside",
+        "Rest",
+        "--save-label",
+        place.out / "{name}.lcs-label.json",
+    )
     assert main(words) == 0
     wanted = {"dark"} if len(chosen) == 2 else {"bright", "dark"}
     found = segments(place.out / "found.seg.nrrd")
@@ -152,12 +212,26 @@ def test_without_a_name_segments_are_structures_of_their_own_names(chosen: list[
 
 def test_structures_shown_together_are_found_apart_and_each_again_by_its_file(place: Place) -> None:
     path = segmentation(place, ("bright ball", "dark: ball"))
-    assert main(place.words("found.nii.gz", "--example", place.atlas, path, "--save-label", place.out / "{name}.lcs-label.json")) == 0
-    names = {entry["name"]: int(value) for value, entry in json.loads((place.out / "found.json").read_text())["values"].items()}
+    assert (
+        main(
+            place.words(
+                "found.nii.gz", "--example", place.atlas, path, "--save-label", place.out / "{name}.lcs-label.json"
+            )
+        )
+        == 0
+    )
+    names = {
+        entry["name"]: int(value)
+        for value, entry in json.loads((place.out / "found.json").read_text())["values"].items()
+    }
     voxels, _ = read_back(place.out / "found.nii.gz")
     assert dice(voxels == names["bright ball"], place.balls["bright"]) > 0.99
     assert dice(voxels == names["dark: ball"], place.balls["dark"]) > 0.99
-    files = [word for name in ("bright ball", "dark_ ball") for word in ("--label-file", str(place.out / f"{name}.lcs-label.json"))]
+    files = [
+        word
+        for name in ("bright ball", "dark_ ball")
+        for word in ("--label-file", str(place.out / f"{name}.lcs-label.json"))
+    ]
     assert main(place.words("again.nii.gz", *files)) == 0
     assert np.array_equal(read_back(place.out / "again.nii.gz")[0], voxels)
 
@@ -166,16 +240,30 @@ def test_a_structure_that_several_atlases_show_under_one_name_is_one_label(place
     (place.out / "given").mkdir()
     first = segmentation(place, ("bright ball", "dark ball"))
     second = write_segments(place.out / "given" / "second.seg.nrrd", [place.balls["dark"]], [("Dark Ball", 0, 1)])
-    words: list[str | Path] = ["--example", place.atlas, first, "--example", place.scan, second, "--save-label", place.out / "{name}.lcs-label.json"]
+    words: list[str | Path] = [
+        "--example",
+        place.atlas,
+        first,
+        "--example",
+        place.scan,
+        second,
+        "--save-label",
+        place.out / "{name}.lcs-label.json",
+    ]
     assert main(place.words("found.seg.nrrd", *words)) == 0
     assert set(segments(place.out / "found.seg.nrrd")) == {"bright ball", "dark ball"}
-    scans = {ball: [known["scan"] for known in read_prompt(place.out / f"{ball} ball.lcs-label.json").examples] for ball in ("bright", "dark")}
+    scans = {
+        ball: [known["scan"] for known in read_prompt(place.out / f"{ball} ball.lcs-label.json").examples]
+        for ball in ("bright", "dark")
+    }
     assert scans == {"bright": ["atlas.nii.gz"], "dark": ["atlas.nii.gz", "scan.nii.gz"]}
 
 
 def test_segments_of_older_files_have_a_layer_each(place: Place) -> None:
     balls = shown_masks()
-    path = write_segments(place.out / "shown.seg.nrrd", [balls["bright"], balls["dark"]], [("bright ball", 0, 1), ("dark ball", 1, 1)])
+    path = write_segments(
+        place.out / "shown.seg.nrrd", [balls["bright"], balls["dark"]], [("bright ball", 0, 1), ("dark ball", 1, 1)]
+    )
     header, blank, voxels = path.read_bytes().partition(b"\n\n")
     kept = [line for line in header.split(b"\n") if b"_Layer" not in line and b"_LabelValue" not in line]
     path.write_bytes(b"\n".join(kept) + blank + voxels)
@@ -185,7 +273,9 @@ def test_segments_of_older_files_have_a_layer_each(place: Place) -> None:
 
 def test_names_with_letters_of_any_language_are_read_and_written(place: Place) -> None:
     balls = shown_masks()
-    path = write_segments(place.out / "shown.seg.nrrd", [balls["bright"] * 1 + balls["dark"] * 2], [("Koerner", 0, 1), ("rest", 0, 2)])
+    path = write_segments(
+        place.out / "shown.seg.nrrd", [balls["bright"] * 1 + balls["dark"] * 2], [("Koerner", 0, 1), ("rest", 0, 2)]
+    )
     path.write_bytes(path.read_bytes().replace(b"Koerner", "Körner 層".encode()))  # as Slicer writes it
     assert main(place.words("found.seg.nrrd", *place.show(mask=path, name="KÖRNER 層"))) == 0
     image = sitk.ReadImage(str(place.out / "found.seg.nrrd"))
@@ -202,9 +292,21 @@ def test_a_folder_of_dicom_can_be_the_atlas(place: Place) -> None:
 
 def test_several_examples_become_one_label(place: Place) -> None:
     (place.out / "given").mkdir()
-    second = write_scan(place.out / "given" / "second.nii.gz", Volume(place.balls["bright"].astype(np.uint8)[None], AFFINE))
+    second = write_scan(
+        place.out / "given" / "second.nii.gz", Volume(place.balls["bright"].astype(np.uint8)[None], AFFINE)
+    )
     label = place.out / "bright.lcs-label.json"
-    words = place.words("found.mha", *place.show(), "--example", place.scan, second, "--save-label", label, "--example-metadata", "age=31")
+    words = place.words(
+        "found.mha",
+        *place.show(),
+        "--example",
+        place.scan,
+        second,
+        "--save-label",
+        label,
+        "--example-metadata",
+        "age=31",
+    )
     assert main(words) == 0
     kept = read_prompt(label)
     assert [known["scan"] for known in kept.examples] == ["atlas.nii.gz", "scan.nii.gz"]
@@ -218,11 +320,15 @@ def test_several_examples_become_one_label(place: Place) -> None:
 @pytest.mark.parametrize("suffix", [".nii.gz", ".seg.nrrd"])
 def test_a_kept_label_gives_the_same_file_bit_for_bit(suffix: str, place: Place) -> None:
     label = place.out / "labels" / "bright.lcs-label.json"
-    assert main(place.words(f"first{suffix}", *place.show(), "--inside", "deep gray MATTER", "--save-label", label)) == 0
+    assert (
+        main(place.words(f"first{suffix}", *place.show(), "--inside", "deep gray MATTER", "--save-label", label)) == 0
+    )
     assert main(place.words(f"second{suffix}", "--label-file", label)) == 0
     first, second = ((place.out / f"{name}{suffix}").read_bytes() for name in ("first", "second"))
     if suffix == ".seg.nrrd":  # whose header tells the time
-        first, second = (b"\n".join(line for line in data.split(b"\n") if not line.startswith(b"# on ")) for data in (first, second))
+        first, second = (
+            b"\n".join(line for line in data.split(b"\n") if not line.startswith(b"# on ")) for data in (first, second)
+        )
     assert first == second
     assert read_prompt(label).parent == "Deep gray matter"  # as the model calls it
 
@@ -230,7 +336,14 @@ def test_a_kept_label_gives_the_same_file_bit_for_bit(suffix: str, place: Place)
 def test_several_kept_labels_and_a_shown_one_compete(place: Place) -> None:
     label = place.out / "dark.lcs-label.json"
     assert main(place.words("dark.mha", *place.show("dark"), "--save-label", label)) == 0
-    assert main(place.words("both.mha", *place.show("bright"), "--label-file", label, "--volumes", place.out / "volumes.csv")) == 0
+    assert (
+        main(
+            place.words(
+                "both.mha", *place.show("bright"), "--label-file", label, "--volumes", place.out / "volumes.csv"
+            )
+        )
+        == 0
+    )
     voxels, _ = read_back(place.out / "both.mha")
     assert dice(voxels == 202, place.balls["bright"]) > 0.99
     assert dice(voxels == 203, place.balls["dark"]) > 0.99
@@ -243,7 +356,9 @@ def test_several_kept_labels_and_a_shown_one_compete(place: Place) -> None:
 def test_a_label_stays_inside_the_label_it_was_given(place: Place) -> None:
     assert main(place.words("all.mha")) == 0
     assert main(place.words("found.mha", *place.show("dark"), "--inside", "Rest")) == 0
-    rest = np.isin(read_back(place.out / "all.mha")[0], [leaf.id for leaf in samples.label_tree().leaves if leaf.parent == 201])
+    rest = np.isin(
+        read_back(place.out / "all.mha")[0], [leaf.id for leaf in samples.label_tree().leaves if leaf.parent == 201]
+    )
     found = read_back(place.out / "found.mha")[0] > 0
     assert np.array_equal(found, found & rest)
     assert 0 < rest.sum() < rest.size
@@ -252,7 +367,11 @@ def test_a_label_stays_inside_the_label_it_was_given(place: Place) -> None:
 # Beside the labels of the model
 
 
-@pytest.mark.parametrize("labels", [["--labels", "Deep gray matter,Right Hippocampus"], ["--labels", "all"], ["--labels-file", "labels.txt"]], ids=str)
+@pytest.mark.parametrize(
+    "labels",
+    [["--labels", "Deep gray matter,Right Hippocampus"], ["--labels", "all"], ["--labels-file", "labels.txt"]],
+    ids=str,
+)
 def test_labels_of_the_model_and_by_example_lie_in_layers_of_one_segmentation(labels: list[str], place: Place) -> None:
     (place.out / "labels.txt").write_text("Left Putamen\n")
     labels = [labels[0], labels[1].replace("labels.txt", str(place.out / "labels.txt"))]
@@ -294,9 +413,19 @@ def test_the_atlas_is_run_once_for_a_whole_batch(place: Place, monkeypatch: pyte
         return real(self, image, *more)
 
     monkeypatch.setattr(Trunk, "levels", counted)
-    scans = [write_scan(place.out / "given" / f"{name}.nii.gz", samples.scan_of_parts((40, 38, 44), AFFINE, seed=n)[0]) for n, name in enumerate("abc")]
+    scans = [
+        write_scan(place.out / "given" / f"{name}.nii.gz", samples.scan_of_parts((40, 38, 44), AFFINE, seed=n)[0])
+        for n, name in enumerate("abc")
+    ]
     (place.out / "given" / "bad.nii.gz").write_text("not an image")
-    words = ["segment", *map(str, [*scans, place.out / "given" / "bad.nii.gz"]), "-o", str(place.out / "{name}.mha"), "--model", str(place.package)]
+    words = [
+        "segment",
+        *map(str, [*scans, place.out / "given" / "bad.nii.gz"]),
+        "-o",
+        str(place.out / "{name}.mha"),
+        "--model",
+        str(place.package),
+    ]
     label = place.out / "kept.lcs-label.json"
     assert main([*words, *place.show(), "--save-label", str(label), "--report", str(place.out / "report.json")]) == 1
     assert len(passes) == 4  # the atlas and three scans
@@ -331,7 +460,12 @@ def refused(name: str, *says: str) -> Callable[[Make], Make]:
 
 def segmentation(place: Place, names: tuple[str, ...] = ("one", "two"), **fields: Any) -> Path:
     balls = shown_masks()
-    return write_segments(place.out / "shown.seg.nrrd", [balls["bright"] * 1 + balls["dark"] * 2], [(name, 0, n + 1) for n, name in enumerate(names)], **fields)
+    return write_segments(
+        place.out / "shown.seg.nrrd",
+        [balls["bright"] * 1 + balls["dark"] * 2],
+        [(name, 0, n + 1) for n, name in enumerate(names)],
+        **fields,
+    )
 
 
 def other_file(place: Place, name: str, content: str | bytes) -> Path:
@@ -343,7 +477,13 @@ def other_file(place: Place, name: str, content: str | bytes) -> Path:
 def kept(place: Place, **changes: Any) -> list[str]:
     """A label file that fits the model, apart from what is changed."""
     sha = json.loads((place.package / "model.json").read_text())["weights_sha256"]
-    values: dict[str, Any] = {"name": "kept", "vector": (0.0,) * 16, "bias": 0.0, "package": "seeing", "weights_sha256": sha}
+    values: dict[str, Any] = {
+        "name": "kept",
+        "vector": (0.0,) * 16,
+        "bias": 0.0,
+        "package": "seeing",
+        "weights_sha256": sha,
+    }
     write_prompt(ExamplePrompt(**values | changes), place.out / "kept.lcs-label.json")
     return ["--label-file", str(place.out / "kept.lcs-label.json")]
 
@@ -356,26 +496,77 @@ REFUSED |= {
     "name without example": (lambda p: ["--name", "x"], ("--name belongs", "--example ATLAS MASK")),
     "segment without example": (lambda p: ["--segment", "x"], ("--segment belongs", "--example ATLAS MASK")),
     "inside without example": (lambda p: [*kept(p), "--inside", "Rest"], ("--inside belongs",)),
-    "label to save without example": (lambda p: [*kept(p), "--save-label", "x.lcs-label.json"], ("--save-label belongs",)),
+    "label to save without example": (
+        lambda p: [*kept(p), "--save-label", "x.lcs-label.json"],
+        ("--save-label belongs",),
+    ),
     "metadata of no example": (lambda p: ["--example-metadata", "age=3"], ("--example-metadata belongs",)),
-    "unknown place": (lambda p: [*p.show(), "--inside", "Deep grey matter"], ("Deep grey matter", 'Nearest: "Deep gray matter"')),
-    "label saved under another suffix": (lambda p: [*p.show(), "--save-label", str(p.out / "x.json")], ("x.json", ".lcs-label.json")),
-    "label to save below a file": (lambda p: [*p.show(), "--save-label", f"{p.scan}/x.lcs-label.json"], ("cannot be written",)),
-    "no atlas": (lambda p: ["--example", "/nowhere.nii", str(p.masks["dark"]), "--name", "x"], ("no file", "/nowhere.nii")),
+    "unknown place": (
+        lambda p: [*p.show(), "--inside", "Deep grey matter"],
+        ("Deep grey matter", 'Nearest: "Deep gray matter"'),
+    ),
+    "label saved under another suffix": (
+        lambda p: [*p.show(), "--save-label", str(p.out / "x.json")],
+        ("x.json", ".lcs-label.json"),
+    ),
+    "label to save below a file": (
+        lambda p: [*p.show(), "--save-label", f"{p.scan}/x.lcs-label.json"],
+        ("cannot be written",),
+    ),
+    "no atlas": (
+        lambda p: ["--example", "/nowhere.nii", str(p.masks["dark"]), "--name", "x"],
+        ("no file", "/nowhere.nii"),
+    ),
     "no mask": (lambda p: p.show(mask=Path("/nowhere.nii")), ("no file", "/nowhere.nii")),
-    "a mask of no known kind": (lambda p: p.show(mask=other_file(p, "mask.stl", "solid")), ("mask.stl", "no mask that can be read", ".seg.nrrd")),
-    "a mask that is no image": (lambda p: p.show(mask=other_file(p, "mask.nii.gz", "text")), ("mask.nii.gz", "cannot be read as an image")),
-    "a segmentation that is none": (lambda p: p.show(mask=other_file(p, "mask.seg.nrrd", "text" * 99)), ("mask.seg.nrrd", "cannot be read as a segmentation")),
-    "an empty file": (lambda p: p.show(mask=other_file(p, "mask.seg.nrrd", "")), ("mask.seg.nrrd", "cannot be read as a segmentation")),
-    "an atlas that is no image": (lambda p: ["--example", str(other_file(p, "a.nii", "text")), *p.show()[2:]], ("a.nii", "cannot be read as an image")),
-    "atlas and mask exchanged": (lambda p: ["--example", str(p.masks["bright"]), str(p.atlas), "--name", "x"], ("bright.nii.gz", "label map or mask")),
+    "a mask of no known kind": (
+        lambda p: p.show(mask=other_file(p, "mask.stl", "solid")),
+        ("mask.stl", "no mask that can be read", ".seg.nrrd"),
+    ),
+    "a mask that is no image": (
+        lambda p: p.show(mask=other_file(p, "mask.nii.gz", "text")),
+        ("mask.nii.gz", "cannot be read as an image"),
+    ),
+    "a segmentation that is none": (
+        lambda p: p.show(mask=other_file(p, "mask.seg.nrrd", "text" * 99)),
+        ("mask.seg.nrrd", "cannot be read as a segmentation"),
+    ),
+    "an empty file": (
+        lambda p: p.show(mask=other_file(p, "mask.seg.nrrd", "")),
+        ("mask.seg.nrrd", "cannot be read as a segmentation"),
+    ),
+    "an atlas that is no image": (
+        lambda p: ["--example", str(other_file(p, "a.nii", "text")), *p.show()[2:]],
+        ("a.nii", "cannot be read as an image"),
+    ),
+    "atlas and mask exchanged": (
+        lambda p: ["--example", str(p.masks["bright"]), str(p.atlas), "--name", "x"],
+        ("bright.nii.gz", "label map or mask"),
+    ),
     "segment of a mask": (lambda p: [*p.show(), "--segment", "one"], ("no segments to choose", "--segment")),
-    "unknown segment": (lambda p: [*p.show(mask=segmentation(p)), "--segment", "three"], ('no segment "three"', 'it has "one", "two"')),
-    "several segments": (lambda p: p.show(mask=segmentation(p)), ("several segments", 'none is called "bright ball"', '"one", "two"', "--segment")),
-    "segments of one name": (lambda p: [*p.show(mask=segmentation(p, ("one", "one"))), "--segment", "one"], ("2 segments", "different names")),
-    "several segments of one name": (lambda p: [*p.show(mask=segmentation(p)), "--segment", "one", "--segment", "two"], ("leave --name out", "one --segment")),
-    "an empty name for segments": (lambda p: ["--example", str(p.atlas), str(segmentation(p)), "--name", " "], ("needs a name",)),
-    "all segments, two of one name": (lambda p: ["--example", str(p.atlas), str(segmentation(p, ("one", "ONE")))], ("2 segments", "different names")),
+    "unknown segment": (
+        lambda p: [*p.show(mask=segmentation(p)), "--segment", "three"],
+        ('no segment "three"', 'it has "one", "two"'),
+    ),
+    "several segments": (
+        lambda p: p.show(mask=segmentation(p)),
+        ("several segments", 'none is called "bright ball"', '"one", "two"', "--segment"),
+    ),
+    "segments of one name": (
+        lambda p: [*p.show(mask=segmentation(p, ("one", "one"))), "--segment", "one"],
+        ("2 segments", "different names"),
+    ),
+    "several segments of one name": (
+        lambda p: [*p.show(mask=segmentation(p)), "--segment", "one", "--segment", "two"],
+        ("leave --name out", "one --segment"),
+    ),
+    "an empty name for segments": (
+        lambda p: ["--example", str(p.atlas), str(segmentation(p)), "--name", " "],
+        ("needs a name",),
+    ),
+    "all segments, two of one name": (
+        lambda p: ["--example", str(p.atlas), str(segmentation(p, ("one", "ONE")))],
+        ("2 segments", "different names"),
+    ),
     "an unknown segment among others": (
         lambda p: ["--example", str(p.atlas), str(segmentation(p)), "--segment", "one", "--segment", "three"],
         ('no segment "three"', 'it has "one", "two"'),
@@ -385,7 +576,13 @@ REFUSED |= {
         ("2 labels cannot all be saved", "{name}"),
     ),
     "labels whose files would be one": (
-        lambda p: ["--example", str(p.atlas), str(segmentation(p, ("a:b", "a/b"))), "--save-label", str(p.out / "{name}.lcs-label.json")],
+        lambda p: [
+            "--example",
+            str(p.atlas),
+            str(segmentation(p, ("a:b", "a/b"))),
+            "--save-label",
+            str(p.out / "{name}.lcs-label.json"),
+        ],
         ("Two results", "a_b.lcs-label.json"),
     ),
     "a segment called as a label of the model": (
@@ -393,14 +590,29 @@ REFUSED |= {
         ("There is a label",),
     ),
     "no metadata of the atlas": (lambda p: [*p.show(), "--example-metadata", "agee=3"], ('"agee"', '"age"')),
-    "a label of another model": (lambda p: kept(p, weights_sha256="0" * 64, package="brian"), ('"kept"', "another model (brian)")),
+    "a label of another model": (
+        lambda p: kept(p, weights_sha256="0" * 64, package="brian"),
+        ('"kept"', "another model (brian)"),
+    ),
     "a label of other flips": (lambda p: kept(p, vector=(0.0,) * 32), ("another model",)),
     "a kept label called as one of the model": (lambda p: kept(p, name="Left Hippocampus"), ("There is a label",)),
-    "a kept label called as the shown one": (lambda p: [*kept(p, name="Bright Ball"), *p.show()], ("There is a label",)),
+    "a kept label called as the shown one": (
+        lambda p: [*kept(p, name="Bright Ball"), *p.show()],
+        ("There is a label",),
+    ),
     "a kept label inside an unknown one": (lambda p: kept(p, parent="Moon"), ('"Moon"',)),
-    "no label file": (lambda p: ["--label-file", "/nowhere.lcs-label.json"], ("/nowhere.lcs-label.json", "cannot be read")),
-    "a label file that is none": (lambda p: ["--label-file", str(other_file(p, "x.lcs-label.json", "{}"))], ("x.lcs-label.json", "no label by example")),
-    "labels of the model in a label map": (lambda p: [*p.show(), "--labels", "Left Hippocampus"], ("may overlap", "found.mha", ".seg.nrrd")),
+    "no label file": (
+        lambda p: ["--label-file", "/nowhere.lcs-label.json"],
+        ("/nowhere.lcs-label.json", "cannot be read"),
+    ),
+    "a label file that is none": (
+        lambda p: ["--label-file", str(other_file(p, "x.lcs-label.json", "{}"))],
+        ("x.lcs-label.json", "no label by example"),
+    ),
+    "labels of the model in a label map": (
+        lambda p: [*p.show(), "--labels", "Left Hippocampus"],
+        ("may overlap", "found.mha", ".seg.nrrd"),
+    ),
     "all labels in a label map": (lambda p: [*kept(p), "--labels", "all"], ("may overlap", "leave --labels out")),
 }
 
@@ -420,7 +632,11 @@ def _(place: Place) -> list[str]:
 def _(place: Place) -> list[str]:
     shifted = AFFINE.copy()
     shifted[0, 3] += 0.5
-    return place.show(mask=write_scan(place.out / "of another scan.nii.gz", Volume(shown_masks()["bright"].astype(np.uint8)[None], shifted)))
+    return place.show(
+        mask=write_scan(
+            place.out / "of another scan.nii.gz", Volume(shown_masks()["bright"].astype(np.uint8)[None], shifted)
+        )
+    )
 
 
 @refused("a mask in the air", "outside of what the model sees")
@@ -452,7 +668,11 @@ def _(place: Place) -> list[str]:
 
 @refused("a model that cannot learn from examples", '"tiny" was not trained to learn labels from examples')
 def _(place: Place) -> list[str]:
-    return [*place.show(), "--model", str(samples.package(place.out / "models", replace(samples.TINY, conditioning="decoder")).path)]
+    return [
+        *place.show(),
+        "--model",
+        str(samples.package(place.out / "models", replace(samples.TINY, conditioning="decoder")).path),
+    ]
 
 
 @refused("a label that exists already", "x.lcs-label.json", "exists", "--overwrite")
@@ -482,8 +702,13 @@ def test_an_existing_label_is_replaced_where_that_is_wanted(place: Place) -> Non
 
 
 def test_a_scan_that_fails_leaves_no_label(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    constant = write_scan(place.out / "given" / "constant.nii.gz", Volume(np.full((1, 20, 20, 20), 7, np.int16), np.eye(4)))
-    assert main(place.words("found.mha", *place.show(), "--save-label", place.out / "x.lcs-label.json", scan=constant)) == 2
+    constant = write_scan(
+        place.out / "given" / "constant.nii.gz", Volume(np.full((1, 20, 20, 20), 7, np.int16), np.eye(4))
+    )
+    assert (
+        main(place.words("found.mha", *place.show(), "--save-label", place.out / "x.lcs-label.json", scan=constant))
+        == 2
+    )
     assert "constant" in one_sentence(capsys.readouterr().err)
     assert not (place.out / "x.lcs-label.json").exists()
 
@@ -493,9 +718,29 @@ def test_ctrl_c_while_the_atlas_is_run_leaves_no_file(tmp_path: Path) -> None:
     out.mkdir()
     package = samples.package(given, replace(samples.TINY, examples=True), patch=(16, 16, 16)).path
     noise = np.random.default_rng(0).integers(1, 1000, (1, 128, 128, 128)).astype(np.int16)
-    atlas, mask = write_scan(given / "large.nii", Volume(noise, np.eye(4))), write_scan(given / "mask.nii", Volume((noise > 500).astype(np.uint8), np.eye(4)))
-    words = ["segment", write_scan(given / "scan.nii"), "-o", out / "found.mha", "--model", package, "--example", atlas, mask, "--name", "half of it"]
-    process = subprocess.Popen([*LCS, *map(str, words), "--save-label", str(out / "x.lcs-label.json")], stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    atlas, mask = (
+        write_scan(given / "large.nii", Volume(noise, np.eye(4))),
+        write_scan(given / "mask.nii", Volume((noise > 500).astype(np.uint8), np.eye(4))),
+    )
+    words = [
+        "segment",
+        write_scan(given / "scan.nii"),
+        "-o",
+        out / "found.mha",
+        "--model",
+        package,
+        "--example",
+        atlas,
+        mask,
+        "--name",
+        "half of it",
+    ]
+    process = subprocess.Popen(
+        [*LCS, *map(str, words), "--save-label", str(out / "x.lcs-label.json")],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
     try:
         assert process.stderr is not None
         assert process.stderr.readline().startswith("model tiny")

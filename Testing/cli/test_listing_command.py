@@ -45,7 +45,9 @@ def test_label_tree_is_indented_under_its_groups(tiny_package: Path, capsys: pyt
         ("deep", ["Deep gray matter"]),
     ],
 )
-def test_search_by_word_synonym_and_code(text: str, found: list[str], tiny_package: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_search_by_word_synonym_and_code(
+    text: str, found: list[str], tiny_package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert labels(tiny_package, "--search", text) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(found)
@@ -102,13 +104,34 @@ def test_broken_package_is_named_and_does_not_stop_the_list(models: Path, capsys
     assert captured.out.index("\nbroken") < captured.out.index("tiny: Tiny")  # the good one comes after it
 
 
-SEGMENT_OPTIONS = ("--model", "--labels", "--labels-file", "--metadata", "--device", "--preview", "--report", "--volumes", "--overwrite", "-o", "-r", "SCAN")
+SEGMENT_OPTIONS = (
+    "--model",
+    "--labels",
+    "--labels-file",
+    "--metadata",
+    "--device",
+    "--preview",
+    "--report",
+    "--volumes",
+    "--overwrite",
+    "-o",
+    "-r",
+    "SCAN",
+)
 
 
 @pytest.mark.parametrize(
-    ("command", "options"), [("segment", SEGMENT_OPTIONS), ("labels", ("--model", "--search")), ("models", ()), (None, ("segment", "labels", "models"))]
+    ("command", "options"),
+    [
+        ("segment", SEGMENT_OPTIONS),
+        ("labels", ("--model", "--search")),
+        ("models", ()),
+        (None, ("segment", "labels", "models")),
+    ],
 )
-def test_help_names_every_option(command: str | None, options: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_names_every_option(
+    command: str | None, options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stop:
         main([*([command] if command else []), "--help"])
     assert stop.value.code == 0

@@ -59,7 +59,9 @@ def segment(scan: Path, output: Path, package: Path, *words: str | Path) -> Path
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".nrrd", ".mha", ".seg.nrrd"])
-def test_every_format_holds_the_result_on_the_grid_of_the_scan(suffix: str, scan: Path, expected: Result, tiny_package: Path, tmp_path: Path) -> None:
+def test_every_format_holds_the_result_on_the_grid_of_the_scan(
+    suffix: str, scan: Path, expected: Result, tiny_package: Path, tmp_path: Path
+) -> None:
     output = segment(scan, tmp_path / f"result{suffix}", tiny_package)
     voxels, _ = read_back(output)
     wanted = expected.label_map.array[0]
@@ -76,13 +78,17 @@ def test_file_beside_a_label_map_names_its_values(suffix: str, scan: Path, tiny_
     names = json.loads((tmp_path / "result.json").read_text())
     assert names["model"] == "tiny"
     assert names["background"] == 0
-    assert {int(value): entry["name"] for value, entry in names["values"].items()} == {leaf.id: leaf.name for leaf in samples.label_tree().leaves}
+    assert {int(value): entry["name"] for value, entry in names["values"].items()} == {
+        leaf.id: leaf.name for leaf in samples.label_tree().leaves
+    }
     assert names["values"]["47"]["code"] == ["SCT", "5366008", "Hippocampus"]
     assert names["values"]["47"]["modifier"] == ["SCT", "7771000", "Left"]
     assert set(np.unique(read_back(output)[0])) <= {0, *map(int, names["values"])}
 
 
-def test_segmentation_is_read_by_slicerio_with_names_colours_and_terminology(scan: Path, expected: Result, tiny_package: Path, tmp_path: Path) -> None:
+def test_segmentation_is_read_by_slicerio_with_names_colours_and_terminology(
+    scan: Path, expected: Result, tiny_package: Path, tmp_path: Path
+) -> None:
     output = segment(scan, tmp_path / "result.seg.nrrd", tiny_package)
     found = slicerio.read_segmentation(str(output))
     leaves = samples.label_tree().leaves
@@ -140,7 +146,9 @@ def read_as_slicer(segmentation: Path, folder: Path) -> tuple[list[Any], dict[st
         return json.loads(finished.stdout.splitlines()[-1]), dict(masks)
 
 
-def test_segmentation_opens_in_slicer_with_names_colours_terminology_and_voxels(scan: Path, tiny_package: Path, tmp_path: Path) -> None:
+def test_segmentation_opens_in_slicer_with_names_colours_terminology_and_voxels(
+    scan: Path, tiny_package: Path, tmp_path: Path
+) -> None:
     """With a parent and a child, which lie in two layers."""
     wanted = ["Deep gray matter", "Right Hippocampus", "Left Putamen"]
     output = segment(scan, tmp_path / "result.seg.nrrd", tiny_package, "--labels", ",".join(wanted))
@@ -166,15 +174,21 @@ def test_parent_and_child_become_layers(scan: Path, expected: Result, tiny_packa
     leaves = expected.label_map.array[0]
     layer = {s["name"]: np.equal(found["voxels"][s["layer"]].T, s["labelValue"]) for s in found["segments"]}
     assert np.array_equal(layer["Right Hippocampus"], leaves == 46)
-    assert np.array_equal(layer["Deep gray matter"], np.isin(leaves, [leaf.id for leaf in tree.leaves_under(tree[200])]))
+    assert np.array_equal(
+        layer["Deep gray matter"], np.isin(leaves, [leaf.id for leaf in tree.leaves_under(tree[200])])
+    )
     assert layer["Deep gray matter"].sum() > layer["Right Hippocampus"].sum() > 0
 
 
 # ------------------------------------------------------------------------------------------------------------------------------- labels and metadata
 
 
-@pytest.mark.parametrize("words", ["right hippocampus,Right Amygdala", "Hippocampus R,Amygdala R", "46,44", "46, Right Amygdala ,46"])
-def test_labels_by_name_synonym_or_id(words: str, scan: Path, expected: Result, tiny_package: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "words", ["right hippocampus,Right Amygdala", "Hippocampus R,Amygdala R", "46,44", "46, Right Amygdala ,46"]
+)
+def test_labels_by_name_synonym_or_id(
+    words: str, scan: Path, expected: Result, tiny_package: Path, tmp_path: Path
+) -> None:
     voxels, _ = read_back(segment(scan, tmp_path / "result.mha", tiny_package, "--labels", words))
     everything = expected.label_map.array[0]
     assert np.array_equal(voxels, np.where(np.isin(everything, (46, 44)), everything, 0))
@@ -183,13 +197,19 @@ def test_labels_by_name_synonym_or_id(words: str, scan: Path, expected: Result, 
 
 def test_labels_from_a_file_with_comments(scan: Path, tiny_package: Path, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("# the temporal lobe\nRight Hippocampus\n\n  # and\n  Amygdala R\n")
-    voxels, _ = read_back(segment(scan, tmp_path / "result.mha", tiny_package, "--labels-file", tmp_path / "labels.txt"))
+    voxels, _ = read_back(
+        segment(scan, tmp_path / "result.mha", tiny_package, "--labels-file", tmp_path / "labels.txt")
+    )
     assert set(np.unique(voxels)) == {0, 44, 46}
 
 
-def test_metadata_changes_the_result_and_unknown_equals_nothing_said(scan: Path, expected: Result, tiny_package: Path, tmp_path: Path) -> None:
+def test_metadata_changes_the_result_and_unknown_equals_nothing_said(
+    scan: Path, expected: Result, tiny_package: Path, tmp_path: Path
+) -> None:
     told, _ = read_back(segment(scan, tmp_path / "told.mha", tiny_package, "--metadata", "age=31", "sex=F"))
-    unknown, _ = read_back(segment(scan, tmp_path / "unknown.mha", tiny_package, "--metadata", "age=unknown", "sex=unknown"))
+    unknown, _ = read_back(
+        segment(scan, tmp_path / "unknown.mha", tiny_package, "--metadata", "age=unknown", "sex=unknown")
+    )
     assert not np.array_equal(told, expected.label_map.array[0])
     assert np.array_equal(unknown, expected.label_map.array[0])
 
@@ -205,13 +225,19 @@ def test_volumes_are_voxels_times_their_size(scan: Path, expected: Result, tiny_
     voxel_ml = 0.9 * 1.1 * 1.7 / 1000
     for row in rows:
         assert row["scan"] == str(scan)
-        assert float(row["millilitres"]) == pytest.approx(np.count_nonzero(expected.label_map.array == int(row["id"])) * voxel_ml, abs=6e-4)
+        assert float(row["millilitres"]) == pytest.approx(
+            np.count_nonzero(expected.label_map.array == int(row["id"])) * voxel_ml, abs=6e-4
+        )
     assert rows[0]["code"] == "SCT 5366008"
     assert sum(float(row["millilitres"]) for row in rows) > 1
 
 
-def test_report_says_what_ran_where_and_how_long(scan: Path, expected: Result, tiny_package: Path, tmp_path: Path) -> None:
-    output = segment(scan, tmp_path / "result.mha", tiny_package, "--metadata", "sex=f", "--report", tmp_path / "report.json")
+def test_report_says_what_ran_where_and_how_long(
+    scan: Path, expected: Result, tiny_package: Path, tmp_path: Path
+) -> None:
+    output = segment(
+        scan, tmp_path / "result.mha", tiny_package, "--metadata", "sex=f", "--report", tmp_path / "report.json"
+    )
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["scan"], report["output"], report["model"]) == (str(scan), str(output), "tiny")
     assert report["package_sha256"] == json.loads((tiny_package / "model.json").read_text())["weights_sha256"]
@@ -249,9 +275,20 @@ def test_folder_is_searched_and_results_keep_its_structure(tiny_package: Path, t
     for name in ("a.nii.gz", "sub/b.nrrd", "sub/deeper/c.mha", ".hidden.nii.gz"):
         write_scan(tmp_path / "scans" / name, small)
     (tmp_path / "scans" / "notes.txt").write_text("not a scan")
-    words: list[str | Path] = ["--report", tmp_path / "report.json", "--volumes", tmp_path / "volumes.csv", "--preview", tmp_path / "pictures" / "{name}.png"]
+    words: list[str | Path] = [
+        "--report",
+        tmp_path / "report.json",
+        "--volumes",
+        tmp_path / "volumes.csv",
+        "--preview",
+        tmp_path / "pictures" / "{name}.png",
+    ]
     segment(tmp_path / "scans", tmp_path / "out" / "{name}_labels.nii.gz", tiny_package, "-r", *words)
-    made = {str(path.relative_to(tmp_path)) for path, what in contents(tmp_path / "out", tmp_path / "pictures").items() if what != "folder"}
+    made = {
+        str(path.relative_to(tmp_path))
+        for path, what in contents(tmp_path / "out", tmp_path / "pictures").items()
+        if what != "folder"
+    }
     names = ("a", "sub/b", "sub/deeper/c")
     assert made == {
         *(f"out/{name}_labels.nii.gz" for name in names),
@@ -273,7 +310,14 @@ def test_folder_as_output_takes_one_segmentation_a_scan(tiny_package: Path, tmp_
 def test_overwrite_replaces_all_files(scan: Path, tiny_package: Path, tmp_path: Path) -> None:
     for name in ("result.mha", "result.json", "picture.png", "report.json", "volumes.csv"):
         (tmp_path / name).write_text("old")
-    words: list[str | Path] = ["--preview", tmp_path / "picture.png", "--report", tmp_path / "report.json", "--volumes", tmp_path / "volumes.csv"]
+    words: list[str | Path] = [
+        "--preview",
+        tmp_path / "picture.png",
+        "--report",
+        tmp_path / "report.json",
+        "--volumes",
+        tmp_path / "volumes.csv",
+    ]
     before = contents(tmp_path)
     segment(scan, tmp_path / "result.mha", tiny_package, "--overwrite", *words)
     after = contents(tmp_path)
@@ -309,7 +353,9 @@ def write_series(folder: Path, image: sitk.Image) -> None:
         writer.Execute(piece)
 
 
-def test_folder_of_dicom_gives_the_same_as_nifti(scan: Path, expected: Result, tiny_package: Path, tmp_path: Path) -> None:
+def test_folder_of_dicom_gives_the_same_as_nifti(
+    scan: Path, expected: Result, tiny_package: Path, tmp_path: Path
+) -> None:
     write_series(tmp_path / "series", sitk.ReadImage(str(scan)))
     assert len(list((tmp_path / "series").iterdir())) == 24
     output = segment(tmp_path / "series", tmp_path / "result.nii.gz", tiny_package)
@@ -325,7 +371,10 @@ def test_module_and_script_give_the_same_help() -> None:
     script = Path(sys.executable).with_name("lcs")
     if not script.exists():
         pytest.skip("the package is not installed beside this interpreter")
-    helps = [subprocess.run([*start, "segment", "--help"], capture_output=True, text=True, check=True, timeout=60).stdout for start in (LCS, [script])]
+    helps = [
+        subprocess.run([*start, "segment", "--help"], capture_output=True, text=True, check=True, timeout=60).stdout
+        for start in (LCS, [script])
+    ]
     assert helps[0] == helps[1]
     assert helps[0].startswith("usage: lcs segment")
 
@@ -341,7 +390,9 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 @pytest.mark.parametrize("output", ["result.seg.nrrd", "deep/folder/result.nii.gz"])
 def test_ctrl_c_leaves_no_file(output: str, slow: list[str], tmp_path: Path) -> None:
-    process = subprocess.Popen([*LCS, *slow, "-o", str(tmp_path / output)], stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    process = subprocess.Popen(
+        [*LCS, *slow, "-o", str(tmp_path / output)], stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
     try:
         assert process.stderr is not None
         assert process.stderr.readline().startswith("model tiny")
@@ -370,7 +421,15 @@ sys.meta_path.insert(0, Interrupt())
 from LabelConditionedSegmentationLib.cli.main import main
 sys.exit(main(["segment", "scan.nii.gz", "-o", "result.nii.gz"]))
 """
-    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=ENVIRONMENT, timeout=60, check=False)
+    finished = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        timeout=60,
+        check=False,
+    )
     assert "Interrupted" in one_sentence(finished.stderr)
     assert finished.returncode == 130
 
@@ -378,7 +437,9 @@ sys.exit(main(["segment", "scan.nii.gz", "-o", "result.nii.gz"]))
 BAR = re.compile(r"\d+%\|")
 
 
-def test_no_progress_bar_where_nobody_looks(scan: Path, tiny_package: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_progress_bar_where_nobody_looks(
+    scan: Path, tiny_package: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     segment(scan, tmp_path / "result.mha", tiny_package)
     captured = capfd.readouterr()
     assert captured.out == ""

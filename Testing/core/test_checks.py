@@ -31,7 +31,10 @@ def mni() -> Volume:
 
 
 def findings(volume: Volume, package: ModelPackage) -> list[Finding]:
-    return [*check_volume(volume, package.input), *check_input(prepare(volume, package.input, 16, False), package.statistics)]
+    return [
+        *check_volume(volume, package.input),
+        *check_input(prepare(volume, package.input, 16, False), package.statistics),
+    ]
 
 
 def test_a_stripped_t1_scan_has_no_findings(mni: Volume, package: ModelPackage) -> None:
@@ -67,7 +70,9 @@ def test_the_whole_range_of_a_type_is_no_obstacle(dtype: type) -> None:
     volume = samples.scan()
     limits = np.iinfo(dtype) if np.issubdtype(dtype, np.integer) else np.finfo(np.float16)
     generator = np.random.default_rng(0)
-    values: np.ndarray = generator.integers(int(limits.min), int(limits.max), volume.array.shape, endpoint=True).astype(dtype)
+    values: np.ndarray = generator.integers(int(limits.min), int(limits.max), volume.array.shape, endpoint=True).astype(
+        dtype
+    )
     assert all(f.level != "error" for f in check_volume(volume.with_array(values), InputSpec()))
 
 

@@ -71,11 +71,16 @@ def test_a_point_ranks_labels_and_leaves_the_share_of_the_context_out() -> None:
     found = made.features(samples.scan())
     k, j, i = 18, 22, 20
     assert found.stored is not None
-    scores = resample(found.stored, found.feature_grid, Grid.of(samples.scan())) @ found.prompts.vectors.T + found.prompts.bias
+    scores = (
+        resample(found.stored, found.feature_grid, Grid.of(samples.scan())) @ found.prompts.vectors.T
+        + found.prompts.bias
+    )
     expected = scores[k, j, i].softmax(0)
     ranked = found.at((float(i), float(j), float(k)), count=100)
     assert len(ranked) == 6
-    assert sum(r.probability for r in ranked) == pytest.approx(1 - float(expected[0]) - float(expected[7:].sum()), abs=1e-4)
+    assert sum(r.probability for r in ranked) == pytest.approx(
+        1 - float(expected[0]) - float(expected[7:].sum()), abs=1e-4
+    )
     for r in ranked:
         assert r.probability == pytest.approx(float(expected[made.package.labels.class_of[r.label.id]]), abs=1e-4)
 
@@ -85,7 +90,9 @@ def test_with_flips_context_classes_mirror_to_themselves() -> None:
     tree, exchange = made.package.labels, np.arange(256)
     for leaf in tree.leaves:
         exchange[leaf.id] = tree.mirrored(leaf).id
-    answer, mirrored = (made.segment(v).label_map.array[0] for v in (volume, volume.with_array(volume.array[..., ::-1].copy())))
+    answer, mirrored = (
+        made.segment(v).label_map.array[0] for v in (volume, volume.with_array(volume.array[..., ::-1].copy()))
+    )
     assert (exchange[mirrored[..., ::-1]] == answer).mean() > 0.9999
 
 
@@ -97,7 +104,10 @@ def test_a_package_with_context_classes_names_the_labels_only_and_comes_back(tmp
     assert network.classes == len(again.labels.leaves) + 1 == 7
     assert network.prompts.shape == (10, CONTEXT.feature_channels)
     made = Segmenter.from_package(package.path, "cpu")
-    assert set(np.unique(made.segment(samples.scan()).label_map.array)) <= {0, *(leaf.id for leaf in again.labels.leaves)}
+    assert set(np.unique(made.segment(samples.scan()).label_map.array)) <= {
+        0,
+        *(leaf.id for leaf in again.labels.leaves),
+    }
 
 
 def test_a_package_that_hides_its_context_classes_is_refused(tmp_path: Path) -> None:
@@ -115,7 +125,9 @@ def test_a_description_without_context_classes_is_as_it_was_before_there_were_an
     assert Architecture.from_json(CONTEXT.to_json()) == CONTEXT
 
 
-@pytest.mark.parametrize("changes", [{"context_classes": -1}, {"context_classes": 256}, {"context_classes": 1, "conditioning": "decoder"}])
+@pytest.mark.parametrize(
+    "changes", [{"context_classes": -1}, {"context_classes": 256}, {"context_classes": 1, "conditioning": "decoder"}]
+)
 def test_context_classes_that_no_network_has_are_refused(changes: dict[str, int | str]) -> None:
     with pytest.raises(PackageFormatError, match="context_classes"):
         Architecture.from_json(samples.TINY.to_json() | changes)

@@ -13,7 +13,11 @@ def pretend(monkeypatch: pytest.MonkeyPatch, gpus: int, mps: bool = False, cuda_
     """PyTorch as it is on another machine."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(name=f"NVIDIA Number {device.index}", total_memory=8 * 2**30))
+    monkeypatch.setattr(
+        torch.cuda,
+        "get_device_properties",
+        lambda device: SimpleNamespace(name=f"NVIDIA Number {device.index}", total_memory=8 * 2**30),
+    )
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     monkeypatch.setattr(torch.version, "cuda", cuda_version)
     monkeypatch.setattr(torch.version, "hip", None)

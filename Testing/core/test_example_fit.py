@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 from LabelConditionedSegmentationLib.core.errors import Cancelled
-from LabelConditionedSegmentationLib.core.example_fit import AROUND, ELSEWHERE, INSIDE, draw_voxels, features_at, fit, in_layers
+from LabelConditionedSegmentationLib.core.example_fit import (
+    AROUND,
+    ELSEWHERE,
+    INSIDE,
+    draw_voxels,
+    features_at,
+    fit,
+    in_layers,
+)
 from LabelConditionedSegmentationLib.core.geometry import Grid, resample
 from LabelConditionedSegmentationLib.core.progress import CancelToken, Progress
 

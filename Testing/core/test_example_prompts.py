@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 from LabelConditionedSegmentationLib.core.errors import InputError, LabelError
-from LabelConditionedSegmentationLib.core.example_prompt import ExamplePrompt, averaged, check_model, read_prompt, tree_of_prompts, write_prompt
+from LabelConditionedSegmentationLib.core.example_prompt import (
+    ExamplePrompt,
+    averaged,
+    check_model,
+    read_prompt,
+    tree_of_prompts,
+    write_prompt,
+)
 from LabelConditionedSegmentationLib.core.labels import LARGEST_ID, Label, LabelTree
 
 from Testing import samples
@@ -40,7 +47,9 @@ def written(folder: Path, text: str | bytes) -> Path:
 
 def test_a_prompt_comes_back_from_its_file_with_every_digit(tmp_path: Path) -> None:
     path = tmp_path / "label.lcs-label.json"
-    prompt = averaged([PROMPT, replace(PROMPT, vector=PROMPT.vector[::-1], bias=0.3), replace(PROMPT, bias=1e-7)])  # thirds, which no short decimal is
+    prompt = averaged(
+        [PROMPT, replace(PROMPT, vector=PROMPT.vector[::-1], bias=0.3), replace(PROMPT, bias=1e-7)]
+    )  # thirds, which no short decimal is
     write_prompt(prompt, path)
     assert read_prompt(path) == prompt
     assert "Körnerschicht" in path.read_text(encoding="utf-8")
@@ -103,7 +112,12 @@ def test_colours_out_of_range_are_brought_into_it() -> None:
 
 
 def test_the_mean_of_prompts_scores_as_the_mean_of_their_scores() -> None:
-    prompts = [replace(PROMPT, vector=tuple(np.random.default_rng(n).normal(size=8)), bias=float(n), examples=({"scan": str(n)},)) for n in range(3)]
+    prompts = [
+        replace(
+            PROMPT, vector=tuple(np.random.default_rng(n).normal(size=8)), bias=float(n), examples=({"scan": str(n)},)
+        )
+        for n in range(3)
+    ]
     mean = averaged(prompts)
     feature = np.random.default_rng(9).normal(size=8)
     assert feature @ mean.vector + mean.bias == pytest.approx(np.mean([feature @ p.vector + p.bias for p in prompts]))
@@ -113,7 +127,12 @@ def test_the_mean_of_prompts_scores_as_the_mean_of_their_scores() -> None:
 
 
 def test_a_prompt_weighs_as_much_as_the_examples_it_was_made_from() -> None:
-    one, two, three = (replace(PROMPT, vector=tuple(np.random.default_rng(n).normal(size=8)), bias=float(n), examples=({"scan": str(n)},)) for n in range(3))
+    one, two, three = (
+        replace(
+            PROMPT, vector=tuple(np.random.default_rng(n).normal(size=8)), bias=float(n), examples=({"scan": str(n)},)
+        )
+        for n in range(3)
+    )
     together, step_by_step = averaged([one, two, three]), averaged([averaged([one, two]), three])
     assert step_by_step.vector == pytest.approx(together.vector)
     assert step_by_step.bias == pytest.approx(together.bias) == 1.0
@@ -138,7 +157,10 @@ def test_a_prompt_of_another_model_is_refused_by_the_names_of_both(sha: str, len
 def test_labels_by_example_get_the_first_free_ids_in_their_order_or_the_ids_that_are_given() -> None:
     known = samples.label_tree()
     prompts = [replace(PROMPT, name=name) for name in "BA"]
-    assert [(label.id, label.name, label.parent) for label in tree_of_prompts(prompts, known).labels] == [(202, "B", None), (203, "A", None)]
+    assert [(label.id, label.name, label.parent) for label in tree_of_prompts(prompts, known).labels] == [
+        (202, "B", None),
+        (203, "A", None),
+    ]
     assert [label.id for label in tree_of_prompts(prompts, known, [7, 3]).labels] == [7, 3]
     assert tree_of_prompts(prompts, known).labels[0].color == PROMPT.color
 
@@ -162,7 +184,14 @@ def test_where_the_model_has_the_largest_id_no_label_fits_beside_it() -> None:
         tree_of_prompts([PROMPT], LabelTree((Label(LARGEST_ID, "Deep gray matter"),)))
 
 
-@pytest.mark.parametrize("make", [lambda: replace(PROMPT, name=""), lambda: replace(PROMPT, name="a\tb"), lambda: replace(PROMPT, bias=float("nan"))])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: replace(PROMPT, name=""),
+        lambda: replace(PROMPT, name="a\tb"),
+        lambda: replace(PROMPT, bias=float("nan")),
+    ],
+)
 def test_no_prompt_is_made_that_no_file_could_hold(make: Callable[[], ExamplePrompt]) -> None:
     with pytest.raises((InputError, LabelError)):
         make()

@@ -35,10 +35,19 @@ OBLIQUE: Affine = np.array([[1.2, -0.5, 0.1, -10], [0.45, 0.8, 0.2, 4], [-0.1, -
 
 
 def segmenter_of(
-    network: LabelConditionedNetwork, patch: tuple[int, int, int] = (64, 64, 64), flip: bool = False, spec: InputSpec | None = None, **changes: Any
+    network: LabelConditionedNetwork,
+    patch: tuple[int, int, int] = (64, 64, 64),
+    flip: bool = False,
+    spec: InputSpec | None = None,
+    **changes: Any,
 ) -> Segmenter:
     about = (samples.label_tree(), samples.SCHEMA, patch, flip, SHA)
-    return Segmenter(ModelPackage(Path("tiny"), "tiny", network.trunk.architecture, spec or InputSpec(), *about), network, CPU, **changes)
+    return Segmenter(
+        ModelPackage(Path("tiny"), "tiny", network.trunk.architecture, spec or InputSpec(), *about),
+        network,
+        CPU,
+        **changes,
+    )
 
 
 def seeing(**changes: Any) -> Segmenter:
@@ -73,7 +82,9 @@ def learned() -> tuple[Segmenter, dict[str, ExamplePrompt]]:
     """The seeing segmenter and what it learned from two balls on an atlas."""
     segmenter = seeing()
     atlas, balls = samples.scan_of_parts()
-    return segmenter, {p.name: p for p in segmenter.examples(atlas, [Example(name, mask) for name, mask in balls.items()])}
+    return segmenter, {
+        p.name: p for p in segmenter.examples(atlas, [Example(name, mask) for name, mask in balls.items()])
+    }
 
 
 @pytest.mark.parametrize("where", ["atlas", "another scan"])
@@ -89,21 +100,30 @@ def test_what_was_shown_on_an_atlas_is_found_there_and_on_another_scan(
         assert dice(found[name], balls[name]) > 0.99
 
 
-def test_another_mask_on_the_same_atlas_finds_something_else(learned: tuple[Segmenter, dict[str, ExamplePrompt]]) -> None:
+def test_another_mask_on_the_same_atlas_finds_something_else(
+    learned: tuple[Segmenter, dict[str, ExamplePrompt]],
+) -> None:
     segmenter, prompts = learned
     scan, balls = samples.scan_of_parts(seed=2)
     found = masks(segmenter.features(scan), [prompts["bright"], replace(prompts["dark"], name="second")])
     assert dice(found["bright"], balls["dark"]) == dice(found["second"], balls["bright"]) == 0
 
 
-def test_what_was_shown_on_a_turned_atlas_of_other_spacing_is_found(learned: tuple[Segmenter, dict[str, ExamplePrompt]]) -> None:
+def test_what_was_shown_on_a_turned_atlas_of_other_spacing_is_found(
+    learned: tuple[Segmenter, dict[str, ExamplePrompt]],
+) -> None:
     """The atlas lies sagittally, with voxels of half the size along one axis."""
     segmenter, _ = learned
     scan, balls = samples.scan_of_parts()
-    atlas = Volume(np.repeat(scan.array, 2, axis=1).transpose(0, 3, 1, 2).copy(), np.array([[0, 0, 1.0, 0], [1.0, 0, 0, 0], [0, 0.5, 0, -0.25], [0, 0, 0, 1]]))
+    atlas = Volume(
+        np.repeat(scan.array, 2, axis=1).transpose(0, 3, 1, 2).copy(),
+        np.array([[0, 0, 1.0, 0], [1.0, 0, 0, 0], [0, 0.5, 0, -0.25], [0, 0, 0, 1]]),
+    )
     mask = np.repeat(balls["bright"], 2, axis=0).transpose(2, 0, 1).copy()
     shown = segmenter.examples(atlas, [Example("bright", mask)])
-    assert dice(masks(segmenter.features(scan), shown)["bright"], balls["bright"]) > 0.85  # borders are blurred by half a voxel
+    assert (
+        dice(masks(segmenter.features(scan), shown)["bright"], balls["bright"]) > 0.85
+    )  # borders are blurred by half a voxel
 
 
 def test_two_atlases_make_one_label_that_is_found(learned: tuple[Segmenter, dict[str, ExamplePrompt]]) -> None:
@@ -112,13 +132,21 @@ def test_two_atlases_make_one_label_that_is_found(learned: tuple[Segmenter, dict
     (second,) = segmenter.examples(other, [Example("bright", balls_there["bright"])])
     assert second.vector != prompts["bright"].vector
     scan, balls = samples.scan_of_parts(seed=8)
-    assert dice(masks(segmenter.features(scan), [averaged([prompts["bright"], second])])["bright"], balls["bright"]) > 0.99
+    assert (
+        dice(masks(segmenter.features(scan), [averaged([prompts["bright"], second])])["bright"], balls["bright"]) > 0.99
+    )
 
 
 def test_a_prompt_keeps_what_is_known_of_its_example() -> None:
     atlas, balls = samples.scan_of_parts(affine=np.diag([1.0, 2.0, 1.5, 1.0]))
     (made,) = random().examples(atlas, [Example("bright", balls["bright"])], {"age": 31})
-    assert (made.name, made.package, made.weights_sha256, made.parent, len(made.vector)) == ("bright", "tiny", SHA, "", 8)
+    assert (made.name, made.package, made.weights_sha256, made.parent, len(made.vector)) == (
+        "bright",
+        "tiny",
+        SHA,
+        "",
+        8,
+    )
     (known,) = made.examples
     assert known["millilitres"] == pytest.approx(balls["bright"].sum() * 0.003)
     assert known["metadata"] == {"age": 31}
@@ -137,7 +165,9 @@ def test_what_is_odd_about_an_atlas_is_kept_with_the_prompt() -> None:
 def test_metadata_of_the_atlas_reach_the_network() -> None:
     atlas, balls = samples.scan_of_parts()
     segmenter, shown = random(), [Example("bright", balls["bright"])]
-    (told,), (untold,), (again,) = (segmenter.examples(atlas, shown, metadata) for metadata in ({"age": 25}, None, {"age": "unknown"}))
+    (told,), (untold,), (again,) = (
+        segmenter.examples(atlas, shown, metadata) for metadata in ({"age": 25}, None, {"age": "unknown"})
+    )
     assert told.vector != untold.vector
     assert again.vector == untold.vector
 
@@ -172,7 +202,9 @@ def test_pooling_is_the_mean_inside_and_around_at_every_level() -> None:
     for level, inside, values in ((1, mask, fine), (0, torch.nn.functional.avg_pool3d(mask[None], 2)[0], coarse)):
         assert float(found.weight[level][0, 0]) == pytest.approx(float(inside.sum()))
         assert torch.allclose(found.found[level][0, 0], (values * inside).sum((1, 2, 3)), atol=1e-5)
-        near = torch.nn.functional.conv3d(inside[None, None], torch.ones(1, 1, 5, 5, 5) / 125, padding=2)[0, 0] * (1 - inside)
+        near = torch.nn.functional.conv3d(inside[None, None], torch.ones(1, 1, 5, 5, 5) / 125, padding=2)[0, 0] * (
+            1 - inside
+        )
         assert float(found.weight[level][0, 1]) == pytest.approx(float(near.sum()), rel=1e-5)
         assert torch.allclose(found.found[level][0, 1], (values * near).sum((1, 2, 3)), atol=1e-5)
 
@@ -206,7 +238,9 @@ def test_several_windows_give_the_sums_of_one() -> None:
     assert done[-1] == 8
     for a, b in zip(one.weight, several.weight, strict=True):
         assert torch.allclose(a[:, 0], b[:, 0], rtol=1e-4)  # inside: exactly, to rounding
-        assert torch.allclose(a[:, 1], b[:, 1], rtol=0.05)  # around: windows cut the neighbourhood of a voxel at their rims, where they count least
+        assert torch.allclose(
+            a[:, 1], b[:, 1], rtol=0.05
+        )  # around: windows cut the neighbourhood of a voxel at their rims, where they count least
     assert torch.allclose(one.found[1][0, 0], several.found[1][0, 0], atol=1e-2)
 
 
@@ -230,7 +264,9 @@ def test_small_windows_find_what_one_window_finds() -> None:
 
 
 @pytest.mark.parametrize(
-    "affine", [np.eye(4), np.diag([0.5, 0.5, 0.5, 1.0]), np.diag([1.0, 2.0, 3.0, 1.0]), OBLIQUE], ids=["1 mm", "0.5 mm", "1 x 2 x 3 mm", "oblique"]
+    "affine",
+    [np.eye(4), np.diag([0.5, 0.5, 0.5, 1.0]), np.diag([1.0, 2.0, 3.0, 1.0]), OBLIQUE],
+    ids=["1 mm", "0.5 mm", "1 x 2 x 3 mm", "oblique"],
 )
 @pytest.mark.parametrize("stride", [1, 2])
 def test_the_share_of_a_mask_lies_where_the_mask_lies_and_is_as_large(affine: Affine, stride: int) -> None:
@@ -262,7 +298,9 @@ def test_a_mask_of_one_voxel_is_not_lost() -> None:
 
 def test_a_mask_without_a_voxel_still_gives_finite_numbers() -> None:
     torch.manual_seed(0)
-    vectors, bias = ExampleEncoder((4, 8), 8)(pool([torch.randn(4, 4, 4, 4), torch.randn(8, 8, 8, 8)], torch.zeros(2, 8, 8, 8)))
+    vectors, bias = ExampleEncoder((4, 8), 8)(
+        pool([torch.randn(4, 4, 4, 4), torch.randn(8, 8, 8, 8)], torch.zeros(2, 8, 8, 8))
+    )
     assert bool(torch.isfinite(vectors).all())
     assert bool(torch.isfinite(bias).all())
 
@@ -275,15 +313,21 @@ def cropped(volume: Volume, low: tuple[int, int, int], high: tuple[int, int, int
     grid = Grid.of(volume).box(low, high)
     array = np.zeros(grid.shape, dtype=volume.array.dtype)
     inner = [slice(max(0, a), min(n, b)) for a, b, n in zip(low, high, volume.shape, strict=True)]
-    array[tuple(slice(s.start - a, s.stop - a) for s, a in zip(inner, low, strict=True))] = volume.array[0][tuple(inner)]
+    array[tuple(slice(s.start - a, s.stop - a) for s, a in zip(inner, low, strict=True))] = volume.array[0][
+        tuple(inner)
+    ]
     return Volume(array[None], grid.affine)
 
 
 @pytest.mark.parametrize("affine", [np.eye(4), OBLIQUE], ids=["along RAS", "oblique"])
 @pytest.mark.parametrize(
-    ("low", "high"), [((0, 0, 0), (36, 44, 40)), ((8, 5, 3), (30, 41, 25)), ((-3, 8, -7), (40, 50, 44))], ids=["whole", "a part", "beyond the scan"]
+    ("low", "high"),
+    [((0, 0, 0), (36, 44, 40)), ((8, 5, 3), (30, 41, 25)), ((-3, 8, -7), (40, 50, 44))],
+    ids=["whole", "a part", "beyond the scan"],
 )
-def test_a_mask_that_covers_a_part_of_its_scan_lies_where_it_was(affine: Affine, low: tuple[int, int, int], high: tuple[int, int, int]) -> None:
+def test_a_mask_that_covers_a_part_of_its_scan_lies_where_it_was(
+    affine: Affine, low: tuple[int, int, int], high: tuple[int, int, int]
+) -> None:
     atlas, balls = samples.scan_of_parts(affine=affine)
     mask = Volume((balls["bright"] * 7).astype(np.uint8)[None], affine)
     part = cropped(mask, low, high)
@@ -315,14 +359,19 @@ def moved(affine: Affine, **changes: Any) -> Affine:
 )
 def test_a_mask_that_does_not_lie_on_the_voxels_of_its_scan_is_refused(affine: Affine) -> None:
     atlas, balls = samples.scan_of_parts()
-    with pytest.raises(InputError, match=r'The mask "m.nii" \(40 x 44 x 36 voxels of .* mm\) does not lie on the voxels of its scan .*: resample it'):
+    with pytest.raises(
+        InputError,
+        match=r'The mask "m.nii" \(40 x 44 x 36 voxels of .* mm\) does not lie on the voxels of its scan .*: resample it',
+    ):
         mask_on(atlas, Volume(balls["bright"][None], affine), 'mask "m.nii"')
 
 
 @pytest.mark.parametrize("by", [0.02, 1e-5])
 def test_rounding_of_stored_positions_does_not_matter(by: float) -> None:
     atlas, balls = samples.scan_of_parts()
-    assert np.array_equal(mask_on(atlas, Volume(balls["bright"][None], moved(np.eye(4), by={0: by, 2: -by}))), balls["bright"])
+    assert np.array_equal(
+        mask_on(atlas, Volume(balls["bright"][None], moved(np.eye(4), by={0: by, 2: -by}))), balls["bright"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -345,7 +394,11 @@ def test_a_mask_where_the_scan_is_0_is_refused(place: str) -> None:
     """Close to the tissue the network's grid still has voxels; the network sees nothing there either."""
     atlas, _ = samples.scan_of_parts()
     array = np.pad(atlas.array, ((0, 0), (20, 20), (20, 20), (20, 20)))
-    k, j, i = {"a corner of the image": (2, 2, 2), "close to the tissue": (21, 22, 22), "a hole in the tissue": (34, 40, 38)}[place]
+    k, j, i = {
+        "a corner of the image": (2, 2, 2),
+        "close to the tissue": (21, 22, 22),
+        "a hole in the tissue": (34, 40, 38),
+    }[place]
     array[0, 30:42, 36:48, 34:46] = 0
     mask = np.zeros(array.shape[1:], dtype=bool)
     mask[k : k + 3, j : j + 3, i : i + 3] = True
@@ -373,7 +426,9 @@ def scores_of(found: Features, prompts: Sequence[ExamplePrompt]) -> Array:
     """(k, j, i, prompts) of the scanned region, by a plain product."""
     assert found.stored is not None
     fine = resample(found.stored, found.feature_grid, found.input_grid.box(*found.region))
-    return np.asarray((fine @ torch.tensor([p.vector for p in prompts]).T + torch.tensor([p.bias for p in prompts])).numpy())
+    return np.asarray(
+        (fine @ torch.tensor([p.vector for p in prompts]).T + torch.tensor([p.bias for p in prompts])).numpy()
+    )
 
 
 def random_prompts(count: int) -> list[ExamplePrompt]:
@@ -418,7 +473,11 @@ def test_a_label_stays_inside_its_parent(found: Features, parent: str) -> None:
 
 
 def test_labels_of_different_parents_compete_only_where_both_may_be(found: Features) -> None:
-    prompts = [prompt("deep", [0.0] * 8, 3.0, "Deep gray matter"), prompt("right", [0.0] * 8, 4.0, "Right Hippocampus"), prompt("anywhere", [0.0] * 8, 2.0)]
+    prompts = [
+        prompt("deep", [0.0] * 8, 3.0, "Deep gray matter"),
+        prompt("right", [0.0] * 8, 4.0, "Right Hippocampus"),
+        prompt("anywhere", [0.0] * 8, 2.0),
+    ]
     region = tuple(slice(a, b) for a, b in zip(*found.region, strict=True))
     classes = found.segment().label_map.array[0]
     tree = found.labels
@@ -472,10 +531,15 @@ def test_values_of_labels_by_example_lie_above_those_of_the_model_or_where_they_
 
 
 def test_both_answers_of_a_run_lie_side_by_side_in_layers(found: Features) -> None:
-    classes, shown = found.segment(["Deep gray matter", "Left Hippocampus"]), found.by_example(random_prompts(2)).segment()
+    classes, shown = (
+        found.segment(["Deep gray matter", "Left Hippocampus"]),
+        found.by_example(random_prompts(2)).segment(),
+    )
     both = classes.beside(shown)
     assert [entry.layer for entry in both.labels] == [0, 1, 2, 2]
-    for entry, original, of in zip(both.labels, (*classes.labels, *shown.labels), (classes, classes, shown, shown), strict=True):
+    for entry, original, of in zip(
+        both.labels, (*classes.labels, *shown.labels), (classes, classes, shown, shown), strict=True
+    ):
         assert np.array_equal(both.mask(entry), of.mask(original))
         assert both.millilitres()[entry.label.id] == pytest.approx(of.millilitres()[entry.label.id])
     with pytest.raises(LabelError, match="overlaps another label"):
@@ -505,7 +569,9 @@ def test_with_flips_a_prompt_is_that_of_the_scan_beside_that_of_its_mirror_image
     assert made.bias == pytest.approx((parts[0][1] + parts[1][1]) / 2, abs=1e-4)
 
 
-def test_with_flips_what_was_shown_is_found_and_a_prompt_made_without_them_is_refused(learned: tuple[Segmenter, dict[str, ExamplePrompt]]) -> None:
+def test_with_flips_what_was_shown_is_found_and_a_prompt_made_without_them_is_refused(
+    learned: tuple[Segmenter, dict[str, ExamplePrompt]],
+) -> None:
     segmenter = seeing(flip=True)
     atlas, balls = samples.scan_of_parts()
     answers = segmenter.features(atlas)
@@ -546,7 +612,11 @@ def test_a_name_of_the_model_is_refused(found: Features) -> None:
         found.by_example([prompt("left hippocampus", [0.0] * 8)])
 
 
-@pytest.mark.parametrize(("change", "says"), [(lambda a: a * 0, "empty"), (lambda a: (a > 0).astype(np.uint8), "label map")], ids=["empty", "mask"])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [(lambda a: a * 0, "empty"), (lambda a: (a > 0).astype(np.uint8), "label map")],
+    ids=["empty", "mask"],
+)
 def test_an_atlas_that_is_no_scan_is_refused(change: Any, says: str) -> None:
     atlas, balls = samples.scan_of_parts()
     with pytest.raises(InputError, match=says):
@@ -567,7 +637,9 @@ def shown_all_over(atlas: Volume) -> list[Example]:
 def test_progress_is_monotone_and_ends_at_one(flip: bool) -> None:
     seen: list[float] = []
     atlas = samples.scan((50, 60, 46))
-    random(patch=(32, 32, 32), flip=flip).examples(atlas, shown_all_over(atlas), progress=lambda done, text: seen.append(done))
+    random(patch=(32, 32, 32), flip=flip).examples(
+        atlas, shown_all_over(atlas), progress=lambda done, text: seen.append(done)
+    )
     assert seen == sorted(seen)
     assert (seen[0], seen[-1]) == (0, 1)
     assert len(set(seen)) > 10

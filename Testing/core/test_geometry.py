@@ -9,7 +9,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from LabelConditionedSegmentationLib.core.geometry import Grid, Shape, bounding_box, needed_box, network_grid, resample, smooth_for
+from LabelConditionedSegmentationLib.core.geometry import (
+    Grid,
+    Shape,
+    bounding_box,
+    needed_box,
+    network_grid,
+    resample,
+    smooth_for,
+)
 from LabelConditionedSegmentationLib.core.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.preprocessing import prepare
 from LabelConditionedSegmentationLib.core.volume import Affine, Array, Volume
@@ -39,7 +47,12 @@ def affine_of(linear: Array, origin: tuple[float, float, float] = (0, 0, 0)) -> 
     return affine
 
 
-def turned(order: tuple[int, ...], signs: tuple[int, ...], spacing: tuple[float, float, float], origin: tuple[float, float, float]) -> Affine:
+def turned(
+    order: tuple[int, ...],
+    signs: tuple[int, ...],
+    spacing: tuple[float, float, float],
+    origin: tuple[float, float, float],
+) -> Affine:
     """Voxel axis n runs along world axis `order[n]`, in the direction `signs[n]`."""
     linear = np.zeros((3, 3))
     for axis in range(3):
@@ -70,11 +83,17 @@ def pairs(draw: st.DrawFn) -> tuple[Grid, Grid]:
     source = draw(grids())
     centre = source.affine @ np.append((np.array(source.shape[::-1]) - 1) / 2, 1)
     if draw(st.booleans()):
-        linear = source.affine[:3, :3] @ turned(*draw(st.sampled_from(ORIENTATIONS)), (1, 1, 1), (0, 0, 0))[:3, :3] @ np.diag(draw(spacings))
+        linear = (
+            source.affine[:3, :3]
+            @ turned(*draw(st.sampled_from(ORIENTATIONS)), (1, 1, 1), (0, 0, 0))[:3, :3]
+            @ np.diag(draw(spacings))
+        )
     else:
         linear = rotation(*draw(angles)) @ np.diag(draw(spacings))
     shape = draw(sizes)
-    origin = centre[:3] + np.array(draw(st.tuples(*[st.floats(-2, 2)] * 3))) - linear @ ((np.array(shape[::-1]) - 1) / 2)
+    origin = (
+        centre[:3] + np.array(draw(st.tuples(*[st.floats(-2, 2)] * 3))) - linear @ ((np.array(shape[::-1]) - 1) / 2)
+    )
     return source, Grid(affine_of(linear, tuple(origin)), shape)
 
 
@@ -108,13 +127,23 @@ def test_a_box_holds_the_voxels_it_was_cut_from(grid: Grid, data: st.DataObject)
     start, stop = data.draw(boxes(grid.shape))
     part = grid.box(start, stop)
     assert part.shape == tuple(b - a for a, b in zip(start, stop, strict=True))
-    torch.testing.assert_close(positions(part), positions(grid)[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))], atol=1e-9, rtol=1e-9)
+    torch.testing.assert_close(
+        positions(part),
+        positions(grid)[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))],
+        atol=1e-9,
+        rtol=1e-9,
+    )
 
 
 @MODEST
 @given(grids(), st.tuples(*[st.floats(-20, 20)] * 3))
 def test_the_index_of_a_voxel_position_is_the_voxel(grid: Grid, index: tuple[float, float, float]) -> None:
-    position = grid.affine[:3, 0] * index[0] + grid.affine[:3, 1] * index[1] + grid.affine[:3, 2] * index[2] + grid.affine[:3, 3]
+    position = (
+        grid.affine[:3, 0] * index[0]
+        + grid.affine[:3, 1] * index[1]
+        + grid.affine[:3, 2] * index[2]
+        + grid.affine[:3, 3]
+    )
     np.testing.assert_allclose(grid.index_of(position), index, atol=1e-8)
 
 
@@ -152,7 +181,9 @@ def test_a_grid_that_is_off_by_rounding_errors_only_copies_without_a_bit_of_loss
 
 @MODEST
 @given(pairs(), st.tuples(*[st.floats(-0.05, 0.05)] * 3), st.floats(-5, 5))
-def test_straight_ramps_stay_straight_on_any_grid(grids_: tuple[Grid, Grid], slope: tuple[float, float, float], offset: float) -> None:
+def test_straight_ramps_stay_straight_on_any_grid(
+    grids_: tuple[Grid, Grid], slope: tuple[float, float, float], offset: float
+) -> None:
     source, target = grids_
     direction = torch.tensor(slope, dtype=torch.float64)
     found = resample(((positions(source) @ direction) + offset).float()[..., None], source, target)[..., 0]
@@ -167,15 +198,21 @@ def test_the_ramp_test_compares_something(angle: float) -> None:
     target = Grid(affine_of(rotation(angle, angle, 0) * 0.7, (2.5, 3, 2.2)), (5, 5, 5))
     assert inside(source, target).float().mean() > 0.8
     found = resample(positions(source).float(), source, target)
-    torch.testing.assert_close(found[inside(source, target)].double(), positions(target)[inside(source, target)], atol=2e-4, rtol=0)
+    torch.testing.assert_close(
+        found[inside(source, target)].double(), positions(target)[inside(source, target)], atol=2e-4, rtol=0
+    )
 
 
 @pytest.mark.parametrize("shape", [(6, 7, 8), (1, 5, 4), (3, 1, 1)])
 def test_twice_as_fine_is_what_torch_makes_of_it(shape: Shape) -> None:
     fine = Grid(affine_of(np.diag([0.8, 1.1, 1.7]), (3, -2, 9)), tuple(2 * n for n in shape))  # type: ignore[arg-type]
     source = noise(fine.coarser(2), channels=4)
-    expected = torch.nn.functional.interpolate(source.permute(3, 0, 1, 2)[None], scale_factor=2, mode="trilinear", align_corners=False)
-    torch.testing.assert_close(resample(source, fine.coarser(2), fine), expected[0].permute(1, 2, 3, 0), atol=1e-6, rtol=0)
+    expected = torch.nn.functional.interpolate(
+        source.permute(3, 0, 1, 2)[None], scale_factor=2, mode="trilinear", align_corners=False
+    )
+    torch.testing.assert_close(
+        resample(source, fine.coarser(2), fine), expected[0].permute(1, 2, 3, 0), atol=1e-6, rtol=0
+    )
 
 
 @pytest.mark.parametrize(("order", "signs"), ORIENTATIONS)
@@ -188,7 +225,9 @@ def test_permuted_and_mirrored_grids_copy_without_a_bit_of_loss(order: tuple[int
         if signs[axis] < 0:
             origin[order[axis]] = extent[axis] - 1
     target = Grid(turned(order, signs, (1, 1, 1), (origin[0], origin[1], origin[2])), (extent[2], extent[1], extent[0]))
-    expected = values.permute(*(2 - order[axis] for axis in (2, 1, 0)), 3).flip([2 - axis for axis in range(3) if signs[axis] < 0])
+    expected = values.permute(*(2 - order[axis] for axis in (2, 1, 0)), 3).flip(
+        [2 - axis for axis in range(3) if signs[axis] < 0]
+    )
     assert torch.equal(resample(values, source, target), expected)
 
 
@@ -201,7 +240,9 @@ def boxes(draw: st.DrawFn, shape: Shape) -> tuple[Shape, Shape]:
 
 @settings(max_examples=80, deadline=None)
 @given(pairs(), st.booleans(), st.data())
-def test_every_box_is_bit_equal_to_the_whole_even_from_the_block_it_needs(grids_: tuple[Grid, Grid], nearest: bool, data: st.DataObject) -> None:
+def test_every_box_is_bit_equal_to_the_whole_even_from_the_block_it_needs(
+    grids_: tuple[Grid, Grid], nearest: bool, data: st.DataObject
+) -> None:
     source, target = grids_
     values = noise(source)
     whole = resample(values, source, target, nearest=nearest)
@@ -235,7 +276,9 @@ def test_values_at_a_point_do_not_depend_on_how_many_channels_there_are(angle: f
     source = Grid(np.eye(4), (6, 7, 8))
     target = Grid(affine_of(rotation(0, angle, angle) * 0.6, (0.3, 0.2, 0.1)), (9, 9, 9))
     values = noise(source, channels=7)
-    assert torch.equal(resample(values, source, target)[..., 2:3], resample(values[..., 2:3].contiguous(), source, target))
+    assert torch.equal(
+        resample(values, source, target)[..., 2:3], resample(values[..., 2:3].contiguous(), source, target)
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.float16])
@@ -264,7 +307,9 @@ def test_outside_a_grid_its_border_goes_on(nearest: bool) -> None:
     source = Grid(affine_of(np.diag([1.5, 1, 2])), (4, 5, 6))
     target = source.box((-3, -2, -1), (8, 7, 9))
     values = noise(source)
-    padded = torch.nn.functional.pad(values.permute(3, 0, 1, 2)[None], (1, 3, 2, 2, 3, 4), mode="replicate")[0].permute(1, 2, 3, 0)
+    padded = torch.nn.functional.pad(values.permute(3, 0, 1, 2)[None], (1, 3, 2, 2, 3, 4), mode="replicate")[0].permute(
+        1, 2, 3, 0
+    )
     assert torch.equal(resample(values, source, target, nearest=nearest), padded)
 
 
@@ -289,7 +334,9 @@ def test_half_precision_is_interpolated_in_full_precision() -> None:
 
 @MODEST
 @given(grids(), spacings, st.floats(0, 9), st.sampled_from([1, 4, 16]))
-def test_the_networks_grid_covers_the_region_and_its_margin(region: Grid, spacing: tuple[float, float, float], margin: float, multiple: int) -> None:
+def test_the_networks_grid_covers_the_region_and_its_margin(
+    region: Grid, spacing: tuple[float, float, float], margin: float, multiple: int
+) -> None:
     grid = network_grid(region, spacing, margin, multiple)
     np.testing.assert_allclose(grid.affine[:3, :3], np.diag(spacing))
     assert all(n % multiple == 0 for n in grid.shape)
@@ -366,14 +413,20 @@ def test_the_round_trip_notices_a_scan_that_was_mirrored() -> None:
 
 
 @pytest.mark.parametrize(("order", "signs"), ORIENTATIONS[::5])
-def test_positions_on_the_networks_grid_come_back_as_the_positions_of_the_voxels(order: tuple[int, ...], signs: tuple[int, ...]) -> None:
+def test_positions_on_the_networks_grid_come_back_as_the_positions_of_the_voxels(
+    order: tuple[int, ...], signs: tuple[int, ...]
+) -> None:
     volume = coordinate_volume(turned(order, signs, (0.7, 1.2, 1.9), (-31, 17, 44)), (12, 14, 17))
     prepared = prepare(volume, InputSpec(foreground="all", spacing=(1.1, 0.9, 1.3)), 8, with_position=False)
     back = resample(positions(prepared.grid).float(), prepared.grid, Grid.of(volume))
     torch.testing.assert_close(back.double(), positions(Grid.of(volume)), atol=1e-3, rtol=0)
 
 
-@pytest.mark.parametrize("linear", [np.diag([-0.8, 1.2, 1.5]), rotation(0.4, 0.2, 0.7) @ np.diag([0.8, 1.2, 1.5])], ids=["straight", "oblique"])
+@pytest.mark.parametrize(
+    "linear",
+    [np.diag([-0.8, 1.2, 1.5]), rotation(0.4, 0.2, 0.7) @ np.diag([0.8, 1.2, 1.5])],
+    ids=["straight", "oblique"],
+)
 def test_the_foreground_comes_back_where_it_was(linear: Array) -> None:
     grid = Grid(affine_of(linear, (12, -7, 30)), (24, 28, 36))
     centre = positions(grid).mean((0, 1, 2)) + torch.tensor([2.0, -1, 1])

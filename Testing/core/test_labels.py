@@ -15,7 +15,9 @@ from Testing.samples import label_tree
 
 MODEST = settings(max_examples=60, deadline=None)
 
-CODES = st.none() | st.builds(Code, st.just("SCT"), st.from_regex(r"[0-9]{4,9}", fullmatch=True), st.text("abcde ", min_size=1))
+CODES = st.none() | st.builds(
+    Code, st.just("SCT"), st.from_regex(r"[0-9]{4,9}", fullmatch=True), st.text("abcde ", min_size=1)
+)
 WORDS = st.text(st.characters(categories=("Lu", "Ll", "Lo"), exclude_characters="\x00"), min_size=1, max_size=8)
 
 
@@ -40,7 +42,9 @@ def trees(draw: st.DrawFn, largest: int = 14) -> LabelTree:
 
 def tree_of(*labels: tuple[int, str] | tuple[int, str, int | None], **more: Any) -> LabelTree:
     """A tree from (id, name[, parent])."""
-    return LabelTree(tuple(Label(entry[0], entry[1], entry[2] if len(entry) == 3 else None, **more) for entry in labels))
+    return LabelTree(
+        tuple(Label(entry[0], entry[1], entry[2] if len(entry) == 3 else None, **more) for entry in labels)
+    )
 
 
 @MODEST
@@ -128,7 +132,9 @@ def test_a_walk_goes_through_a_whole_branch_before_the_next(tree: LabelTree) -> 
 @given(trees(), st.data())
 def test_labels_overlap_exactly_where_one_contains_the_other(tree: LabelTree, data: st.DataObject) -> None:
     wanted = data.draw(st.lists(st.sampled_from(tree.labels), min_size=1, unique_by=lambda label: label.id))
-    shared = [(a, b) for a in wanted for b in wanted if a is not b and set(tree.classes_under(a)) & set(tree.classes_under(b))]
+    shared = [
+        (a, b) for a in wanted for b in wanted if a is not b and set(tree.classes_under(a)) & set(tree.classes_under(b))
+    ]
     found = tree.overlapping(wanted)
     assert (found is not None) == bool(shared)
     if found is not None:
@@ -237,13 +243,24 @@ def test_a_search_over_500_labels_finds_the_one() -> None:
         ([], "at least one"),
     ],
 )
-def test_a_tree_that_contradicts_itself_is_refused(entries: list[tuple[int, str] | tuple[int, str, int]], text: str) -> None:
+def test_a_tree_that_contradicts_itself_is_refused(
+    entries: list[tuple[int, str] | tuple[int, str, int]], text: str
+) -> None:
     with pytest.raises(LabelError, match=text):
         tree_of(*entries)
 
 
 @pytest.mark.parametrize(
-    "more", [{"id": 0}, {"id": -3}, {"name": " "}, {"laterality": "up"}, {"id": 2**32}, {"color": (0.1, 0.2, float("nan"))}, {"color": (0, 0, 2)}]
+    "more",
+    [
+        {"id": 0},
+        {"id": -3},
+        {"name": " "},
+        {"laterality": "up"},
+        {"id": 2**32},
+        {"color": (0.1, 0.2, float("nan"))},
+        {"color": (0, 0, 2)},
+    ],
 )
 def test_a_label_that_cannot_be_is_refused(more: dict[str, Any]) -> None:
     with pytest.raises(LabelError):
@@ -257,7 +274,13 @@ def test_a_name_is_found_although_it_was_written_with_blanks_around_it() -> None
 
 
 def test_left_and_right_are_each_others_mirror_image_and_the_middle_is_its_own() -> None:
-    tree = LabelTree((Label(1, "Left Caudate", laterality="left"), Label(2, "Brain-Stem", laterality="midline"), Label(3, "Right Caudate", laterality="right")))
+    tree = LabelTree(
+        (
+            Label(1, "Left Caudate", laterality="left"),
+            Label(2, "Brain-Stem", laterality="midline"),
+            Label(3, "Right Caudate", laterality="right"),
+        )
+    )
     assert tree.mirrored_classes == (0, 3, 2, 1)
 
 
@@ -273,13 +296,19 @@ def test_a_structure_without_a_counterpart_is_its_own_mirror_image() -> None:
 
 def test_a_leaf_whose_counterpart_is_divided_further_stays_itself_in_a_flip() -> None:
     tree = LabelTree(
-        (Label(1, "Left lung", laterality="left"), Label(2, "Right lung", laterality="right"), Label(3, "Right upper lobe", 2, laterality="right"))
+        (
+            Label(1, "Left lung", laterality="left"),
+            Label(2, "Right lung", laterality="right"),
+            Label(3, "Right upper lobe", 2, laterality="right"),
+        )
     )
     assert tree.mirrored_classes == (0, 1, 2)
 
 
 def test_a_name_that_holds_both_sides_is_mirrored_only_where_the_counterpart_agrees() -> None:
-    tree = LabelTree((Label(1, "Left right-bundle", laterality="left"), Label(2, "Right right-bundle", laterality="right")))
+    tree = LabelTree(
+        (Label(1, "Left right-bundle", laterality="left"), Label(2, "Right right-bundle", laterality="right"))
+    )
     assert sorted(tree.mirrored_classes) == [0, 1, 2]
 
 

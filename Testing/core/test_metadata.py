@@ -32,7 +32,10 @@ def test_a_choice_is_read_in_any_case(value: str, expected: str) -> None:
     assert SEX.parse(value) == expected
 
 
-@pytest.mark.parametrize(("value", "expected"), [("31", 31.0), (" 31.5 ", 31.5), (0, 0.0), (120, 120.0), (np.float32(20.5), 20.5), (np.int16(7), 7.0)])
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("31", 31.0), (" 31.5 ", 31.5), (0, 0.0), (120, 120.0), (np.float32(20.5), 20.5), (np.int16(7), 7.0)],
+)
 def test_a_number_is_read_from_text_and_from_numbers(value: Any, expected: float) -> None:
     assert AGE.parse(value) == expected
 
@@ -43,7 +46,9 @@ def test_what_is_no_choice_is_refused_with_the_choices(value: Any) -> None:
         SEX.parse(value)
 
 
-@pytest.mark.parametrize("value", ["old", "nan", math.nan, "inf", math.inf, -math.inf, -1, 120.5, "1e9", [31], {}, "3 1", 1j])
+@pytest.mark.parametrize(
+    "value", ["old", "nan", math.nan, "inf", math.inf, -math.inf, -1, 120.5, "1e9", [31], {}, "3 1", 1j]
+)
 def test_what_is_no_possible_number_is_refused_with_the_range(value: Any) -> None:
     with pytest.raises(MetadataError, match=r'"age".*0 to 120 years or unknown'):
         AGE.parse(value)

@@ -26,7 +26,14 @@ from Testing.samples import SCHEMA, TINY
 CLASSES = 5
 VARIANTS = [
     Architecture(
-        dimensions=dimensions, in_channels=channels, widths=(4, 6), blocks=(1, 2), output_stride=stride, feature_channels=7, position=position, film=film
+        dimensions=dimensions,
+        in_channels=channels,
+        widths=(4, 6),
+        blocks=(1, 2),
+        output_stride=stride,
+        feature_channels=7,
+        position=position,
+        film=film,
     )
     for dimensions, stride, film, position, channels in product((2, 3), (1, 2, 4), FILM_MODES, (True, False), (1, 2))
     if channels == 1 or (stride == 2 and film == "identity")
@@ -105,7 +112,9 @@ def test_scans_of_a_batch_do_not_see_each_other(architecture: Architecture) -> N
 @pytest.mark.parametrize("stride", [1, 2, 4])
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_axes_are_multiples_of_what_the_description_says(dimensions: int, stride: int) -> None:
-    architecture = replace(VARIANTS[0], dimensions=dimensions, output_stride=stride, widths=(2, 3, 4), blocks=(1, 1, 1), position=False)
+    architecture = replace(
+        VARIANTS[0], dimensions=dimensions, output_stride=stride, widths=(2, 3, 4), blocks=(1, 1, 1), position=False
+    )
     assert architecture.multiple == 4 * stride
     network = build(architecture)
     assert network(image_for(architecture, 1, 3)).shape[2:] == (12,) * dimensions
@@ -139,7 +148,10 @@ def test_an_untrained_film_changes_nothing() -> None:
 def test_a_trained_film_listens_to_every_field(film: str) -> None:
     network = stirred(build(replace(TINY, film=film)))
     image = image_for(TINY, batch=1)
-    answers = [network(image, encoded(said)) for said in ({}, {"sex": "F"}, {"sex": "M"}, {"sex": "F", "age": 20}, {"sex": "F", "age": 33})]
+    answers = [
+        network(image, encoded(said))
+        for said in ({}, {"sex": "F"}, {"sex": "M"}, {"sex": "F", "age": 20}, {"sex": "F", "age": 33})
+    ]
     for n, one in enumerate(answers):
         assert all(not torch.equal(one, other) for other in answers[:n])
 
@@ -187,9 +199,15 @@ def test_in_paper_mode_unknown_is_zeros_and_choices_are_one_hot() -> None:
 @pytest.mark.parametrize("mode", ["identity", "paper"])
 def test_the_generator_has_the_published_sizes_and_shares_its_first_two_layers(mode: str) -> None:
     generator = FilmGenerator(SCHEMA.fields, [4, 8, 16], mode)
-    shared = [(layer.in_features, layer.out_features) for layer in generator.shared if isinstance(layer, torch.nn.Linear)]
+    shared = [
+        (layer.in_features, layer.out_features) for layer in generator.shared if isinstance(layer, torch.nn.Linear)
+    ]
     assert shared == [(generator.encoder.size, 64), (64, 16)]
-    assert [tuple(layer.weight.shape) for layer in generator.layers if isinstance(layer, torch.nn.Linear)] == [(8, 16), (16, 16), (32, 16)]
+    assert [tuple(layer.weight.shape) for layer in generator.layers if isinstance(layer, torch.nn.Linear)] == [
+        (8, 16),
+        (16, 16),
+        (32, 16),
+    ]
 
 
 def test_in_identity_mode_a_number_runs_along_a_line_and_unknown_lies_elsewhere() -> None:
@@ -250,11 +268,15 @@ def test_all_labels_at_once_are_every_label_asked_alone(conditioning: str, film:
 
 def test_more_labels_than_a_pass_takes_are_all_there() -> None:
     torch.manual_seed(0)
-    network = stirred(LabelConditionedNetwork(replace(TINY, conditioning="decoder"), 2 * LABELS_A_PASS + 4, SCHEMA.fields))
+    network = stirred(
+        LabelConditionedNetwork(replace(TINY, conditioning="decoder"), 2 * LABELS_A_PASS + 4, SCHEMA.fields)
+    )
     image, known = image_for(TINY, batch=1), encoded({})
     everyone = torch.eye(network.classes, dtype=torch.bool)[1:]
     with torch.no_grad():
-        torch.testing.assert_close(network.features(image, known), network.scores_of(image, known, everyone), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(
+            network.features(image, known), network.scores_of(image, known, everyone), atol=1e-5, rtol=1e-4
+        )
 
 
 @pytest.mark.parametrize("film", FILM_MODES)
@@ -306,7 +328,9 @@ def test_metadata_and_label_both_modulate_and_untrained_neither_does(conditionin
     with torch.no_grad():
         torch.testing.assert_close(fresh.features(image, known), fresh.features(image, None))
         network = stirred(fresh)
-        answers = [network.features(image, encoded(said)) for said in ({"sex": "F"}, {"sex": "M"}, {"sex": "F", "age": 33})]
+        answers = [
+            network.features(image, encoded(said)) for said in ({"sex": "F"}, {"sex": "M"}, {"sex": "F", "age": 33})
+        ]
     for n, one in enumerate(answers):
         assert all(not torch.allclose(one, other, atol=1e-4) for other in answers[:n])
         assert not torch.allclose(one[:, 0], one[:, 1], atol=1e-4)
@@ -320,7 +344,9 @@ def test_one_modulation_after_another_is_their_composition(seed: int) -> None:
     features = torch.randn(2, 3, 4, 5)
     both = after(first, then)
     assert both is not None
-    torch.testing.assert_close(modulate(features, *both), modulate(modulate(features, *first), *then), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        modulate(features, *both), modulate(modulate(features, *first), *then), atol=1e-5, rtol=1e-4
+    )
     assert after(first, None) is first
     assert after(None, then) is then
     assert after(None, None) is None
@@ -357,16 +383,35 @@ def masks_for(image: torch.Tensor, count: int = 3) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"dimensions": 2}, {"film": "paper"}, {"position": False, "output_stride": 1}, {"widths": (4, 6, 8), "blocks": (1, 1, 2)}]
+    "changes",
+    [
+        {},
+        {"dimensions": 2},
+        {"film": "paper"},
+        {"position": False, "output_stride": 1},
+        {"widths": (4, 6, 8), "blocks": (1, 1, 2)},
+    ],
 )
-def test_an_atlas_pair_gives_a_score_a_mask_that_depends_on_scan_and_mask_and_not_on_the_other_masks(changes: dict[str, Any]) -> None:
+def test_an_atlas_pair_gives_a_score_a_mask_that_depends_on_scan_and_mask_and_not_on_the_other_masks(
+    changes: dict[str, Any],
+) -> None:
     network = pair_network(**changes)
     a = network.trunk.architecture
-    image, atlas, known = image_for(a, blocks=4), image_for(a, blocks=4, seed=2)[0, : a.in_channels], encoded({"sex": "F"}, {})
+    image, atlas, known = (
+        image_for(a, blocks=4),
+        image_for(a, blocks=4, seed=2)[0, : a.in_channels],
+        encoded({"sex": "F"}, {}),
+    )
     masks = masks_for(image)
     with torch.no_grad():
         scores = network.scores_by_pair(image, known, atlas, masks)
-        alone = torch.cat([network.scores_by_pair(image[b : b + 1], known[b : b + 1], atlas, masks[n : n + 1]) for b in range(2) for n in range(3)])
+        alone = torch.cat(
+            [
+                network.scores_by_pair(image[b : b + 1], known[b : b + 1], atlas, masks[n : n + 1])
+                for b in range(2)
+                for n in range(3)
+            ]
+        )
         other = network.scores_by_pair(image, known, atlas.flip(-1), masks)
     assert scores.shape == (2, 3, *[n // a.output_stride for n in image.shape[2:]])
     torch.testing.assert_close(scores.flatten(0, 1), alone[:, 0], atol=1e-4, rtol=1e-4)
@@ -409,7 +454,14 @@ def test_a_seed_gives_the_network_that_it_always_gave(conditioning: str) -> None
 
 def test_the_weights_of_a_label_at_the_head_have_the_names_that_packages_have() -> None:
     """A package of an earlier version is still read."""
-    keys = {"head.prompts", "head.bias", "trunk.stem.weight", "trunk.to_features.weight", "trunk.encoder.0.0.conv1.weight", "trunk.film.shared.0.weight"}
+    keys = {
+        "head.prompts",
+        "head.bias",
+        "trunk.stem.weight",
+        "trunk.to_features.weight",
+        "trunk.encoder.0.0.conv1.weight",
+        "trunk.film.shared.0.weight",
+    }
     names = set(build(replace(TINY, film="identity")).state_dict())
     assert keys <= names
     assert not any("label_film" in name or "codes" in name for name in names)
@@ -418,7 +470,9 @@ def test_the_weights_of_a_label_at_the_head_have_the_names_that_packages_have() 
 def test_the_shipped_package_is_built() -> None:
     package = ModelPackage.load(resources_folder() / "Models" / "brain")
     network = package.build_network()
-    assert set(network.state_dict()) == set(LabelConditionedNetwork(package.architecture, network.classes, package.metadata.fields).state_dict())
+    assert set(network.state_dict()) == set(
+        LabelConditionedNetwork(package.architecture, network.classes, package.metadata.fields).state_dict()
+    )
     assert network.classes == len(package.labels.leaves) + 1
 
 
@@ -446,7 +500,9 @@ def test_a_head_scores_every_class_by_its_own_prompt_and_bias() -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 2])
-@pytest.mark.parametrize(("reference", "space"), [(torch.nn.InstanceNorm2d, (8, 9)), (torch.nn.InstanceNorm3d, (6, 7, 8))], ids=["2d", "3d"])
+@pytest.mark.parametrize(
+    ("reference", "space"), [(torch.nn.InstanceNorm2d, (8, 9)), (torch.nn.InstanceNorm3d, (6, 7, 8))], ids=["2d", "3d"]
+)
 def test_instance_norm_is_torchs_own(reference: type[torch.nn.Module], space: tuple[int, ...], batch: int) -> None:
     torch.manual_seed(0)
     expected, found = reference(5, affine=True), InstanceNorm(5)
@@ -534,4 +590,8 @@ def test_a_description_that_this_version_cannot_run_is_refused(entry: dict[str, 
 
 def test_what_the_registry_names_can_be_built() -> None:
     for film, conditioning in product(FILM_MODES, CONDITIONING):
-        assert build(replace(TINY, film=film, conditioning=conditioning))(image_for(TINY), encoded({}, {})).isfinite().all()
+        assert (
+            build(replace(TINY, film=film, conditioning=conditioning))(image_for(TINY), encoded({}, {}))
+            .isfinite()
+            .all()
+        )

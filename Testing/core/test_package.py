@@ -44,7 +44,9 @@ def folder(tmp_path: Path) -> Path:
 def describe(folder: Path, **changes: Any) -> None:
     """Change entries of a package's description; MISSING takes one away."""
     entry = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8")) | changes
-    (folder / DESCRIPTION).write_text(json.dumps({k: v for k, v in entry.items() if v is not MISSING}), encoding="utf-8")
+    (folder / DESCRIPTION).write_text(
+        json.dumps({k: v for k, v in entry.items() if v is not MISSING}), encoding="utf-8"
+    )
 
 
 def put_weights(folder: Path, data: bytes) -> None:
@@ -82,7 +84,9 @@ def everything_below(folder: Path) -> list[str]:
 
 def test_a_package_is_read_as_it_was_written(tmp_path: Path) -> None:
     spec = InputSpec(("T1",), (1.0, 1.5, 2.0), "all", 5.0)
-    package = samples.package(tmp_path, flip=True, spec=spec, patch=(16, 24, 32), statistics={"foreground_ml": [900.0, 1800.5]})
+    package = samples.package(
+        tmp_path, flip=True, spec=spec, patch=(16, 24, 32), statistics={"foreground_ml": [900.0, 1800.5]}
+    )
     again = ModelPackage.load(tmp_path / "tiny")
     assert again == package
     assert (again.name, again.patch, again.flip, again.input) == ("tiny", (16, 24, 32), True, spec)
@@ -90,7 +94,12 @@ def test_a_package_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert again.labels.to_json() == samples.label_tree().to_json()
     assert again.metadata == samples.SCHEMA
     assert again.statistics == {"foreground_ml": [900.0, 1800.5]}
-    assert again.about == {"title": "Tiny", "licence": "CC0", "intended_use": "tests", "provenance": {"training_cases": ["case_1"]}}
+    assert again.about == {
+        "title": "Tiny",
+        "licence": "CC0",
+        "intended_use": "tests",
+        "provenance": {"training_cases": ["case_1"]},
+    }
     assert (tmp_path / "tiny" / CARD).read_text(encoding="utf-8") == "# Tiny\n"
     assert again.size_bytes == sum((tmp_path / "tiny" / name).stat().st_size for name in (DESCRIPTION, WEIGHTS, CARD))
 
@@ -142,7 +151,17 @@ def test_a_network_that_broke_down_is_not_saved_over_a_good_one(folder: Path, va
 
 def test_entries_that_no_package_has_are_not_saved(tmp_path: Path) -> None:
     with pytest.raises(PackageFormatError, match="author"):
-        save_package(tmp_path / "a", samples.network(), "a", InputSpec(), samples.label_tree(), samples.SCHEMA, (32, 32, 32), "", {"author": "x"})
+        save_package(
+            tmp_path / "a",
+            samples.network(),
+            "a",
+            InputSpec(),
+            samples.label_tree(),
+            samples.SCHEMA,
+            (32, 32, 32),
+            "",
+            {"author": "x"},
+        )
     assert everything_below(tmp_path) == []
 
 
@@ -206,7 +225,9 @@ def architecture(**changes: Any) -> dict[str, Any]:
         ({"input": InputSpec().to_json() | {"channels": ["T1", "T2"]}}, "2 channels"),
     ],
 )
-def test_a_description_that_cannot_be_used_is_refused_with_its_path(folder: Path, changes: dict[str, Any], text: str) -> None:
+def test_a_description_that_cannot_be_used_is_refused_with_its_path(
+    folder: Path, changes: dict[str, Any], text: str
+) -> None:
     describe(folder, **changes)
     with pytest.raises(PackageFormatError, match=text) as caught:
         ModelPackage.load(folder)
@@ -231,7 +252,9 @@ def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str |
         yield from places(value[0], (*path, 0))
 
 
-@pytest.mark.parametrize("wrong", [None, [], {}, "x", -1, 10**30, 1.5, math.nan, math.inf, True, [[1]], {"a": None}], ids=repr)
+@pytest.mark.parametrize(
+    "wrong", [None, [], {}, "x", -1, 10**30, 1.5, math.nan, math.inf, True, [[1]], {"a": None}], ids=repr
+)
 def test_whatever_stands_in_a_description_the_answer_is_a_package_or_a_typed_error(tmp_path: Path, wrong: Any) -> None:
     samples.package(tmp_path, statistics={"foreground_ml": [1.0, 2.0]})
     file = tmp_path / "tiny" / DESCRIPTION
@@ -327,7 +350,9 @@ def no_tensors(tensors: dict[str, torch.Tensor]) -> None:
         (no_tensors, "lacks"),
     ],
 )
-def test_weights_that_do_not_fit_are_refused_with_their_path(folder: Path, change: Callable[[dict[str, torch.Tensor]], None], text: str) -> None:
+def test_weights_that_do_not_fit_are_refused_with_their_path(
+    folder: Path, change: Callable[[dict[str, torch.Tensor]], None], text: str
+) -> None:
     change_tensors(folder, change)
     with pytest.raises(PackageIntegrityError, match=text) as caught:
         ModelPackage.load(folder).build_network()
@@ -364,7 +389,9 @@ def test_weights_that_go_on_after_their_end_are_refused(folder: Path) -> None:
         ModelPackage.load(folder).build_network()
 
 
-@pytest.mark.parametrize("data", [b"\x80\x04\x95" + bytes(50), b"\x80\x02}q\x00." + bytes(20), b"PK\x03\x04" + bytes(100)])
+@pytest.mark.parametrize(
+    "data", [b"\x80\x04\x95" + bytes(50), b"\x80\x02}q\x00." + bytes(20), b"PK\x03\x04" + bytes(100)]
+)
 def test_a_pickle_under_a_safetensors_name_is_refused_unopened(folder: Path, data: bytes) -> None:
     put_weights(folder, data)
     with pytest.raises(PackageIntegrityError, match="pickle") as caught:
@@ -430,7 +457,9 @@ def test_an_archive_with_a_link_is_refused(folder: Path, tmp_path: Path) -> None
     assert everything_below(tmp_path / "models") == []
 
 
-@pytest.mark.parametrize("name", ["run.py", "tiny/setup.sh", "model.json.exe", "tiny/deep/model.json", "weights.pt", "__MACOSX/model.json"])
+@pytest.mark.parametrize(
+    "name", ["run.py", "tiny/setup.sh", "model.json.exe", "tiny/deep/model.json", "weights.pt", "__MACOSX/model.json"]
+)
 def test_an_archive_with_foreign_files_is_refused(folder: Path, tmp_path: Path, name: str) -> None:
     source = zip_with(folder, tmp_path / "bad.zip", name)
     with pytest.raises(PackageInstallError, match="no part") as caught:
@@ -461,7 +490,9 @@ def test_an_archive_packed_in_an_unusual_way_is_refused(folder: Path, tmp_path: 
         install_package(source, tmp_path / "models")
 
 
-def test_an_archive_that_says_how_large_it_becomes_is_refused_at_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_archive_that_says_how_large_it_becomes_is_refused_at_once(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (folder / WEIGHTS).write_bytes(bytes(3_000_000))
     source = zip_of(folder, tmp_path / "bomb.zip")
     assert source.stat().st_size < 100_000
@@ -471,7 +502,9 @@ def test_an_archive_that_says_how_large_it_becomes_is_refused_at_once(folder: Pa
     assert everything_below(tmp_path / "models") == []
 
 
-def test_the_parts_of_an_archive_are_bounded_together(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_parts_of_an_archive_are_bounded_together(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in (CARD, WEIGHTS):
         (folder / name).write_bytes(bytes(700_000))
     monkeypatch.setattr(package_module, "LARGEST_WEIGHTS", 2**20)
@@ -479,7 +512,9 @@ def test_the_parts_of_an_archive_are_bounded_together(folder: Path, tmp_path: Pa
         ModelPackage.load(zip_of(folder, tmp_path / "bomb.zip"))
 
 
-def test_an_archive_that_lies_about_its_size_is_not_unpacked(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_archive_that_lies_about_its_size_is_not_unpacked(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     size = 3_000_000
     (folder / WEIGHTS).write_bytes(bytes(size))
     source = zip_of(folder, tmp_path / "bomb.zip")
@@ -495,7 +530,11 @@ def test_an_archive_that_lies_about_its_size_is_not_unpacked(folder: Path, tmp_p
 @pytest.mark.parametrize("place", ["head", "middle", "end"])
 def test_a_damaged_archive_is_refused(folder: Path, tmp_path: Path, place: str) -> None:
     data = zip_of(folder, tmp_path / "bad.zip").read_bytes()
-    cut = {"head": data[:20], "middle": data[:60] + bytes(len(data) // 2) + data[60 + len(data) // 2 :], "end": data[:-10]}[place]
+    cut = {
+        "head": data[:20],
+        "middle": data[:60] + bytes(len(data) // 2) + data[60 + len(data) // 2 :],
+        "end": data[:-10],
+    }[place]
     (tmp_path / "bad.zip").write_bytes(cut)
     with pytest.raises(PackageFormatError, match=r"bad\.zip"):
         install_package(tmp_path / "bad.zip", tmp_path / "models")
@@ -518,12 +557,23 @@ def test_an_encrypted_archive_is_refused(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["folder", "zip", "zip with a folder in it"])
 def test_a_good_package_is_installed_whole_and_loads(folder: Path, tmp_path: Path, form: str) -> None:
-    source = folder if form == "folder" else zip_of(folder, tmp_path / "any name.zip", "some folder/" if "in it" in form else "")
+    source = (
+        folder
+        if form == "folder"
+        else zip_of(folder, tmp_path / "any name.zip", "some folder/" if "in it" in form else "")
+    )
     (folder / "note.txt").write_text("not part of the package")
     installed = install_package(source, tmp_path / "new" / "models")
     assert installed.path == tmp_path / "new" / "models" / "tiny"
-    assert everything_below(tmp_path / "new" / "models") == ["tiny", f"tiny/{CARD}", f"tiny/{DESCRIPTION}", f"tiny/{WEIGHTS}"]
-    assert all((installed.path / name).read_bytes() == (folder / name).read_bytes() for name in (CARD, DESCRIPTION, WEIGHTS))
+    assert everything_below(tmp_path / "new" / "models") == [
+        "tiny",
+        f"tiny/{CARD}",
+        f"tiny/{DESCRIPTION}",
+        f"tiny/{WEIGHTS}",
+    ]
+    assert all(
+        (installed.path / name).read_bytes() == (folder / name).read_bytes() for name in (CARD, DESCRIPTION, WEIGHTS)
+    )
     installed.build_network()
     assert installed.path.stat().st_mode & 0o555 == 0o555
 
@@ -533,9 +583,14 @@ def test_a_package_without_a_card_is_installed(folder: Path, tmp_path: Path) -> 
     install_package(folder, tmp_path / "models").build_network()
 
 
-@pytest.mark.parametrize("spoil", [lambda f: (f / WEIGHTS).write_bytes(b"x"), lambda f: describe(f, labels=[]), lambda f: (f / WEIGHTS).unlink()])
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda f: (f / WEIGHTS).write_bytes(b"x"), lambda f: describe(f, labels=[]), lambda f: (f / WEIGHTS).unlink()],
+)
 @pytest.mark.parametrize("zipped", [False, True])
-def test_a_bad_package_leaves_the_folder_as_it_was(folder: Path, tmp_path: Path, spoil: Callable[[Path], Any], zipped: bool) -> None:
+def test_a_bad_package_leaves_the_folder_as_it_was(
+    folder: Path, tmp_path: Path, spoil: Callable[[Path], Any], zipped: bool
+) -> None:
     spoil(folder)
     (tmp_path / "models").mkdir()
     with pytest.raises(PackageError):
@@ -543,7 +598,9 @@ def test_a_bad_package_leaves_the_folder_as_it_was(folder: Path, tmp_path: Path,
     assert everything_below(tmp_path / "models") == []
 
 
-def test_a_disk_that_fills_up_leaves_the_folder_as_it_was(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fills_up_leaves_the_folder_as_it_was(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
@@ -562,7 +619,27 @@ def test_an_installed_model_is_not_replaced(folder: Path, tmp_path: Path) -> Non
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["tiny"]
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../tiny", "a/b", "a\\b", "/tmp/x", ".hidden", "a\0b", "a\nb", "x" * 300, "C:", "tiny.", "tiny ", "a?", "a*b"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "../tiny",
+        "a/b",
+        "a\\b",
+        "/tmp/x",
+        ".hidden",
+        "a\0b",
+        "a\nb",
+        "x" * 300,
+        "C:",
+        "tiny.",
+        "tiny ",
+        "a?",
+        "a*b",
+    ],
+)
 def test_a_package_whose_name_can_be_no_folder_is_refused(folder: Path, tmp_path: Path, name: str) -> None:
     describe(folder, name=name)
     with pytest.raises(PackageInstallError, match="name of a folder"):
@@ -590,7 +667,11 @@ def test_packages_are_found_by_name_and_earlier_folders_win(tmp_path: Path) -> N
     (second / ".hidden").mkdir()
     (second / ".hidden" / DESCRIPTION).write_text("{}")
     (second / "readme.txt").write_text("")
-    assert find_packages([first, second, tmp_path / "missing"]) == [second / "alpha", first / "beta", first / "delta.zip"]
+    assert find_packages([first, second, tmp_path / "missing"]) == [
+        second / "alpha",
+        first / "beta",
+        first / "delta.zip",
+    ]
     assert find_packages([second, first]) == [second / "alpha", second / "beta", first / "delta.zip"]
     assert find_packages([]) == []
 
@@ -602,4 +683,6 @@ def test_every_error_of_a_package_is_one_that_the_command_line_shows() -> None:
 
 
 def test_statistics_of_numpy_numbers_are_written_as_numbers(tmp_path: Path) -> None:
-    assert samples.package(tmp_path, statistics={"a": np.array([1.25, 2.5], dtype=np.float32).tolist()}).statistics == {"a": [1.25, 2.5]}
+    assert samples.package(tmp_path, statistics={"a": np.array([1.25, 2.5], dtype=np.float32).tolist()}).statistics == {
+        "a": [1.25, 2.5]
+    }

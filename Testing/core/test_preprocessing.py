@@ -29,7 +29,9 @@ def some_image(channels: int = 1, seed: int = 0) -> tuple[torch.Tensor, torch.Te
 
 
 def ball(shape: tuple[int, int, int], centre: tuple[float, float, float], radius: float) -> torch.Tensor:
-    axes = torch.meshgrid(*(torch.arange(n, dtype=torch.float32) - c for n, c in zip(shape, centre, strict=True)), indexing="ij")
+    axes = torch.meshgrid(
+        *(torch.arange(n, dtype=torch.float32) - c for n, c in zip(shape, centre, strict=True)), indexing="ij"
+    )
     return axes[0] ** 2 + axes[1] ** 2 + axes[2] ** 2 <= radius**2
 
 
@@ -53,7 +55,9 @@ def test_outside_the_foreground_everything_is_background() -> None:
 @given(st.floats(0.1, 1000), st.floats(-1000, 1000))
 def test_brightness_and_contrast_of_a_scan_do_not_matter(scale: float, shift: float) -> None:
     image, foreground = some_image()
-    torch.testing.assert_close(normalise(image * scale + shift, foreground), normalise(image, foreground), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        normalise(image * scale + shift, foreground), normalise(image, foreground), atol=1e-4, rtol=0
+    )
 
 
 def test_what_lies_outside_the_foreground_does_not_matter() -> None:
@@ -120,7 +124,9 @@ def test_positions_of_a_mirrored_foreground_are_mirrored() -> None:
 
 def test_positions_move_with_the_foreground() -> None:
     near, far = ball((40, 40, 40), (12, 15, 14), 8), ball((40, 40, 40), (20, 19, 17), 8)
-    torch.testing.assert_close(position_channels(far)[:, 8:, 4:, 3:], position_channels(near)[:, :-8, :-4, :-3], atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        position_channels(far)[:, 8:, 4:, 3:], position_channels(near)[:, :-8, :-4, :-3], atol=1e-5, rtol=0
+    )
 
 
 def test_a_few_stray_voxels_hardly_move_the_positions() -> None:

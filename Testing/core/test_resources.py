@@ -44,8 +44,22 @@ def wheel(source_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("wheel") / "site-packages"
     if find_spec("pip") is None:
         pytest.skip("this environment has no pip to build the wheel with")
-    here = ["--no-build-isolation"] if find_spec("setuptools") and int(version("setuptools").split(".")[0]) >= 77 else []
-    words = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", *here, "--target", str(target), str(source_tree)]
+    here = (
+        ["--no-build-isolation"] if find_spec("setuptools") and int(version("setuptools").split(".")[0]) >= 77 else []
+    )
+    words = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        *here,
+        "--target",
+        str(target),
+        str(source_tree),
+    ]
     done = subprocess.run(words, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return target
@@ -67,8 +81,13 @@ def layout(request: pytest.FixtureRequest, source_tree: Path, tmp_path: Path) ->
 
 def run(on_path: Path, *words: str, **variables: str) -> str:
     """The standard output of a fresh interpreter that sees the library in `on_path`."""
-    environment = {k: v for k, v in os.environ.items() if k != resources.MODELS_VARIABLE} | {"PYTHONPATH": str(on_path), **variables}
-    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, env=environment, cwd=on_path.parent, timeout=120)
+    environment = {k: v for k, v in os.environ.items() if k != resources.MODELS_VARIABLE} | {
+        "PYTHONPATH": str(on_path),
+        **variables,
+    }
+    done = subprocess.run(
+        [sys.executable, *words], capture_output=True, text=True, env=environment, cwd=on_path.parent, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -83,7 +102,9 @@ def test_resources_are_found(layout: tuple[Path, Path], tmp_path: Path) -> None:
 
 def test_every_resource_of_the_source_tree_is_installed(layout: tuple[Path, Path], source_tree: Path) -> None:
     def files(folder: Path) -> list[str]:
-        return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file() and file.suffix != ".pyc")
+        return sorted(
+            str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file() and file.suffix != ".pyc"
+        )
 
     assert "Labels/snomed.csv" in files(source_tree / "Resources")
     assert files(layout[1]) == files(source_tree / "Resources")
@@ -126,7 +147,9 @@ def test_an_incomplete_installation_is_told_with_the_places_that_were_searched(h
     assert all(str(above / "Resources") in str(caught.value) for above in (here, here.parent, here.parent.parent))
 
 
-def test_models_are_searched_in_the_named_folder_then_the_users_then_the_shipped_ones(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_models_are_searched_in_the_named_folder_then_the_users_then_the_shipped_ones(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.delenv(resources.MODELS_VARIABLE, raising=False)
     usual = [resources.user_models_folder(), TOP / "Resources" / "Models"]
@@ -146,7 +169,11 @@ def test_models_are_searched_in_the_named_folder_then_the_users_then_the_shipped
     ],
 )
 def test_a_users_models_lie_where_the_system_keeps_data(
-    platform: str, variables: dict[str, str], expected: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    platform: str,
+    variables: dict[str, str],
+    expected: Callable[[Path], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setattr("sys.platform", platform)
     monkeypatch.setattr(Path, "home", lambda: tmp_path)

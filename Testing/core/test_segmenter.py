@@ -36,7 +36,11 @@ SAGITTAL: Affine = np.array([[0, 0, 1.0, 5], [-1.0, 0, 0, 60], [0, -1.0, 0, 20],
 
 
 def tiny_segmenter(
-    architecture: Architecture = samples.TINY, tree: LabelTree | None = None, flip: bool = False, patch: tuple[int, int, int] = (32, 32, 32), **changes: Any
+    architecture: Architecture = samples.TINY,
+    tree: LabelTree | None = None,
+    flip: bool = False,
+    patch: tuple[int, int, int] = (32, 32, 32),
+    **changes: Any,
 ) -> Segmenter:
     tree = tree or samples.label_tree()
     package = ModelPackage(Path("tiny"), "tiny", architecture, InputSpec(), tree, samples.SCHEMA, patch, flip, "")
@@ -64,7 +68,9 @@ def test_blended_features_give_the_scores_that_monai_blends_over_all_labels(targ
     prepared = prepare(volume, InputSpec(), segmenter.package.architecture.multiple, with_position=True)
     unknown = torch.full((1, 2), torch.nan)
     with torch.inference_mode():
-        theirs = sliding_window_inference(prepared.image[None], (32, 32, 32), 1, lambda x: network(x, unknown), overlap=0.5, mode="gaussian")
+        theirs = sliding_window_inference(
+            prepared.image[None], (32, 32, 32), 1, lambda x: network(x, unknown), overlap=0.5, mode="gaussian"
+        )
     assert isinstance(theirs, torch.Tensor)
     found = segmenter.features(volume)
     assert found.stored is not None
@@ -101,7 +107,9 @@ def test_every_label_chunk_gives_the_same_voxels(scan_and_answer: tuple[Volume, 
 
 
 @pytest.mark.parametrize("slab_values", [1, 8 * 1500])
-def test_every_slab_thickness_gives_the_same_voxels(scan_and_answer: tuple[Volume, np.ndarray], monkeypatch: pytest.MonkeyPatch, slab_values: int) -> None:
+def test_every_slab_thickness_gives_the_same_voxels(
+    scan_and_answer: tuple[Volume, np.ndarray], monkeypatch: pytest.MonkeyPatch, slab_values: int
+) -> None:
     volume, answer = scan_and_answer
     monkeypatch.setattr(features_module, "SLAB_VALUES", slab_values)
     assert np.array_equal(tiny_segmenter().segment(volume).label_map.array, answer)
@@ -115,7 +123,9 @@ def test_every_window_batch_gives_the_same_voxels(scan_and_answer: tuple[Volume,
     assert np.array_equal(segmenter.segment(volume).label_map.array, answer)
 
 
-def test_streaming_without_keeping_features_gives_the_same_voxels(scan_and_answer: tuple[Volume, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_streaming_without_keeping_features_gives_the_same_voxels(
+    scan_and_answer: tuple[Volume, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
     volume, answer = scan_and_answer
     monkeypatch.setattr(features_module, "SLAB_VALUES", 8 * 1500)
     segmenter = tiny_segmenter(feature_budget=0)
@@ -131,7 +141,9 @@ def test_streaming_holds_only_what_later_windows_need() -> None:
         image = torch.zeros(1, length, 32, 32)
         plan = plan_windows((length, 32, 32), (32, 32, 32), 0.5, 2)
         with LiveTensorBytes() as memory:
-            slabs = feature_slabs(image, lambda x: torch.nn.functional.avg_pool3d(x, 2).expand(-1, 16, -1, -1, -1), plan, 0, CPU)
+            slabs = feature_slabs(
+                image, lambda x: torch.nn.functional.avg_pool3d(x, 2).expand(-1, 16, -1, -1, -1), plan, 0, CPU
+            )
             total = sum(slab.stop - slab.start for slab in slabs)
         assert total == length // 2
         return int(memory.peak - image.nbytes)  # the scan itself may grow
@@ -148,7 +160,9 @@ def test_slabs_along_any_axis_hold_the_same_features(axis: int) -> None:
         return torch.cat([x, x * x.mean(dim=(2, 3, 4), keepdim=True)], dim=1)
 
     whole = torch.cat([slab.values for slab in feature_slabs(image, trunk, plan, axis, CPU)], dim=axis)
-    other = torch.cat([slab.values for slab in feature_slabs(image, trunk, plan, (axis + 1) % 3, CPU, batch=3)], dim=(axis + 1) % 3)
+    other = torch.cat(
+        [slab.values for slab in feature_slabs(image, trunk, plan, (axis + 1) % 3, CPU, batch=3)], dim=(axis + 1) % 3
+    )
     assert whole.shape == (48, 64, 80, 2)
     torch.testing.assert_close(whole, other, atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(whole[..., 0], image[0], atol=1e-5, rtol=0)  # weights sum to 1
@@ -228,7 +242,9 @@ def test_memory_is_flat_in_the_number_of_labels(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_test_of_flat_memory_fails_for_the_plain_product(monkeypatch: pytest.MonkeyPatch) -> None:
-    def plain(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, *_: Any, **_others: Any) -> BestClasses:
+    def plain(
+        features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, *_: Any, **_others: Any
+    ) -> BestClasses:
         best, index = (features.float() @ prompts.T + bias).max(dim=1)
         return BestClasses(index.to(torch.int16), best, None)
 
@@ -243,7 +259,9 @@ def test_the_last_product_agrees_with_the_plain_one(classes: int) -> None:
     for chunk in (16, 64, 160):
         found = scoring.best_classes(features, prompts, bias, chunk, with_log_sum=True)
         scores = features.double() @ prompts.double().T + bias.double()
-        assert (scores.argmax(1) != found.best_class).double().mean() < 1e-4  # only where the two best are equal to rounding
+        assert (
+            scores.argmax(1) != found.best_class
+        ).double().mean() < 1e-4  # only where the two best are equal to rounding
         torch.testing.assert_close(found.best_score.double(), scores.amax(1), atol=1e-4, rtol=1e-5)
         assert found.log_sum is not None
         torch.testing.assert_close(found.log_sum.double(), scores.logsumexp(1), atol=1e-4, rtol=1e-5)
@@ -292,7 +310,9 @@ def test_a_parent_is_the_union_of_its_leaves_and_overlaps_become_layers() -> Non
     parent = tree.find("Deep gray matter")
     result = segmenter.segment(volume, ["Left Hippocampus", "Deep gray matter", "Rest"])
     masks = {entry.label.name: result.mask(entry) for entry in result.labels}
-    assert np.array_equal(masks["Deep gray matter"], np.isin(everything, [leaf.id for leaf in tree.leaves_under(parent)]))
+    assert np.array_equal(
+        masks["Deep gray matter"], np.isin(everything, [leaf.id for leaf in tree.leaves_under(parent)])
+    )
     assert np.array_equal(masks["Left Hippocampus"], everything == tree.find("Left Hippocampus").id)
     assert len(result.layers) == 2
     with pytest.raises(LabelError, match="overlaps"):
@@ -360,7 +380,9 @@ def test_a_point_has_the_probabilities_of_its_scores_and_its_winner_first() -> N
     for k, j, i in ((18, 22, 20), (10, 22, 25), (25, 15, 12)):
         ranked = found.at((float(i), float(j), float(k)))
         expected = scores[k, j, i].softmax(0)
-        assert [r.probability for r in ranked] == sorted((float(p) for p in expected[1:]), reverse=True)[: len(ranked)] or all(
+        assert [r.probability for r in ranked] == sorted((float(p) for p in expected[1:]), reverse=True)[
+            : len(ranked)
+        ] or all(
             abs(r.probability - float(expected[segmenter.package.labels.class_of[r.label.id]])) < 1e-5 for r in ranked
         )
         assert sum(r.probability for r in ranked) + float(expected[0]) == pytest.approx(1, abs=1e-4)
@@ -413,7 +435,9 @@ def fail_with(error: Exception, until: Callable[[Any], bool], segmenter: Segment
     ],
     ids=["batch", "chunk"],
 )
-def test_out_of_memory_takes_the_next_rung_and_gives_the_same_voxels(fits: Callable[[Any], bool], steps: list[str]) -> None:
+def test_out_of_memory_takes_the_next_rung_and_gives_the_same_voxels(
+    fits: Callable[[Any], bool], steps: list[str]
+) -> None:
     volume = samples.scan()
     answer = tiny_segmenter().segment(volume).label_map.array
     segmenter = tiny_segmenter()
@@ -429,7 +453,9 @@ def test_out_of_memory_while_labels_are_decided_makes_the_label_chunk_smaller(mo
     answer = tiny_segmenter().segment(volume).label_map.array
     real = scoring.best_classes
 
-    def greedy(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, chunk: int, context: int) -> BestClasses:
+    def greedy(
+        features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, chunk: int, context: int
+    ) -> BestClasses:
         if chunk > 16:
             raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
         return real(features, prompts, bias, chunk, context=context)
@@ -509,7 +535,9 @@ def test_the_report_says_what_ran() -> None:
     ],
     ids=["nan", "inf", "empty", "constant", "mask", "label map", "complex", "two channels"],
 )
-def test_scans_that_cannot_be_segmented_are_refused_with_a_sentence(change: Callable[[np.ndarray], np.ndarray], words: str) -> None:
+def test_scans_that_cannot_be_segmented_are_refused_with_a_sentence(
+    change: Callable[[np.ndarray], np.ndarray], words: str
+) -> None:
     volume = samples.scan()
     with pytest.raises(InputError, match=words):
         tiny_segmenter().segment(Volume(change(volume.array), volume.affine))

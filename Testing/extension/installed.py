@@ -25,8 +25,22 @@ def cmake() -> str:
 def build_extension(top: Path, build: Path) -> Path:
     """Builds the extension in `top`; the folder of scripted modules in `build`. Raises RuntimeError with what CMake says."""
     # No language of the project is ever compiled, so a machine without a compiler will do.
-    no_compiler = [f"-DCMAKE_{language}_COMPILER{end}" for language in ("C", "CXX") for end in (f"={shutil.which('true')}", "_FORCED=1")]
-    _run("-S", str(top), "-B", str(build), "-G", "Unix Makefiles", f"-DSlicer_DIR={SLICER}", "-DBUILD_TESTING=ON", *no_compiler)
+    no_compiler = [
+        f"-DCMAKE_{language}_COMPILER{end}"
+        for language in ("C", "CXX")
+        for end in (f"={shutil.which('true')}", "_FORCED=1")
+    ]
+    _run(
+        "-S",
+        str(top),
+        "-B",
+        str(build),
+        "-G",
+        "Unix Makefiles",
+        f"-DSlicer_DIR={SLICER}",
+        "-DBUILD_TESTING=ON",
+        *no_compiler,
+    )
     _run("--build", str(build))
     return build / MODULES
 

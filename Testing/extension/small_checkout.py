@@ -9,7 +9,15 @@ from Utilities.update_cmake_lists import MODULE, cmake_file, up_to_date
 
 from .installed import TOP
 
-COPIED = ("CMakeLists.txt", "LICENSE", ".gitignore", f"{MODULE}.json", f"{MODULE}.png", f"{MODULE}/CMakeLists.txt", "Resources/requirements.txt")
+COPIED = (
+    "CMakeLists.txt",
+    "LICENSE",
+    ".gitignore",
+    f"{MODULE}.json",
+    f"{MODULE}.png",
+    f"{MODULE}/CMakeLists.txt",
+    "Resources/requirements.txt",
+)
 README = f"""# {MODULE}
 
 Segments a scan.

@@ -45,7 +45,9 @@ def entry(**fields: object) -> Break:
 
     def breaks(top: Path) -> None:
         changed = json.loads((top / ENTRY).read_text(encoding="utf-8")) | fields
-        (top / ENTRY).write_text(json.dumps({key: value for key, value in changed.items() if value is not None}), encoding="utf-8")
+        (top / ENTRY).write_text(
+            json.dumps({key: value for key, value in changed.items() if value is not None}), encoding="utf-8"
+        )
 
     return breaks
 
@@ -84,10 +86,18 @@ BREAKS: list[tuple[str, str, Break]] = [
     ("homepage", "scm_url", entry(scm_url="https://github.com/other/other.git")),
     ("homepage", "contain Slicer", removed("pyproject.toml")),
     ("description", "contributors", replaced("CMakeLists.txt", "set(EXTENSION_CONTRIBUTORS", "# (")),
-    ("description", "whole sentences", replaced("CMakeLists.txt", "EXTENSION_DESCRIPTION ", 'EXTENSION_DESCRIPTION "Segments.")\n# ')),
+    (
+        "description",
+        "whole sentences",
+        replaced("CMakeLists.txt", "EXTENSION_DESCRIPTION ", 'EXTENSION_DESCRIPTION "Segments.")\n# '),
+    ),
     ("pictures", "EXTENSION_ICONURL", replaced("CMakeLists.txt", "set(EXTENSION_ICONURL", "# (")),
     ("pictures", "EXTENSION_SCREENSHOTURLS", replaced("CMakeLists.txt", "set(EXTENSION_SCREENSHOTURLS", "# (")),
-    ("pictures", "not a raw address", replaced("CMakeLists.txt", "https://raw.githubusercontent.com", "https://example.com")),
+    (
+        "pictures",
+        "not a raw address",
+        replaced("CMakeLists.txt", "https://raw.githubusercontent.com", "https://example.com"),
+    ),
     ("pictures", "panel.png is not an image", removed("Resources/Screenshots/panel.png")),
     ("pictures", "result.png is not an image", written("Resources/Screenshots/result.png", "<html>")),
     ("pictures", "128 x 128", drawn(f"{MODULE}.png", (64, 64))),
@@ -108,13 +118,23 @@ BREAKS: list[tuple[str, str, Break]] = [
     ("requirements", "name>=version", replaced("Resources/requirements.txt", ">=", "==")),
     ("requirements", "remove torch", written("Resources/requirements.txt", "torch>=2.6\n")),
     ("imports", "imports torch", replaced(VIEW, "import qt", "import qt, torch")),
-    ("imports", "imports monai", replaced(VIEW, "import qt", "try:\n    from monai.data import x\nexcept ImportError:\n    pass")),
-    ("imports", "view.py:10 installs packages", replaced(VIEW, "    pip_ensure([])\n", "    pass\n\n\nslicer.util.pip_install('x')\n")),
+    (
+        "imports",
+        "imports monai",
+        replaced(VIEW, "import qt", "try:\n    from monai.data import x\nexcept ImportError:\n    pass"),
+    ),
+    (
+        "imports",
+        "view.py:10 installs packages",
+        replaced(VIEW, "    pip_ensure([])\n", "    pass\n\n\nslicer.util.pip_install('x')\n"),
+    ),
     ("imports", "installs packages", replaced(VIEW, "def install():", "class Widget:\n  def setup(self):")),
     (
         "deprecated names",
         "EXTENSION_CATEGORY",
-        replaced("CMakeLists.txt", "set(EXTENSION_DEPENDS", 'set(EXTENSION_CATEGORY "Segmentation")\nset(EXTENSION_DEPENDS'),
+        replaced(
+            "CMakeLists.txt", "set(EXTENSION_DEPENDS", 'set(EXTENSION_CATEGORY "Segmentation")\nset(EXTENSION_DEPENDS'
+        ),
     ),
     ("deprecated names", "view.py:2 uses import imp", replaced(VIEW, "import qt\n", "import qt\nimport imp\n")),
     ("deprecated names", "setMargin", replaced(VIEW, "import qt\n", "import qt\nlayout.setMargin(0)\n")),
@@ -132,7 +152,9 @@ def test_a_fit_checkout_passes_every_check(checkout: Path, capsys: pytest.Captur
 
 
 @pytest.mark.parametrize(("name", "told", "breaks"), BREAKS, ids=[f"{name}: {told}" for name, told, _ in BREAKS])
-def test_what_is_wrong_is_found_and_told(checkout: Path, capsys: pytest.CaptureFixture[str], name: str, told: str, breaks: Break) -> None:
+def test_what_is_wrong_is_found_and_told(
+    checkout: Path, capsys: pytest.CaptureFixture[str], name: str, told: str, breaks: Break
+) -> None:
     breaks(checkout)
     assert check_extension.main(checkout) == 1
     printed = capsys.readouterr().out

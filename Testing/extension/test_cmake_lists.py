@@ -28,7 +28,12 @@ def test_a_new_script_and_a_new_resource_enter_the_lists_and_a_removed_one_leave
 
 def test_screenshots_caches_and_hidden_files_are_not_listed(checkout: Path) -> None:
     before = up_to_date(checkout)
-    for name in (f"{MODULE}/__pycache__/x.py", f"{MODULE}/.hidden.py", "Resources/.DS_Store", "Resources/Screenshots/more.png"):
+    for name in (
+        f"{MODULE}/__pycache__/x.py",
+        f"{MODULE}/.hidden.py",
+        "Resources/.DS_Store",
+        "Resources/Screenshots/more.png",
+    ):
         (checkout / name).parent.mkdir(exist_ok=True)
         (checkout / name).touch()
     assert up_to_date(checkout) == before

@@ -35,7 +35,9 @@ def installed_python(installed: Path, code: str, cwd: Path) -> str:
 def test_exactly_the_module_its_library_and_its_resources_are_installed(installed_extension: Path) -> None:
     expected = [*scripts(TOP), *(f"Resources/{name}" for name in resources(TOP))]
     assert files_under(installed_extension) == sorted(expected)
-    assert files_under(installed_extension.parents[2]) == [f"lib/Slicer-5.10/qt-scripted-modules/{name}" for name in sorted(expected)]
+    assert files_under(installed_extension.parents[2]) == [
+        f"lib/Slicer-5.10/qt-scripted-modules/{name}" for name in sorted(expected)
+    ]
 
 
 def test_installed_files_are_those_of_the_checkout(installed_extension: Path) -> None:
@@ -49,9 +51,19 @@ def test_every_installed_script_compiles(installed_extension: Path) -> None:
         ast.parse(script.read_text(encoding="utf-8"), script.name)
 
 
-def test_every_part_that_needs_no_slicer_is_imported_from_the_installed_folder(installed_extension: Path, tmp_path: Path) -> None:
-    names = [name.removesuffix(".py").replace("/", ".").removesuffix(".__init__") for name in scripts(TOP) if name.startswith(LIBRARY)]
-    names = [name for name in names if not name.endswith("__main__") and name.split(".")[1:2] not in [[room] for room in NEED_SLICER]]
+def test_every_part_that_needs_no_slicer_is_imported_from_the_installed_folder(
+    installed_extension: Path, tmp_path: Path
+) -> None:
+    names = [
+        name.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+        for name in scripts(TOP)
+        if name.startswith(LIBRARY)
+    ]
+    names = [
+        name
+        for name in names
+        if not name.endswith("__main__") and name.split(".")[1:2] not in [[room] for room in NEED_SLICER]
+    ]
     code = f"import importlib\nfor name in {names}: print(importlib.import_module(name).__file__)"
     places = installed_python(installed_extension, code, tmp_path).splitlines()
     assert len(places) == len(names)
@@ -64,10 +76,21 @@ def test_resources_are_those_that_were_installed(installed_extension: Path, tmp_
 
 
 def test_the_command_runs_from_the_installed_folder(installed_extension: Path, tmp_path: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": str(installed_extension), "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+    environment = os.environ | {
+        "PYTHONPATH": str(installed_extension),
+        "HOME": str(tmp_path),
+        "XDG_DATA_HOME": str(tmp_path),
+    }
 
     def command(*words: str) -> str:
-        done = subprocess.run([sys.executable, "-m", LIBRARY, *words], capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120)
+        done = subprocess.run(
+            [sys.executable, "-m", LIBRARY, *words],
+            capture_output=True,
+            text=True,
+            env=environment,
+            cwd=tmp_path,
+            timeout=120,
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -76,7 +99,9 @@ def test_the_command_runs_from_the_installed_folder(installed_extension: Path, t
 
 
 def test_the_module_runs_from_the_build_folder_too(checkout: Path, tmp_path: Path) -> None:
-    assert files_under(build_extension(checkout, tmp_path / "build")) == sorted([*scripts(checkout), *(f"Resources/{name}" for name in resources(checkout))])
+    assert files_under(build_extension(checkout, tmp_path / "build")) == sorted(
+        [*scripts(checkout), *(f"Resources/{name}" for name in resources(checkout))]
+    )
 
 
 def test_a_script_that_is_not_listed_is_not_installed(checkout: Path, tmp_path: Path) -> None:

@@ -8,7 +8,10 @@ import pytest
 
 from .test_install import LIBRARY, installed_python
 
-SELF_TESTS = ("test_the_first_volume_of_the_scene_is_chosen", "test_apply_writes_what_is_ticked_while_the_application_stays_alive")
+SELF_TESTS = (
+    "test_the_first_volume_of_the_scene_is_chosen",
+    "test_apply_writes_what_is_ticked_while_the_application_stays_alive",
+)
 RUN = f"""
 import unittest
 from pathlib import Path
@@ -33,9 +36,14 @@ host.close()
 """
 
 
-def test_the_installed_module_works_and_no_file_comes_from_elsewhere(installed_extension: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_installed_module_works_and_no_file_comes_from_elsewhere(
+    installed_extension: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("LCS_MODELS", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     places = [Path(line) for line in installed_python(installed_extension, RUN, tmp_path).splitlines()]
-    assert {installed_extension / "Resources" / "Models" / "brain", installed_extension / LIBRARY / "panel" / "panel.py"} <= set(places)
+    assert {
+        installed_extension / "Resources" / "Models" / "brain",
+        installed_extension / LIBRARY / "panel" / "panel.py",
+    } <= set(places)
     assert [place for place in places if not place.is_relative_to(installed_extension)] == []

@@ -25,7 +25,9 @@ from Testing.host import qt as adaptor
 from Testing.host.dialogs import Question
 from Testing.host.widgets import CTK, QMRML, plain_property
 
-if sys.version_info < (3, 12):  # PySide6 6.12 takes None for immortal, which it is from Python 3.12 on: each of its calls takes one reference too many away
+if (
+    sys.version_info < (3, 12)
+):  # PySide6 6.12 takes None for immortal, which it is from Python 3.12 on: each of its calls takes one reference too many away
     ctypes.c_ssize_t.from_address(id(None)).value += 2**40
 
 adaptor.UiLoader.widgets = [*CTK.values(), *QMRML.values()]
@@ -47,7 +49,9 @@ class qSlicerScriptedLoadableModule(QtCore.QObject):  # noqa: N801
     title, helpText, acknowledgementText, name, path = (  # noqa: N815
         plain_property(str, known, "") for known in ("title", "helpText", "acknowledgementText", "name", "path")
     )
-    categories, dependencies, contributors = (plain_property("QStringList", known, []) for known in ("categories", "dependencies", "contributors"))
+    categories, dependencies, contributors = (
+        plain_property("QStringList", known, []) for known in ("categories", "dependencies", "contributors")
+    )
     hidden = plain_property(bool, "hidden", False)
     icon = plain_property(QtGui.QIcon, "icon", QtGui.QIcon())
     _shown: qSlicerScriptedLoadableModuleWidget | None = None
@@ -267,7 +271,10 @@ class Host:
         slicer.app = adaptor.wrap(qSlicerApplication(self._folder, self.mrml.application))
         slicer.dicomDatabase = DicomDatabase()
         slicer.selfTests = {}
-        for name, real in (*QMRML.items(), ("qSlicerScriptedLoadableModuleWidget", qSlicerScriptedLoadableModuleWidget)):
+        for name, real in (
+            *QMRML.items(),
+            ("qSlicerScriptedLoadableModuleWidget", qSlicerScriptedLoadableModuleWidget),
+        ):
             setattr(slicer, name, adaptor.proxy_class(real))
         self._provide("qt", adaptor.module)
         self._provide("ctk", adaptor.QtModule("ctk", (), dict(CTK)))
@@ -294,7 +301,9 @@ class Host:
     def packaging(self, install: Callable[..., Any]) -> None:
         """Provide `slicer.packaging`, which Slicer has since 5.11: pip_ensure calls `install`."""
         requirements: Callable[[str], list[str]] = lambda path: Path(path).read_text(encoding="utf-8").split()  # noqa: E731
-        self._provide("slicer.packaging", _module("slicer.packaging", {"pip_ensure": install, "load_requirements": requirements}))
+        self._provide(
+            "slicer.packaging", _module("slicer.packaging", {"pip_ensure": install, "load_requirements": requirements})
+        )
 
     def open_module(self, folder: Path = members.SOURCE, name: str = members.SOURCE.name) -> Any:
         """Load the scripted module of a folder as the application does, and show it: its Python widget, after setup() and enter()."""
@@ -332,7 +341,9 @@ class Host:
         clock.start()
         while not condition():
             assert clock.elapsed() < seconds * 1000, f"not so within {seconds} s; errors of callbacks: {self.errors}"
-            loop = QtCore.QEventLoop()  # sleeps while nothing happens: a loop that does not takes a core from the worker
+            loop = (
+                QtCore.QEventLoop()
+            )  # sleeps while nothing happens: a loop that does not takes a core from the worker
             QtCore.QTimer.singleShot(5, loop.quit)
             loop.exec()
 
@@ -382,7 +393,11 @@ def _module(name: str, contents: dict[str, Any]) -> types.ModuleType:
 def dark_palette() -> QtGui.QPalette:
     """The colours of a dark desktop."""
     palette = QtGui.QPalette(QtGui.QColor(53, 53, 53))
-    for role in (QtGui.QPalette.ColorRole.WindowText, QtGui.QPalette.ColorRole.Text, QtGui.QPalette.ColorRole.ButtonText):
+    for role in (
+        QtGui.QPalette.ColorRole.WindowText,
+        QtGui.QPalette.ColorRole.Text,
+        QtGui.QPalette.ColorRole.ButtonText,
+    ):
         palette.setColor(role, QtGui.QColor(235, 235, 235))
     palette.setColor(QtGui.QPalette.ColorRole.Base, QtGui.QColor(35, 35, 35))
     return palette

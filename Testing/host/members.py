@@ -46,4 +46,6 @@ def check(class_names: list[str], member: str, caller: FrameType) -> None:
     """Raise AttributeError where a file of the module uses a member that is not in the list; every other caller is free."""
     if not is_listed(class_names, member) and caller.f_code.co_filename.startswith(tuple(MODULE_FOLDERS)):
         place = f"{caller.f_code.co_filename}:{caller.f_lineno}"
-        raise AttributeError(f"{class_names[0]}.{member} is used in {place} but is not in {LIST.name}: add it with its documentation page.")
+        raise AttributeError(
+            f"{class_names[0]}.{member} is used in {place} but is not in {LIST.name}: add it with its documentation page."
+        )

@@ -51,7 +51,10 @@ def boot(folder: Path | None = None) -> Mrml:
         remote.AddDataIOToScene()
     application.SetSliceLogics(vtk.vtkCollection())
     application.SetViewLogics(vtk.vtkCollection())
-    for factory in (slicer.vtkMRMLThreeDViewDisplayableManagerFactory, slicer.vtkMRMLSliceViewDisplayableManagerFactory):
+    for factory in (
+        slicer.vtkMRMLThreeDViewDisplayableManagerFactory,
+        slicer.vtkMRMLSliceViewDisplayableManagerFactory,
+    ):
         factory.GetInstance().SetMRMLApplicationLogic(application)
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
     slicer.modules = types.SimpleNamespace()
@@ -63,7 +66,10 @@ def boot(folder: Path | None = None) -> Mrml:
         application.SetModuleLogic(name, logic)
         logics[name] = logic
         setattr(slicer.modules, name.lower(), types.SimpleNamespace(logic=lambda logic=logic: logic))
-    observers = [scene.AddObserver(event, _list_in_subject_hierarchy) for event in (scene.NodeAddedEvent, scene.EndBatchProcessEvent, scene.EndImportEvent)]
+    observers = [
+        scene.AddObserver(event, _list_in_subject_hierarchy)
+        for event in (scene.NodeAddedEvent, scene.EndBatchProcessEvent, scene.EndImportEvent)
+    ]
     observers.append(scene.AddObserver(scene.NodeRemovedEvent, _forget_in_subject_hierarchy))
     return Mrml(scene, application, logics, observers)
 
@@ -73,7 +79,10 @@ def shut(mrml: Mrml) -> None:
     for observer in mrml.observers:
         mrml.scene.RemoveObserver(observer)
     mrml.scene.Clear(True)
-    for factory in (slicer.vtkMRMLThreeDViewDisplayableManagerFactory, slicer.vtkMRMLSliceViewDisplayableManagerFactory):
+    for factory in (
+        slicer.vtkMRMLThreeDViewDisplayableManagerFactory,
+        slicer.vtkMRMLSliceViewDisplayableManagerFactory,
+    ):
         factory.GetInstance().SetMRMLApplicationLogic(None)
     for name, logic in mrml.logics.items():
         mrml.application.SetModuleLogic(name, None)

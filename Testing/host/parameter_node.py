@@ -196,7 +196,12 @@ def stored(kind: Any) -> Stored:
         return StoredList(stored(arguments[0]))
     if origin is dict:
         return StoredDict(StoredPair([stored(known) for known in arguments]))
-    if origin in (typing.Union, types.UnionType) and len(arguments) == 2 and issubclass(arguments[0], slicer.vtkMRMLNode) and arguments[1] is type(None):
+    if (
+        origin in (typing.Union, types.UnionType)
+        and len(arguments) == 2
+        and issubclass(arguments[0], slicer.vtkMRMLNode)
+        and arguments[1] is type(None)
+    ):
         return StoredNode(arguments[0])
     if isinstance(kind, type) and issubclass(kind, slicer.vtkMRMLNode):
         return StoredNode(kind)
@@ -227,7 +232,9 @@ def parameterNodeWrapper(cls: type) -> type:  # noqa: N802
         "disconnectGui": _disconnect_gui,
         "StartModify": lambda self: self.parameterNode.StartModify(),
         "EndModify": lambda self, modified: self.parameterNode.EndModify(modified),
-        "AddObserver": lambda self, event, callback, priority=0.0: self.parameterNode.AddObserver(event, callback, priority),
+        "AddObserver": lambda self, event, callback, priority=0.0: self.parameterNode.AddObserver(
+            event, callback, priority
+        ),
         "RemoveObserver": lambda self, tag: self.parameterNode.RemoveObserver(tag),
         "Modified": lambda self: self.parameterNode.Modified(),
     }
@@ -256,7 +263,11 @@ CONNECTORS = {
 
 
 def _read_widget(widget: Any) -> Any:
-    return widget.currentNode() if widget.className() == "qMRMLNodeComboBox" else getattr(widget, CONNECTORS[widget.className()][0])
+    return (
+        widget.currentNode()
+        if widget.className() == "qMRMLNodeComboBox"
+        else getattr(widget, CONNECTORS[widget.className()][0])
+    )
 
 
 def _write_widget(widget: Any, value: Any) -> None:
@@ -268,7 +279,11 @@ def _write_widget(widget: Any, value: Any) -> None:
 
 def _connect_gui(self: Any, gui: Any) -> Any:
     """Widgets with the dynamic property SlicerParameterName follow the parameter of that name, and it follows them."""
-    widgets = {widget.property("SlicerParameterName"): widget for widget in vars(gui).values() if widget.property("SlicerParameterName")}
+    widgets = {
+        widget.property("SlicerParameterName"): widget
+        for widget in vars(gui).values()
+        if widget.property("SlicerParameterName")
+    }
 
     def show(*_: Any) -> None:
         for name, widget in widgets.items():
@@ -280,7 +295,10 @@ def _connect_gui(self: Any, gui: Any) -> Any:
     show()
     connections = []
     for name, widget in widgets.items():
-        signal = getattr(widget, "currentNodeChanged" if widget.className() == "qMRMLNodeComboBox" else CONNECTORS[widget.className()][1])
+        signal = getattr(
+            widget,
+            "currentNodeChanged" if widget.className() == "qMRMLNodeComboBox" else CONNECTORS[widget.className()][1],
+        )
         callback = store(name)
         signal.connect(callback)
         connections.append((signal, callback))

@@ -76,7 +76,9 @@ class Proxy(metaclass=QtClass):
         members.check(type(self).names, name, sys._getframe(1))
         if not _write(self._real, _known_as(self._real, name), value):
             if Proxy in type(self).__bases__:
-                raise AttributeError(f"'{name}' does not exist on {self.className()} and creating new attributes on C++ objects is not allowed")
+                raise AttributeError(
+                    f"'{name}' does not exist on {self.className()} and creating new attributes on C++ objects is not allowed"
+                )
             object.__setattr__(self, name, value)
 
     def __eq__(self, other: object) -> bool:
@@ -134,7 +136,9 @@ class QtModule(types.ModuleType):
         self._libraries, self._own = libraries, own or {}
 
     def __getattr__(self, name: str) -> Any:
-        real = self._own.get(name) or next((getattr(library, name) for library in self._libraries if hasattr(library, name)), None)
+        real = self._own.get(name) or next(
+            (getattr(library, name) for library in self._libraries if hasattr(library, name)), None
+        )
         if name.startswith("_") or not isinstance(real, type):
             raise AttributeError(f"module '{self.__name__}' has no attribute '{name}'")
         return proxy_class(real)
@@ -149,7 +153,11 @@ def proxy_class(real: type) -> QtClass:
 
 def class_names(real: type) -> list[str]:
     """The class and its bases, by the names that they have in C++."""
-    return [base.__name__ for base in real.__mro__ if issubclass(base, Shiboken.Object | QtCore.Qt) and base is not Shiboken.Object]
+    return [
+        base.__name__
+        for base in real.__mro__
+        if issubclass(base, Shiboken.Object | QtCore.Qt) and base is not Shiboken.Object
+    ]
 
 
 def wrap(value: Any) -> Any:
@@ -234,7 +242,9 @@ def _conversions(function: Any, arguments: list[Any]) -> Iterator[list[Any]]:
     for signature in signatures if isinstance(signatures, list) else [signatures]:
         parameters = [parameter.annotation for parameter in signature.parameters.values() if parameter.name != "self"]
         converted = [_as_enum(value, annotation) for value, annotation in zip(arguments, parameters, strict=False)]
-        if len(converted) == len(arguments) and any(new is not old for new, old in zip(converted, arguments, strict=True)):
+        if len(converted) == len(arguments) and any(
+            new is not old for new, old in zip(converted, arguments, strict=True)
+        ):
             yield converted
 
 
@@ -264,7 +274,9 @@ def _static(real: type, name: str) -> Any:
 
 def _known_as(real: Any, name: str) -> str:
     """`name` stands for objectName where there is no property of that name."""
-    return "objectName" if name == "name" and isinstance(real, QtCore.QObject) and not _has_property(real, name) else name
+    return (
+        "objectName" if name == "name" and isinstance(real, QtCore.QObject) and not _has_property(real, name) else name
+    )
 
 
 def _has_property(real: Any, name: str) -> bool:
@@ -323,11 +335,15 @@ def _write(real: Any, name: str, value: Any) -> bool:
         if not found.isWritable():
             raise AttributeError(f"Property '{name}' of {type(real).__name__} object is not writable")
         if given is None or (type_name == "QString") != isinstance(given, str) or not found.write(real, given):
-            raise AttributeError(f"Property '{name}' of type '{type_name}' does not accept an object of type {type(value).__name__} ({value!r})")
+            raise AttributeError(
+                f"Property '{name}' of type '{type_name}' does not accept an object of type {type(value).__name__} ({value!r})"
+            )
         return True
     if hasattr(type(real), name):
         raise AttributeError(f"Slot '{name}' can not be overwritten on {type(real).__name__} object")
-    if isinstance(real, QtCore.QObject) and name.encode() in [bytes(known.data()) for known in real.dynamicPropertyNames()]:
+    if isinstance(real, QtCore.QObject) and name.encode() in [
+        bytes(known.data()) for known in real.dynamicPropertyNames()
+    ]:
         real.setProperty(name, unwrap(value))
         return True
     return False
@@ -393,7 +409,13 @@ def _shell(derived: QtClass) -> type:
     def forward(name: str) -> Callable[..., Any]:
         return lambda self, *arguments: unwrap(getattr(self.proxy, name)(*wrap(arguments)))
 
-    overridden = {name for cls in derived.__mro__ if Proxy not in cls.__mro__[:2] and issubclass(cls, Proxy) for name in vars(cls) if not name.startswith("_")}
+    overridden = {
+        name
+        for cls in derived.__mro__
+        if Proxy not in cls.__mro__[:2] and issubclass(cls, Proxy)
+        for name in vars(cls)
+        if not name.startswith("_")
+    }
     body = {name: forward(name) for name in overridden if hasattr(derived.real, name)}
     shell: type = type(derived.real)(derived.real.__name__, (derived.real,), body)
     return shell
@@ -434,7 +456,10 @@ def _open_url(url: Any) -> bool:
 
 
 DIALOGS: dict[tuple[str, str], Callable[..., Any]] = {
-    **{("QFileDialog", kind): _file_dialog(kind) for kind in ("getOpenFileName", "getOpenFileNames", "getSaveFileName", "getExistingDirectory")},
+    **{
+        ("QFileDialog", kind): _file_dialog(kind)
+        for kind in ("getOpenFileName", "getOpenFileNames", "getSaveFileName", "getExistingDirectory")
+    },
     **{("QMessageBox", kind): _message_box(kind) for kind in ("question", "information", "warning", "critical")},
     **{("QInputDialog", kind): _input_dialog(kind) for kind in ("getText", "getItem", "getInt", "getDouble")},
     ("QDesktopServices", "openUrl"): _open_url,

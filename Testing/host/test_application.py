@@ -114,7 +114,13 @@ def test_a_module_is_reloaded(host: Host, folder: Path) -> None:
 
 def test_parameters_are_typed_and_have_defaults(host: Host, folder: Path) -> None:
     parameters = host.open_module(folder, "Small").logic.getParameterNode()
-    assert (parameters.volume, parameters.threshold, parameters.count, parameters.merged, parameters.model) == (None, 0.5, 3, False, "brain")
+    assert (parameters.volume, parameters.threshold, parameters.count, parameters.merged, parameters.model) == (
+        None,
+        0.5,
+        3,
+        False,
+        "brain",
+    )
     for name, wrong in (("count", "3"), ("model", None), ("volume", "CT"), ("merged", "yes")):
         with pytest.raises(TypeError, match=name):
             setattr(parameters, name, wrong)
@@ -210,7 +216,9 @@ def test_packaging_exists_when_it_is_asked_for(host: Host, tmp_path: Path) -> No
     import slicer.packaging
 
     (tmp_path / "requirements.txt").write_text("safetensors>=0.4\n", encoding="utf-8")
-    slicer.packaging.pip_ensure(slicer.packaging.load_requirements(str(tmp_path / "requirements.txt")), requester="Small")
+    slicer.packaging.pip_ensure(
+        slicer.packaging.load_requirements(str(tmp_path / "requirements.txt")), requester="Small"
+    )
     assert asked == [(["safetensors>=0.4"], "Small")]
 
 
@@ -230,7 +238,9 @@ def test_waiting_for_what_never_comes_fails(host: Host) -> None:
         host.run_until(lambda: False, seconds=0.05)
 
 
-def test_an_installed_module_uses_its_own_packages(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_installed_module_uses_its_own_packages(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for place in (tmp_path / "source", folder):
         (place / "SmallLib").mkdir(parents=True)
         (place / "SmallLib" / "__init__.py").write_text(f"PLACE = {place.name!r}\n", encoding="utf-8")
@@ -247,7 +257,10 @@ def test_an_installed_module_uses_its_own_packages(folder: Path, tmp_path: Path,
 def test_everything_is_undone(tmp_path: Path, folder: Path) -> None:
     import slicer
 
-    before, modules = set(vars(slicer)), {name for name in sys.modules if name in ("qt", "ctk", "SampleData", "PyTorchUtils", "Small")}
+    before, modules = (
+        set(vars(slicer)),
+        {name for name in sys.modules if name in ("qt", "ctk", "SampleData", "PyTorchUtils", "Small")},
+    )
     path = list(sys.path)
     running = Host(tmp_path)
     running.open_module(folder, "Small")

@@ -20,7 +20,9 @@ from Testing.host.members import Member
 from Testing.host.qt import class_names, without_vtk
 
 UI = Path(__file__).resolve().parents[2] / "Resources" / "UI" / "LabelConditionedSegmentation.ui"
-FILES = sorted([*members.SOURCE.glob("*.py"), *(members.SOURCE / "LabelConditionedSegmentationLib" / "panel").glob("*.py")])
+FILES = sorted(
+    [*members.SOURCE.glob("*.py"), *(members.SOURCE / "LabelConditionedSegmentationLib" / "panel").glob("*.py")]
+)
 SLICER = ("qSlicerApplication", "qSlicerScriptedLoadableModule", "qSlicerScriptedLoadableModuleWidget")
 OWN = {**widgets.CTK, **widgets.QMRML, **{name: getattr(application, name) for name in SLICER}}
 MADE: dict[str, Callable[[], QtCore.QObject]] = {
@@ -40,7 +42,9 @@ PAGES = ("https://doc.qt.io/qt-6/", "https://apidocs.slicer.org/main/class", "ht
 
 def real(name: str) -> Any:
     """The PySide6 class, or the stand-in, of that name."""
-    return OWN.get(name) or next((getattr(library, name) for library in (QtCore, QtGui, QtWidgets) if hasattr(library, name)), None)
+    return OWN.get(name) or next(
+        (getattr(library, name) for library in (QtCore, QtGui, QtWidgets) if hasattr(library, name)), None
+    )
 
 
 @cache
@@ -76,7 +80,9 @@ def exists(row: Member) -> bool:
     if row.kind == "enum":
         return isinstance(member, enum.Enum)
     own = row.member in ("className", "connect", "disconnect", "inherits")
-    return row.kind in ("method", "slot", "static") and (own or (callable(member) and (meta is None or meta.indexOfProperty(row.member) < 0)))
+    return row.kind in ("method", "slot", "static") and (
+        own or (callable(member) and (meta is None or meta.indexOfProperty(row.member) < 0))
+    )
 
 
 @pytest.mark.parametrize("row", members.listed(), ids=lambda row: f"{row.class_name}.{row.member}")
@@ -93,7 +99,12 @@ def test_every_line_names_its_page_once() -> None:
 
 def test_a_member_that_does_not_exist_is_found() -> None:
     page = "https://doc.qt.io/qt-6/qlabel.html"
-    wrong = [("QLabel", "colour", "property"), ("QLabel", "text", "method"), ("QLabel", "pressed()", "signal"), ("Qt", "Chequed", "enum")]
+    wrong = [
+        ("QLabel", "colour", "property"),
+        ("QLabel", "text", "method"),
+        ("QLabel", "pressed()", "signal"),
+        ("Qt", "Chequed", "enum"),
+    ]
     assert [exists(Member(*row, page)) for row in wrong] == [False] * 4
 
 
@@ -105,7 +116,11 @@ def ui_classes() -> dict[str, str]:
 def uses(tree: ast.AST, named: dict[str, str]) -> Iterator[tuple[str, str, int]]:
     """Class, member and line of `ui.NAME.MEMBER`, `qt.CLASS.MEMBER`, `qt.CLASS(...)`, `ctk.CLASS` and `slicer.qMRMLX`."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+        ):
             library, name = node.func.value.id, node.func.attr
             if library in ("qt", "ctk") or (library == "slicer" and name.startswith(("qMRML", "qSlicer"))):
                 yield name, "constructor", node.lineno
@@ -120,8 +135,14 @@ def uses(tree: ast.AST, named: dict[str, str]) -> Iterator[tuple[str, str, int]]
 @pytest.mark.skipif(not UI.is_file(), reason="the panel has no .ui file yet")
 def test_the_module_names_listed_members_only() -> None:
     named = ui_classes()
-    found = [(path.name, line, cls, member) for path in FILES for cls, member, line in uses(ast.parse(path.read_text(encoding="utf-8")), named)]
-    assert [use for use in found if not members.is_listed(class_names(real(use[2])) if real(use[2]) else [use[2]], use[3])] == []
+    found = [
+        (path.name, line, cls, member)
+        for path in FILES
+        for cls, member, line in uses(ast.parse(path.read_text(encoding="utf-8")), named)
+    ]
+    assert [
+        use for use in found if not members.is_listed(class_names(real(use[2])) if real(use[2]) else [use[2]], use[3])
+    ] == []
 
 
 @pytest.mark.skipif(not UI.is_file(), reason="the panel has no .ui file yet")
@@ -132,7 +153,9 @@ def test_the_ui_file_sets_listed_properties_of_known_widgets() -> None:
         cls = widget.get("class", "")
         for known in widget.findall("property"):
             name = known.get("name", "")
-            if real(cls) is None or (name not in layouts_of_designer and not members.is_listed(class_names(real(cls)), name)):
+            if real(cls) is None or (
+                name not in layouts_of_designer and not members.is_listed(class_names(real(cls)), name)
+            ):
                 wrong.append((widget.get("name"), cls, name))
     assert wrong == []
 
@@ -140,11 +163,15 @@ def test_the_ui_file_sets_listed_properties_of_known_widgets() -> None:
 def test_a_file_of_the_module_is_refused_what_is_not_listed(host: Host, tmp_path: Path) -> None:
     source = tmp_path / "Module" / "part.py"
     source.parent.mkdir()
-    source.write_text("import qt\nlabel = qt.QLabel('x')\nlabel.text = 'y'\ndef bad():\n    label.grabKeyboard()\n", encoding="utf-8")
+    source.write_text(
+        "import qt\nlabel = qt.QLabel('x')\nlabel.text = 'y'\ndef bad():\n    label.grabKeyboard()\n", encoding="utf-8"
+    )
     members.MODULE_FOLDERS.add(str(source.parent))
     contents: dict[str, Any] = {}
     exec(compile(source.read_text(encoding="utf-8"), source, "exec"), contents)
-    with pytest.raises(AttributeError, match=r"QLabel\.grabKeyboard is used in .*part\.py:5 but is not in members\.csv"):
+    with pytest.raises(
+        AttributeError, match=r"QLabel\.grabKeyboard is used in .*part\.py:5 but is not in members\.csv"
+    ):
         contents["bad"]()
     contents["label"].releaseKeyboard()
     assert os.fspath(source.parent) in members.MODULE_FOLDERS

@@ -58,7 +58,12 @@ def test_an_unknown_member_is_an_error(qt: Any) -> None:
 
 
 def test_enums_are_integers(qt: Any) -> None:
-    assert (qt.Qt.Checked, qt.QMessageBox.Yes | qt.QMessageBox.No, qt.QFile.ReadOnly, qt.QSizePolicy.Expanding) == (2, 0x14000, 1, 7)
+    assert (qt.Qt.Checked, qt.QMessageBox.Yes | qt.QMessageBox.No, qt.QFile.ReadOnly, qt.QSizePolicy.Expanding) == (
+        2,
+        0x14000,
+        1,
+        7,
+    )
     assert {type(value) for value in (qt.Qt.Checked, qt.QMessageBox.Yes, qt.Qt.UserRole)} == {int}
     assert isinstance(qt.QLabel().alignment, int)
 
@@ -127,7 +132,9 @@ def test_an_unknown_signal_is_an_error(qt: Any) -> None:
             qt.QPushButton().connect(signal, print)
 
 
-def test_an_exception_in_a_callback_is_printed_and_collected(host: Host, qt: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_exception_in_a_callback_is_printed_and_collected(
+    host: Host, qt: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     button = qt.QPushButton()
     button.clicked.connect(lambda: 1 / 0)
     button.click()

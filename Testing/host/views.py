@@ -17,7 +17,11 @@ MANAGERS_3D = (
     "vtkMRMLModelDisplayableManager",
     "vtkMRMLSegmentationsDisplayableManager3D",
 )
-MANAGERS_2D = ("vtkMRMLCrosshairDisplayableManager", "vtkMRMLModelSliceDisplayableManager", "vtkMRMLSegmentationsDisplayableManager2D")
+MANAGERS_2D = (
+    "vtkMRMLCrosshairDisplayableManager",
+    "vtkMRMLModelSliceDisplayableManager",
+    "vtkMRMLSegmentationsDisplayableManager2D",
+)
 
 
 def need_egl() -> None:
@@ -31,7 +35,14 @@ def need_egl() -> None:
 class SliceView:
     """A slice of a volume with the segmentations that lie on it, open until `close`. offset is in mm along the slice normal."""
 
-    def __init__(self, host: Any, volume: Any, orientation: str = "Axial", offset: float | None = None, size: tuple[int, int] = (500, 400)) -> None:
+    def __init__(
+        self,
+        host: Any,
+        volume: Any,
+        orientation: str = "Axial",
+        offset: float | None = None,
+        size: tuple[int, int] = (500, 400),
+    ) -> None:
         need_egl()
         self._host = host
         self.window, renderer, self._interactor = _window(size)
@@ -72,7 +83,14 @@ class SliceView:
         self._interactor.GetRenderWindow().Finalize()
 
 
-def slice_view(host: Any, volume: Any, path: Path, orientation: str = "Axial", offset: float | None = None, size: tuple[int, int] = (500, 400)) -> Any:
+def slice_view(
+    host: Any,
+    volume: Any,
+    path: Path,
+    orientation: str = "Axial",
+    offset: float | None = None,
+    size: tuple[int, int] = (500, 400),
+) -> Any:
     """Write one slice, as SliceView shows it. Returns its pixels (row, column, 3), the lowest row first."""
     view = SliceView(host, volume, orientation, offset, size)
     pixels = view.write(path)

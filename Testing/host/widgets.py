@@ -77,7 +77,9 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):  # noqa: N801
 
     def minimumSizeHint(self) -> QtCore.QSize:  # noqa: N802
         layout = self.layout()
-        return self._with_header(layout.totalMinimumSize() if layout is not None and self.isChecked() else QtCore.QSize())
+        return self._with_header(
+            layout.totalMinimumSize() if layout is not None and self.isChecked() else QtCore.QSize()
+        )
 
     def _with_header(self, contents: QtCore.QSize) -> QtCore.QSize:
         return contents.expandedTo(QtCore.QSize(80, self._HEADER))
@@ -93,7 +95,9 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):  # noqa: N801
         painter.drawControl(QtWidgets.QStyle.ControlElement.CE_PushButtonBevel, option)
         sign = "\N{BLACK DOWN-POINTING TRIANGLE}" if self.isChecked() else "\N{BLACK RIGHT-POINTING TRIANGLE}"
         inside = option.rect.adjusted(8, 0, -8, 0)
-        painter.drawItemText(inside, QtCore.Qt.AlignmentFlag.AlignVCenter, self.palette(), self.isEnabled(), f"{sign}  {self.text()}")
+        painter.drawItemText(
+            inside, QtCore.Qt.AlignmentFlag.AlignVCenter, self.palette(), self.isEnabled(), f"{sign}  {self.text()}"
+        )
         if self.isChecked():
             painter.setPen(self.palette().mid().color())
             painter.drawRect(self.rect().adjusted(0, self._HEADER, -1, -1))
@@ -229,7 +233,9 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
         wanted = node_type or self.nodeTypes[0]
         if self._scene is None or wanted not in self.nodeTypes:
             return None
-        node = self._scene.AddNewNodeByClass(wanted, self._scene.GenerateUniqueName(self.baseName or self._scene.GetTagByClassName(wanted)))
+        node = self._scene.AddNewNodeByClass(
+            wanted, self._scene.GenerateUniqueName(self.baseName or self._scene.GetTagByClassName(wanted))
+        )
         if self.selectNodeUponCreation:
             self.setCurrentNode(node)
         self.nodeAddedByUser.emit(node)
@@ -251,7 +257,9 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
             return False
         if not self.showChildNodeTypes:
             return node.GetClassName() in self.nodeTypes
-        return any(node.IsA(known) for known in self.nodeTypes) and not any(node.IsA(known) for known in self.hideChildNodeTypes)
+        return any(node.IsA(known) for known in self.nodeTypes) and not any(
+            node.IsA(known) for known in self.hideChildNodeTypes
+        )
 
     def _on_scene(self, _scene: Any, event: str) -> None:
         if self._scene.IsBatchProcessing() and event in ("NodeAddedEvent", "NodeRemovedEvent"):
@@ -264,7 +272,9 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
         if self._scene is not None:
             for node in nodes:
                 if not any(node is known for known, _ in self._observed):
-                    self._observed.append((node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._fill())))
+                    self._observed.append(
+                        (node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._fill()))
+                    )
         self.setEnabled(self._scene is not None)
         node = self._node
         if node not in nodes:
@@ -356,7 +366,10 @@ class qMRMLSegmentSelectorWidget(qMRMLWidget):  # noqa: N801
             observer.RemoveObserver(tag)
         self._observed.clear()
         if node is not None:
-            self._observed += [(node, node.AddObserver(getattr(slicer.vtkSegmentation, event), lambda *_: self._fill())) for event in self._EVENTS]
+            self._observed += [
+                (node, node.AddObserver(getattr(slicer.vtkSegmentation, event), lambda *_: self._fill()))
+                for event in self._EVENTS
+            ]
         self._fill()
         self.currentNodeChanged[object].emit(node)
         self.currentNodeChanged[bool].emit(node is not None)

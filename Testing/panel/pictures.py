@@ -31,7 +31,9 @@ def cut_off(widget: Any) -> list[str]:
                 found.append(child.objectName())
         covers = [
             other
-            for other in child.parentWidget().findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindChildOption.FindDirectChildrenOnly)
+            for other in child.parentWidget().findChildren(
+                QtWidgets.QWidget, options=QtCore.Qt.FindChildOption.FindDirectChildrenOnly
+            )
             if other is not child
         ]
         if any(other.isVisible() and other.geometry().intersects(child.geometry()) for other in covers):

@@ -24,8 +24,12 @@ class Python:
 
     def __init__(self, **versions: str | None) -> None:
         self.versions = versions
-        self.util = SimpleNamespace(find_spec=lambda name: importlib.util.find_spec(name) if self.versions.get(name, "") is not None else None)
-        self.metadata = SimpleNamespace(version=self._version, PackageNotFoundError=importlib.metadata.PackageNotFoundError)
+        self.util = SimpleNamespace(
+            find_spec=lambda name: importlib.util.find_spec(name) if self.versions.get(name, "") is not None else None
+        )
+        self.metadata = SimpleNamespace(
+            version=self._version, PackageNotFoundError=importlib.metadata.PackageNotFoundError
+        )
 
     def _version(self, name: str) -> str:
         return self.versions.get(name) or importlib.metadata.version(name)
@@ -34,7 +38,9 @@ class Python:
         """There are none."""
 
 
-def opened(host: Host, monkeypatch: pytest.MonkeyPatch, tiny_package: Path, tmp_path: Path, **versions: str | None) -> tuple[User, Python]:
+def opened(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tiny_package: Path, tmp_path: Path, **versions: str | None
+) -> tuple[User, Python]:
     """The module over a Python with these packages; None: not installed."""
     monkeypatch.setenv("LCS_MODELS", str(tiny_package.parent))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
@@ -79,14 +85,18 @@ def assert_held_back(user: User, sentence: str) -> None:
     assert user.passes == 0
 
 
-def test_the_module_opens_without_torch_and_says_what_is_missing(host: Host, monkeypatch: pytest.MonkeyPatch, tiny_package: Path, tmp_path: Path) -> None:
+def test_the_module_opens_without_torch_and_says_what_is_missing(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tiny_package: Path, tmp_path: Path
+) -> None:
     user = without_torch(host, monkeypatch, tiny_package, tmp_path)
     assert_held_back(user, "PyTorch is not installed yet")
     assert host.asked == []
     assert host.torch.asked == []
 
 
-def test_a_refusal_changes_nothing(host: Host, monkeypatch: pytest.MonkeyPatch, tiny_package: Path, tmp_path: Path) -> None:
+def test_a_refusal_changes_nothing(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tiny_package: Path, tmp_path: Path
+) -> None:
     user = without_torch(host, monkeypatch, tiny_package, tmp_path)
     answer(host, ok=False)
     user.press("setupButton")
@@ -118,7 +128,12 @@ def test_consent_installs_torch_without_a_second_question_and_the_panel_goes_on(
     ],
 )
 def test_a_failed_installation_is_a_sentence_in_the_panel(
-    fault: Exception | None, sentence: str, host: Host, monkeypatch: pytest.MonkeyPatch, tiny_package: Path, tmp_path: Path
+    fault: Exception | None,
+    sentence: str,
+    host: Host,
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_package: Path,
+    tmp_path: Path,
 ) -> None:
     user = without_torch(host, monkeypatch, tiny_package, tmp_path)
 
@@ -135,7 +150,9 @@ def test_a_failed_installation_is_a_sentence_in_the_panel(
     assert_held_back(user, "PyTorch is not installed yet")
 
 
-def test_without_the_extension_pytorch_the_panel_says_where_to_get_it(host: Host, monkeypatch: pytest.MonkeyPatch, tiny_package: Path, tmp_path: Path) -> None:
+def test_without_the_extension_pytorch_the_panel_says_where_to_get_it(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tiny_package: Path, tmp_path: Path
+) -> None:
     user = without_torch(host, monkeypatch, tiny_package, tmp_path)
     host.without("PyTorchUtils")
     user.press("setupButton")
@@ -144,7 +161,9 @@ def test_without_the_extension_pytorch_the_panel_says_where_to_get_it(host: Host
 
 
 @pytest.mark.parametrize("version", ["2.5.1", "2.9.1+cu126", "1.13"])
-def test_a_torch_of_a_wrong_version_is_never_replaced(version: str, host: Host, monkeypatch: pytest.MonkeyPatch, tiny_package: Path, tmp_path: Path) -> None:
+def test_a_torch_of_a_wrong_version_is_never_replaced(
+    version: str, host: Host, monkeypatch: pytest.MonkeyPatch, tiny_package: Path, tmp_path: Path
+) -> None:
     user, _python = opened(host, monkeypatch, tiny_package, tmp_path, torch=version)
     assert_held_back(user, f"PyTorch {version} is installed and >=2.6,!=2.9.* is needed")
     user.press("setupButton")
@@ -176,7 +195,9 @@ def test_remains_of_a_torch_that_was_uninstalled_are_no_torch(host: Host, monkey
 # safetensors
 
 
-def test_safetensors_is_installed_by_slicers_packaging_where_it_exists(host: Host, monkeypatch: pytest.MonkeyPatch, tiny_package: Path, tmp_path: Path) -> None:
+def test_safetensors_is_installed_by_slicers_packaging_where_it_exists(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tiny_package: Path, tmp_path: Path
+) -> None:
     user, python = opened(host, monkeypatch, tiny_package, tmp_path, safetensors=None)
     assert_held_back(user, "safetensors is not installed yet")
     called = []
@@ -265,7 +286,14 @@ assert not [name for name, module in sys.modules.items() if name.split(".")[0] =
 host.close()
 print("opened")
 """
-    environment = {"LCS_MODELS": str(tiny_package.parent), "XDG_DATA_HOME": str(tmp_path), "QT_QPA_PLATFORM": "offscreen", "HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=TOP, env=environment, timeout=120, check=False)
+    environment = {
+        "LCS_MODELS": str(tiny_package.parent),
+        "XDG_DATA_HOME": str(tmp_path),
+        "QT_QPA_PLATFORM": "offscreen",
+        "HOME": str(tmp_path),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=TOP, env=environment, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("opened\n")

@@ -16,7 +16,10 @@ from Testing.samples import label_tree
 MODEST = settings(max_examples=80, deadline=None)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 60_000) | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["ticked", "merged", "sides_together", "x"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["ticked", "merged", "sides_together", "x"]), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
@@ -26,7 +29,9 @@ def ticks_of_any_tree(draw: st.DrawFn) -> LabelTicks:
     """Ticks after a few clicks."""
     ticks = LabelTicks(draw(trees()))
     label_ids = st.sampled_from([label.id for label in ticks.tree.labels])
-    for action, label_id, on in draw(st.lists(st.tuples(st.sampled_from(["tick", "merge", "sides"]), label_ids, st.booleans()), max_size=8)):
+    for action, label_id, on in draw(
+        st.lists(st.tuples(st.sampled_from(["tick", "merge", "sides"]), label_ids, st.booleans()), max_size=8)
+    ):
         if action == "tick":
             ticks.tick(label_id, on)
         elif action == "merge":
@@ -66,12 +71,16 @@ def test_what_is_asked_for_stands_in_tree_order(ticks: LabelTicks) -> None:
 def test_only_merged_parents_and_leaves_are_asked_for_and_nothing_merged_above_is_left_out(ticks: LabelTicks) -> None:
     for label in ticks.wanted():
         assert ticks.is_merged(label.id) or not ticks.can_merge(label.id)
-        assert not any(ticks.is_merged(above.id) and ticks.state(above.id) == "on" for above in ticks.tree.ancestors(label))
+        assert not any(
+            ticks.is_merged(above.id) and ticks.state(above.id) == "on" for above in ticks.tree.ancestors(label)
+        )
 
 
 @MODEST
 @given(ticks_of_any_tree(), st.data())
-def test_ticking_and_unticking_reaches_every_leaf_under_a_label_and_no_other(ticks: LabelTicks, data: st.DataObject) -> None:
+def test_ticking_and_unticking_reaches_every_leaf_under_a_label_and_no_other(
+    ticks: LabelTicks, data: st.DataObject
+) -> None:
     ticks.sides_together = False
     label = data.draw(st.sampled_from(ticks.tree.labels))
     under = {leaf.id for leaf in ticks.tree.leaves_under(label)}
@@ -94,7 +103,9 @@ def test_a_parent_shows_what_its_leaves_are(ticks: LabelTicks) -> None:
 
 @MODEST
 @given(trees(), st.data())
-def test_with_both_sides_together_a_label_and_its_mirror_image_are_always_alike(tree: LabelTree, data: st.DataObject) -> None:
+def test_with_both_sides_together_a_label_and_its_mirror_image_are_always_alike(
+    tree: LabelTree, data: st.DataObject
+) -> None:
     ticks = LabelTicks(tree)
     ticks.sides_together = True
     for label, on in data.draw(st.lists(st.tuples(st.sampled_from(tree.labels), st.booleans()), max_size=6)):
@@ -158,7 +169,9 @@ def test_a_search_shows_the_matches_and_the_way_to_them_and_nothing_else(ticks: 
     visible, matches = ticks.visible(text), {label.id for label in ticks.tree.search(text)}
     assert matches <= visible
     for label in ticks.tree.labels:
-        assert (label.id in visible) == any(match.id in matches for match in ticks.tree.labels if match == label or label in ticks.tree.ancestors(match))
+        assert (label.id in visible) == any(
+            match.id in matches for match in ticks.tree.labels if match == label or label in ticks.tree.ancestors(match)
+        )
 
 
 def test_an_empty_search_shows_everything() -> None:
@@ -183,7 +196,9 @@ def test_a_merged_parent_stands_for_its_leaves_while_all_of_them_are_ticked() ->
 
 
 def test_of_merged_parents_in_one_another_the_topmost_is_given() -> None:
-    tree = LabelTree((Label(1, "Body"), Label(2, "Trunk", 1), Label(3, "Heart", 2), Label(4, "Lung", 2), Label(5, "Head", 1)))
+    tree = LabelTree(
+        (Label(1, "Body"), Label(2, "Trunk", 1), Label(3, "Heart", 2), Label(4, "Lung", 2), Label(5, "Head", 1))
+    )
     ticks = LabelTicks(tree)
     ticks.set_merged(1, True)
     ticks.set_merged(2, True)

@@ -161,7 +161,9 @@ def test_a_search_shows_matches_below_their_opened_parents(large: Screen) -> Non
     assert len(large.shown()) == len(large.ticks.tree)
 
 
-def test_typing_a_search_touches_only_what_appears_or_disappears(large: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_typing_a_search_touches_only_what_appears_or_disappears(
+    large: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
     touched: list[str] = []
     hide = QtWidgets.QTreeWidgetItem.setHidden
 
@@ -212,11 +214,19 @@ def test_the_largest_label_id_comes_back_from_the_screen(screen: Screen) -> None
 
 def test_the_tooltip_tells_synonyms_side_and_code(screen: Screen) -> None:
     lines = screen.item(HIPPOCAMPUS_LEFT).toolTip(NAME).split("\n")
-    assert lines == ["Left Hippocampus", "Also called: Hippocampus L", "Side: left", "SNOMED CT: Hippocampus (5366008), Left (7771000)"]
+    assert lines == [
+        "Left Hippocampus",
+        "Also called: Hippocampus L",
+        "Side: left",
+        "SNOMED CT: Hippocampus (5366008), Left (7771000)",
+    ]
 
 
 def test_the_tooltip_leaves_out_what_is_not_known(host: Host) -> None:
     from LabelConditionedSegmentationLib.panel.label_view import tooltip
 
     assert tooltip(Label(1, "Vermis")) == "Vermis"
-    assert tooltip(Label(1, "Vermis", type=Code("SCT", "279285001", "Vermis of cerebellum"))) == "Vermis\nSNOMED CT: Vermis of cerebellum (279285001)"
+    assert (
+        tooltip(Label(1, "Vermis", type=Code("SCT", "279285001", "Vermis of cerebellum")))
+        == "Vermis\nSNOMED CT: Vermis of cerebellum (279285001)"
+    )

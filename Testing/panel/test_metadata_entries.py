@@ -18,8 +18,12 @@ AGE = Fact(31.0, FROM_DICOM, "")
 ODD_AGE = Fact(None, FROM_DICOM, 'DICOM PatientAge is "ABC", which is no age; left unknown.')
 SEX = Fact("F", "from DICOM: PatientSex", "")
 
-ENTERED = st.dictionaries(st.sampled_from(["age", "sex"]), st.sampled_from(["", "unknown", "F", "31", "45.5", "-3", "nan", "<b>", "x" * 50]))
-FACTS = st.dictionaries(st.sampled_from(["age", "sex", "weight"]), st.sampled_from([AGE, ODD_AGE, SEX, Fact(None, "", "")]))
+ENTERED = st.dictionaries(
+    st.sampled_from(["age", "sex"]), st.sampled_from(["", "unknown", "F", "31", "45.5", "-3", "nan", "<b>", "x" * 50])
+)
+FACTS = st.dictionaries(
+    st.sampled_from(["age", "sex", "weight"]), st.sampled_from([AGE, ODD_AGE, SEX, Fact(None, "", "")])
+)
 
 
 def entries(entered: dict[str, str], facts: dict[str, Fact] | None = None) -> MetadataEntries:
@@ -79,7 +83,9 @@ def test_a_new_volume_replaces_earlier_prefills() -> None:
     assert made.source("sex") == "entered"
 
 
-@pytest.mark.parametrize(("name", "text"), [("age", "abc"), ("age", "500"), ("age", "-1"), ("age", "nan"), ("age", "31 years"), ("sex", "X")])
+@pytest.mark.parametrize(
+    ("name", "text"), [("age", "abc"), ("age", "500"), ("age", "-1"), ("age", "nan"), ("age", "31 years"), ("sex", "X")]
+)
 def test_an_impossible_entry_is_a_problem_and_no_value(name: str, text: str) -> None:
     made = entries({name: text})
     assert made.values() == {}
@@ -93,7 +99,9 @@ def test_a_value_outside_the_trained_range_is_kept_and_noted() -> None:
     made = entries({"age": "70"})
     assert made.values() == {"age": 70.0}
     assert made.problems() == []
-    assert made.notes() == ["age = 70 lies outside what the model was trained on (19 to 34 years); it is treated as unknown."]
+    assert made.notes() == [
+        "age = 70 lies outside what the model was trained on (19 to 34 years); it is treated as unknown."
+    ]
 
 
 def test_an_odd_dicom_value_is_told_until_the_user_enters_one() -> None:
@@ -128,7 +136,9 @@ def test_entries_survive_text(entered: dict[str, str], facts: dict[str, Fact]) -
 
 @settings(max_examples=80, deadline=None)
 @given(ENTERED, FACTS)
-def test_a_field_is_known_impossible_or_unknown_and_the_run_gets_only_what_the_schema_takes(entered: dict[str, str], facts: dict[str, Fact]) -> None:
+def test_a_field_is_known_impossible_or_unknown_and_the_run_gets_only_what_the_schema_takes(
+    entered: dict[str, str], facts: dict[str, Fact]
+) -> None:
     made = entries(entered, facts)
     for field in SCHEMA.fields:
         assert not (made.problem(field.name) and field.name in made.values())
@@ -153,7 +163,12 @@ def test_text_that_cannot_be_read_gives_an_empty_form(text: str) -> None:
 
 
 def test_entries_move_to_another_model_as_far_as_it_has_the_fields() -> None:
-    other = MetadataSchema((Field("age", "number", unit="years", possible=(0, 120), trained=(50, 90)), Field("site", "choice", choices=("A", "B"))))
+    other = MetadataSchema(
+        (
+            Field("age", "number", unit="years", possible=(0, 120), trained=(50, 90)),
+            Field("site", "choice", choices=("A", "B")),
+        )
+    )
     made = MetadataEntries.from_text(other, entries({"age": "31"}, {"sex": SEX}).to_text())
     assert made.values() == {"age": 31.0}
     assert "(50 to 90 years)" in made.notes()[0]
@@ -162,8 +177,12 @@ def test_entries_move_to_another_model_as_far_as_it_has_the_fields() -> None:
 def test_titles_and_hints_say_unit_and_ranges() -> None:
     sex, age = SCHEMA.fields
     assert title(age) == "Age (years)"
-    assert title(Field("field_strength", "number", unit="T", possible=(0, 20), trained=(1.5, 3))) == "Field strength (T)"
+    assert (
+        title(Field("field_strength", "number", unit="T", possible=(0, 20), trained=(1.5, 3))) == "Field strength (T)"
+    )
     assert hint(age) == "0 to 120 years or unknown; the model was trained on 19 to 34."
     assert title(sex) == "Sex"
     assert hint(sex) == "F, M or unknown."
-    assert hint(Field("sex", "choice", "sex of the person", choices=("F", "M"))) == "Sex of the person: F, M or unknown."
+    assert (
+        hint(Field("sex", "choice", "sex of the person", choices=("F", "M"))) == "Sex of the person: F, M or unknown."
+    )

@@ -99,7 +99,9 @@ def test_a_choice_is_entered_and_unknown_takes_it_back(screen: Screen) -> None:
 def test_an_impossible_entry_says_so_beside_the_field_and_can_be_mended(screen: Screen) -> None:
     screen.type("age", "abc")
     assert screen.editor("age").text() == "abc"
-    assert screen.remark("age").text() == 'Metadata "age" needs a number, not "abc"; allowed: 0 to 120 years or unknown.'
+    assert (
+        screen.remark("age").text() == 'Metadata "age" needs a number, not "abc"; allowed: 0 to 120 years or unknown.'
+    )
     assert screen.remark("age").isVisible()
     marked = screen.remark("age").styleSheet()
     screen.type("age", "30")
@@ -187,7 +189,9 @@ def test_sentences_wrap_in_a_narrow_panel(screen: Screen, host: Host) -> None:
 
 
 def test_neither_long_entries_nor_long_choices_widen_the_panel(screen: Screen, host: Host) -> None:
-    screen.entries = MetadataEntries(MetadataSchema((*SCHEMA.fields, Field("scanner", "choice", choices=("a scanner of a very long name " * 5,)))))
+    screen.entries = MetadataEntries(
+        MetadataSchema((*SCHEMA.fields, Field("scanner", "choice", choices=("a scanner of a very long name " * 5,))))
+    )
     screen.form.show(screen.entries)
     screen.type("age", "9" * 200)
     for _ in range(3):  # the rows are laid out first, the scroll area follows

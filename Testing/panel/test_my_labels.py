@@ -35,7 +35,9 @@ def test_the_branch_comes_after_the_labels_of_the_model(package: ModelPackage) -
     assert [label.name for label in tree.labels[len(package.labels) :]] == [BRANCH, "Lesion", "Cyst"]
     assert [leaf.name for leaf in tree.leaves_under(tree.find(BRANCH))] == ["Lesion", "Cyst"]
     assert tree.find("Lesion").color == (0.2, 0.4, 0.6)
-    assert min(label.id for label in tree.labels[len(package.labels) :]) > max(label.id for label in package.labels.labels)
+    assert min(label.id for label in tree.labels[len(package.labels) :]) > max(
+        label.id for label in package.labels.labels
+    )
 
 
 def test_without_labels_the_tree_is_that_of_the_model(package: ModelPackage) -> None:
@@ -126,7 +128,9 @@ def test_a_label_is_found_by_its_id_alone(package: ModelPackage) -> None:
         assert labels.get(other, package) is None
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "[1]", '{"labels": 3}', '{"labels": [3, null, {}, {"format": 99, "name": "x"}]}'])
+@pytest.mark.parametrize(
+    "text", ["", "nonsense", "[1]", '{"labels": 3}', '{"labels": [3, null, {}, {"format": 99, "name": "x"}]}']
+)
 def test_what_cannot_be_read_counts_as_nothing(package: ModelPackage, text: str) -> None:
     assert MyLabels.from_text(text).tree(package) is package.labels
 
@@ -134,7 +138,14 @@ def test_what_cannot_be_read_counts_as_nothing(package: ModelPackage, text: str)
 def test_what_somebody_wrote_into_the_scene_by_hand_does_not_break_the_tree(package: ModelPackage) -> None:
     entries = [
         made(package, name, parent=parent).to_json()
-        for name, parent in (("Lesion", ""), ("lesion", ""), ("Left Putamen", ""), (BRANCH, ""), ("Cyst", "Nowhere"), ("Tumour", "Rest"))
+        for name, parent in (
+            ("Lesion", ""),
+            ("lesion", ""),
+            ("Left Putamen", ""),
+            (BRANCH, ""),
+            ("Cyst", "Nowhere"),
+            ("Tumour", "Rest"),
+        )
     ]
     entries.insert(1, {**entries[0], "name": "Broken", "vector": ["x"]})
     entries.insert(1, {**entries[0], "name": "Short", "vector": [1.0]})
@@ -148,7 +159,10 @@ def test_what_somebody_wrote_into_the_scene_by_hand_does_not_break_the_tree(pack
     [
         (ExampleChoice((None,), "node", "a", "Lesion", ""), "Choose the scan"),
         (ExampleChoice(("scan", None), "node", "a", "Lesion", ""), "Choose the scan"),
-        (ExampleChoice(("scan",), None, "a", "Lesion", ""), "Choose the segment"),  # the selector still tells the last segment
+        (
+            ExampleChoice(("scan",), None, "a", "Lesion", ""),
+            "Choose the segment",
+        ),  # the selector still tells the last segment
         (ExampleChoice(("scan",), "node", "", "Lesion", ""), "Choose the segment"),
         (ExampleChoice(("scan",), "node", "a", "", ""), "name"),
         (ExampleChoice(("scan",), "node", "a", "Lesion", ""), ""),

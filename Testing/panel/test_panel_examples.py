@@ -30,7 +30,10 @@ from Testing.worker.helpers import children
 @pytest.fixture(scope="session")
 def learner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package that learns labels from examples."""
-    return describe(samples.package(tmp_path_factory.mktemp("packages"), replace(samples.TINY, examples=True), name="learner").path, title="Learner")
+    return describe(
+        samples.package(tmp_path_factory.mktemp("packages"), replace(samples.TINY, examples=True), name="learner").path,
+        title="Learner",
+    )
 
 
 @pytest.fixture
@@ -77,7 +80,14 @@ def open_form(user: User) -> None:
         user.press("addExampleButton")
 
 
-def fill(user: User, segment: str = "Lesion", name: str = "", inside: str = "", atlas: str = "Atlas", painted: str = "Painted") -> None:
+def fill(
+    user: User,
+    segment: str = "Lesion",
+    name: str = "",
+    inside: str = "",
+    atlas: str = "Atlas",
+    painted: str = "Painted",
+) -> None:
     """Fill in the form: the scan, the segment, another name, and what the structure lies in."""
     open_form(user)
     user.panel.mine._atlas.set_nodes([slicer.util.getNode(atlas)])
@@ -150,7 +160,9 @@ def test_a_segment_becomes_a_label_of_the_tree(user: User, learner: Path) -> Non
     (prompt,) = prompts(user)
     from LabelConditionedSegmentationLib.core.examples import Example
 
-    (made,) = Segmenter.from_package(learner, "cpu").examples(samples.scan(affine=PLACE, seed=1), [Example("Lesion", box("Lesion") != 0)])
+    (made,) = Segmenter.from_package(learner, "cpu").examples(
+        samples.scan(affine=PLACE, seed=1), [Example("Lesion", box("Lesion") != 0)]
+    )
     assert (prompt.vector, prompt.bias, prompt.weights_sha256) == (made.vector, made.bias, made.weights_sha256)
 
 
@@ -187,7 +199,12 @@ def test_a_model_that_does_not_learn_from_examples_says_so(user: User, tmp_path:
 
 
 def test_a_model_of_two_channels_asks_for_two_scans(user: User, tmp_path: Path) -> None:
-    samples.package(tmp_path / "models", replace(samples.TINY, in_channels=2, examples=True), name="pair", spec=InputSpec(("T1", "T2")))
+    samples.package(
+        tmp_path / "models",
+        replace(samples.TINY, in_channels=2, examples=True),
+        name="pair",
+        spec=InputSpec(("T1", "T2")),
+    )
     user = user.again()
     user.ui.modelSelector.currentIndex = user.ui.modelSelector.findData("pair")
     paint(user)
@@ -216,7 +233,11 @@ def test_another_example_is_averaged_with_those_before_and_replaces_what_is_show
     passes, before = user.passes, user.panel.ticks.tree.find("Spot").id
     choose_of(user, "Spot")
     assert entries(user.ui.exampleOfSelector) == ["A new label", "Spot", "Cyst"]
-    assert (user.ui.exampleName.text, user.ui.insideSelector.currentData, user.ui.makeLabelButton.text) == ("Spot", "Rest", "Add this example")
+    assert (user.ui.exampleName.text, user.ui.insideSelector.currentData, user.ui.makeLabelButton.text) == (
+        "Spot",
+        "Rest",
+        "Add this example",
+    )
     assert not user.ui.exampleName.enabled
     assert not user.ui.insideSelector.enabled
     assert "anew" in user.ui.makeLabelButton.toolTip
@@ -224,13 +245,19 @@ def test_another_example_is_averaged_with_those_before_and_replaces_what_is_show
     assert user.ui.exampleName.text == "Spot"  # not the segment's
     user.press("makeLabelButton")
     assert user.said == '"Spot" was made from 2 examples.'
-    assert (user.ui.exampleOfSelector.currentData, user.ui.exampleName.text, user.ui.exampleForm.visible) == ("", "Cyst", False)
+    assert (user.ui.exampleOfSelector.currentData, user.ui.exampleName.text, user.ui.exampleForm.visible) == (
+        "",
+        "Cyst",
+        False,
+    )
     assert user.ui.exampleName.enabled
     assert user.ui.insideSelector.enabled
     assert user.ui.makeLabelButton.text == "Add to My labels"
     spot, cyst = prompts(user)
     shown = [Example(name, box(name) != 0) for name in BOXES]
-    made = [Segmenter.from_package(learner, "cpu").examples(samples.scan(affine=PLACE, seed=1), [one])[0] for one in shown]
+    made = [
+        Segmenter.from_package(learner, "cpu").examples(samples.scan(affine=PLACE, seed=1), [one])[0] for one in shown
+    ]
     assert spot.vector == tuple((a + b) / 2 for a, b in zip(*(prompt.vector for prompt in made), strict=True))
     assert (spot.name, spot.parent, spot.color, spot.count) == ("Spot", "Rest", (0.0, 0.5, 0.75), 2)
     assert user.panel.ticks.tree.find("Spot").id != before
@@ -271,7 +298,9 @@ def test_an_example_for_a_model_that_was_left_meanwhile_says_whose_it_is(user: U
     user.ui.modelSelector.currentIndex = user.ui.modelSelector.findData("plain")  # as a scene that is loaded may do
     assert entries(user.ui.exampleOfSelector) == ["A new label"]
     finish(user, worker)
-    assert user.said == '"Lesion" was made from 2 examples. It belongs to the model "Learner"; choose that one to use it.'
+    assert (
+        user.said == '"Lesion" was made from 2 examples. It belongs to the model "Learner"; choose that one to use it.'
+    )
     user.ui.modelSelector.currentIndex = user.ui.modelSelector.findData("learner")
     assert [prompt.count for prompt in prompts(user)] == [2]
 
@@ -307,7 +336,14 @@ def test_a_name_that_a_label_cannot_have_is_refused(user: User) -> None:
     add(user)
     add(user, "Cyst")
     kept = prompts(user)
-    wrong = {"": "keeps its name", "  ": "keeps its name", "cyst": "already", "Left Putamen": "already", "My labels": "called", "two\nlines": "line break"}
+    wrong = {
+        "": "keeps its name",
+        "  ": "keeps its name",
+        "cyst": "already",
+        "Left Putamen": "already",
+        "My labels": "called",
+        "two\nlines": "line break",
+    }
     for name, why in wrong.items():
         mark(user, "Lesion")
         rename(user, name)
@@ -402,7 +438,9 @@ def test_undo_takes_them_back_with_the_apply(user: User) -> None:
     assert contents()[0] == before[0]
 
 
-def test_features_that_were_not_kept_are_told_and_nothing_else_breaks(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_that_were_not_kept_are_told_and_nothing_else_breaks(
+    user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Segmenter.__init__, "__defaults__", (0, torch.float16))  # bytes of features to keep
     add(user)
     user.tick("Left Putamen")
@@ -478,10 +516,16 @@ def test_they_are_searched_and_remembered_as_a_set(user: User) -> None:
     assert entries(user.ui.recentSelector)[1:] == ["Lesion"]
     user.ui.searchBox.text = "lesi"
     tree = user.panel.ticks.tree
-    assert {label.name for label in tree.labels if not user.panel.tree.item(label.id).isHidden()} == {"My labels", "Lesion"}
+    assert {label.name for label in tree.labels if not user.panel.tree.item(label.id).isHidden()} == {
+        "My labels",
+        "Lesion",
+    }
     add(user, "Cyst")  # the tree is made anew, the search stays
     tree = user.panel.ticks.tree
-    assert {label.name for label in tree.labels if not user.panel.tree.item(label.id).isHidden()} == {"My labels", "Lesion"}
+    assert {label.name for label in tree.labels if not user.panel.tree.item(label.id).isHidden()} == {
+        "My labels",
+        "Lesion",
+    }
 
 
 # Files
@@ -524,7 +568,9 @@ def test_a_label_goes_to_a_file_and_comes_back(user: User, tmp_path: Path) -> No
         ({}, 'There is a label "Lesion" already'),
     ],
 )
-def test_a_file_that_cannot_be_used_is_refused_with_the_reason(user: User, tmp_path: Path, change: dict[str, Any], why: str) -> None:
+def test_a_file_that_cannot_be_used_is_refused_with_the_reason(
+    user: User, tmp_path: Path, change: dict[str, Any], why: str
+) -> None:
     add(user)
     open_form(user)
     kept = prompts(user)

@@ -41,7 +41,11 @@ class HeldWorker(InProcessWorker):
     is_held = True
 
     def poll(self) -> list[Event]:
-        return [Event(number, "progress", 0.5, "patch 3 of 6") for number in self._pending] if self.is_held else super().poll()
+        return (
+            [Event(number, "progress", 0.5, "patch 3 of 6") for number in self._pending]
+            if self.is_held
+            else super().poll()
+        )
 
 
 @pytest.fixture
@@ -80,7 +84,9 @@ def contents() -> tuple[set[str], dict[str, bytes]]:
     for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
         for ident in node.GetSegmentation().GetSegmentIDs():
             layer = slicer.util.arrayFromSegmentInternalBinaryLabelmap(node, ident)
-            segments[f"{node.GetID()} {ident}"] = (layer == node.GetSegmentation().GetSegment(ident).GetLabelValue()).tobytes()
+            segments[f"{node.GetID()} {ident}"] = (
+                layer == node.GetSegmentation().GetSegment(ident).GetLabelValue()
+            ).tobytes()
     return {slicer.mrmlScene.GetNthNode(n).GetID() for n in range(slicer.mrmlScene.GetNumberOfNodes())}, segments
 
 
@@ -285,7 +291,9 @@ def test_script_with_the_logic_of_the_panel_leaves_the_panel_its_answers(user: U
         user.ui.deviceSelector.removeItem(1)
     user.panel._look_for_devices()
     assert user.panel.runner.is_waiting
-    node = user.widget.logic.process(user.add_volume("Other", seed=1), labels=["Left Putamen"], model="tiny", device="cpu")
+    node = user.widget.logic.process(
+        user.add_volume("Other", seed=1), labels=["Left Putamen"], model="tiny", device="cpu"
+    )
     assert segment_names(node) == ["Left Putamen"]
     assert user.ui.deviceSelector.count > 1
     assert_works(user)
@@ -473,7 +481,10 @@ def test_scene_made_with_a_model_that_is_not_installed(user: User, models: Path,
     scene.Import()
     assert '"other"' in user.said
     assert_readable(user.said)
-    assert (user.panel.parameters.model, user.panel.package.name) == ("other", "tiny")  # until the user goes on with another one
+    assert (user.panel.parameters.model, user.panel.package.name) == (
+        "other",
+        "tiny",
+    )  # until the user goes on with another one
     assert user.chosen == ticked
     user.ui.outputSelector.setCurrentNode(None)
     user.choose(user.add_volume())
@@ -550,7 +561,10 @@ SCAN = samples.scan().array[0]
 REFUSED: dict[str, tuple[Callable[[User, Any], None], str]] = {
     "non-linear transform": (bend, "Transforms module"),
     "singular transform": (flatten, "Transforms module"),
-    "colour": (other_node(np.stack([SCAN.astype(np.uint8)] * 3, -1), "vtkMRMLVectorVolumeNode"), "Vector to Scalar Volume module"),
+    "colour": (
+        other_node(np.stack([SCAN.astype(np.uint8)] * 3, -1), "vtkMRMLVectorVolumeNode"),
+        "Vector to Scalar Volume module",
+    ),
     "4D": (other_node(np.stack([SCAN] * 5, -1), "vtkMRMLVectorVolumeNode"), "Sequences module"),
     "label map": (other_node((SCAN > 0).astype(np.uint8), "vtkMRMLLabelMapVolumeNode"), "label map"),
     "NaN": (other_voxels(np.where(SCAN > 500, np.nan, SCAN).astype(np.float32)), "NaN"),

@@ -159,7 +159,9 @@ def test_a_change_of_the_volume_while_a_point_is_waited_for_ends_picking(user: U
         ({"birth": "19900101", "study": "20200101"}, "30", "unknown", "from DICOM: PatientBirthDate"),
     ],
 )
-def test_the_form_shows_what_dicom_says_and_where_it_comes_from(user: User, values: dict[str, str], age: str, sex: str, remark: str) -> None:
+def test_the_form_shows_what_dicom_says_and_where_it_comes_from(
+    user: User, values: dict[str, str], age: str, sex: str, remark: str
+) -> None:
     of_dicom(user, **values)
     assert (user.shown("age"), user.shown("sex")) == (age, sex)
     assert remark in user.remark("age")
@@ -289,11 +291,17 @@ def test_search_by_name_synonym_and_code(user: User, text: str, found: set[str])
     tree = user.panel.package.labels
     leaves = {leaf.name for leaf in tree.leaves if not user.panel.tree.item(leaf.id).isHidden()}
     assert leaves == found
-    parents = {label.name for label in tree.labels if label.id in tree.children and not user.panel.tree.item(label.id).isHidden()}
+    parents = {
+        label.name
+        for label in tree.labels
+        if label.id in tree.children and not user.panel.tree.item(label.id).isHidden()
+    }
     assert parents == {above.name for name in found for above in tree.ancestors(tree.find(name))}
 
 
-def test_a_filter_over_500_labels_shows_exactly_what_is_searched(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_filter_over_500_labels_shows_exactly_what_is_searched(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LCS_MODELS", str(tmp_path / "models"))
     package = samples.package(tmp_path / "models", tree=samples.label_tree(500))
     user = User(host)
@@ -306,7 +314,9 @@ def test_a_filter_over_500_labels_shows_exactly_what_is_searched(host: Host, tmp
     assert user.ui.countLabel.text == "500 of 500 structures chosen"
 
 
-def test_the_widget_works_in_a_window_of_its_own(host: Host, tiny_package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_widget_works_in_a_window_of_its_own(
+    host: Host, tiny_package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LCS_MODELS", str(tiny_package.parent))
     host.open_module()
     widget = sys.modules["LabelConditionedSegmentation"].LabelConditionedSegmentationWidget()

@@ -24,7 +24,10 @@ def elsewhere(tmp_path: Path) -> Path:
 
 def add_zebra(models: Path, leaves: int = 6) -> None:
     """A second model, which gives the same structures other ids."""
-    labels = [replace(label, id=label.id + 500, parent=label.parent and label.parent + 500) for label in samples.label_tree(leaves).labels]
+    labels = [
+        replace(label, id=label.id + 500, parent=label.parent and label.parent + 500)
+        for label in samples.label_tree(leaves).labels
+    ]
     describe(samples.package(models, name="zebra", tree=LabelTree(tuple(labels))).path, title="Zebra")
 
 
@@ -51,7 +54,9 @@ def add(user: User, file: Path | None) -> None:
 
 
 @pytest.mark.parametrize("as_zip", [True, False])
-def test_a_package_is_added_by_its_zip_or_its_description(host: Host, models: Path, elsewhere: Path, tmp_path: Path, as_zip: bool) -> None:
+def test_a_package_is_added_by_its_zip_or_its_description(
+    host: Host, models: Path, elsewhere: Path, tmp_path: Path, as_zip: bool
+) -> None:
     user = User(host)
     add(user, zipped(elsewhere) if as_zip else elsewhere / "model.json")
     assert installed(tmp_path) == ["extra"]
@@ -72,7 +77,9 @@ def test_nothing_happens_where_the_dialog_is_closed(host: Host, models: Path, tm
     assert installed(tmp_path) == []
 
 
-def test_a_package_that_is_refused_is_not_installed_and_the_panel_says_why(host: Host, models: Path, elsewhere: Path, tmp_path: Path) -> None:
+def test_a_package_that_is_refused_is_not_installed_and_the_panel_says_why(
+    host: Host, models: Path, elsewhere: Path, tmp_path: Path
+) -> None:
     user = User(host)
     before = entries(user.ui.modelSelector), user.panel.package
     foreign = tmp_path / "foreign.zip"
@@ -152,7 +159,10 @@ def test_another_model_asks_for_a_new_run_and_forgets_what_was_offered_by_the_fi
 
 
 def test_a_model_of_two_channels_shows_two_selectors(host: Host, models: Path) -> None:
-    describe(samples.package(models, replace(samples.TINY, in_channels=2), name="pair", spec=InputSpec(("T1", "T2"))).path, title="Pair")
+    describe(
+        samples.package(models, replace(samples.TINY, in_channels=2), name="pair", spec=InputSpec(("T1", "T2"))).path,
+        title="Pair",
+    )
     user = User(host)
     t1, t2 = user.add_volume("one"), user.add_volume("two", seed=1)
     show_model(user, "Tiny")

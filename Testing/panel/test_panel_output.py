@@ -145,7 +145,10 @@ def test_the_table_of_volumes_is_written_on_request_and_follows_the_ticks(user: 
     user.tick("Deep gray matter", as_one=True)
     user.tick("Left Putamen")
     assert len(slicer.util.getNodesByClass("vtkMRMLTableNode")) == 1
-    rows = {table.GetCellText(n, 0): (int(table.GetCellText(n, 1)), float(table.GetCellText(n, 2))) for n in range(table.GetNumberOfRows())}
+    rows = {
+        table.GetCellText(n, 0): (int(table.GetCellText(n, 1)), float(table.GetCellText(n, 2)))
+        for n in range(table.GetNumberOfRows())
+    }
     found = masks(node, scan(user))
     assert list(rows) == list(found) == user.chosen
     for name, mask in found.items():
@@ -210,7 +213,9 @@ def test_a_saved_scene_brings_the_whole_panel_back(user: User, tmp_path: Path, e
     assert_same_masks(masks(node, scan(user)), before)
 
 
-def test_a_new_segmentation_under_a_transform_comes_back_from_a_file_voxel_for_voxel(user: User, tmp_path: Path) -> None:
+def test_a_new_segmentation_under_a_transform_comes_back_from_a_file_voxel_for_voxel(
+    user: User, tmp_path: Path
+) -> None:
     user.press("allButton")
     before = masks(user.apply(), scan(user))
     write_scene(user.host.scene, tmp_path / "saved.mrml")

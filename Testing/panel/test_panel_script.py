@@ -54,7 +54,13 @@ def new_logic() -> Any:
 def test_process_makes_a_segmentation_or_fills_the_one_that_is_given(user: User, logic: Any) -> None:
     volume = user.add_volume()
     steps: list[tuple[float, str]] = []
-    made = logic.process(volume, labels=["Putamen L", "Deep gray matter"], metadata={"age": 31}, model="tiny", progress=lambda *step: steps.append(step))
+    made = logic.process(
+        volume,
+        labels=["Putamen L", "Deep gray matter"],
+        metadata={"age": 31},
+        model="tiny",
+        progress=lambda *step: steps.append(step),
+    )
     assert segment_names(made) == ["Left Putamen", "Deep gray matter"]
     assert json.loads(report_of(made) or "")["metadata"] == {"sex": "unknown", "age": 31.0}
     assert steps
@@ -93,7 +99,10 @@ def example_file(folder: Path, user: User, name: str, **change: Any) -> Path:
 
 def test_labels_by_example_are_found_beside_those_of_the_model(user: User, logic: Any, tmp_path: Path) -> None:
     volume = user.add_volume()
-    files: list[Path | str] = [example_file(tmp_path, user, "Lesion"), str(example_file(tmp_path, user, "Cyst", parent="Deep gray matter"))]
+    files: list[Path | str] = [
+        example_file(tmp_path, user, "Lesion"),
+        str(example_file(tmp_path, user, "Cyst", parent="Deep gray matter")),
+    ]
     alone = logic.process(volume, labels=[], model="tiny", examples=files)
     passes = logic.runner.worker._server._trunk_passes
     assert segment_names(alone) == ["Lesion", "Cyst"]
@@ -102,7 +111,10 @@ def test_labels_by_example_are_found_beside_those_of_the_model(user: User, logic
     wanted = {entry.label.name: result.mask(entry) for entry in result.labels}
     assert any(mask.any() for mask in wanted.values())
     assert_same_masks(masks(alone, volume), wanted)
-    assert segment_names(logic.process(volume, labels=["Left Putamen"], model="tiny", examples=files[0])) == ["Left Putamen", "Lesion"]
+    assert segment_names(logic.process(volume, labels=["Left Putamen"], model="tiny", examples=files[0])) == [
+        "Left Putamen",
+        "Lesion",
+    ]
     everything = logic.process(volume, model="tiny", examples=files)
     assert segment_names(everything) == [*segment_names(logic.process(volume, model="tiny")), "Lesion", "Cyst"]
     assert logic.runner.worker._server._trunk_passes == passes
@@ -127,7 +139,9 @@ def test_a_file_of_a_label_by_example_that_cannot_be_used_is_a_sentence(user: Us
     assert logic.runner.answer is None  # the network was not asked
 
 
-def test_features_that_were_not_kept_are_told_and_nothing_is_written(user: User, logic: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_that_were_not_kept_are_told_and_nothing_is_written(
+    user: User, logic: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Segmenter.__init__, "__defaults__", (0, torch.float16))  # bytes of features to keep
     with pytest.raises(LCSError, match="larger than the memory"):
         logic.process(user.add_volume(), model="tiny", examples=[example_file(tmp_path, user, "Lesion")])
@@ -147,7 +161,9 @@ def test_a_second_call_for_the_same_volume_runs_no_network(user: User, logic: An
 
 
 def test_metadata_outside_the_trained_range_are_unknown_and_the_report_says_so(user: User, logic: Any) -> None:
-    report = json.loads(report_of(logic.process(user.add_volume(), labels=["Left Putamen"], metadata={"age": 70}, model="tiny")) or "")
+    report = json.loads(
+        report_of(logic.process(user.add_volume(), labels=["Left Putamen"], metadata={"age": 70}, model="tiny")) or ""
+    )
     assert report["metadata"]["age"] == "unknown"
     assert any("age = 70 lies outside" in finding["text"] for finding in report["findings"])
 
@@ -163,7 +179,9 @@ def test_metadata_outside_the_trained_range_are_unknown_and_the_report_says_so(u
         ({"device": "cuda:7"}, LCSError, "cuda:7"),
     ],
 )
-def test_what_is_wrong_is_a_sentence(user: User, logic: Any, wrong: dict[str, Any], error: type[Exception], says: str) -> None:
+def test_what_is_wrong_is_a_sentence(
+    user: User, logic: Any, wrong: dict[str, Any], error: type[Exception], says: str
+) -> None:
     volume = user.add_volume()
     with pytest.raises(error, match=says):
         logic.process(volume, **{"labels": ["Left Putamen"], "model": "tiny", **wrong})
@@ -179,7 +197,9 @@ def test_volumes_that_are_none_or_too_many_are_a_sentence(user: User, logic: Any
 
 
 def test_several_channels_are_given_as_a_sequence(user: User, logic: Any, tmp_path: Path) -> None:
-    samples.package(tmp_path / "models", replace(samples.TINY, in_channels=2), name="pair", spec=InputSpec(("T1", "T2")))
+    samples.package(
+        tmp_path / "models", replace(samples.TINY, in_channels=2), name="pair", spec=InputSpec(("T1", "T2"))
+    )
     one, two = user.add_volume(), user.add_volume(seed=1)
     made = logic.process([one, two], labels=["Deep gray matter"], model="pair")
     assert masks(made, one)["Deep gray matter"].any()
@@ -195,12 +215,26 @@ def test_several_channels_are_given_as_a_sequence(user: User, logic: Any, tmp_pa
     ],
     ids=["oblique", "left-handed"],
 )
-def test_script_panel_and_command_line_agree_voxel_for_voxel(user: User, tmp_path: Path, affine: Any, step: int) -> None:
+def test_script_panel_and_command_line_agree_voxel_for_voxel(
+    user: User, tmp_path: Path, affine: Any, step: int
+) -> None:
     file = write_scan(tmp_path / "scan.nii.gz", samples.scan(affine=affine))
     wanted = ["Deep gray matter", "Left Putamen"]
     output = tmp_path / "out.nii.gz"
     done = lcs(
-        "segment", file, "-o", output, "--model", tmp_path / "models" / "tiny", "--labels", ",".join(wanted), "--metadata", "age=31", "sex=F", "--device", "cpu"
+        "segment",
+        file,
+        "-o",
+        output,
+        "--model",
+        tmp_path / "models" / "tiny",
+        "--labels",
+        ",".join(wanted),
+        "--metadata",
+        "age=31",
+        "sex=F",
+        "--device",
+        "cpu",
     )
     assert done.returncode == 0, done.stderr
     values = sitk.GetArrayFromImage(sitk.ReadImage(str(output)))

@@ -36,7 +36,9 @@ def tick(panel: Any, *names: str) -> None:
         panel.tree.item(panel.package.labels.find(name).id).setCheckState(0, qt.Qt.Checked)
 
 
-def test_the_sample_scan_in_the_panel(host: Host, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sample_scan_in_the_panel(
+    host: Host, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import slicer
 
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
@@ -59,13 +61,17 @@ def test_the_sample_scan_in_the_panel(host: Host, folder: Path, tmp_path: Path, 
     host.run_until(lambda: not panel.runner.running, 600)
 
     node = panel.live.node
-    hippocampus = slicer.util.arrayFromSegmentBinaryLabelmap(node, node.GetSegmentation().GetSegmentIdBySegmentName("Left Hippocampus"), volume)
+    hippocampus = slicer.util.arrayFromSegmentBinaryLabelmap(
+        node, node.GetSegmentation().GetSegmentIdBySegmentName("Left Hippocampus"), volume
+    )
     assert 2000 < hippocampus.sum() < 6000  # cubic millimetres, as in adults
     host.picture(place, folder / "panel.png", WIDTH)
     assert cut_off(place) == []
     host.picture(place, tmp_path / "dark.png", WIDTH, dark=True)
     assert cut_off(place) == []
-    dark, light = (np.asarray(Image.open(path).convert("L"), dtype=float) for path in (tmp_path / "dark.png", folder / "panel.png"))
+    dark, light = (
+        np.asarray(Image.open(path).convert("L"), dtype=float) for path in (tmp_path / "dark.png", folder / "panel.png")
+    )
     assert dark.mean() < 100 < light.mean()
 
     tick(panel, "Cerebellum")

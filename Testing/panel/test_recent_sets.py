@@ -54,7 +54,10 @@ def test_a_title_names_the_first_labels_and_counts_the_others(names: list[str], 
     assert recent.get("brain", 0) == tuple(names)
 
 
-@pytest.mark.parametrize("text", ["", "{", "null", "[]", "3", '{"brain": 5}', '{"brain": {"a": "b"}}', '{"brain": [5, [], [5], "ab", [["A"]]]}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "null", "[]", "3", '{"brain": 5}', '{"brain": {"a": "b"}}', '{"brain": [5, [], [5], "ab", [["A"]]]}'],
+)
 def test_broken_text_counts_as_empty(text: str) -> None:
     recent = RecentSets(text)
     assert recent.titles("brain") == []

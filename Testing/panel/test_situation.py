@@ -14,7 +14,10 @@ READY = Situation(model="Whole brain", wanted=3)
 def test_apply_says_what_it_will_do() -> None:
     assert READY.can_apply
     assert READY.apply_tip == "Run Whole brain and write 3 structures."
-    assert replace(READY, wanted=1, is_answered=True).apply_tip == "Write 1 structure at once: the network has seen this volume already."
+    assert (
+        replace(READY, wanted=1, is_answered=True).apply_tip
+        == "Write 1 structure at once: the network has seen this volume already."
+    )
 
 
 @pytest.mark.parametrize(
@@ -22,7 +25,10 @@ def test_apply_says_what_it_will_do() -> None:
     [
         (replace(READY, missing="PyTorch is not installed yet."), "PyTorch is not installed yet."),
         (replace(READY, model=""), "Choose a model, or add one."),
-        (replace(READY, findings=(Finding.error("This volume is 4D:", "choose a frame."),)), "This volume is 4D: choose a frame."),
+        (
+            replace(READY, findings=(Finding.error("This volume is 4D:", "choose a frame."),)),
+            "This volume is 4D: choose a frame.",
+        ),
         (replace(READY, problems=('Metadata "age" cannot be 400.',)), 'Metadata "age" cannot be 400.'),
         (replace(READY, running=True), "A run is going on; cancel it first."),
         (replace(READY, wanted=0), "Choose at least one structure."),
@@ -67,14 +73,22 @@ def test_while_a_segmentation_follows_the_ticks_it_is_said() -> None:
 
 
 def test_findings_are_listed_gravest_first() -> None:
-    text = findings_text((Finding.note("A frame."), Finding.error("Empty.", "Load it again."), Finding.warning("Coarse.")), "scan")
+    text = findings_text(
+        (Finding.note("A frame."), Finding.error("Empty.", "Load it again."), Finding.warning("Coarse.")), "scan"
+    )
     assert text.splitlines() == ["✖ Empty. Load it again.", "⚠ Coarse.", "• A frame."]
     assert findings_text((), "scan") == "✔ scan can be segmented."
 
 
 @pytest.mark.parametrize(
     ("fraction", "seconds", "text"),
-    [(0.0, 50, ""), (0.5, 0.5, ""), (0.5, 20, "about 20 s left"), (0.25, 100, "about 5 min left"), (0.999, 10, "about 1 s left")],
+    [
+        (0.0, 50, ""),
+        (0.5, 0.5, ""),
+        (0.5, 20, "about 20 s left"),
+        (0.25, 100, "about 5 min left"),
+        (0.999, 10, "about 1 s left"),
+    ],
 )
 def test_the_time_left_is_told_when_it_can_be_known(fraction: float, seconds: float, text: str) -> None:
     assert time_left(fraction, seconds) == text

@@ -9,14 +9,25 @@ from LabelConditionedSegmentationLib.resources import resources_folder
 
 ROOT = ElementTree.parse(resources_folder() / "UI" / "LabelConditionedSegmentation.ui").getroot()
 WIDGETS = {widget.get("name"): widget for widget in ROOT.iter("widget")}
-USED = ("QPushButton", "QComboBox", "QCheckBox", "QTreeWidget", "QListWidget", "QProgressBar", "ctkSearchBox", "qMRMLNodeComboBox")
+USED = (
+    "QPushButton",
+    "QComboBox",
+    "QCheckBox",
+    "QTreeWidget",
+    "QListWidget",
+    "QProgressBar",
+    "ctkSearchBox",
+    "qMRMLNodeComboBox",
+)
 SAYS_WHAT_IT_WILL_DO = "applyButton"
 """Its tooltip changes with the situation."""
 
 
 def text(name: str, wanted: str) -> str:
     """A property of a widget as text; "" where it has none."""
-    return "".join("".join(entry.itertext()) for entry in WIDGETS[name].findall("property") if entry.get("name") == wanted)
+    return "".join(
+        "".join(entry.itertext()) for entry in WIDGETS[name].findall("property") if entry.get("name") == wanted
+    )
 
 
 def test_the_top_widget_knows_the_scene() -> None:
@@ -25,13 +36,20 @@ def test_the_top_widget_knows_the_scene() -> None:
     assert top.get("class") == "qMRMLWidget"
 
 
-@pytest.mark.parametrize("name", [name for name, widget in WIDGETS.items() if widget.get("class") in USED and name != SAYS_WHAT_IT_WILL_DO])
+@pytest.mark.parametrize(
+    "name", [name for name, widget in WIDGETS.items() if widget.get("class") in USED and name != SAYS_WHAT_IT_WILL_DO]
+)
 def test_everything_that_can_be_used_has_a_tooltip(name: str) -> None:
     assert len(text(name, "toolTip")) > 15
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, widget in WIDGETS.items() if widget.get("class") == "QLabel" and str(name).endswith("Label") and name != "outputLabel"]
+    "name",
+    [
+        name
+        for name, widget in WIDGETS.items()
+        if widget.get("class") == "QLabel" and str(name).endswith("Label") and name != "outputLabel"
+    ],
 )
 def test_sentences_wrap_instead_of_widening_the_panel(name: str) -> None:
     assert text(name, "wordWrap") == "true" or text(name, "text").endswith(":")

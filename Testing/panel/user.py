@@ -93,7 +93,10 @@ class User:
     def click_in_view(self, position_ras: tuple[float, float, float]) -> None:
         """Click into a view while a point is waited for: a control point of the active node, and the end of place mode."""
         scene = self.host.scene
-        selection, interaction = scene.GetFirstNodeByClass("vtkMRMLSelectionNode"), scene.GetFirstNodeByClass("vtkMRMLInteractionNode")
+        selection, interaction = (
+            scene.GetFirstNodeByClass("vtkMRMLSelectionNode"),
+            scene.GetFirstNodeByClass("vtkMRMLInteractionNode"),
+        )
         assert interaction.GetCurrentInteractionMode() == interaction.Place
         scene.GetNodeByID(selection.GetActivePlaceNodeID()).AddControlPointWorld(position_ras)
         interaction.SwitchToViewTransformMode()
@@ -121,7 +124,9 @@ class User:
     @property
     def report(self) -> dict[str, Any]:
         """The run report that lies beside the segmentation."""
-        report: dict[str, Any] = json.loads(self.panel.live.node.GetNodeReference("LabelConditionedSegmentation.RunReport").GetText())
+        report: dict[str, Any] = json.loads(
+            self.panel.live.node.GetNodeReference("LabelConditionedSegmentation.RunReport").GetText()
+        )
         return report
 
     @property
@@ -139,7 +144,10 @@ def segment_names(segmentation: Any) -> list[str]:
 def masks(segmentation: Any, volume: Any) -> dict[str, Any]:
     """Segment name -> mask (k, j, i), bool, on the volume's grid."""
     segments = segmentation.GetSegmentation()
-    return {segments.GetSegment(ident).GetName(): nodes.segment_mask(segmentation, ident, volume) for ident in segments.GetSegmentIDs()}
+    return {
+        segments.GetSegment(ident).GetName(): nodes.segment_mask(segmentation, ident, volume)
+        for ident in segments.GetSegmentIDs()
+    }
 
 
 def assert_same_masks(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:

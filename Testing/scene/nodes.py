@@ -26,7 +26,9 @@ def oblique() -> Any:
     return affine
 
 
-def volume(scene: Any, affine: Any = None, array: Any = None, class_name: str = "vtkMRMLScalarVolumeNode", name: str = "Scan") -> Any:
+def volume(
+    scene: Any, affine: Any = None, array: Any = None, class_name: str = "vtkMRMLScalarVolumeNode", name: str = "Scan"
+) -> Any:
     """A volume node with a scan in it."""
     node = scene.AddNewNodeByClass(class_name, name)
     slicer.util.updateVolumeFromArray(node, samples.scan(SHAPE).array[0].copy() if array is None else array)

@@ -24,7 +24,9 @@ def test_the_report_of_the_next_run_replaces_that_of_the_last(scene: Any) -> Non
     assert first is second
     assert json.loads(report_of(segmentation) or "") == {"model": "b", "name": "Zoë"}
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(first)) == hierarchy.GetItemParent(hierarchy.GetItemByDataNode(segmentation))
+    assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(first)) == hierarchy.GetItemParent(
+        hierarchy.GetItemByDataNode(segmentation)
+    )
 
 
 def test_a_deleted_report_or_segmentation_is_no_report(scene: Any) -> None:
@@ -54,7 +56,9 @@ def test_volumes_are_those_of_the_masks_in_the_world(scene: Any) -> None:
         assert int(table.GetCellText(row, 1)) == voxels
         assert float(table.GetCellText(row, 2)) == pytest.approx(voxels * voxel, abs=1e-3)
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(table)) == hierarchy.GetItemParent(hierarchy.GetItemByDataNode(segmentation))
+    assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(table)) == hierarchy.GetItemParent(
+        hierarchy.GetItemByDataNode(segmentation)
+    )
 
 
 def test_volumes_of_deleted_nodes_are_refused(scene: Any) -> None:

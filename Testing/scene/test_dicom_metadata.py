@@ -76,10 +76,14 @@ def test_ages_are_told_in_the_fields_unit(scene: Any, text: str, unit: str, year
     ],
 )
 def test_odd_ages_stay_unknown_with_a_sentence(scene: Any, text: str, why: str) -> None:
-    assert fact(scene, AGE, PatientAge=text) == Fact(None, "from DICOM: PatientAge", f'DICOM PatientAge is "{text}", {why}; left unknown.')
+    assert fact(scene, AGE, PatientAge=text) == Fact(
+        None, "from DICOM: PatientAge", f'DICOM PatientAge is "{text}", {why}; left unknown.'
+    )
 
 
-@pytest.mark.parametrize(("text", "value"), [("F", "F"), ("F ", "F"), ("f", "F"), ("female", "F"), ("M", "M"), ("Male", "M")])
+@pytest.mark.parametrize(
+    ("text", "value"), [("F", "F"), ("F ", "F"), ("f", "F"), ("female", "F"), ("M", "M"), ("Male", "M")]
+)
 def test_the_sex_is_found_by_letter_or_word(scene: Any, text: str, value: str) -> None:
     found = fact(scene, SEX, PatientSex=text)
     assert found is not None
@@ -94,12 +98,21 @@ def test_the_sex_is_found_where_the_model_uses_words(scene: Any) -> None:
 
 def test_a_choice_that_is_not_offered_stays_unknown(scene: Any) -> None:
     found = fact(scene, SEX, PatientSex="O")
-    assert found == Fact(None, "from DICOM: PatientSex", 'DICOM PatientSex is "O", which the model does not know (allowed: F, M or unknown); left unknown.')
+    assert found == Fact(
+        None,
+        "from DICOM: PatientSex",
+        'DICOM PatientSex is "O", which the model does not know (allowed: F, M or unknown); left unknown.',
+    )
 
 
-@pytest.mark.parametrize(("text", "value"), [("1.5", 1.5), (" 3 ", 3.0), ("3\\3", 3.0), ("1.5\\3", None), ("strong", None), ("nan", None), ("50", None)])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1.5", 1.5), (" 3 ", 3.0), ("3\\3", 3.0), ("1.5\\3", None), ("strong", None), ("nan", None), ("50", None)],
+)
 def test_numbers_may_be_multi_valued_but_not_contradictory(scene: Any, text: str, value: float | None) -> None:
-    field = Field("field strength", "number", unit="T", possible=(0, 20), trained=(1, 7), dicom=("MagneticFieldStrength",))
+    field = Field(
+        "field strength", "number", unit="T", possible=(0, 20), trained=(1, 7), dicom=("MagneticFieldStrength",)
+    )
     found = fact(scene, field, MagneticFieldStrength=text)
     assert found is not None
     assert (found.value, bool(found.problem)) == (value, value is None)
@@ -120,7 +133,9 @@ def test_the_date_of_birth_tells_the_age_where_no_age_is_given(scene: Any) -> No
     assert wins.value == 44
 
 
-@pytest.mark.parametrize(("birth", "study"), [("19800615", ""), ("19801315", "20250615"), ("sometime", "20250615"), ("20300101", "20250615")])
+@pytest.mark.parametrize(
+    ("birth", "study"), [("19800615", ""), ("19801315", "20250615"), ("sometime", "20250615"), ("20300101", "20250615")]
+)
 def test_impossible_dates_stay_unknown(scene: Any, birth: str, study: str) -> None:
     found = fact(scene, AGE, PatientBirthDate=birth, StudyDate=study)
     assert found is not None
@@ -163,7 +178,9 @@ def test_the_subject_hierarchy_tells_what_no_database_does(scene: Any) -> None:
 def test_the_instance_wins_over_the_subject(scene: Any) -> None:
     node = dicom_volume(scene)
     in_study(scene, node, sex="F")
-    assert known_facts(node, MetadataSchema((SEX,)), Database(PatientSex="M"))["sex"] == Fact("M", "from DICOM: PatientSex")
+    assert known_facts(node, MetadataSchema((SEX,)), Database(PatientSex="M"))["sex"] == Fact(
+        "M", "from DICOM: PatientSex"
+    )
 
 
 def test_a_volume_without_dicom_tells_nothing(scene: Any) -> None:

@@ -23,7 +23,14 @@ def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture
 def prompt(package: ModelPackage) -> ExamplePrompt:
     length = samples.TINY.feature_channels * (1 + package.flip)
-    return ExamplePrompt("Läsion <1>", tuple(n / 7 for n in range(length)), -0.3, package.name, package.weights_sha256, "Deep gray matter")
+    return ExamplePrompt(
+        "Läsion <1>",
+        tuple(n / 7 for n in range(length)),
+        -0.3,
+        package.name,
+        package.weights_sha256,
+        "Deep gray matter",
+    )
 
 
 def test_a_file_gives_the_label_back(package: ModelPackage, prompt: ExamplePrompt, tmp_path: Path) -> None:

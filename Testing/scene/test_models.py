@@ -39,7 +39,9 @@ def test_earlier_folders_win(tiny_package: Path, tmp_path: Path) -> None:
 def test_the_room_opens_without_torch(tiny_package: Path) -> None:
     names = sorted(path.stem for path in SCENE.glob("*.py") if path.stem != "__init__")
     assert {"words", "models", "volumes", "segmentations"} <= set(names)
-    code = "import sys\nsys.modules['torch'] = None\n" + "".join(f"import LabelConditionedSegmentationLib.scene.{name}\n" for name in names)
+    code = "import sys\nsys.modules['torch'] = None\n" + "".join(
+        f"import LabelConditionedSegmentationLib.scene.{name}\n" for name in names
+    )
     code += f"from pathlib import Path\nprint(*LabelConditionedSegmentationLib.scene.models.installed_models([Path({str(tiny_package.parent)!r})])[0])"
     environment = {**os.environ, "PYTHONPATH": str(SCENE.parents[1])}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120)

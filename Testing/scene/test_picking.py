@@ -34,8 +34,15 @@ def picked(scene: Any) -> Picked:
 
 
 def modes(scene: Any) -> tuple[Any, Any, Any]:
-    selection, interaction = scene.GetFirstNodeByClass("vtkMRMLSelectionNode"), scene.GetFirstNodeByClass("vtkMRMLInteractionNode")
-    return selection.GetActivePlaceNodeClassName(), selection.GetActivePlaceNodeID(), interaction.GetCurrentInteractionMode()
+    selection, interaction = (
+        scene.GetFirstNodeByClass("vtkMRMLSelectionNode"),
+        scene.GetFirstNodeByClass("vtkMRMLInteractionNode"),
+    )
+    return (
+        selection.GetActivePlaceNodeClassName(),
+        selection.GetActivePlaceNodeID(),
+        interaction.GetCurrentInteractionMode(),
+    )
 
 
 def click(scene: Any, position: tuple[float, float, float]) -> None:

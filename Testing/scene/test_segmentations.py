@@ -13,7 +13,14 @@ from LabelConditionedSegmentationLib.core.errors import InputError
 from LabelConditionedSegmentationLib.core.labels import Label, LabelTree
 from LabelConditionedSegmentationLib.scene.nodes import to_world
 from LabelConditionedSegmentationLib.scene.run_report import attach_report, report_of
-from LabelConditionedSegmentationLib.scene.segmentations import hand_over, new_segmentation, put_labels, remove_labels, segment_ids, terminology
+from LabelConditionedSegmentationLib.scene.segmentations import (
+    hand_over,
+    new_segmentation,
+    put_labels,
+    remove_labels,
+    segment_ids,
+    terminology,
+)
 
 from Testing import samples
 
@@ -35,7 +42,9 @@ def tag(segment: Any, name: str) -> str:
 def assert_equal_to_masks(segmentation: Any, volume_node: Any, found: Any, labels: Any, package: str = PACKAGE) -> None:
     ids = segment_ids(segmentation, package)
     for label in labels:
-        assert np.array_equal(segment_mask(segmentation, ids[label.id], volume_node), full_mask(found, label)), label.name
+        assert np.array_equal(segment_mask(segmentation, ids[label.id], volume_node), full_mask(found, label)), (
+            label.name
+        )
 
 
 def test_segments_are_the_masks_voxel_for_voxel(scene: Any) -> None:
@@ -87,12 +96,18 @@ def test_segments_carry_names_colours_codes_and_where_they_come_from(scene: Any)
     assert segment.GetColor() == pytest.approx(coded.color)
     entry = tag(segment, slicer.vtkSegment.GetTerminologyEntryTagName())
     assert entry == terminology(coded)
-    assert entry.split("~")[1:4] == ["SCT^123037004^Anatomical Structure", "SCT^5366008^Hippocampus", "SCT^7771000^Left"]
+    assert entry.split("~")[1:4] == [
+        "SCT^123037004^Anatomical Structure",
+        "SCT^5366008^Hippocampus",
+        "SCT^7771000^Left",
+    ]
 
 
 def test_slicer_understands_the_terminology_entry(scene: Any) -> None:
     entry = slicer.vtkSlicerTerminologyEntry()
-    assert slicer.modules.terminologies.logic().DeserializeTerminologyEntry(terminology(winners().labels.find("Left Hippocampus")), entry)
+    assert slicer.modules.terminologies.logic().DeserializeTerminologyEntry(
+        terminology(winners().labels.find("Left Hippocampus")), entry
+    )
     assert (entry.GetTypeObject().GetCodeValue(), entry.GetTypeModifierObject().GetCodeMeaning()) == ("5366008", "Left")
 
 
@@ -115,7 +130,9 @@ def test_the_segmentation_lies_where_the_volume_lies(scene: Any) -> None:
     segmentation = new_segmentation(node, "Result")
     assert segmentation.GetTransformNodeID() == node.GetTransformNodeID()
     assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(segmentation)) == study
-    assert segmentation.GetNodeReference(slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()) is node
+    assert (
+        segmentation.GetNodeReference(slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()) is node
+    )
     assert segmentation.GetDisplayNode() is not None
 
 
@@ -133,7 +150,12 @@ def test_a_parent_transform_moves_the_segment_with_the_volume(scene: Any) -> Non
         centres.append((world[::2] + world[1::2]) / 2)
         ijk = np.argwhere(full_mask(found, label))[:, ::-1]
         corners = np.array(
-            [[a, b, c, 1] for a in (ijk[:, 0].min(), ijk[:, 0].max()) for b in (ijk[:, 1].min(), ijk[:, 1].max()) for c in (ijk[:, 2].min(), ijk[:, 2].max())]
+            [
+                [a, b, c, 1]
+                for a in (ijk[:, 0].min(), ijk[:, 0].max())
+                for b in (ijk[:, 1].min(), ijk[:, 1].max())
+                for c in (ijk[:, 2].min(), ijk[:, 2].max())
+            ]
         )
         affine = vtk.vtkMatrix4x4()
         node.GetIJKToRASMatrix(affine)
@@ -340,7 +362,12 @@ def saved_and_read(scene: Any, segmentation: Any, folder: Path, how: str) -> Any
         scene.SetURL(str(folder / "scene.mrml"))
         for n in range(scene.GetNumberOfNodesByClass("vtkMRMLStorableNode")):
             node = scene.GetNthNodeByClass(n, "vtkMRMLStorableNode")
-            if node.GetSaveWithScene() and not node.IsA("vtkMRMLColorNode") and node.AddDefaultStorageNode() and node.GetStorageNode():
+            if (
+                node.GetSaveWithScene()
+                and not node.IsA("vtkMRMLColorNode")
+                and node.AddDefaultStorageNode()
+                and node.GetStorageNode()
+            ):
                 storage = node.GetStorageNode()
                 storage.SetFileName(str(folder / f"{node.GetID()}.{storage.GetDefaultWriteFileExtension()}"))
                 assert storage.WriteData(node), node.GetName()
@@ -359,7 +386,11 @@ def test_a_saved_result_comes_back_whole(scene: Any, tmp_path: Path, how: str) -
     put_labels(segmentation, node, found, labels, package)
     attach_report(segmentation, {"model": package, "timings_s": {"trunk": 1.5}})
     entries = {
-        label.id: tag(segmentation.GetSegmentation().GetSegment(f"label_{label.id}"), slicer.vtkSegment.GetTerminologyEntryTagName()) for label in labels
+        label.id: tag(
+            segmentation.GetSegmentation().GetSegment(f"label_{label.id}"),
+            slicer.vtkSegment.GetTerminologyEntryTagName(),
+        )
+        for label in labels
     }
     again = saved_and_read(scene, segmentation, tmp_path, how)
     node = scene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")

@@ -18,7 +18,10 @@ def state(segmentation: Any, volume_node: Any) -> dict[str, Any]:
     """Segment id -> name and mask, in order."""
     segments = segmentation.GetSegmentation()
     return {
-        segment_id: (segments.GetSegment(segment_id).GetName(), segment_mask(segmentation, segment_id, volume_node).tobytes())
+        segment_id: (
+            segments.GetSegment(segment_id).GetName(),
+            segment_mask(segmentation, segment_id, volume_node).tobytes(),
+        )
         for segment_id in segments.GetSegmentIDs()
     }
 

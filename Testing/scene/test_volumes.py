@@ -102,7 +102,10 @@ def no_volume(scene: Any) -> Any:
     ("make", "sentence"),
     [
         (no_voxels, "This volume has no voxels"),
-        (colour, "This volume is in colour: choose a grey-value scan, or convert it with the Vector to Scalar Volume module."),
+        (
+            colour,
+            "This volume is in colour: choose a grey-value scan, or convert it with the Vector to Scalar Volume module.",
+        ),
         (many_values, "This volume is 4D, 7 values a voxel: choose a frame with the Sequences module."),
         (label_map, "This volume is a label map"),
         (a_sequence, "This volume is 4D: choose a frame with the Sequences module."),
@@ -113,7 +116,9 @@ def no_volume(scene: Any) -> Any:
         (no_volume, "is no volume"),
     ],
 )
-def test_what_is_no_scan_is_refused_with_the_reason(scene: Any, package: ModelPackage, make: Any, sentence: str) -> None:
+def test_what_is_no_scan_is_refused_with_the_reason(
+    scene: Any, package: ModelPackage, make: Any, sentence: str
+) -> None:
     node = make(scene)
     (text,) = errors([node], package)
     assert sentence in text
@@ -131,14 +136,19 @@ def test_what_is_no_scan_is_refused_with_the_reason(scene: Any, package: ModelPa
         (lambda voxels: (voxels > 300).astype(np.uint8) + (voxels > 500), "label map"),
     ],
 )
-def test_voxels_without_a_scan_in_them_are_refused(scene: Any, package: ModelPackage, change: Any, sentence: str) -> None:
+def test_voxels_without_a_scan_in_them_are_refused(
+    scene: Any, package: ModelPackage, change: Any, sentence: str
+) -> None:
     (text,) = errors([volume(scene, array=change(samples.scan(SHAPE).array[0]))], package)
     assert sentence in text
 
 
 def test_the_frame_of_a_sequence_that_is_shown_is_a_scan(scene: Any, package: ModelPackage) -> None:
     frames = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Frames")
-    first, second = volume(scene, name="one"), volume(scene, array=samples.scan(SHAPE, seed=1).array[0].copy(), name="two")
+    first, second = (
+        volume(scene, name="one"),
+        volume(scene, array=samples.scan(SHAPE, seed=1).array[0].copy(), name="two"),
+    )
     for n, node in enumerate((first, second)):
         frames.SetDataNodeAtValue(node, str(n))
     browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Browser")
@@ -160,7 +170,10 @@ def test_channels_have_to_lie_on_one_grid(scene: Any, two_channels: ModelPackage
     assert volume_of([first, second]).array.shape == (2, *SHAPE)
     second.SetAndObserveTransformNodeID(transform(scene, moved()).GetID())
     (text,) = errors([first, second], two_channels)
-    assert text == '"B" and "A" lie on different grids. Resample "B" to "A" with the Resample Scalar/Vector/DWI Volume module.'
+    assert (
+        text
+        == '"B" and "A" lie on different grids. Resample "B" to "A" with the Resample Scalar/Vector/DWI Volume module.'
+    )
     with pytest.raises(InputError, match="different grids"):
         volume_of([first, second])
 

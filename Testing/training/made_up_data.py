@@ -49,7 +49,10 @@ def write_data_set(folder: Path, cases: int = 3) -> Path:
 
 def as_datalist(data_set: Path, path: Path) -> Path:
     """A MONAI datalist of a made-up data set: the last case is in "validation", labels are {"id": "name"}, files are given relative to the list."""
-    people = {row[0]: row[1:] for row in (line.split("\t") for line in (data_set / "participants.tsv").read_text().splitlines()[1:])}
+    people = {
+        row[0]: row[1:]
+        for row in (line.split("\t") for line in (data_set / "participants.tsv").read_text().splitlines()[1:])
+    }
     entries = []
     for label in sorted((data_set / "labelsTr").iterdir()):
         name = label.name.removesuffix(".nii.gz")
@@ -67,13 +70,21 @@ def as_bids(data_set: Path, folder: Path) -> Path:
     derivative = folder / "derivatives" / "manual"
     people = ["participant_id\tsex\tage"]
     for n, label in enumerate(sorted((data_set / "labelsTr").iterdir())):
-        place, stem = (Path("sub-00") / f"ses-{n}" / "anat", f"sub-00_ses-{n}") if n < 2 else (Path(f"sub-{n:02d}") / "anat", f"sub-{n:02d}")
+        place, stem = (
+            (Path("sub-00") / f"ses-{n}" / "anat", f"sub-00_ses-{n}")
+            if n < 2
+            else (Path(f"sub-{n:02d}") / "anat", f"sub-{n:02d}")
+        )
         (folder / place).mkdir(parents=True)
         (derivative / place).mkdir(parents=True)
-        shutil.copy(data_set / "imagesTr" / label.name.replace(".nii.gz", "_0000.nii.gz"), folder / place / f"{stem}_T1w.nii.gz")
+        shutil.copy(
+            data_set / "imagesTr" / label.name.replace(".nii.gz", "_0000.nii.gz"), folder / place / f"{stem}_T1w.nii.gz"
+        )
         shutil.copy(label, derivative / place / f"{stem}_space-T1w_dseg.nii.gz")
         if n != 1:
             people.append(f"sub-{n:02d}\t{'FM'[n % 2]}\t{20 + n}")
     (folder / "participants.tsv").write_text("\n".join(people) + "\n")
-    (derivative / "dseg.tsv").write_text("index\tname\tcolor\n" + "".join(f"{row[0]}\t{row[1]}\t#ff0000\n" for row in ROWS))
+    (derivative / "dseg.tsv").write_text(
+        "index\tname\tcolor\n" + "".join(f"{row[0]}\t{row[1]}\t#ff0000\n" for row in ROWS)
+    )
     return folder

@@ -47,12 +47,20 @@ Batch = dict[str, torch.Tensor]
 
 
 def settings(prompts: str = "both", **changes: Any) -> Config:
-    return Config(network=replace(TINY, examples=True), objective=ObjectiveConfig(prompts=prompts, examples_per_sample=4), **changes)
+    return Config(
+        network=replace(TINY, examples=True),
+        objective=ObjectiveConfig(prompts=prompts, examples_per_sample=4),
+        **changes,
+    )
 
 
 def build(config: Config) -> ByExample:
     torch.manual_seed(0)
-    method = build_method(LabelConditionedNetwork(config.network, CLASSES, SCHEMA.fields), config, torch.zeros(0, CLASSES, dtype=torch.bool))
+    method = build_method(
+        LabelConditionedNetwork(config.network, CLASSES, SCHEMA.fields),
+        config,
+        torch.zeros(0, CLASSES, dtype=torch.bool),
+    )
     assert isinstance(method, ByExample)
     return method
 
@@ -62,7 +70,9 @@ def batch_of(pairs: int = 1) -> Batch:
     torch.manual_seed(1)
     place = torch.stack(torch.meshgrid(*[torch.arange(EDGE)] * 3, indexing="ij"))
     classes = place[2] * CLASSES // EDGE
-    image = place[2].float().expand(pairs, 2, 1, EDGE, EDGE, EDGE) / 6 + 0.1 * torch.randn(pairs, 2, 1, EDGE, EDGE, EDGE)
+    image = place[2].float().expand(pairs, 2, 1, EDGE, EDGE, EDGE) / 6 + 0.1 * torch.randn(
+        pairs, 2, 1, EDGE, EDGE, EDGE
+    )
     positions = (place.flip(0).float() / EDGE * 2 - 1).expand(pairs, 2, 3, EDGE, EDGE, EDGE)
     regions = torch.where(classes <= 4, classes, 0).to(torch.int16)
     return {
@@ -108,12 +118,18 @@ def test_the_loss_is_that_of_prompts_pooled_from_the_other_scan() -> None:
     with torch.no_grad():
         levels = [network.levels(batch["image"][0, side][None], batch["metadata"][0, side][None]) for side in range(2)]
         for side in range(2):
-            masks = torch.nn.functional.avg_pool3d(torch.stack([(batch["regions"][0, 1 - side] == n).float() for n in range(1, 5)]), 2)
+            masks = torch.nn.functional.avg_pool3d(
+                torch.stack([(batch["regions"][0, 1 - side] == n).float() for n in range(1, 5)]), 2
+            )
             assert network.examples is not None
             prompts, bias = network.examples(pool([level[0] for level in levels[1 - side]], masks))
             features = at_points(levels[side][-1], batch["points"][0, side][None], shape)[0].T
             truth = Truth(batch["asked"][0, side], torch.ones(5, dtype=torch.bool), torch.zeros(0, 5, dtype=torch.bool))
-            expected.append(plain_softmax_loss(features, torch.cat([torch.zeros(1, 8), prompts]), torch.cat([torch.zeros(1), bias]), truth))
+            expected.append(
+                plain_softmax_loss(
+                    features, torch.cat([torch.zeros(1, 8), prompts]), torch.cat([torch.zeros(1), bias]), truth
+                )
+            )
         torch.testing.assert_close(method(batch), torch.stack(expected).mean(), rtol=1e-5, atol=1e-5)
 
 
@@ -170,14 +186,19 @@ def shuffled(generator: torch.Generator, unknown: int = -1) -> Batch:
     slabs = torch.stack([order[place] for order in orders])
     regions = torch.where(slabs == unknown, IGNORE, slabs + 1)[None]
     noise = 0.1 * torch.randn(1, 2, 1, EDGE, EDGE, EDGE, generator=generator)
-    return batch | {"image": slabs[None, :, None] / 2 + noise, "regions": regions.to(torch.int16), "asked": regions.flatten(2)}
+    return batch | {
+        "image": slabs[None, :, None] / 2 + noise,
+        "regions": regions.to(torch.int16),
+        "asked": regions.flatten(2),
+    }
 
 
 def test_a_label_that_was_left_out_of_training_is_found_by_example() -> None:
     """What either scan shows is found by comparison, not remembered. By chance a sixth of its voxels would be found."""
     left_out, generator = 3, torch.Generator().manual_seed(0)
     config = Config(
-        network=replace(TINY, examples=True, position=False, film="none"), objective=ObjectiveConfig(prompts="example", examples_per_sample=CLASSES)
+        network=replace(TINY, examples=True, position=False, film="none"),
+        objective=ObjectiveConfig(prompts="example", examples_per_sample=CLASSES),
     )
     method = build(config)
     optimizer = torch.optim.AdamW([p for p in method.parameters() if p.requires_grad], lr=1e-2)
@@ -228,7 +249,10 @@ def test_a_frozen_part_gets_no_gradient_and_costs_no_graph(name: str) -> None:
         (("objective.prompts=both",), "belong together: set both of them, or neither"),
         (("network.examples=true",), "belong together: set both of them, or neither"),
         ((*BOTH, "method=baseline"), "Only method=lcs with objective.labels=all learns from examples"),
-        ((*BOTH, "objective.labels=sampled", "objective.loss=sigmoid"), "Only method=lcs with objective.labels=all learns from examples"),
+        (
+            (*BOTH, "objective.labels=sampled", "objective.loss=sigmoid"),
+            "Only method=lcs with objective.labels=all learns from examples",
+        ),
         ((*BOTH, "objective.loss=sigmoid"), "softmax loss"),
         ((*BOTH, "objective.prompts=mask"), 'objective.prompts is "mask", but has to be class or example or both'),
         ((*BOTH, "objective.examples_per_sample=0"), "objective.examples_per_sample is 0, but has to be at least 1"),
@@ -238,12 +262,17 @@ def test_a_frozen_part_gets_no_gradient_and_costs_no_graph(name: str) -> None:
         ((*BOTH, "data.train=[case_0]"), "needs two cases for training at least"),
         ((*BOTH, "network.conditioning=decoder"), "examples need conditioning at the head"),
         ((*BOTH, "optimizer.freeze=[trunk]"), "with init_from"),
-        ((*BOTH, "init_from=there", "optimizer.freeze=[encoder]"), 'names "encoder", but the parts of a network are trunk, head, examples'),
+        (
+            (*BOTH, "init_from=there", "optimizer.freeze=[encoder]"),
+            'names "encoder", but the parts of a network are trunk, head, examples',
+        ),
         ((*ALONE, "init_from=there", "optimizer.freeze=[examples, trunk]"), "leaves nothing to learn"),
         (("init_from=there", "optimizer.freeze=[head, trunk]"), "leaves nothing to learn"),
     ],
 )
-def test_wrong_settings_are_told_in_one_sentence(data_set: Path, tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+def test_wrong_settings_are_told_in_one_sentence(
+    data_set: Path, tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
     with pytest.raises((SystemExit, PackageFormatError), match=said):
         train(config_of(tmp_path, data_set, *words))
     assert not (tmp_path / "run").exists()
@@ -251,7 +280,9 @@ def test_wrong_settings_are_told_in_one_sentence(data_set: Path, tmp_path: Path,
 
 def test_a_checkpoint_from_before_a_setting_existed_had_its_default() -> None:
     now = {"optimizer": {"freeze": [], "batch": 2}, "objective": {"prompts": "both"}, "seed": 3}
-    assert differences({"optimizer": {"batch": 2}, "objective": {}, "seed": 3}, now) == ["objective.prompts: class -> both"]
+    assert differences({"optimizer": {"batch": 2}, "objective": {}, "seed": 3}, now) == [
+        "objective.prompts: class -> both"
+    ]
 
 
 # Runs
@@ -282,7 +313,11 @@ def mask_of(data_set: Path, case: str, value: int) -> Array:
 def dice_by_example(package: Path, data_set: Path, structures: Sequence[int]) -> dict[int, float]:
     """Of structures that case_1 shows, in case_2, which no run saw."""
     segmenter = Segmenter.from_package(package, "cpu")
-    prompts = segmenter.examples(scan_of(data_set, "case_1"), [Example(str(number), mask_of(data_set, "case_1", number)) for number in structures], pooled=True)
+    prompts = segmenter.examples(
+        scan_of(data_set, "case_1"),
+        [Example(str(number), mask_of(data_set, "case_1", number)) for number in structures],
+        pooled=True,
+    )
     found = segmenter.features(scan_of(data_set, "case_2")).by_example(prompts).segment()
     out = {}
     for label in found.labels:
@@ -317,7 +352,12 @@ def test_a_run_for_examples_alone_ends_with_classes_that_are_means_of_examples(d
     assert not network.prompts[0].any()
     assert not network.bias.detach()[0].any()
     shown = [
-        segmenter.examples(scan_of(data_set, case), [Example(leaf.name, mask_of(data_set, case, leaf.id)) for leaf in package.labels.leaves], told, pooled=True)
+        segmenter.examples(
+            scan_of(data_set, case),
+            [Example(leaf.name, mask_of(data_set, case, leaf.id)) for leaf in package.labels.leaves],
+            told,
+            pooled=True,
+        )
         for case, told in (("case_0", {"sex": "F", "age": 20}), ("case_1", {"sex": "M", "age": 21}), ("case_3", {}))
     ]
     mean = np.mean([[prompt.vector for prompt in case] for case in shown], axis=0)
@@ -339,7 +379,17 @@ def test_a_class_that_no_training_case_shows_is_silent() -> None:
 def test_a_run_goes_on_where_it_was(data_set: Path, tmp_path: Path) -> None:
     for name, lengths in (("whole", (4,)), ("parts", (2, 4))):
         for steps in lengths:
-            train(config_of(tmp_path / name, data_set, *BOTH, *SHORT, f"optimizer.steps={steps}", "optimizer.schedule=constant", "optimizer.decay=0"))
+            train(
+                config_of(
+                    tmp_path / name,
+                    data_set,
+                    *BOTH,
+                    *SHORT,
+                    f"optimizer.steps={steps}",
+                    "optimizer.schedule=constant",
+                    "optimizer.decay=0",
+                )
+            )
     whole, parts = (load_file(tmp_path / name / "run" / "last.safetensors") for name in ("whole", "parts"))
     assert whole.keys() == parts.keys()
     assert any("examples" in key for key in whole)
@@ -362,7 +412,18 @@ def test_two_processes_learn_what_one_would(data_set: Path, tmp_path: Path) -> N
     )  # which does not magnify rounding where gradients are near 0
     for name in ("alone", "together"):
         write_config(tmp_path / name, data_set)
-    train(config_of(tmp_path / "alone", data_set, "optimizer.decay=1", "optimizer.warmup=2", "save_every=2", "validate_every=3", "data.points=500", *words))
+    train(
+        config_of(
+            tmp_path / "alone",
+            data_set,
+            "optimizer.decay=1",
+            "optimizer.warmup=2",
+            "save_every=2",
+            "validate_every=3",
+            "data.points=500",
+            *words,
+        )
+    )
     done = run_together(torchrun, tmp_path / "together" / "run.yaml", *words)
     assert done.returncode == 0, done.stderr
     alone, together = (load_file(tmp_path / name / "run" / "last.safetensors") for name in ("alone", "together"))
@@ -383,12 +444,23 @@ def classes_alone(data_set: Path, tmp_path_factory: pytest.TempPathFactory) -> M
 
 
 def tuned(folder: Path, data_set: Path, package: Path, *words: str) -> ModelPackage:
-    train(tuning_of(folder, data_set, package, SIDES, "optimizer.steps=40", "package.name=tuned", "package.licence=CC0", *words))
+    train(
+        tuning_of(
+            folder, data_set, package, SIDES, "optimizer.steps=40", "package.name=tuned", "package.licence=CC0", *words
+        )
+    )
     return ModelPackage.load(folder / "run" / "package")
 
 
-def test_an_encoder_is_added_to_a_package_whose_answers_for_classes_stay_bit_equal(classes_alone: ModelPackage, data_set: Path, tmp_path: Path) -> None:
-    frozen = ("objective.prompts=example", "network.examples=true", "optimizer.freeze=[trunk, head]", "precision=bf16-mixed")
+def test_an_encoder_is_added_to_a_package_whose_answers_for_classes_stay_bit_equal(
+    classes_alone: ModelPackage, data_set: Path, tmp_path: Path
+) -> None:
+    frozen = (
+        "objective.prompts=example",
+        "network.examples=true",
+        "optimizer.freeze=[trunk, head]",
+        "precision=bf16-mixed",
+    )
     package = tuned(tmp_path, data_set, classes_alone.path, *frozen, "objective.splits=0.7")
     assert package.architecture == replace(classes_alone.architecture, examples=True)
     before, after = (load_file(p.path / "weights.safetensors") for p in (classes_alone, package))
@@ -412,7 +484,9 @@ def test_a_frozen_run_goes_on_where_it_was(classes_alone: ModelPackage, data_set
     assert {key.split(".")[2] for key in whole if key.startswith("optimizer.exp_avg.")} == {"examples"}
 
 
-def test_an_encoder_is_taken_over_and_left_behind_where_classes_alone_are_learned(both: Path, data_set: Path, tmp_path: Path) -> None:
+def test_an_encoder_is_taken_over_and_left_behind_where_classes_alone_are_learned(
+    both: Path, data_set: Path, tmp_path: Path
+) -> None:
     start = both / "run" / "package"
     nothing = ("optimizer.steps=1", "optimizer.rate=0", "optimizer.warmup=0", "optimizer.decay=0", "data.points=500")
     with_encoder = tuned(tmp_path / "a", data_set, start, "objective.prompts=both", *nothing)
@@ -423,12 +497,23 @@ def test_an_encoder_is_taken_over_and_left_behind_where_classes_alone_are_learne
     assert not without.architecture.examples
 
 
-def test_a_package_whose_network_is_another_one_is_still_refused(classes_alone: ModelPackage, data_set: Path, tmp_path: Path) -> None:
+def test_a_package_whose_network_is_another_one_is_still_refused(
+    classes_alone: ModelPackage, data_set: Path, tmp_path: Path
+) -> None:
     with pytest.raises(SystemExit, match="keeps its network"):
-        tuned(tmp_path, data_set, classes_alone.path, "objective.prompts=both", "network.examples=true", "network.feature_channels=9")
+        tuned(
+            tmp_path,
+            data_set,
+            classes_alone.path,
+            "objective.prompts=both",
+            "network.examples=true",
+            "network.feature_channels=9",
+        )
 
 
-def test_a_frozen_part_that_the_network_lacks_is_told(classes_alone: ModelPackage, data_set: Path, tmp_path: Path) -> None:
+def test_a_frozen_part_that_the_network_lacks_is_told(
+    classes_alone: ModelPackage, data_set: Path, tmp_path: Path
+) -> None:
     with pytest.raises(SystemExit, match=r'optimizer\.freeze names "examples", which this network does not have'):
         tuned(tmp_path, data_set, classes_alone.path, "optimizer.freeze=[examples]")
 

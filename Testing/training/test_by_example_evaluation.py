@@ -44,7 +44,9 @@ def write_balls(folder: Path, spacing: float = 3.0) -> Path:
         sitk.WriteImage(image_of(volume), str(folder / "imagesTr" / f"case_{n}_0000.nii.gz"))
         sitk.WriteImage(image_of(volume.with_array(labels)), str(folder / "labelsTr" / f"case_{n}.nii.gz"))
     (folder / "labels.csv").write_text(TABLE)
-    (folder / "participants.tsv").write_text("participant_id\tsex\tage\tscanner\ncase_0\tF\t20\tA\ncase_1\tM\tn/a\tB\ncase_2\tF\t22\tA\n")
+    (folder / "participants.tsv").write_text(
+        "participant_id\tsex\tage\tscanner\ncase_0\tF\t20\tA\ncase_1\tM\tn/a\tB\ncase_2\tF\t22\tA\n"
+    )
     return folder
 
 
@@ -59,7 +61,9 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree = LabelTree((Label(1, "Balls"), Label(2, "speck"), Label(3, "Rest")))
     made = samples.seeing_network(tree)
     spec = InputSpec(spacing=(3.0, 3.0, 3.0))
-    return samples.package(tmp_path_factory.mktemp("packages"), samples.SEEING, tree, (48, 48, 48), spec=spec, made=made).path
+    return samples.package(
+        tmp_path_factory.mktemp("packages"), samples.SEEING, tree, (48, 48, 48), spec=spec, made=made
+    ).path
 
 
 @pytest.fixture
@@ -77,13 +81,34 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_the_table_has_a_row_a_way_and_the_labels_shown_are_found(balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = ("--atlases", "case_0", "--cases", "case_1", "case_2", "--registration", "affine", "--device", "cpu", "-o", tmp_path / "out")
+def test_the_table_has_a_row_a_way_and_the_labels_shown_are_found(
+    balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = (
+        "--atlases",
+        "case_0",
+        "--cases",
+        "case_1",
+        "case_2",
+        "--registration",
+        "affine",
+        "--device",
+        "cpu",
+        "-o",
+        tmp_path / "out",
+    )
     call(monkeypatch, package, balls, *arguments)
     text = (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
-    header, _, *rows = ([cell.strip() for cell in line.strip("| ").split(" | ")] for line in text.splitlines() if line.startswith("|"))
+    header, _, *rows = (
+        [cell.strip() for cell in line.strip("| ").split(" | ")] for line in text.splitlines() if line.startswith("|")
+    )
     assert header == ["way", "all", "Balls", "seconds before", "seconds a scan"]
-    assert [row[0] for row in rows] == ["by example", "by example, inside the parent", "by example, pooled", "registration, affine"]
+    assert [row[0] for row in rows] == [
+        "by example",
+        "by example, inside the parent",
+        "by example, pooled",
+        "registration, affine",
+    ]
     assert float(rows[0][2]) > 0.7
     assert float(rows[3][2]) > 0.8
     assert float(rows[3][-1]) > 0  # the network over a tiny scan may take less than is shown
@@ -94,30 +119,57 @@ def test_the_table_has_a_row_a_way_and_the_labels_shown_are_found(balls: Path, p
     assert "WARNING: the package was trained on case_1" in text
 
 
-def test_a_label_that_no_atlas_has_is_named_and_counts_as_not_found(balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    call(monkeypatch, package, balls, "--atlases", "case_0", "--cases", "case_1", "--registration", "affine", "--device", "cpu", "-o", tmp_path)
-    assert "1 of 3 labels are in no atlas and count as not found: Speck." in (tmp_path / "table.md").read_text(encoding="utf-8")
+def test_a_label_that_no_atlas_has_is_named_and_counts_as_not_found(
+    balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call(
+        monkeypatch,
+        package,
+        balls,
+        "--atlases",
+        "case_0",
+        "--cases",
+        "case_1",
+        "--registration",
+        "affine",
+        "--device",
+        "cpu",
+        "-o",
+        tmp_path,
+    )
+    assert "1 of 3 labels are in no atlas and count as not found: Speck." in (tmp_path / "table.md").read_text(
+        encoding="utf-8"
+    )
     for way in ("by-example", "registration-affine"):
         speck = next(row for row in rows_of(tmp_path / f"{way}.csv") if row["label"] == "Speck")
         assert (float(speck["dice"]), float(speck["sensitivity"])) == (0, 0)
 
 
 def test_labels_of_several_atlases_are_averaged_and_those_of_one_are_kept(balls: Path, segmenter: Segmenter) -> None:
-    one, other, both = (ByExample(segmenter, ask(balls, atlases, ["case_2"])).prompts for atlases in (["case_0"], ["case_1"], ["case_1", "case_0"]))
+    one, other, both = (
+        ByExample(segmenter, ask(balls, atlases, ["case_2"])).prompts
+        for atlases in (["case_0"], ["case_1"], ["case_1", "case_0"])
+    )
     assert (list(one), list(other), list(both)) == ([1, 2], [1, 2, 3], [1, 2, 3])
     assert np.allclose(both[2].vector, (np.array(one[2].vector) + other[2].vector) / 2)
     assert both[3].vector == other[3].vector
 
 
 def test_an_atlas_that_has_none_of_the_labels_leaves_them_to_the_others(balls: Path, segmenter: Segmenter) -> None:
-    one, both = (ByExample(segmenter, ask(balls, atlases, ["case_2"], ["Speck"])).prompts for atlases in (["case_1"], ["case_0", "case_1"]))
+    one, both = (
+        ByExample(segmenter, ask(balls, atlases, ["case_2"], ["Speck"])).prompts
+        for atlases in (["case_1"], ["case_0", "case_1"])
+    )
     assert one == both
 
 
 def test_the_parent_is_the_nearest_label_above_that_the_model_has_too(balls: Path, segmenter: Segmenter) -> None:
     """A label is not its own parent: "speck" is known to the model, but nothing above it."""
     model = ByExample(segmenter, ask(balls, ["case_1"], ["case_2"]))
-    assert {model.question.labels.leaves[n - 1].name: parent for n, parent in model.parents.items()} == {"Bright ball": "Balls", "Dark ball": "Balls"}
+    assert {model.question.labels.leaves[n - 1].name: parent for n, parent in model.parents.items()} == {
+        "Bright ball": "Balls",
+        "Dark ball": "Balls",
+    }
 
 
 def test_inside_the_parent_a_label_is_found_nowhere_else(balls: Path, segmenter: Segmenter) -> None:
@@ -136,8 +188,17 @@ def test_inside_the_parent_a_label_is_found_nowhere_else(balls: Path, segmenter:
 
 def test_without_a_parent_that_the_model_knows_there_is_no_row_for_it(balls: Path, tmp_path: Path) -> None:
     tree = LabelTree((Label(1, "Something"), Label(2, "Else")))
-    made = samples.package(tmp_path, samples.SEEING, tree, (48, 48, 48), spec=InputSpec(spacing=(3.0, 3.0, 3.0)), made=samples.seeing_network(tree))
-    answers = answer(ByExample(Segmenter.from_package(made.path, "cpu"), ask(balls, ["case_0"], ["case_2"])), [], tmp_path / "out")
+    made = samples.package(
+        tmp_path,
+        samples.SEEING,
+        tree,
+        (48, 48, 48),
+        spec=InputSpec(spacing=(3.0, 3.0, 3.0)),
+        made=samples.seeing_network(tree),
+    )
+    answers = answer(
+        ByExample(Segmenter.from_package(made.path, "cpu"), ask(balls, ["case_0"], ["case_2"])), [], tmp_path / "out"
+    )
     assert list(answers) == [BY_EXAMPLE, POOLED]
 
 
@@ -155,7 +216,9 @@ def test_a_parent_may_be_shown_as_one_label(balls: Path, segmenter: Segmenter, t
     assert question.labels[row.label].name == "Balls"
 
 
-def test_voxels_with_an_ignored_id_are_neither_shown_nor_scored(balls: Path, segmenter: Segmenter, tmp_path: Path) -> None:
+def test_voxels_with_an_ignored_id_are_neither_shown_nor_scored(
+    balls: Path, segmenter: Segmenter, tmp_path: Path
+) -> None:
     """The part of the bright ball under the smudge is found, and is no false positive."""
     question = ask(balls, ["case_0"], ["case_1"], ["Bright ball"])
     model = ByExample(segmenter, question)
@@ -168,10 +231,25 @@ def test_voxels_with_an_ignored_id_are_neither_shown_nor_scored(balls: Path, seg
     assert row.scores.dice == pytest.approx(2 * right / (((found == 1) & ~hidden).sum() + (targets == 1).sum()))
 
 
-def test_the_scale_enlarges_what_is_seen_and_leaves_the_scores_of_voxels(balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_scale_enlarges_what_is_seen_and_leaves_the_scores_of_voxels(
+    balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     small = write_balls(tmp_path / "small", spacing=0.3)
     for name, data, scale in (("plain", balls, "1"), ("scaled", small, "10")):
-        arguments = ("--atlases", "case_0", "--cases", "case_2", "--registration", "affine", "--scale", scale, "--device", "cpu", "-o", tmp_path / name)
+        arguments = (
+            "--atlases",
+            "case_0",
+            "--cases",
+            "case_2",
+            "--registration",
+            "affine",
+            "--scale",
+            scale,
+            "--device",
+            "cpu",
+            "-o",
+            tmp_path / name,
+        )
         call(monkeypatch, package, data, *arguments)
     for way in ("by-example", "by-example-inside-the-parent", "registration-affine"):
         plain, scaled = (rows_of(tmp_path / name / f"{way}.csv") for name in ("plain", "scaled"))
@@ -212,8 +290,22 @@ def test_what_is_known_of_a_scan_is_told_as_far_as_the_model_has_a_field(balls: 
     assert model.told(model.question.cases[0]) == {"sex": "M"}
 
 
-def test_an_interrupted_run_goes_on_with_what_is_missing(balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = (package, balls, "--atlases", "case_0", "--cases", "case_1", "case_2", "--device", "cpu", "-o", tmp_path / "out")
+def test_an_interrupted_run_goes_on_with_what_is_missing(
+    balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = (
+        package,
+        balls,
+        "--atlases",
+        "case_0",
+        "--cases",
+        "case_1",
+        "case_2",
+        "--device",
+        "cpu",
+        "-o",
+        tmp_path / "out",
+    )
     features, seen = ByExample.features, []
 
     def interrupted(self: ByExample, case: CaseFiles, scan: Volume) -> Features:
@@ -238,7 +330,9 @@ def test_an_interrupted_run_goes_on_with_what_is_missing(balls: Path, package: P
     assert (tmp_path / "out" / "table.md").read_text(encoding="utf-8") == table
 
 
-def test_a_way_that_is_added_later_computes_that_way_alone(balls: Path, segmenter: Segmenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_way_that_is_added_later_computes_that_way_alone(
+    balls: Path, segmenter: Segmenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     question = ask(balls, ["case_0"], ["case_2"])
     before = answer(ByExample(segmenter, question), [], tmp_path)
     monkeypatch.setattr(ByExample, "features", None)
@@ -248,16 +342,24 @@ def test_a_way_that_is_added_later_computes_that_way_alone(balls: Path, segmente
 
 
 @pytest.mark.parametrize("changed", ["atlases", "labels", "scale", "package"])
-def test_a_folder_with_the_scores_of_another_question_is_refused(balls: Path, segmenter: Segmenter, tmp_path: Path, changed: str) -> None:
+def test_a_folder_with_the_scores_of_another_question_is_refused(
+    balls: Path, segmenter: Segmenter, tmp_path: Path, changed: str
+) -> None:
     keep_to(tmp_path, asked(ask(balls, ["case_0"], ["case_2"]), segmenter.package), "the scores")
     keep_to(tmp_path, asked(ask(balls, ["case_0"], ["case_1"]), segmenter.package), "the scores")
-    atlases, labels, scale = ["case_1"] if changed == "atlases" else ["case_0"], ["Speck"] if changed == "labels" else [], 2.0 if changed == "scale" else 1.0
+    atlases, labels, scale = (
+        ["case_1"] if changed == "atlases" else ["case_0"],
+        ["Speck"] if changed == "labels" else [],
+        2.0 if changed == "scale" else 1.0,
+    )
     package = samples.package(tmp_path / "other") if changed == "package" else segmenter.package
     with pytest.raises(SystemExit, match=f"keeps the scores of another question \\(other {changed}\\)"):
         keep_to(tmp_path, asked(ask(balls, atlases, ["case_2"], labels, scale), package), "the scores")
 
 
-def test_the_labels_by_example_can_be_written_and_read_again(balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_labels_by_example_can_be_written_and_read_again(
+    balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     call(
         monkeypatch,
         package,
@@ -279,7 +381,9 @@ def test_the_labels_by_example_can_be_written_and_read_again(balls: Path, packag
     assert [read_prompt(path).name for path in files] == ["Bright ball", "Speck, by example"]
 
 
-def test_the_number_of_threads_holds_for_network_and_registration(balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_threads_holds_for_network_and_registration(
+    balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", asked.append)
     monkeypatch.setattr(sitk.ProcessObject, "SetGlobalDefaultNumberOfThreads", asked.append)
@@ -288,7 +392,9 @@ def test_the_number_of_threads_holds_for_network_and_registration(balls: Path, p
     assert asked == [1, 1]
 
 
-def test_the_page_and_the_means_are_written_for_every_way(balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_and_the_means_are_written_for_every_way(
+    balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     call(monkeypatch, package, balls, "--atlases", "case_0", "--cases", "case_2", "--device", "cpu", "-o", tmp_path)
     for way in ("by-example", "by-example-inside-the-parent"):
         overall = json.loads((tmp_path / f"{way}.json").read_text(encoding="utf-8"))["overall"]
@@ -302,9 +408,15 @@ def test_the_page_and_the_means_are_written_for_every_way(balls: Path, package: 
         (["--atlases", "case_0", "--cases", "case_0", "case_1"], "case_0 cannot be an atlas and a case"),
         (["--atlases", "case_0", "--cases", "case_7"], "has no case called case_7"),
         (["--atlases", "case_8", "--cases", "case_0"], "has no case called case_8"),
-        (["--atlases", "case_0", "--cases", "case_1", "--labels", "Bright bal"], 'knows no label "Bright bal". Nearest: "Bright ball"'),
+        (
+            ["--atlases", "case_0", "--cases", "case_1", "--labels", "Bright bal"],
+            'knows no label "Bright bal". Nearest: "Bright ball"',
+        ),
         (["--atlases", "case_0", "--cases", "case_1", "--labels", "Balls,Dark ball"], 'lies under "Balls"'),
-        (["--atlases", "case_0", "--cases", "case_1", "--labels", "Speck"], "None of the labels is in any of the atlases"),
+        (
+            ["--atlases", "case_0", "--cases", "case_1", "--labels", "Speck"],
+            "None of the labels is in any of the atlases",
+        ),
         (["--atlases", "case_0", "--cases", "case_1", "--scale", "0"], "The scale 0 is impossible"),
         (["--atlases", "case_0", "--cases", "case_1", "--scale", "nan"], "The scale nan is impossible"),
         (["--atlases", "case_0", "--cases", "case_1", "--threads", "0"], "At least one thread"),
@@ -318,21 +430,51 @@ def test_what_cannot_be_answered_is_refused_with_a_sentence(
     assert sentence in str(refused.value)
 
 
-def test_a_package_that_learns_nothing_from_examples_is_refused(balls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_that_learns_nothing_from_examples_is_refused(
+    balls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     package = samples.package(tmp_path, replace(samples.TINY, conditioning="decoder")).path
     with pytest.raises(SystemExit, match="was not trained to learn labels from examples"):
         call(monkeypatch, package, balls, "--atlases", "case_0", "--cases", "case_1", "--device", "cpu", "-o", tmp_path)
 
 
-def test_a_folder_that_cannot_be_made_is_refused_before_anything_runs(balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_made_is_refused_before_anything_runs(
+    balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(ByExample, "features", None)
     with pytest.raises(SystemExit, match="cannot be written to"):
-        call(monkeypatch, package, balls, "--atlases", "case_0", "--cases", "case_1", "--device", "cpu", "-o", tmp_path / "file" / "out")
+        call(
+            monkeypatch,
+            package,
+            balls,
+            "--atlases",
+            "case_0",
+            "--cases",
+            "case_1",
+            "--device",
+            "cpu",
+            "-o",
+            tmp_path / "file" / "out",
+        )
 
 
-def test_labels_on_another_grid_than_their_scan_are_refused(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labels_on_another_grid_than_their_scan_are_refused(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = write_balls(tmp_path / "data")
     (data / "labelsTr" / "case_1.nii.gz").write_bytes((data / "labelsTr" / "case_2.nii.gz").read_bytes())
     with pytest.raises(SystemExit, match="does not lie on the grid of its scan"):
-        call(monkeypatch, package, data, "--atlases", "case_0", "--cases", "case_1", "--device", "cpu", "-o", tmp_path / "out")
+        call(
+            monkeypatch,
+            package,
+            data,
+            "--atlases",
+            "case_0",
+            "--cases",
+            "case_1",
+            "--device",
+            "cpu",
+            "-o",
+            tmp_path / "out",
+        )

@@ -61,9 +61,14 @@ def toy(hypergradient: str = "exact", **changes: Any) -> tuple[CoLab, Batch]:
     method = build(Config(method="colab", data=DataConfig(points=0), network=network, context=settings))
     assert isinstance(method, CoLab)
     batch = batch_of()
-    fine = {"image": twice_as_fine(batch["image"]), "target": twice_as_fine(batch["target"].view(-1, 1, EDGE, EDGE, EDGE)).flatten(1)}
+    fine = {
+        "image": twice_as_fine(batch["image"]),
+        "target": twice_as_fine(batch["target"].view(-1, 1, EDGE, EDGE, EDGE)).flatten(1),
+    }
     batch |= fine | {"target": torch.where(fine["target"] > 2, 0, fine["target"])}
-    return method.double(), {key: value.double() if value.is_floating_point() else value for key, value in batch.items()}
+    return method.double(), {
+        key: value.double() if value.is_floating_point() else value for key, value in batch.items()
+    }
 
 
 def twice_as_fine(values: torch.Tensor) -> torch.Tensor:
@@ -80,7 +85,11 @@ def hypergradient(mode: str, **changes: Any) -> torch.Tensor:
 
 def test_finite_differences_agree_with_the_exact_hypergradient_of_the_network() -> None:
     """In double precision: to one part in a thousand with a small step; with the published 0.01 / ||v||, which crosses kinks of this tiny network, to a cosine of 0.99."""
-    precise, published, fine = hypergradient("exact"), hypergradient("finite_difference"), hypergradient("finite_difference", eps=1e-8)
+    precise, published, fine = (
+        hypergradient("exact"),
+        hypergradient("finite_difference"),
+        hypergradient("finite_difference", eps=1e-8),
+    )
     assert precise.norm() > 0
     assert float((fine - precise).norm() / precise.norm()) < 1e-3
     assert float((published * precise).sum() / published.norm() / precise.norm()) > 0.99
@@ -200,7 +209,11 @@ def one_batch(samples: Samples) -> Batch:
     return {key: value[None] for key, value in samples[0].items()}
 
 
-ANATOMY = ("context.source=anatomy", "context.anatomy=[Ventricles and CSF, Cerebral cortex]", "network.context_classes=2")
+ANATOMY = (
+    "context.source=anatomy",
+    "context.anatomy=[Ventricles and CSF, Cerebral cortex]",
+    "network.context_classes=2",
+)
 
 
 def test_anatomy_divides_the_background_by_the_labels_of_the_data_set(data_set: Path, tmp_path: Path) -> None:
@@ -209,16 +222,25 @@ def test_anatomy_divides_the_background_by_the_labels_of_the_data_set(data_set: 
     assert set(leaves[:2]) == {"Left Hippocampus", "Right Hippocampus"}  # those of the network come first
     method, batch = method_of(samples, config), one_batch(samples)
     context, target = method.source(batch)[0].argmax(0).flatten(), batch["target"][0]
-    for n, names in enumerate([["3rd Ventricle"], ["Left AIns anterior insula", "Left PIns posterior insula"]], start=1):
+    for n, names in enumerate(
+        [["3rd Ventricle"], ["Left AIns anterior insula", "Left PIns posterior insula"]], start=1
+    ):
         classes = [leaves.index(name) + 1 for name in names]
         assert set(context[torch.isin(target, torch.tensor(classes))].tolist()) <= {n}
         assert (context == n).any()
-    assert set(np.unique(method._scene(batch).target)) == {IGNORE, 0, 1, 2}  # there is a vessel, which is no label of the data set
+    assert set(np.unique(method._scene(batch).target)) == {
+        IGNORE,
+        0,
+        1,
+        2,
+    }  # there is a vessel, which is no label of the data set
     assert torch.equal(method._scene(batch).target.flatten() > 0, (target == 1) | (target == 2))
 
 
 def test_what_lies_in_a_parent_of_labels_and_others_alike_is_unknown_where_it_is_not_divided() -> None:
-    members = torch.tensor([[False, True, True, False, False], [False, False, True, True, False], [False, False, False, True, True]])
+    members = torch.tensor(
+        [[False, True, True, False, False], [False, False, True, True, False], [False, False, False, True, True]]
+    )
     assert _targets_of_labels(members, 3).tolist() == [0, 1, 2, 0, 0, 3, IGNORE, 0, IGNORE]
 
 
@@ -268,8 +290,12 @@ def test_the_picture_shows_labels_and_context(data_set: Path, tmp_path: Path) ->
     ],
     ids=["generator", "exact", "first order", "none", "kmeans", "anatomy"],
 )
-def test_every_arm_ends_with_a_package_of_the_labels_alone_that_finds_them(data_set: Path, tmp_path: Path, words: tuple[str, ...]) -> None:
-    train(config_of(tmp_path, data_set, *COLAB, "optimizer.rate=2e-2", "optimizer.steps=30", "optimizer.decay=10", *words))
+def test_every_arm_ends_with_a_package_of_the_labels_alone_that_finds_them(
+    data_set: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    train(
+        config_of(tmp_path, data_set, *COLAB, "optimizer.rate=2e-2", "optimizer.steps=30", "optimizer.decay=10", *words)
+    )
     package = ModelPackage.load(tmp_path / "run" / "package")
     assert {leaf.name for leaf in package.labels.leaves} == {"Left Hippocampus", "Right Hippocampus"}
     scan, truth = (read_volume(data_set / name) for name in ("imagesTr/case_2_0000.nii.gz", "labelsTr/case_2.nii.gz"))
@@ -280,12 +306,22 @@ def test_every_arm_ends_with_a_package_of_the_labels_alone_that_finds_them(data_
         assert 2 * ((found == ident) & there).sum() / ((found == ident).sum() + there.sum()) > 0.5
 
 
-@pytest.mark.parametrize("optimizer", [(), ("optimizer.name=sgd", "optimizer.schedule=poly", "optimizer.momentum=0.9")], ids=["adamw", "sgd"])
+@pytest.mark.parametrize(
+    "optimizer", [(), ("optimizer.name=sgd", "optimizer.schedule=poly", "optimizer.momentum=0.9")], ids=["adamw", "sgd"]
+)
 def test_a_run_that_was_stopped_goes_on_exactly_where_it_was(
     data_set: Path, tmp_path: Path, optimizer: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Generator, its optimizer, auxiliary heads: every tensor of the last checkpoint is the same."""
-    words = (*COLAB, *optimizer, "optimizer.steps=8", "optimizer.decay=2", "save_every=3", "network.widths=[8, 8, 16, 16]", "network.blocks=[1, 1, 1, 1]")
+    words = (
+        *COLAB,
+        *optimizer,
+        "optimizer.steps=8",
+        "optimizer.decay=2",
+        "save_every=3",
+        "network.widths=[8, 8, 16, 16]",
+        "network.blocks=[1, 1, 1, 1]",
+    )
     words = (*words, "data.patch=[32, 32, 32]")
     train(config_of(tmp_path / "whole", data_set, *words))
     before_step = CoLab.before_step
@@ -311,25 +347,48 @@ def test_a_run_that_was_stopped_goes_on_exactly_where_it_was(
 
 
 def test_cases_may_be_kept_for_the_outer_loss(data_set: Path, tmp_path: Path) -> None:
-    config = config_of(tmp_path, data_set, *COLAB, "context.meta_cases=[case_0]", "optimizer.steps=3", "optimizer.decay=1")
+    config = config_of(
+        tmp_path, data_set, *COLAB, "context.meta_cases=[case_0]", "optimizer.steps=3", "optimizer.decay=1"
+    )
     data = load_data(config)
-    assert [[case.name for case in cases] for cases in (data.training, data.meta, data.validation)] == [["case_1"], ["case_0"], ["case_2"]]
+    assert [[case.name for case in cases] for cases in (data.training, data.meta, data.validation)] == [
+        ["case_1"],
+        ["case_0"],
+        ["case_2"],
+    ]
     train(config)
     assert ModelPackage.load(tmp_path / "run" / "package").about["provenance"]["training_cases"] == ["case_0", "case_1"]
-    train(config_of(tmp_path / "same", data_set, *COLAB, "data.train=[case_1]", "optimizer.steps=3", "optimizer.decay=1"))
+    train(
+        config_of(tmp_path / "same", data_set, *COLAB, "data.train=[case_1]", "optimizer.steps=3", "optimizer.decay=1")
+    )
     outer = [[float(row["outer_loss"]) for row in rows(folder)][::2] for folder in (tmp_path, tmp_path / "same")]
     assert outer[0][0] != outer[1][0]  # on another case
     assert losses(tmp_path)[0] != losses(tmp_path / "same")[0]
 
 
-@pytest.mark.parametrize(("named", "told"), [("case_2", "named twice"), ("case_9", "no case called case_9"), ("case_0, case_1", "left to train")])
-def test_cases_of_the_outer_loss_that_do_not_fit_are_told(data_set: Path, tmp_path: Path, named: str, told: str) -> None:
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [("case_2", "named twice"), ("case_9", "no case called case_9"), ("case_0, case_1", "left to train")],
+)
+def test_cases_of_the_outer_loss_that_do_not_fit_are_told(
+    data_set: Path, tmp_path: Path, named: str, told: str
+) -> None:
     with pytest.raises(SystemExit, match=told):
         load_data(config_of(tmp_path, data_set, *COLAB, f"context.meta_cases=[{named}]"))
 
 
 def test_shares_of_the_context_the_outer_loss_and_a_picture_are_logged(data_set: Path, tmp_path: Path) -> None:
-    train(config_of(tmp_path, data_set, *COLAB, "precision=bf16-mixed", "network.context_classes=2", "optimizer.steps=4", "validate_every=2"))
+    train(
+        config_of(
+            tmp_path,
+            data_set,
+            *COLAB,
+            "precision=bf16-mixed",
+            "network.context_classes=2",
+            "optimizer.steps=4",
+            "validate_every=2",
+        )
+    )
     logged = rows(tmp_path)
     shares = [[float(row[f"context_{n}"]) for n in range(3)] for row in logged]
     assert [sum(row) for row in shares[::2]] == pytest.approx([1, 1], abs=1e-4)
@@ -346,7 +405,13 @@ def test_a_package_with_context_classes_is_fine_tuned_with_them(data_set: Path, 
     first = tmp_path / "first" / "run" / "package"
     words = [word for word in COLAB if not word.startswith("network")]
     config = config_of(
-        tmp_path, data_set, *words, "network.widths=[32,64,128,256]", "network.blocks=[1,1,1,1]", "network.feature_channels=32", f"init_from={first}"
+        tmp_path,
+        data_set,
+        *words,
+        "network.widths=[32,64,128,256]",
+        "network.blocks=[1,1,1,1]",
+        "network.feature_channels=32",
+        f"init_from={first}",
     )
     config.metadata, config.optimizer.rate, config.optimizer.steps, config.optimizer.decay = [], 0.0, 1, 0
     train(config)

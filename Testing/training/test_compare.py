@@ -34,10 +34,18 @@ arms:
     return path
 
 
-def test_the_table_shows_the_best_trial_of_every_arm_and_a_second_call_trains_nothing(experiment: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_table_shows_the_best_trial_of_every_arm_and_a_second_call_trains_nothing(
+    experiment: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     table = compare(experiment, [], [])
     lines = [line.split(" | ") for line in table.strip("| \n").splitlines()]
-    assert [line[0].strip("| ") for line in lines] == ["arm", "---", "streamed", "streamed, metadata withheld", "the same again"]
+    assert [line[0].strip("| ") for line in lines] == [
+        "arm",
+        "---",
+        "streamed",
+        "streamed, metadata withheld",
+        "the same again",
+    ]
     assert "optimizer.rate=1e-2" in table  # 1e-6 learns nothing
     assert "1e-6" not in table
     assert float(lines[2][1]) > 0.5
@@ -112,7 +120,9 @@ def test_the_last_validation_counts_for_the_choice_of_a_trial(experiment: Path) 
         ("arm: []\n", "is no experiment"),
     ],
 )
-def test_an_experiment_that_cannot_be_understood_is_refused_with_a_sentence(tmp_path: Path, text: str, words: str) -> None:
+def test_an_experiment_that_cannot_be_understood_is_refused_with_a_sentence(
+    tmp_path: Path, text: str, words: str
+) -> None:
     (tmp_path / "e.yaml").write_text(text)
     with pytest.raises(SystemExit, match=words):
         read_experiment(tmp_path / "e.yaml")
@@ -128,7 +138,13 @@ def test_every_shipped_experiment_names_settings_that_exist_and_labels_of_the_da
         read = read_experiment(path)
         for arm in read.arms:
             if not arm.members:
-                assert runs_of(read, folder / read.base, [f"data.root={malc2012.parent / ('fetal' if 'fetal' in path.name else 'malc2012')}"], arm, 0)
+                assert runs_of(
+                    read,
+                    folder / read.base,
+                    [f"data.root={malc2012.parent / ('fetal' if 'fetal' in path.name else 'malc2012')}"],
+                    arm,
+                    0,
+                )
 
 
 def test_scores_that_were_kept_are_plain_numbers(experiment: Path) -> None:
@@ -147,6 +163,8 @@ def test_settings_may_stand_before_and_after_the_options(experiment: Path, monke
 
     monkeypatch.setattr(script, "compare", note)
     Path(read_experiment(experiment).output).mkdir(exist_ok=True)
-    monkeypatch.setattr("sys.argv", ["compare.py", str(experiment), "data.workers=0", "--only", "streamed", "optimizer.steps=2"])
+    monkeypatch.setattr(
+        "sys.argv", ["compare.py", str(experiment), "data.workers=0", "--only", "streamed", "optimizer.steps=2"]
+    )
     script.main()
     assert asked == [(["data.workers=0", "optimizer.steps=2"], ["streamed"])]

@@ -51,7 +51,9 @@ def test_an_roi_voxel_is_of_its_class_and_background_is_divided_by_context_and_d
 def test_unknown_voxels_have_no_target() -> None:
     members = torch.tensor([[False, True, True, False]])
     looked_for = torch.tensor([True, True, True, False])
-    target = soft_targets(Truth(torch.tensor([IGNORE, GROUP, 0, 1]), looked_for, members), torch.ones(4), torch.ones(2, 4) / 2)
+    target = soft_targets(
+        Truth(torch.tensor([IGNORE, GROUP, 0, 1]), looked_for, members), torch.ones(4), torch.ones(2, 4) / 2
+    )
     assert target.sum(0).tolist() == [0, 0, 0, 1]  # target 0 may be the label that nobody looked for
 
 
@@ -61,7 +63,10 @@ def test_without_context_it_is_the_loss_of_the_other_methods() -> None:
     members = torch.tensor([[False, True, True, False]])
     for annotated in (EVERYONE, torch.tensor([True, False, True, True])):
         truth = Truth(target, annotated, members)
-        ours, theirs = context_loss(scores, truth, weight, torch.ones_like(scores[:1]).detach(), 0.7), softmax_loss(scores.softmax(0).T, truth, 0.7)
+        ours, theirs = (
+            context_loss(scores, truth, weight, torch.ones_like(scores[:1]).detach(), 0.7),
+            softmax_loss(scores.softmax(0).T, truth, 0.7),
+        )
         torch.testing.assert_close(ours, theirs)
         torch.testing.assert_close(*(torch.autograd.grad(loss, scores)[0] for loss in (ours, theirs)))
 
@@ -72,7 +77,9 @@ def test_it_is_the_cross_entropy_and_dice_of_the_soft_targets() -> None:
     p = scores.detach().softmax(0)
     dice = [float((2 * (p[c] * soft[c]).sum() + 1) / (p[c].sum() + soft[c].sum() + 1)) for c in range(1, CLASSES + 2)]
     expected = float(torch.nn.functional.cross_entropy(scores.detach().T, soft.T)) + 0.7 * (1 - sum(dice) / len(dice))
-    assert float(context_loss(scores.detach(), Truth(target, EVERYONE, NO_GROUPS), weight, context, 0.7)) == pytest.approx(expected, rel=1e-12)
+    assert float(
+        context_loss(scores.detach(), Truth(target, EVERYONE, NO_GROUPS), weight, context, 0.7)
+    ) == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_context_class_counts_as_background_where_only_a_set_is_known() -> None:

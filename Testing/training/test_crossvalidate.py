@@ -41,7 +41,11 @@ CASES = {"case_0", "case_1", "case_2", "case_3"}
 
 def people(**count: int) -> list[CaseFiles]:
     """So many cases of each sex; "unknown" ones carry no metadata."""
-    return [CaseFiles(f"{sex}_{n}", (), Path(), {} if sex == "unknown" else {"sex": sex}, None) for sex, number in count.items() for n in range(number)]
+    return [
+        CaseFiles(f"{sex}_{n}", (), Path(), {} if sex == "unknown" else {"sex": sex}, None)
+        for sex, number in count.items()
+        for n in range(number)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -129,12 +133,16 @@ def test_packages_of_another_split_are_not_scored_on_what_they_were_trained_on(o
         (["optimizer.step=3"], 2, [], "optimizer.steps"),
     ],
 )
-def test_what_cannot_be_done_is_said_before_any_training(config: Path, overrides: list[str], folds: int, chosen: list[int], words: str) -> None:
+def test_what_cannot_be_done_is_said_before_any_training(
+    config: Path, overrides: list[str], folds: int, chosen: list[int], words: str
+) -> None:
     with pytest.raises(SystemExit, match=words):
         crossvalidate(config, overrides, folds, chosen)
 
 
-def test_a_training_that_fails_ends_the_run_with_the_fold(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_training_that_fails_ends_the_run_with_the_fold(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     failing = tmp_path / "train.py"
     failing.write_text("raise SystemExit('out of luck')\n")
     monkeypatch.setattr(module, "TRAIN", failing)
@@ -152,7 +160,9 @@ def test_an_interruption_lets_the_training_save_and_end_by_itself(config: Path, 
     )
     program = f"import sys, pathlib; from Training import crossvalidate as c; c.TRAIN = pathlib.Path({str(tmp_path / 'train.py')!r}); c.main()"
     words = [sys.executable, "-c", program, str(config), f"output={tmp_path / 'run'}", "--folds", "2"]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    process = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not (tmp_path / "started").exists() and process.poll() is None:
         time.sleep(0.05)

@@ -65,7 +65,12 @@ def sided(prepare: Callable[..., Prepared]) -> Prepared:
     return prepare(*SIDES)
 
 
-def config_of(patch: tuple[int, int, int] = (32, 36, 36), points: int = 500, seed: int = 0, augmentation: Augmentation | None = None) -> Config:
+def config_of(
+    patch: tuple[int, int, int] = (32, 36, 36),
+    points: int = 500,
+    seed: int = 0,
+    augmentation: Augmentation | None = None,
+) -> Config:
     return Config(
         seed=seed,
         data=DataConfig(patch=patch, points=points),
@@ -94,7 +99,9 @@ FLIPPING = next(seed for seed in range(20) if _flips(seed))
 
 def test_without_any_change_the_patch_is_the_scan(whole: Prepared) -> None:
     cases, code = whole
-    image, target = still(tuple(cases[1].target.shape), code)(cases[1].image.float(), cases[1].target.long(), np.random.default_rng(0))
+    image, target = still(tuple(cases[1].target.shape), code)(
+        cases[1].image.float(), cases[1].target.long(), np.random.default_rng(0)
+    )
     torch.testing.assert_close(image, cases[1].image.float(), atol=1e-3, rtol=0)
     assert torch.equal(target, cases[1].target.long())
 
@@ -102,10 +109,14 @@ def test_without_any_change_the_patch_is_the_scan(whole: Prepared) -> None:
 def test_a_flip_mirrors_the_image_and_exchanges_left_and_right(sided: Prepared) -> None:
     cases, code = sided
     case, tree = cases[1], code.tree
-    image, target = still(tuple(case.target.shape), code, flip=True)(case.image.float(), case.target.long(), np.random.default_rng(FLIPPING))
+    image, target = still(tuple(case.target.shape), code, flip=True)(
+        case.image.float(), case.target.long(), np.random.default_rng(FLIPPING)
+    )
     torch.testing.assert_close(image, case.image.float().flip(-1), atol=1e-3, rtol=0)
     before = case.target.long().flip(-1)
-    left, right, middle = (tree.class_of[tree.find(name).id] for name in ("Left Hippocampus", "Right Hippocampus", "3rd Ventricle"))
+    left, right, middle = (
+        tree.class_of[tree.find(name).id] for name in ("Left Hippocampus", "Right Hippocampus", "3rd Ventricle")
+    )
     assert all(bool((before == c).any()) for c in (left, right, middle, IGNORE))
     assert torch.equal(target == right, before == left)
     assert torch.equal(target == left, before == right)
@@ -131,7 +142,9 @@ def test_an_undivided_parent_is_its_group_and_flipped_that_of_the_other_side(who
     left, right = (int(two_sided.encode(np.array([n]))[0]) for n in (1, 2))
     assert left >= two_sided.classes
     target = torch.full((4, 4, 8), left)
-    _, flipped = still((4, 4, 8), two_sided, flip=True)(torch.zeros(1, 4, 4, 8), target, np.random.default_rng(FLIPPING))
+    _, flipped = still((4, 4, 8), two_sided, flip=True)(
+        torch.zeros(1, 4, 4, 8), target, np.random.default_rng(FLIPPING)
+    )
     assert torch.equal(flipped, torch.full_like(target, right))
 
 
@@ -150,7 +163,10 @@ def test_scans_are_flipped_only_where_every_side_has_its_counterpart(whole: Prep
 def test_labels_move_with_the_image(whole: Prepared) -> None:
     """A marker painted into both stays in one place after rotation, scaling, shift and warp."""
     cases, code = whole
-    image, target = torch.full_like(cases[1].image, BACKGROUND).float(), torch.zeros(cases[1].target.shape, dtype=torch.long)
+    image, target = (
+        torch.full_like(cases[1].image, BACKGROUND).float(),
+        torch.zeros(cases[1].target.shape, dtype=torch.long),
+    )
     image[:, 12:20, 14:22, 9:17] = 5
     target[12:20, 14:22, 9:17] = 1
     augment = SpatialAugmentation(Augmentation(flip=False, warp=2, warp_spacing=12), (40, 44, 40), code.mirrored)
@@ -192,7 +208,9 @@ def test_half_of_the_patches_of_a_larger_scan_are_centred_on_a_label_whatever_it
     shape, patch = (60, 50, 40), (20, 30, 40)
     small, large = np.array([[31, 22, 7]]), np.indices((30, 30, 30)).reshape(3, -1).T + 12
     generator = np.random.default_rng(0)
-    centres = np.array([draw_centre(shape, patch, lambda: [small, large], generator) for _ in range(2000)])[:, ::-1]  # k, j, i
+    centres = np.array([draw_centre(shape, patch, lambda: [small, large], generator) for _ in range(2000)])[
+        :, ::-1
+    ]  # k, j, i
     room = (np.array(shape) - np.array(patch)) / 2
     assert bool((np.abs(centres) <= room).all())
     assert not centres[:, 2].any()  # the scan fits along i
@@ -276,7 +294,9 @@ def test_a_region_that_is_everything_or_nothing_gives_as_many_points() -> None:
 
 
 def test_where_nothing_is_known_every_point_is_to_be_ignored() -> None:
-    points, classes = draw_points(torch.full((4, 4, 4), IGNORE), torch.ones(4, 4, 4, dtype=torch.bool), 50, np.random.default_rng(0))
+    points, classes = draw_points(
+        torch.full((4, 4, 4), IGNORE), torch.ones(4, 4, 4, dtype=torch.bool), 50, np.random.default_rng(0)
+    )
     assert points.shape == (50, 3)
     assert set(classes.tolist()) == {IGNORE}
 
@@ -317,7 +337,9 @@ def test_a_share_of_what_is_asked_for_are_unions_of_two_and_parents_that_were_lo
     assert float(is_parent.double().mean()) == pytest.approx(0.2, abs=0.02)
     of_two = asked[~is_parent].sum(1)
     assert set(of_two.tolist()) == {1, 2}
-    assert float((of_two == 2).double().mean()) == pytest.approx(0.2 * 5 / 6 / 0.8, abs=0.02)  # now and then the second label is the first
+    assert float((of_two == 2).double().mean()) == pytest.approx(
+        0.2 * 5 / 6 / 0.8, abs=0.02
+    )  # now and then the second label is the first
     assert not asked[:, ~LOOKED_FOR].any()
     assert not asked[:, 0].any()
 
@@ -352,7 +374,9 @@ def test_every_case_comes_once_an_epoch(whole: Prepared) -> None:
 
 def test_metadata_is_withheld_now_and_then(whole: Prepared) -> None:
     run = Samples(*whole, replace(config_of(), field_dropout=0.5))
-    known = torch.stack([run[n]["metadata"] for n in range(40) if run.case_of(n).name != "case_2"])  # of case_2 nothing is known
+    known = torch.stack(
+        [run[n]["metadata"] for n in range(40) if run.case_of(n).name != "case_2"]
+    )  # of case_2 nothing is known
     share = float(known.isnan().double().mean())
     assert 0.25 < share < 0.75
 
@@ -399,7 +423,9 @@ def run_config(folder: Path, data: Path, **changes: object) -> Config:
 
 def test_scans_of_several_channels_are_trained_on(tmp_path: Path) -> None:
     data = with_two_channels(tmp_path / "data")
-    train(run_config(tmp_path, data, input=InputSpec(channels=("T1", "T2")), network=replace(samples.TINY, in_channels=2)))
+    train(
+        run_config(tmp_path, data, input=InputSpec(channels=("T1", "T2")), network=replace(samples.TINY, in_channels=2))
+    )
     package = ModelPackage.load(tmp_path / "run" / "package")
     assert package.architecture.in_channels == 2
     assert package.input.channels == ("T1", "T2")
@@ -427,10 +453,15 @@ def test_cases_are_divided_into_training_and_validation(made_up: Path, tmp_path:
         ({"validation": ["case_0", "case_1", "case_2"]}, "is left to train on"),
         ({"labels": ["Left Hippocampos"]}, 'data.labels: .*"Left Hippocampus"'),
         ({"annotated": {"case_1": ["Hippocampos"]}}, "case_1|Hippocamp"),
-        ({"labels": ["3rd Ventricle"], "annotated": {"case_1": ["Left Hippocampus"]}}, "nobody looked for any of the labels that are learned in case_1"),
+        (
+            {"labels": ["3rd Ventricle"], "annotated": {"case_1": ["Left Hippocampus"]}},
+            "nobody looked for any of the labels that are learned in case_1",
+        ),
     ],
 )
-def test_data_settings_that_fit_no_case_or_label_are_told(made_up: Path, tmp_path: Path, changes: dict[str, object], words: str) -> None:
+def test_data_settings_that_fit_no_case_or_label_are_told(
+    made_up: Path, tmp_path: Path, changes: dict[str, object], words: str
+) -> None:
     config = run_config(tmp_path, made_up)
     for key, value in changes.items():
         setattr(config.data, key, value)

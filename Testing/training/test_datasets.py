@@ -85,10 +85,18 @@ def test_a_datalist_says_the_same_as_the_folder(made_up: Path, tmp_path: Path) -
 def test_entries_of_a_datalist_carry_names_channels_and_what_was_annotated(made_up: Path, tmp_path: Path) -> None:
     image, label = str(made_up / "imagesTr" / "case_0_0000.nii.gz"), str(made_up / "labelsTr" / "case_0.nii.gz")
     entries = [
-        {"name": "b", "image": [image, image], "label": label, "annotated": ["Left Hippocampus", "3rd Ventricle"], "dose": 1.5},
+        {
+            "name": "b",
+            "image": [image, image],
+            "label": label,
+            "annotated": ["Left Hippocampus", "3rd Ventricle"],
+            "dose": 1.5,
+        },
         {"name": "a", "image": image, "label": label, "annotated": []},
     ]
-    (tmp_path / "list.json").write_text(json.dumps({"labels": {"3rd Ventricle": 4, "Left Hippocampus": 48}, "training": entries}))
+    (tmp_path / "list.json").write_text(
+        json.dumps({"labels": {"3rd Ventricle": 4, "Left Hippocampus": 48}, "training": entries})
+    )
     first, second = read_data_set(tmp_path / "list.json").cases
     assert (first.name, first.annotated, len(first.images)) == ("a", (), 1)
     assert (second.name, second.annotated, len(second.images)) == ("b", ("Left Hippocampus", "3rd Ventricle"), 2)
@@ -104,7 +112,11 @@ def test_files_of_one_name_in_a_datalist_are_told_apart_by_their_folders(tmp_pat
 def test_a_bids_folder_is_read_with_sessions_and_its_table(made_up: Path, tmp_path: Path) -> None:
     data_set = read_data_set(as_bids(made_up, tmp_path / "bids"))
     assert [case.name for case in data_set.cases] == ["sub-00_ses-0", "sub-00_ses-1", "sub-02"]
-    assert [case.metadata for case in data_set.cases] == [{"sex": "F", "age": "20"}, {"sex": "F", "age": "20"}, {"sex": "F", "age": "22"}]
+    assert [case.metadata for case in data_set.cases] == [
+        {"sex": "F", "age": "20"},
+        {"sex": "F", "age": "20"},
+        {"sex": "F", "age": "22"},
+    ]
     assert data_set.table.find("Left Hippocampus").id == 48
     assert data_set.table.find("Left Hippocampus").color == (1, 0, 0)
     for case, n in zip(data_set.cases, range(3), strict=True):
@@ -117,7 +129,11 @@ def test_the_channels_of_a_bids_folder_are_the_contrasts_that_every_case_has(mad
     for path in list(folder.glob("sub-*/**/*_T1w.nii.gz")):
         for contrast in ("FLAIR", "T2w", *(["angio"] if "sub-02" in path.name else [])):
             shutil.copy(path, path.with_name(path.name.replace("T1w", contrast)))
-    assert [path.name.split("_")[-1] for path in read_data_set(folder).cases[2].images] == ["T1w.nii.gz", "T2w.nii.gz", "FLAIR.nii.gz"]
+    assert [path.name.split("_")[-1] for path in read_data_set(folder).cases[2].images] == [
+        "T1w.nii.gz",
+        "T2w.nii.gz",
+        "FLAIR.nii.gz",
+    ]
 
 
 def test_two_label_maps_of_one_bids_scan_are_refused(made_up: Path, tmp_path: Path) -> None:
@@ -149,9 +165,14 @@ def test_a_table_beside_the_data_wins_over_the_layout(made_up: Path, tmp_path: P
 
 def test_labels_of_the_description_are_used_without_a_table_and_its_ignore_label_is_none(copy: Path) -> None:
     (copy / "labels.csv").unlink()
-    (copy / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "Left thing": 48, "Right thing": 47, "ignore": 65}}))
+    (copy / "dataset.json").write_text(
+        json.dumps({"labels": {"background": 0, "Left thing": 48, "Right thing": 47, "ignore": 65}})
+    )
     data_set = read_data_set(copy)
-    assert [(label.id, label.name, label.laterality) for label in data_set.table.labels] == [(48, "Left thing", "left"), (47, "Right thing", "right")]
+    assert [(label.id, label.name, label.laterality) for label in data_set.table.labels] == [
+        (48, "Left thing", "left"),
+        (47, "Right thing", "right"),
+    ]
     assert data_set.ignored_ids == {65}
 
 
@@ -162,7 +183,9 @@ def test_named_cases_alone_are_taken_and_missing_ones_are_named(made_up: Path) -
 
 
 def test_the_column_annotated_names_what_somebody_looked_for(copy: Path) -> None:
-    (copy / "participants.tsv").write_text("participant_id\tannotated\tage\ncase_0\tLeft Hippocampus; 3rd Ventricle\t\ncase_1\tn/a\t30\n")
+    (copy / "participants.tsv").write_text(
+        "participant_id\tannotated\tage\ncase_0\tLeft Hippocampus; 3rd Ventricle\t\ncase_1\tn/a\t30\n"
+    )
     cases = read_data_set(copy).cases
     assert [case.annotated for case in cases] == [("Left Hippocampus", "3rd Ventricle"), None, None]
     assert [case.metadata for case in cases] == [{}, {"age": "30"}, {}]
@@ -174,9 +197,18 @@ def test_the_column_annotated_names_what_somebody_looked_for(copy: Path) -> None
         (lambda f: shutil.rmtree(f / "labelsTr"), "no folder labelsTr.*MONAI.*BIDS"),
         (lambda f: [path.unlink() for path in f.glob("labelsTr/*")], "no labelled case"),
         (lambda f: (f / "labels.csv").unlink(), "neither a labels.csv nor"),
-        (lambda f: (f / "participants.tsv").write_text("participant_id,age\ncase_0,20\n"), 'no column "participant_id".*participant_id,age'),
-        (lambda f: (f / "participants.tsv").write_text("participant_id\tage\nCase-0\t20\n"), "says nothing about any case.*Case-0.*case_0"),
-        (lambda f: (f / "participants.tsv").write_text("participant_id\tage\ncase_0\t20\ncase_0\t21\n"), "more than one line for case_0"),
+        (
+            lambda f: (f / "participants.tsv").write_text("participant_id,age\ncase_0,20\n"),
+            'no column "participant_id".*participant_id,age',
+        ),
+        (
+            lambda f: (f / "participants.tsv").write_text("participant_id\tage\nCase-0\t20\n"),
+            "says nothing about any case.*Case-0.*case_0",
+        ),
+        (
+            lambda f: (f / "participants.tsv").write_text("participant_id\tage\ncase_0\t20\ncase_0\t21\n"),
+            "more than one line for case_0",
+        ),
         (lambda f: (f / "dataset.json").write_text("{"), "no valid JSON"),
         (lambda f: (f / "dataset.json").write_text("[]"), "no JSON object"),
     ],
@@ -194,12 +226,23 @@ def test_a_data_set_that_cannot_be_understood_is_refused_with_a_sentence(copy: P
         ({"training": [{"image": [1], "label": "b.nii.gz"}]}, 'lacks "image" or "label"'),
         ({"train": []}, 'no list "training"'),
         ({"training": [{"image": "a.nii.gz", "label": "b.nii.gz"}]}, "neither a labels.csv nor"),
-        ({"training": [{"image": "a.nii.gz", "label": "b.nii.gz"}], "labels": {"Tumour": [1, 2]}}, '"Tumour" of several ids'),
-        ({"training": [{"image": "a.nii.gz", "label": "b.nii.gz"}], "labels": {"Tumour": None}}, '"Tumour" the id null'),
-        ({"training": [{"image": "a.nii.gz", "label": "b.nii.gz"}], "labels": {"A": 1, "B": 1}}, 'the id 1 to both "A" and "B"'),
+        (
+            {"training": [{"image": "a.nii.gz", "label": "b.nii.gz"}], "labels": {"Tumour": [1, 2]}},
+            '"Tumour" of several ids',
+        ),
+        (
+            {"training": [{"image": "a.nii.gz", "label": "b.nii.gz"}], "labels": {"Tumour": None}},
+            '"Tumour" the id null',
+        ),
+        (
+            {"training": [{"image": "a.nii.gz", "label": "b.nii.gz"}], "labels": {"A": 1, "B": 1}},
+            'the id 1 to both "A" and "B"',
+        ),
     ],
 )
-def test_a_datalist_that_cannot_be_understood_is_refused_with_a_sentence(tmp_path: Path, content: object, words: str) -> None:
+def test_a_datalist_that_cannot_be_understood_is_refused_with_a_sentence(
+    tmp_path: Path, content: object, words: str
+) -> None:
     (tmp_path / "list.json").write_text(json.dumps(content))
     with pytest.raises(SystemExit, match=words):
         read_data_set(tmp_path / "list.json")
@@ -210,7 +253,9 @@ def test_a_datalist_that_cannot_be_understood_is_refused_with_a_sentence(tmp_pat
 
 def test_the_tree_of_the_whole_brain_table_is_that_of_the_shipped_package(malc2012: Path) -> None:
     tree, ignored_ids = label_table(malc2012 / "labels.csv")
-    shipped = LabelTree.from_json(json.loads((resources_folder() / "Models" / "brain" / "model.json").read_text())["labels"])
+    shipped = LabelTree.from_json(
+        json.loads((resources_folder() / "Models" / "brain" / "model.json").read_text())["labels"]
+    )
     assert tree.to_json() == shipped.to_json()  # colours are stored rounded
     assert LabelTree.from_json(tree.to_json()) == shipped
     made = {label.id for label in tree.labels if label.id >= 244}
@@ -222,11 +267,15 @@ def test_tables_of_other_data_sets_give_trees(malc2012: Path, name: str, labels:
     data_set = read_data_set(malc2012.parent / name)
     assert len(data_set.table) == labels
     assert sum(label.laterality in ("left", "right") for label in data_set.table.labels) == sides
-    assert all(not label.synonyms for label in data_set.table.labels)  # no words of a name are taken for an abbreviation
+    assert all(
+        not label.synonyms for label in data_set.table.labels
+    )  # no words of a name are taken for an abbreviation
 
 
 def test_a_parent_without_a_line_is_made_and_its_id_is_no_label(tmp_path: Path) -> None:
-    tree, ignored_ids = table(tmp_path, "id,name,parent\n1,Anterior hippocampus,Hippocampus\n255,Posterior hippocampus,Hippocampus\n")
+    tree, ignored_ids = table(
+        tmp_path, "id,name,parent\n1,Anterior hippocampus,Hippocampus\n255,Posterior hippocampus,Hippocampus\n"
+    )
     parent = tree.find("Hippocampus")
     assert [leaf.id for leaf in tree.leaves_under(parent)] == [1, 255]
     assert parent.id == 254
@@ -244,7 +293,8 @@ def test_sides_come_from_the_column_or_from_the_name_and_mirror(tmp_path: Path) 
 
 def test_groups_synonyms_and_colours_are_read(tmp_path: Path) -> None:
     tree, ignored_ids = table(
-        tmp_path, "id,name,compartment,group,synonyms,color\n5,Putamen,deep_gray,striatum,shell; P,#ff8000\n6,Pallidum,deep_gray,deep_gray,,\n7,Vessel,,,,\n"
+        tmp_path,
+        "id,name,compartment,group,synonyms,color\n5,Putamen,deep_gray,striatum,shell; P,#ff8000\n6,Pallidum,deep_gray,deep_gray,,\n7,Vessel,,,,\n",
     )
     assert [label.name for label in tree.ancestors(tree[5])] == ["striatum", "Deep gray matter"]
     assert [label.name for label in tree.ancestors(tree[6])] == ["Deep gray matter"]
@@ -255,7 +305,9 @@ def test_groups_synonyms_and_colours_are_read(tmp_path: Path) -> None:
 
 
 def test_ignored_lines_are_no_labels_unless_they_contain_scored_ones(tmp_path: Path) -> None:
-    tree, ignored_ids = table(tmp_path, "id,name,parent,scored\n1,Whole,,0\n2,Part,Whole,1\n3,Noise,,0\n4,Noise,,0\n5,Below noise,Noise,0\n")
+    tree, ignored_ids = table(
+        tmp_path, "id,name,parent,scored\n1,Whole,,0\n2,Part,Whole,1\n3,Noise,,0\n4,Noise,,0\n5,Below noise,Noise,0\n"
+    )
     assert [label.id for label in tree.labels] == [1, 2]
     assert ignored_ids == {3, 4, 5}
 
@@ -314,7 +366,11 @@ def test_all_problems_are_told_at_once_each_with_its_case(copy: Path) -> None:
     (copy / "imagesTr" / "case_0_0000.nii.gz").unlink()
     truncated = copy / "imagesTr" / "case_1_0000.nii.gz"
     truncated.write_bytes(truncated.read_bytes()[:-2000])
-    change_label(copy, "case_2", lambda v: Volume(np.where(v.array == 47, np.int16(300), v.array), v.affine @ np.diag([1, 1, 1.01, 1])))
+    change_label(
+        copy,
+        "case_2",
+        lambda v: Volume(np.where(v.array == 47, np.int16(300), v.array), v.affine @ np.diag([1, 1, 1.01, 1])),
+    )
     (copy / "participants.tsv").write_text("participant_id\tannotated\ncase_2\tLeft Hipocampus\n")
     problems = problems_of(copy)
     assert len(problems) == 5
@@ -365,7 +421,10 @@ def test_another_number_or_grid_of_channels_is_told(copy: Path) -> None:
         array = volume.array[:, :-1] if n == 1 else volume.array
         sitk.WriteImage(image_of(Volume(array, volume.affine)), str(copy / "imagesTr" / f"case_{n}_0001.nii.gz"))
     (problem,) = problems_of(copy, channels=2)
-    assert '"case_1_0001.nii.gz" does not lie on the grid of "case_1_0000.nii.gz": 34x36x32 voxels here and 34x36x31 there' in problem
+    assert (
+        '"case_1_0001.nii.gz" does not lie on the grid of "case_1_0000.nii.gz": 34x36x32 voxels here and 34x36x31 there'
+        in problem
+    )
     with pytest.raises(InputError, match="does not lie on the grid"):
         read_image(read_data_set(copy).cases[1])
 

@@ -52,7 +52,10 @@ def fabric_run(script: list[str]) -> list[str]:
         "main_port": port,
         "precision": None,
     }
-    return ["-c", f"from argparse import Namespace; from lightning.fabric.cli import main; main(Namespace(script={script[0]!r}, **{told}), {script[1:]!r})"]
+    return [
+        "-c",
+        f"from argparse import Namespace; from lightning.fabric.cli import main; main(Namespace(script={script[0]!r}, **{told}), {script[1:]!r})",
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +73,19 @@ def alone(data_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_together(launcher: Callable[[list[str]], list[str]], config: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def run_together(
+    launcher: Callable[[list[str]], list[str]], config: Path, *words: str
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *launcher([str(ROOT / "Training" / "train.py"), str(config), *WORDS, *words])]
-    return subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, cwd=config.parent, capture_output=True, text=True, timeout=240, check=False)
+    return subprocess.run(
+        command,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        cwd=config.parent,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
 
 
 def is_the_same_run(folder: Path, alone: Path) -> None:
@@ -100,7 +113,9 @@ def test_processes_part_from_each_other_before_they_end(tmp_path: Path) -> None:
     assert not torch.distributed.is_initialized()
 
 
-def test_two_processes_begun_by_torchrun_and_gone_on_with_by_fabric_run_are_one_run(data_set: Path, alone: Path, tmp_path: Path) -> None:
+def test_two_processes_begun_by_torchrun_and_gone_on_with_by_fabric_run_are_one_run(
+    data_set: Path, alone: Path, tmp_path: Path
+) -> None:
     config = write_config(tmp_path, data_set)
     done = run_together(torchrun, config, "optimizer.steps=4")
     assert done.returncode == 0, done.stderr
@@ -132,8 +147,16 @@ def test_two_processes_learn_the_context_that_one_would(data_set: Path, tmp_path
 
 
 @pytest.mark.parametrize(("told", "expected"), [(None, "64-true"), ("32-true", "32-true")])
-def test_fabric_run_decides_on_devices_and_may_decide_on_the_precision(monkeypatch: pytest.MonkeyPatch, told: str | None, expected: str) -> None:
-    for name, value in {"CLI_USED": "1", "ACCELERATOR": "cpu", "DEVICES": "1", "NUM_NODES": "1", "PRECISION": told}.items():
+def test_fabric_run_decides_on_devices_and_may_decide_on_the_precision(
+    monkeypatch: pytest.MonkeyPatch, told: str | None, expected: str
+) -> None:
+    for name, value in {
+        "CLI_USED": "1",
+        "ACCELERATOR": "cpu",
+        "DEVICES": "1",
+        "NUM_NODES": "1",
+        "PRECISION": told,
+    }.items():
         if value is not None:
             monkeypatch.setenv(f"LT_{name}", value)
     fabric = make_fabric(Config(accelerator="cuda", devices=7, precision="64-true"))

@@ -31,7 +31,16 @@ from Training.datasets import read_data_set
 from Training.evaluate import check_stem, compare_labels, evaluate, main, print_summary, write_report
 from Training.evaluation_page import LINE, NAMES, WIDTH, box_plot, page
 from Training.evaluation_pictures import FOUND, MOST, SIDE, TRUTH, Picture, draw, worst_of
-from Training.evaluation_results import Evaluation, by_case, by_label, by_metadata, csv_text, json_text, mean_of, rows_of_groups
+from Training.evaluation_results import (
+    Evaluation,
+    by_case,
+    by_label,
+    by_metadata,
+    csv_text,
+    json_text,
+    mean_of,
+    rows_of_groups,
+)
 from Training.losses.streamed_softmax import IGNORE
 from Training.metrics import compare
 from Training.targets import TargetCode
@@ -49,7 +58,9 @@ def data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def package(data_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package whose labels are those of the data set, with other ids, and one label more; it was trained on case_1."""
     table = read_data_set(data_set).table
-    moved = tuple(replace(x, id=x.id + 1000, parent=None if x.parent is None else x.parent + 1000) for x in table.labels)
+    moved = tuple(
+        replace(x, id=x.id + 1000, parent=None if x.parent is None else x.parent + 1000) for x in table.labels
+    )
     tree = LabelTree((*moved, Label(7, "Pineal gland")))
     made = samples.package(tmp_path_factory.mktemp("packages"), tree=tree)
     description = json.loads((made.path / "model.json").read_text())
@@ -66,8 +77,12 @@ class Oracle(Segmenter):
         plain = Segmenter.from_package(package, "cpu")
         oracle = Oracle(plain.package, plain.network, plain.plan.device)
         oracle.change, oracle.heard = change, []
-        oracle.truths = [sitk.GetArrayFromImage(sitk.ReadImage(str(path))) for path in sorted((data_set / "labelsTr").iterdir())]
-        oracle.scans = [sitk.GetArrayFromImage(sitk.ReadImage(str(path))) for path in sorted((data_set / "imagesTr").iterdir())]
+        oracle.truths = [
+            sitk.GetArrayFromImage(sitk.ReadImage(str(path))) for path in sorted((data_set / "labelsTr").iterdir())
+        ]
+        oracle.scans = [
+            sitk.GetArrayFromImage(sitk.ReadImage(str(path))) for path in sorted((data_set / "imagesTr").iterdir())
+        ]
         return oracle
 
     change: Answer
@@ -75,7 +90,14 @@ class Oracle(Segmenter):
     truths: list[Array]
     scans: list[Array]
 
-    def segment(self, volume: Volume, labels: Any = None, metadata: Mapping[str, Any] | None = None, progress: Any = None, cancel: Any = None) -> Result:
+    def segment(
+        self,
+        volume: Volume,
+        labels: Any = None,
+        metadata: Mapping[str, Any] | None = None,
+        progress: Any = None,
+        cancel: Any = None,
+    ) -> Result:
         self.heard.append(dict(metadata or {}))
         number = next(n for n, scan in enumerate(self.scans) if np.array_equal(scan, volume.array[0]))
         answer = self.change(self.truths[number].astype(np.int64))
@@ -107,11 +129,19 @@ def dice_by_name(evaluation: Evaluation, case: str) -> dict[str, float]:
     return {evaluation.tree[ident].name: scores.dice for ident, scores in evaluation.scores(case).items()}
 
 
-def test_labels_are_matched_by_name_and_those_the_data_set_does_not_know_are_not_scored(package: Path, data_set: Path) -> None:
+def test_labels_are_matched_by_name_and_those_the_data_set_does_not_know_are_not_scored(
+    package: Path, data_set: Path
+) -> None:
     evaluation = evaluate(Oracle.of(package, data_set), data_set)
     assert evaluation.cases == ("case_0", "case_1", "case_2", "case_3")
     names = set(dice_by_name(evaluation, "case_1"))
-    assert names == {"3rd Ventricle", "Right Hippocampus", "Left Hippocampus", "Left AIns anterior insula", "Left PIns posterior insula"}
+    assert names == {
+        "3rd Ventricle",
+        "Right Hippocampus",
+        "Left Hippocampus",
+        "Left AIns anterior insula",
+        "Left PIns posterior insula",
+    }
     assert all(row.scores.dice == row.scores.surface_dice == 1 for row in evaluation.rows)
 
 
@@ -121,22 +151,34 @@ def test_a_wrong_side_scores_nothing(package: Path, data_set: Path) -> None:
 
 
 def test_what_is_found_where_the_truth_is_unknown_counts_neither_way(package: Path, data_set: Path) -> None:
-    filled = evaluate(Oracle.of(package, data_set, lambda truth: np.where(truth == VESSEL, RIGHT, truth)), data_set, ["case_1"])
+    filled = evaluate(
+        Oracle.of(package, data_set, lambda truth: np.where(truth == VESSEL, RIGHT, truth)), data_set, ["case_1"]
+    )
     assert dice_by_name(filled, "case_1")["Right Hippocampus"] == 1
-    outside = evaluate(Oracle.of(package, data_set, lambda truth: np.where(truth == 0, RIGHT, truth)), data_set, ["case_1"])
+    outside = evaluate(
+        Oracle.of(package, data_set, lambda truth: np.where(truth == 0, RIGHT, truth)), data_set, ["case_1"]
+    )
     assert dice_by_name(outside, "case_1")["Right Hippocampus"] < 0.5
 
 
-def test_parts_of_a_structure_that_was_not_divided_are_not_scored_but_the_whole_is(package: Path, data_set: Path) -> None:
+def test_parts_of_a_structure_that_was_not_divided_are_not_scored_but_the_whole_is(
+    package: Path, data_set: Path
+) -> None:
     """The insula of case_0 is marked as a whole; nobody knows where its anterior part is."""
     anterior = Oracle.of(package, data_set, lambda truth: np.where(truth == WHOLE_INSULA, ANTERIOR, truth))
-    assert set(dice_by_name(evaluate(anterior, data_set, ["case_0"]), "case_0")) == {"3rd Ventricle", "Right Hippocampus", "Left Hippocampus"}
+    assert set(dice_by_name(evaluate(anterior, data_set, ["case_0"]), "case_0")) == {
+        "3rd Ventricle",
+        "Right Hippocampus",
+        "Left Hippocampus",
+    }
     whole = evaluate(anterior, data_set, labels=["Left Insula"])
     assert [(row.case, row.scores.dice) for row in whole.rows] == [(f"case_{n}", 1.0) for n in range(4)]
 
 
 def test_undecided_voxels_are_left_out_for_the_labels_under_their_parent_alone() -> None:
-    tree = LabelTree((Label(1, "Whole"), Label(2, "Left part", parent=1), Label(3, "Right part", parent=1), Label(4, "Other")))
+    tree = LabelTree(
+        (Label(1, "Whole"), Label(2, "Left part", parent=1), Label(3, "Right part", parent=1), Label(4, "Other"))
+    )
     code = TargetCode(tree, tree)
     truth = code.encode(np.array([2, 2, 2, 1, 1, 4, 4, 0])[None, None])
     found = TargetCode(tree, tree).encode(np.array([2, 2, 3, 2, 4, 4, 4, 0])[None, None])
@@ -147,7 +189,9 @@ def test_undecided_voxels_are_left_out_for_the_labels_under_their_parent_alone()
     assert scores["Other"].dice == pytest.approx(2 * 2 / (2 + 3))
     unknown = truth.copy()
     unknown[0, 0, 4] = IGNORE
-    assert dict(compare_labels(unknown, found, code, [tree.find("Other")], (1.0, 1.0, 1.0)))[tree.find("Other")].dice == 1
+    assert (
+        dict(compare_labels(unknown, found, code, [tree.find("Other")], (1.0, 1.0, 1.0)))[tree.find("Other")].dice == 1
+    )
 
 
 def test_boxes_around_labels_change_no_metric() -> None:
@@ -156,14 +200,24 @@ def test_boxes_around_labels_change_no_metric() -> None:
     truth, found = (generator.integers(0, 7, (9, 10, 11)) for _ in range(2))
     truth[:, :5], found[:, :4] = 0, 0
     code = TargetCode(tree, tree)
-    for label, scores in compare_labels(truth.astype(np.int16), found.astype(np.int16), code, tree.leaves, (0.7, 1.0, 2.0)):
+    for label, scores in compare_labels(
+        truth.astype(np.int16), found.astype(np.int16), code, tree.leaves, (0.7, 1.0, 2.0)
+    ):
         n = tree.class_of[label.id]
         assert scores == compare(truth == n, found == n, (0.7, 1.0, 2.0))
 
 
-def test_labels_that_nobody_looked_for_in_a_case_are_not_scored_there(package: Path, data_set: Path, tmp_path: Path) -> None:
+def test_labels_that_nobody_looked_for_in_a_case_are_not_scored_there(
+    package: Path, data_set: Path, tmp_path: Path
+) -> None:
     copy = write_data_set(tmp_path / "partly", 4)
-    rows = ["participant_id\tannotated", "case_0\tn/a", "case_1\tLeft Hippocampus;3rd Ventricle", "case_2\tn/a", "case_3\tn/a"]
+    rows = [
+        "participant_id\tannotated",
+        "case_0\tn/a",
+        "case_1\tLeft Hippocampus;3rd Ventricle",
+        "case_2\tn/a",
+        "case_3\tn/a",
+    ]
     (copy / "participants.tsv").write_text("\n".join(rows) + "\n")
     evaluation = evaluate(Oracle.of(package, copy), copy)
     assert set(dice_by_name(evaluation, "case_1")) == {"3rd Ventricle", "Left Hippocampus"}
@@ -215,12 +269,17 @@ def test_means_count_every_pair_once_and_leave_out_what_is_infinite(imperfect: E
 
 
 def test_groups_hold_the_labels_at_any_depth_below_them(imperfect: Evaluation) -> None:
-    sizes = {imperfect.tree[ident].name: len({row.label for row in rows}) for ident, rows in rows_of_groups(imperfect).items()}
+    sizes = {
+        imperfect.tree[ident].name: len({row.label for row in rows})
+        for ident, rows in rows_of_groups(imperfect).items()
+    }
     assert sizes["Deep gray matter"] == 2
     assert sizes["Cerebral cortex"] == sizes["Insular cortex"] == sizes["Left Insula"] == 2
 
 
-def test_cases_of_the_training_are_marked(imperfect: Evaluation, package: Path, data_set: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cases_of_the_training_are_marked(
+    imperfect: Evaluation, package: Path, data_set: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     print_summary(imperfect)
     out = capsys.readouterr().out
     assert [line.split()[0] for line in out.splitlines() if "(trained on)" in line] == ["case_1"]
@@ -234,7 +293,13 @@ def test_the_table_has_a_row_a_case_and_label(imperfect: Evaluation) -> None:
     rows = list(csv.DictReader(io.StringIO(csv_text(imperfect))))
     assert len(rows) == len(imperfect.rows)
     missed = next(row for row in rows if (row["case"], row["label"]) == ("case_1", "3rd Ventricle"))
-    assert (missed["dice"], missed["hd95_mm"], missed["precision"], missed["trained_on"], missed["group"]) == ("0", "inf", "", "1", "Ventricles and CSF")
+    assert (missed["dice"], missed["hd95_mm"], missed["precision"], missed["trained_on"], missed["group"]) == (
+        "0",
+        "inf",
+        "",
+        "1",
+        "Ventricles and CSF",
+    )
     assert float(missed["volume_error_ml"]) < 0
 
 
@@ -255,27 +320,47 @@ def test_the_page_is_well_formed_and_needs_nothing_from_elsewhere(imperfect: Eva
     root = ET.fromstring(text.split("\n", 1)[1])
     tags = [element.tag.rpartition("}")[2] for element in root.iter()]
     assert not {"script", "link", "iframe", "object"} & set(tags)
-    places = [value for element in root.iter() for key, value in element.attrib.items() if key in ("src", "href", "srcset", "data")]
+    places = [
+        value
+        for element in root.iter()
+        for key, value in element.attrib.items()
+        if key in ("src", "href", "srcset", "data")
+    ]
     assert places
     assert all(place.startswith("data:image/") for place in places)
     assert "url(" not in text
     assert "@import" not in text
     assert tags.count("svg") == 2
     headings = [element.text for element in root.iter("h2")]
-    assert headings == ["Summary", "Dice by group", "Labels", "Metadata", "Cases", "Where most went wrong", "All labels", "Definitions"]
+    assert headings == [
+        "Summary",
+        "Dice by group",
+        "Labels",
+        "Metadata",
+        "Cases",
+        "Where most went wrong",
+        "All labels",
+        "Definitions",
+    ]
     first = base64.b64decode(places[0].partition("base64,")[2])
     assert Image.open(io.BytesIO(first)).size == (3 * SIDE, 2 * SIDE)
 
 
 def test_names_with_special_letters_are_shown_as_they_are(imperfect: Evaluation) -> None:
-    nasty = replace(imperfect, name='a <b> & "c"', tree=LabelTree(tuple(replace(x, name=f"{x.name} <{x.id}> & ") for x in imperfect.tree.labels)))
+    nasty = replace(
+        imperfect,
+        name='a <b> & "c"',
+        tree=LabelTree(tuple(replace(x, name=f"{x.name} <{x.id}> & ") for x in imperfect.tree.labels)),
+    )
     root = ET.fromstring(page(nasty).split("\n", 1)[1])
     assert root.findtext("body/h1") == f'a <b> & "c" on {imperfect.data}'
     assert any("<1004> &" in (cell.text or "") for cell in root.iter("td"))
 
 
 def test_boxes_lie_on_their_scale_and_names_do_not_overlap() -> None:
-    series = [(f"Structure {n} " + "with a long name " * n, list(np.linspace(0.31 + n / 100, 1.0, 9))) for n in range(8)]
+    series = [
+        (f"Structure {n} " + "with a long name " * n, list(np.linspace(0.31 + n / 100, 1.0, 9))) for n in range(8)
+    ]
     root = ET.fromstring(box_plot(series, "Dice"))
     texts = [e for e in root if e.tag.endswith("text")]
     names = [e for e in texts if e.get("text-anchor") == "end"]
@@ -313,7 +398,9 @@ def test_pictures_are_of_the_worst_labels_each_once(imperfect: Evaluation) -> No
     assert {p.label for p in imperfect.pictures} == {row.label for row in imperfect.rows if row.scores.dice < 1}
 
 
-def test_files_appear_whole_or_not_at_all(imperfect: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_appear_whole_or_not_at_all(
+    imperfect: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_report(imperfect, tmp_path / "run.v2")
     assert {path.name for path in tmp_path.iterdir()} == {"run.v2.csv", "run.v2.json", "run.v2.html"}
 
@@ -329,7 +416,9 @@ def test_files_appear_whole_or_not_at_all(imperfect: Evaluation, tmp_path: Path,
     assert len(list(tmp_path.iterdir())) == 3
 
 
-@pytest.mark.parametrize(("stem", "words"), [("", "is a folder"), ("result.csv", "leave that out"), ("file/below", "cannot be made")])
+@pytest.mark.parametrize(
+    ("stem", "words"), [("", "is a folder"), ("result.csv", "leave that out"), ("file/below", "cannot be made")]
+)
 def test_a_place_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path, stem: str, words: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SystemExit, match=words):
@@ -344,14 +433,27 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
 def test_the_command_segments_prints_and_writes(
     package: Path, data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = (package, data_set, "--cases", "case_2", "--device", "cpu", "--without-metadata", "--labels", "Left Insula", "Deep gray matter")
+    words = (
+        package,
+        data_set,
+        "--cases",
+        "case_2",
+        "--device",
+        "cpu",
+        "--without-metadata",
+        "--labels",
+        "Left Insula",
+        "Deep gray matter",
+    )
     run(monkeypatch, *words, "--output", tmp_path / "new" / "result")
     assert "metadata: withheld from the model" in capsys.readouterr().out
     rows = list(csv.DictReader((tmp_path / "new" / "result.csv").open()))
     assert {(row["case"], row["label"]) for row in rows} == {("case_2", "Left Insula"), ("case_2", "Deep gray matter")}
 
 
-def test_an_interruption_ends_with_130_and_leaves_no_file(package: Path, data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_ends_with_130_and_leaves_no_file(
+    package: Path, data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 

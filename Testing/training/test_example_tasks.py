@@ -36,10 +36,26 @@ def blocks(shape: tuple[int, int, int] = (24, 26, 28), shift: int = 0) -> torch.
 
 
 def drawn(
-    query: torch.Tensor, atlas: torch.Tensor, *, count: int = 8, unions: float = 0.0, splits: float = 0.0, seed: int = 0, missing: tuple[int, ...] = ()
+    query: torch.Tensor,
+    atlas: torch.Tensor,
+    *,
+    count: int = 8,
+    unions: float = 0.0,
+    splits: float = 0.0,
+    seed: int = 0,
+    missing: tuple[int, ...] = (),
 ) -> Regions:
     annotated = torch.tensor([c not in missing for c in range(CLASSES)])
-    return draw_regions(query, atlas, (annotated, torch.ones_like(annotated)), SPACING, count, unions, splits, np.random.default_rng(seed))
+    return draw_regions(
+        query,
+        atlas,
+        (annotated, torch.ones_like(annotated)),
+        SPACING,
+        count,
+        unions,
+        splits,
+        np.random.default_rng(seed),
+    )
 
 
 def classes_of(regions: torch.Tensor, target: torch.Tensor) -> dict[int, set[int]]:
@@ -100,7 +116,11 @@ def test_parts_lie_within_one_label_each_and_all_of_it_is_divided_where_there_is
 
 def test_parts_of_a_label_are_not_much_smaller_than_the_smallest_that_is_asked_for() -> None:
     target = blocks()
-    voxels = [int((drawn(target, target, count=80, splits=1.0, seed=seed).atlas == n).sum()) for seed in range(10) for n in range(1, 6)]
+    voxels = [
+        int((drawn(target, target, count=80, splits=1.0, seed=seed).atlas == n).sum())
+        for seed in range(10)
+        for n in range(1, 6)
+    ]
     assert np.median(voxels) * np.prod(SPACING) > SMALLEST_PART_MM3 / 2
 
 
@@ -140,7 +160,9 @@ def test_a_stretched_scan_is_cut_nearly_in_the_same_way() -> None:
         assert float((stretched == regions.atlas)[atlas > 0].float().mean()) > 0.8  # of up to 16 parts
 
 
-def test_numbers_of_different_labels_never_meet_even_where_the_last_part_is_empty_in_the_atlas(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbers_of_different_labels_never_meet_even_where_the_last_part_is_empty_in_the_atlas(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def cut(inside: Sequence[torch.Tensor], *_: object) -> list[torch.Tensor]:
         return [torch.arange(len(inside[0])) % 3, torch.arange(len(inside[1])) % 2]
 
@@ -182,7 +204,10 @@ def test_only_labels_that_were_looked_for_in_both_scans_are_asked_for() -> None:
 
 
 def test_nothing_to_ask_for_gives_no_region() -> None:
-    for regions in (drawn(blocks(), torch.zeros_like(blocks()), splits=1.0), drawn(blocks(), blocks(), missing=(1, 2, 3, 4, 5))):
+    for regions in (
+        drawn(blocks(), torch.zeros_like(blocks()), splits=1.0),
+        drawn(blocks(), blocks(), missing=(1, 2, 3, 4, 5)),
+    ):
         assert not (regions.query > 0).any()
         assert not (regions.atlas > 0).any()
 
@@ -210,7 +235,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Case], Targ
     return cases, TargetCode(tree, data_set.table, data_set.ignored_ids)
 
 
-def pairs_of(prepared: tuple[list[Case], TargetCode], augmentation: Augmentation | None = None, points: int = 400, seed: int = 0) -> Samples:
+def pairs_of(
+    prepared: tuple[list[Case], TargetCode], augmentation: Augmentation | None = None, points: int = 400, seed: int = 0
+) -> Samples:
     config = Config(
         seed=seed,
         data=DataConfig(patch=(32, 36, 36), points=points),
@@ -237,7 +264,9 @@ def test_a_sample_is_two_scans_side_by_side(prepared: tuple[list[Case], TargetCo
         assert torch.equal(sample["regions"][side][k, j, i].long(), sample["asked"][side])
 
 
-def test_the_atlas_is_never_the_scan_itself_and_every_other_one_in_its_turn(prepared: tuple[list[Case], TargetCode]) -> None:
+def test_the_atlas_is_never_the_scan_itself_and_every_other_one_in_its_turn(
+    prepared: tuple[list[Case], TargetCode],
+) -> None:
     made = pairs_of(prepared, STILL)
     known = {case.name: case.image.float() for case in made.cases}
     pairs = set()
@@ -258,15 +287,22 @@ def fit(image: torch.Tensor) -> torch.Tensor:
     return image[:, start[0] : start[0] + 20, start[1] : start[1] + 20, start[2] : start[2] + 20]
 
 
-def test_both_scans_are_flipped_or_neither_and_each_side_keeps_its_name(prepared: tuple[list[Case], TargetCode]) -> None:
+def test_both_scans_are_flipped_or_neither_and_each_side_keeps_its_name(
+    prepared: tuple[list[Case], TargetCode],
+) -> None:
     made, plain = (pairs_of(prepared, replace(STILL, flip=flip), points=0) for flip in (True, False))
     tree = made.code.tree
     left, right = (tree.class_of[tree.find(f"{side} Hippocampus").id] for side in ("Left", "Right"))
     seen = set()
     for n in range(10):
         sample, unflipped = made[n], plain[n]
-        is_mirrored = [bool((sample["image"][side, :1] - unflipped["image"][side, :1].flip(-1)).abs().mean() < 1e-3) for side in range(2)]
-        is_same = [bool((sample["image"][side, :1] - unflipped["image"][side, :1]).abs().mean() < 1e-3) for side in range(2)]
+        is_mirrored = [
+            bool((sample["image"][side, :1] - unflipped["image"][side, :1].flip(-1)).abs().mean() < 1e-3)
+            for side in range(2)
+        ]
+        is_same = [
+            bool((sample["image"][side, :1] - unflipped["image"][side, :1]).abs().mean() < 1e-3) for side in range(2)
+        ]
         seen.add((tuple(is_mirrored), tuple(is_same)))
         for target in sample["target"].view(2, 32, 36, 36):
             assert bool((target[:, :, :14] == left).any())  # at small i, whether or not it was the right one before
@@ -285,8 +321,15 @@ def test_the_query_may_be_cropped_and_the_atlas_never_is(prepared: tuple[list[Ca
 def test_the_two_scans_are_varied_each_on_its_own(prepared: tuple[list[Case], TargetCode]) -> None:
     """The same scan twice, under two names, comes out as two different images."""
     cases, code = prepared
-    twice = [cases[1], type(cases[1])("again", *(getattr(cases[1], key) for key in ("image", "target", "annotated", "metadata", "statistics")))]
-    image = pairs_of((twice, code), Augmentation(rotation=10, shift=1, warp=1, intensity=False, flip=False, crop=0))[0]["image"][:, 0]
+    twice = [
+        cases[1],
+        type(cases[1])(
+            "again", *(getattr(cases[1], key) for key in ("image", "target", "annotated", "metadata", "statistics"))
+        ),
+    ]
+    image = pairs_of((twice, code), Augmentation(rotation=10, shift=1, warp=1, intensity=False, flip=False, crop=0))[0][
+        "image"
+    ][:, 0]
     assert float((image[0] - image[1]).abs().mean()) > 0.05
 
 

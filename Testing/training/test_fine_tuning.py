@@ -89,7 +89,9 @@ package: {{name: second, patch: [48, 48, 48]}}
 NOTHING_LEARNED = ("optimizer.steps=1", "optimizer.rate=0")
 
 
-def test_the_labels_of_the_package_come_first_and_new_ones_get_free_ids(first: ModelPackage, second_data: Path, tmp_path: Path) -> None:
+def test_the_labels_of_the_package_come_first_and_new_ones_get_free_ids(
+    first: ModelPackage, second_data: Path, tmp_path: Path
+) -> None:
     train(config_of(tmp_path, second_data, first.path, *NOTHING_LEARNED))
     tree = ModelPackage.load(tmp_path / "run" / "package").labels
     assert tree.labels[: len(first.labels)] == first.labels.labels
@@ -100,13 +102,22 @@ def test_the_labels_of_the_package_come_first_and_new_ones_get_free_ids(first: M
     assert ids["Right vessel"] not in {label.id for label in first.labels.labels}
     assert ids["Left PIns posterior insula"] == 7
     insula = tree.find("Left Insula")
-    assert {leaf.name for leaf in tree.leaves_under(insula)} == {"Left AIns anterior insula", "Left PIns posterior insula"}
+    assert {leaf.name for leaf in tree.leaves_under(insula)} == {
+        "Left AIns anterior insula",
+        "Left PIns posterior insula",
+    }
 
 
-def test_trunk_and_known_prompts_start_as_they_were_and_new_children_as_their_parent(first: ModelPackage, second_data: Path, tmp_path: Path) -> None:
+def test_trunk_and_known_prompts_start_as_they_were_and_new_children_as_their_parent(
+    first: ModelPackage, second_data: Path, tmp_path: Path
+) -> None:
     train(config_of(tmp_path, second_data, first.path, *NOTHING_LEARNED))
     before = first.build_network().state_dict()
-    now = {name.removeprefix("network."): t for name, t in load_file(tmp_path / "run" / "last.safetensors").items() if name.startswith("network.")}
+    now = {
+        name.removeprefix("network."): t
+        for name, t in load_file(tmp_path / "run" / "last.safetensors").items()
+        if name.startswith("network.")
+    }
     for name, tensor in before.items():
         if not name.startswith("head."):
             assert torch.equal(now[name], tensor), name
@@ -122,9 +133,15 @@ def test_trunk_and_known_prompts_start_as_they_were_and_new_children_as_their_pa
     assert not any(torch.equal(vessel, row) for row in before["head.prompts"])
 
 
-def test_codes_of_a_network_that_sees_the_label_are_taken_over_too(first_data: Path, second_data: Path, tmp_path: Path) -> None:
+def test_codes_of_a_network_that_sees_the_label_are_taken_over_too(
+    first_data: Path, second_data: Path, tmp_path: Path
+) -> None:
     sigmoid = ("objective.loss=sigmoid", "objective.labels=sampled", "objective.labels_per_sample=2")
-    train(config_of_new(tmp_path / "first", first_data, LEARNED_FIRST, "network.conditioning=decoder", "optimizer.steps=2", *sigmoid))
+    train(
+        config_of_new(
+            tmp_path / "first", first_data, LEARNED_FIRST, "network.conditioning=decoder", "optimizer.steps=2", *sigmoid
+        )
+    )
     package = ModelPackage.load(tmp_path / "first" / "run" / "package")
     train(config_of(tmp_path / "second", second_data, package.path, *NOTHING_LEARNED, *sigmoid))
     before = package.build_network().state_dict()
@@ -133,7 +150,11 @@ def test_codes_of_a_network_that_sees_the_label_are_taken_over_too(first_data: P
     for name, tensor in before.items():
         if name != "head.codes":
             assert torch.equal(now[f"network.{name}"], tensor), name
-    for label, origin in (("3rd Ventricle",) * 2, ("Left Hippocampus",) * 2, ("Left AIns anterior insula", "Left Insula")):
+    for label, origin in (
+        ("3rd Ventricle",) * 2,
+        ("Left Hippocampus",) * 2,
+        ("Left AIns anterior insula", "Left Insula"),
+    ):
         n, m = tree.class_of[tree.find(label).id] - 1, package.labels.class_of[package.labels.find(origin).id] - 1
         assert torch.equal(now["network.head.codes"][n], before["head.codes"][m]), label
 
@@ -143,18 +164,27 @@ def test_what_the_new_data_does_not_know_is_not_forgotten_and_what_is_new_is_lea
 ) -> None:
     """The ventricle is background in every label map of the new data; nobody looked for it there, so it is not unlearned."""
     config = config_of(tmp_path, second_data, first.path)
-    data = load_data(config_of(tmp_path, second_data, first.path, "network.widths=[8, 16]", "network.blocks=[1, 1]"), first.labels)
+    data = load_data(
+        config_of(tmp_path, second_data, first.path, "network.widths=[8, 16]", "network.blocks=[1, 1]"), first.labels
+    )
     ventricle = data.tree.class_of[data.tree.find("3rd Ventricle").id]
     for case in data.training:
         assert case.annotated.nonzero()[:, 0].tolist() == [n for n in range(data.code.classes) if n != ventricle]
     train(config)
     segmenter = Segmenter.from_package(tmp_path / "run" / "package", "cpu")
-    names = {segmenter.package.labels[ident].name: s.dice for ident, s in evaluate(segmenter, second_data, ["case_2"]).scores("case_2").items()}
+    names = {
+        segmenter.package.labels[ident].name: s.dice
+        for ident, s in evaluate(segmenter, second_data, ["case_2"]).scores("case_2").items()
+    }
     assert min(names["Right Hippocampus"], names["Right vessel"]) > 0.6
     before, after = (
         {
             p.labels[i].name: s.dice
-            for i, s in evaluate(Segmenter.from_package(p.path, "cpu"), first_data, ["case_2"], labels=["3rd Ventricle"]).scores("case_2").items()
+            for i, s in evaluate(
+                Segmenter.from_package(p.path, "cpu"), first_data, ["case_2"], labels=["3rd Ventricle"]
+            )
+            .scores("case_2")
+            .items()
         }
         for p in (first, segmenter.package)
     )
@@ -188,14 +218,18 @@ def test_the_package_says_where_it_comes_from(first: ModelPackage, second_data: 
         ("package.patch=[48, 48, 46]", "package.patch is .*multiple of 4"),
     ],
 )
-def test_what_the_package_settles_cannot_be_changed(first: ModelPackage, second_data: Path, tmp_path: Path, override: str, words: str) -> None:
+def test_what_the_package_settles_cannot_be_changed(
+    first: ModelPackage, second_data: Path, tmp_path: Path, override: str, words: str
+) -> None:
     overrides = [override, "network.blocks=[1, 1, 1]"] if override.startswith("network") else [override]
     with pytest.raises(SystemExit, match=words):
         train(config_of(tmp_path, second_data, first.path, *overrides))
     assert not (tmp_path / "run").exists()
 
 
-def test_the_patch_need_only_fit_the_network_of_the_package(first: ModelPackage, second_data: Path, tmp_path: Path) -> None:
+def test_the_patch_need_only_fit_the_network_of_the_package(
+    first: ModelPackage, second_data: Path, tmp_path: Path
+) -> None:
     """[32, 36, 36] does not fit the network that a run without a package would have."""
     with pytest.raises(SystemExit, match=r"data\.patch.*multiple of 16"):
         config_of(tmp_path, second_data, first.path, "init_from=''")

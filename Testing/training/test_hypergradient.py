@@ -42,7 +42,9 @@ def by_brute_force(theta: Parameters, q: torch.Tensor, x: torch.Tensor) -> torch
 def test_the_exact_one_is_the_derivative_through_the_virtual_step() -> None:
     theta, q, x = problem()
     _, v = after_virtual_step(inner_of(x), outer_of(x), theta, q, RATE, lambda gradient: gradient)
-    torch.testing.assert_close(-RATE * exact(inner_of(x), theta, q, v), by_brute_force(theta, q, x), rtol=1e-10, atol=1e-14)
+    torch.testing.assert_close(
+        -RATE * exact(inner_of(x), theta, q, v), by_brute_force(theta, q, x), rtol=1e-10, atol=1e-14
+    )
 
 
 @pytest.mark.parametrize(("eps", "tolerance"), [(1e-1, 1e-2), (1e-2, 1e-4), (1e-3, 1e-6)])
@@ -55,4 +57,6 @@ def test_finite_differences_agree_with_it_to_the_square_of_their_step(eps: float
 
 def test_where_the_outer_loss_is_flat_nothing_changes() -> None:
     theta, q, x = problem()
-    assert not finite_difference(inner_of(x), theta, q, {name: torch.zeros_like(p) for name, p in theta.items()}, 0.01).any()
+    assert not finite_difference(
+        inner_of(x), theta, q, {name: torch.zeros_like(p) for name, p in theta.items()}, 0.01
+    ).any()

@@ -65,7 +65,9 @@ def test_what_is_unknown_has_no_gradient_and_changes_nothing() -> None:
     assert not gradient[~is_known].any()
     assert bool((gradient[is_known] != 0).all())
     other = torch.where(is_known, scores, scores + 5)
-    assert float(masked_sigmoid_loss(other, there ^ ~is_known, is_known)) == pytest.approx(float(loss.detach()), rel=1e-12)
+    assert float(masked_sigmoid_loss(other, there ^ ~is_known, is_known)) == pytest.approx(
+        float(loss.detach()), rel=1e-12
+    )
 
 
 def test_a_label_that_is_absent_is_scored_so_that_the_network_learns_to_find_nothing() -> None:
@@ -89,7 +91,9 @@ def test_half_precision_scores_give_a_loss_in_single_precision() -> None:
     there, is_known = torch.rand(100, 3) > 0.5, torch.ones(100, 3, dtype=torch.bool)
     loss = masked_sigmoid_loss(scores, there, is_known)
     assert loss.dtype == torch.float32
-    torch.testing.assert_close(loss.double(), masked_sigmoid_loss(scores.double(), there, is_known), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        loss.double(), masked_sigmoid_loss(scores.double(), there, is_known), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_a_voxel_of_one_label_is_not_one_of_another() -> None:

@@ -22,9 +22,13 @@ EDGE = 8
 Batch = dict[str, torch.Tensor]
 
 
-def config_of(method: str = "lcs", loss: str = "softmax", labels: str = "all", conditioning: str = "head", film: str = "identity") -> Config:
+def config_of(
+    method: str = "lcs", loss: str = "softmax", labels: str = "all", conditioning: str = "head", film: str = "identity"
+) -> Config:
     network = replace(TINY, conditioning=conditioning, film=film)
-    return Config(method=method, network=network, objective=ObjectiveConfig(loss=loss, labels=labels, labels_per_sample=3))
+    return Config(
+        method=method, network=network, objective=ObjectiveConfig(loss=loss, labels=labels, labels_per_sample=3)
+    )
 
 
 def colab(context_classes: int = 2, **changes: Any) -> Config:
@@ -148,10 +152,14 @@ def test_what_was_not_annotated_never_enters_the_loss_as_background(config: Conf
 def test_background_where_a_label_was_looked_for_does_enter_the_loss(config: Config) -> None:
     method, batch = build(config), batch_of()
     target = batch["target"]
-    assert not torch.equal(method(batch), method(batch | {"target": torch.where((target == 3) | (target == 5), 0, target)}))
+    assert not torch.equal(
+        method(batch), method(batch | {"target": torch.where((target == 3) | (target == 5), 0, target)})
+    )
 
 
-@pytest.mark.parametrize("config", [VALID[name] for name in ("baseline-softmax", "baseline-sigmoid", "lcs-all", "lcs-sampled-decoder")])
+@pytest.mark.parametrize(
+    "config", [VALID[name] for name in ("baseline-softmax", "baseline-sigmoid", "lcs-all", "lcs-sampled-decoder")]
+)
 def test_an_unannotated_label_that_the_network_finds_is_not_pushed_down(config: Config) -> None:
     """The scores of the label at background voxels: a step makes them no lower where nobody looked for it, and lower where somebody did."""
     pushes = []
@@ -200,7 +208,9 @@ def test_lcs_at_the_head_optimises_the_very_loss_of_the_multi_channel_baseline()
     batch["target"][0, ::7] = GROUP
     batch["target"][:, ::11] = IGNORE
     for annotated in (batch["annotated"], torch.ones_like(batch["annotated"])):
-        (ours, mine), (theirs, plain) = (gradients(build(VALID[name]), batch | {"annotated": annotated}) for name in ("lcs-all", "baseline-softmax"))
+        (ours, mine), (theirs, plain) = (
+            gradients(build(VALID[name]), batch | {"annotated": annotated}) for name in ("lcs-all", "baseline-softmax")
+        )
         torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
         assert mine.keys() == plain.keys()
         for name, gradient in mine.items():
@@ -234,7 +244,9 @@ def test_asking_for_a_union_at_the_head_adds_the_probabilities_of_its_labels() -
     union = torch.zeros(1, 1, CLASSES, dtype=torch.bool)
     union[..., [1, 2]] = True
     single = torch.eye(CLASSES, dtype=torch.bool)[None, 1:3]
-    scores = [method._scores(batch["image"], batch["metadata"], batch["points"], asked) for asked in (union[0], single[0])]  # type: ignore[operator]
+    scores = [
+        method._scores(batch["image"], batch["metadata"], batch["points"], asked) for asked in (union[0], single[0])
+    ]  # type: ignore[operator]
     torch.testing.assert_close(scores[0][0].exp(), scores[1].exp().sum(0), rtol=1e-4, atol=1e-5)
 
 

@@ -107,7 +107,13 @@ def test_the_larger_of_both_directions_is_the_distance() -> None:
 def test_in_neither_mask_is_perfect() -> None:
     empty = np.zeros((4, 5, 6), dtype=bool)
     scores = compare(empty, empty, ISOTROPIC)
-    assert (scores.dice, scores.surface_dice, scores.hd95_mm, scores.volume_error_ml, scores.relative_volume_error) == (1, 1, 0, 0, 0)
+    assert (scores.dice, scores.surface_dice, scores.hd95_mm, scores.volume_error_ml, scores.relative_volume_error) == (
+        1,
+        1,
+        0,
+        0,
+        0,
+    )
     assert math.isnan(scores.sensitivity)
     assert math.isnan(scores.precision)
     assert not scores.missed
@@ -118,7 +124,11 @@ def test_what_was_missed_or_invented_is_infinitely_far_away() -> None:
     empty, full = np.zeros((40, 40, 40), dtype=bool), cube((5, 5, 5))
     missed, invented = compare(full, empty, ISOTROPIC), compare(empty, full, ISOTROPIC)
     assert (missed.missed, missed.invented, invented.missed, invented.invented) == (True, False, False, True)
-    assert (missed.dice, missed.surface_dice, missed.hd95_mm) == (invented.dice, invented.surface_dice, invented.hd95_mm) == (0, 0, math.inf)
+    assert (
+        (missed.dice, missed.surface_dice, missed.hd95_mm)
+        == (invented.dice, invented.surface_dice, invented.hd95_mm)
+        == (0, 0, math.inf)
+    )
     assert (missed.volume_error_ml, missed.relative_volume_error) == (-1.0, -1.0)
     assert (invented.volume_error_ml, invented.relative_volume_error) == (1.0, math.inf)
     assert (missed.sensitivity, invented.precision) == (0, 0)
@@ -138,7 +148,9 @@ def test_random_masks_have_the_metrics_of_a_brute_force_computation(seed: int) -
     assert scores.hd95_mm == pytest.approx(max(np.percentile(there, 95), np.percentile(back, 95)))
 
 
-@pytest.mark.filterwarnings("ignore:monai.metrics.utils get_mask_edges")  # MONAI's own use of an option that it deprecated
+@pytest.mark.filterwarnings(
+    "ignore:monai.metrics.utils get_mask_edges"
+)  # MONAI's own use of an option that it deprecated
 @pytest.mark.parametrize("seed", range(6))
 def test_cropping_changes_nothing_and_monai_agrees_on_the_whole_grid(seed: int) -> None:
     """MONAI's own functions on the masks in a large grid, whose borders they do not touch."""
@@ -146,8 +158,12 @@ def test_cropping_changes_nothing_and_monai_agrees_on_the_whole_grid(seed: int) 
     scores = compare(truth, found, (0.8, 1.0, 2.1))
     masks = [torch.from_numpy(mask)[None, None] for mask in (found, truth)]
     settings = {"include_background": True, "spacing": [2.1, 1.0, 0.8]}
-    assert scores.hd95_mm == pytest.approx(float(compute_hausdorff_distance(*masks, percentile=95, **settings)), rel=1e-6)
-    assert scores.surface_dice == pytest.approx(float(compute_surface_dice(*masks, class_thresholds=[TOLERANCE_MM], **settings)), rel=1e-6)
+    assert scores.hd95_mm == pytest.approx(
+        float(compute_hausdorff_distance(*masks, percentile=95, **settings)), rel=1e-6
+    )
+    assert scores.surface_dice == pytest.approx(
+        float(compute_surface_dice(*masks, class_thresholds=[TOLERANCE_MM], **settings)), rel=1e-6
+    )
     moved = compare(np.pad(truth, 5), np.pad(found, 5), (0.8, 1.0, 2.1))
     assert (moved.dice, moved.surface_dice, moved.hd95_mm) == (scores.dice, scores.surface_dice, scores.hd95_mm)
 
@@ -168,7 +184,9 @@ def test_only_what_was_found_farther_than_the_limit_counts_as_far() -> None:
     edge = 11 + FAR_VOXELS
     spacing = (2.0, 1.0, 0.5)
     assert compare(truth, line(100, slice(10, 14), slice(edge, edge + 1)), spacing).far_false_positive_ml == 0
-    assert compare(truth, line(100, slice(10, 14), slice(edge, edge + 3)), spacing).far_false_positive_ml == pytest.approx(2 * 1e-3)
+    assert compare(
+        truth, line(100, slice(10, 14), slice(edge, edge + 3)), spacing
+    ).far_false_positive_ml == pytest.approx(2 * 1e-3)
     assert compare(truth, line(100), spacing).far_false_positive_ml == 0
 
 

@@ -48,7 +48,9 @@ def test_parcels_lie_in_their_coarse_label_alike_on_both_sides_and_each_on_its_o
     assert ((numbers > 0) == (targets > 0)).all()
     upper, lower = (set(np.unique(numbers[targets == half]).tolist()) for half in (UPPER, LOWER))
     assert upper.isdisjoint(lower)
-    assert len(parcels.centres[0]) == max(FEWEST, round(np.count_nonzero(targets == UPPER) * volume.voxel_millilitres / 2 / 15.0))
+    assert len(parcels.centres[0]) == max(
+        FEWEST, round(np.count_nonzero(targets == UPPER) * volume.voxel_millilitres / 2 / 15.0)
+    )
     i = np.indices(volume.shape)[2]
     middle = (volume.shape[2] - 1) / 2
     at_sides = np.abs(i - middle) > 2
@@ -57,7 +59,9 @@ def test_parcels_lie_in_their_coarse_label_alike_on_both_sides_and_each_on_its_o
     partner = np.where(numbers > 0, ((numbers - 1) ^ 1) + 1, 0)
     assert agreement(partner[:, :, ::-1], numbers) > 0.9
     sizes = np.bincount(numbers.ravel())[1:] * volume.voxel_millilitres
-    assert np.median(sizes) == pytest.approx(numbers.astype(bool).sum() * volume.voxel_millilitres / len(sizes), rel=0.3)
+    assert np.median(sizes) == pytest.approx(
+        numbers.astype(bool).sum() * volume.voxel_millilitres / len(sizes), rel=0.3
+    )
 
 
 @pytest.mark.parametrize("way", ["turned", "bent"])
@@ -98,7 +102,9 @@ def data(tmp_path: Path, atlas: Volume) -> Path:  # noqa: F811
         labels[targets == UPPER] += (np.indices(volume.shape)[1] % 3 == 0)[targets == UPPER]
         labels[:4][labels[:4] > 0] = 4
         sitk.WriteImage(image_of(volume), str(folder / "imagesTr" / f"{name}_0000.nii.gz"))
-        sitk.WriteImage(image_of(volume.with_array(labels[None].astype(np.uint8))), str(folder / "labelsTr" / f"{name}.nii.gz"))
+        sitk.WriteImage(
+            image_of(volume.with_array(labels[None].astype(np.uint8))), str(folder / "labelsTr" / f"{name}.nii.gz")
+        )
     (folder / "labels.csv").write_text(TABLE)
     (folder / "participants.tsv").write_text("participant_id\tsex\tannotated\nfirst\tF\t\nsecond\tn/a\tUpper\n")
     return folder
@@ -140,13 +146,23 @@ def test_what_is_unknown_stays_unknown_and_what_nobody_looked_for_is_said(made: 
 
 
 def test_a_network_learns_parcels_with_flips(made: Path, tmp_path: Path) -> None:
-    config = config_of(tmp_path, made / "datalist.json", "data.validation=[]", "metadata=[]", "optimizer.steps=3", "optimizer.warmup=1", "optimizer.decay=1")
+    config = config_of(
+        tmp_path,
+        made / "datalist.json",
+        "data.validation=[]",
+        "metadata=[]",
+        "optimizer.steps=3",
+        "optimizer.warmup=1",
+        "optimizer.decay=1",
+    )
     train(config)
     assert len(losses(tmp_path)) == 3
     assert (tmp_path / "run" / "package" / "model.json").is_file()
 
 
-def test_an_interrupted_call_goes_on_and_another_question_is_refused(made: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_call_goes_on_and_another_question_is_refused(
+    made: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = (made / "labels" / "second.nii.gz").read_bytes()
     (made / "labels" / "first.nii.gz").unlink()
     (made / "datalist.json").unlink()
@@ -154,19 +170,39 @@ def test_an_interrupted_call_goes_on_and_another_question_is_refused(made: Path,
     words = ("--labels", "Upper", "Lower", "--template", "first", "-o", made)
     call(monkeypatch, data, *words, "--millilitres", "15")
     assert (made / "labels" / "second.nii.gz").read_bytes() == before
-    assert [entry["name"] for entry in json.loads((made / "datalist.json").read_text())["training"]] == ["first", "second"]
+    assert [entry["name"] for entry in json.loads((made / "datalist.json").read_text())["training"]] == [
+        "first",
+        "second",
+    ]
     with pytest.raises(SystemExit, match=r"keeps parcels of another question \(other millilitres\)"):
         call(monkeypatch, data, *words, "--millilitres", "30")
 
 
-def test_a_full_disk_is_told_and_leaves_no_half_a_file(data: Path, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_a_full_disk_is_told_and_leaves_no_half_a_file(
+    data: Path,
+    tmp_path: Path,
+    quick: None,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def fail(_image: sitk.Image, path: str, **_: bool) -> None:
         Path(path).write_bytes(b"half")
         raise RuntimeError("no space left")
 
     monkeypatch.setattr("Training.parcels.sitk.WriteImage", fail)
     with pytest.raises(SystemExit, match=r"first\.nii\.gz\" could not be written; the disk may be full"):
-        call(monkeypatch, data, "--labels", "Upper", "Lower", "--template", "first", "--cases", "first", "-o", tmp_path / "out")
+        call(
+            monkeypatch,
+            data,
+            "--labels",
+            "Upper",
+            "Lower",
+            "--template",
+            "first",
+            "--cases",
+            "first",
+            "-o",
+            tmp_path / "out",
+        )
     assert list((tmp_path / "out" / "labels").iterdir()) == []
 
 
@@ -180,13 +216,17 @@ def test_a_full_disk_is_told_and_leaves_no_half_a_file(data: Path, tmp_path: Pat
         (("--template", "first", "--labels", "Upper", "Upper inner"), "lies under"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], message: str) -> None:
+def test_what_cannot_be_done_is_one_sentence(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], message: str
+) -> None:
     with pytest.raises(SystemExit, match=message):
         call(monkeypatch, data, *words, "-o", tmp_path / "out")
     assert not (tmp_path / "out" / "labels.csv").exists()
 
 
-def test_a_template_without_one_of_the_labels_is_refused(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_template_without_one_of_the_labels_is_refused(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = data / "labelsTr" / "first.nii.gz"
     volume = read_volume(path)
     sitk.WriteImage(image_of(volume.with_array(np.where(volume.array == 3, 0, volume.array))), str(path))

@@ -26,7 +26,16 @@ from Testing import samples
 from Testing.training.made_up_data import as_datalist, write_data_set
 from Training.datasets import DataSet, read_data_set
 from Training.losses.streamed_softmax import IGNORE
-from Training.prepare import Case, is_prepared, open_prepared, prepare_cases, prepare_data, prepare_files, settings_of, write_index
+from Training.prepare import (
+    Case,
+    is_prepared,
+    open_prepared,
+    prepare_cases,
+    prepare_data,
+    prepare_files,
+    settings_of,
+    write_index,
+)
 from Training.targets import TargetCode, select
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,13 +103,24 @@ def test_a_case_has_the_shapes_and_types_that_are_stated(cases: list[Case], code
 
 def test_targets_lie_where_the_labels_were_drawn(cases: list[Case], code: TargetCode, data_set: DataSet) -> None:
     tree = data_set.table
-    of = {name: tree.class_of[ident] for name, ident in (("ventricle", 4), ("right", 47), ("left", 48), ("anterior", 103))}
+    of = {
+        name: tree.class_of[ident] for name, ident in (("ventricle", 4), ("right", 47), ("left", 48), ("anterior", 103))
+    }
     first, second = (case.target.numpy() for case in cases[:2])
     (undivided,) = code.encode(np.array([65]))
     assert undivided >= code.classes
-    assert set(np.unique(first)) == {IGNORE, 0, of["ventricle"], of["right"], of["left"], undivided}  # the vessel is ignored
+    assert set(np.unique(first)) == {
+        IGNORE,
+        0,
+        of["ventricle"],
+        of["right"],
+        of["left"],
+        undivided,
+    }  # the vessel is ignored
     assert set(np.unique(second)) == {IGNORE, 0, of["ventricle"], of["right"], of["left"], of["anterior"]}
-    for case, files in zip(cases, data_set.cases, strict=True):  # 1 mm scans along the axes: voxels are copied, and counts stay
+    for case, files in zip(
+        cases, data_set.cases, strict=True
+    ):  # 1 mm scans along the axes: voxels are copied, and counts stay
         ids = read_volume(files.label).array
         for name, ident in (("ventricle", 4), ("right", 47), ("left", 48)):
             assert int((case.target == of[name]).sum()) == int((ids == ident).sum())
@@ -116,7 +136,9 @@ def test_metadata_is_encoded_and_what_is_unknown_stays_so(cases: list[Case]) -> 
     assert cases[2].metadata.shape == (2,)
 
 
-def test_annotated_labels_come_from_the_data_set_or_from_the_settings(data_set: DataSet, code: TargetCode, tmp_path: Path) -> None:
+def test_annotated_labels_come_from_the_data_set_or_from_the_settings(
+    data_set: DataSet, code: TargetCode, tmp_path: Path
+) -> None:
     first = replace(data_set.cases[0], annotated=("Left Hippocampus",))
     few = replace(data_set, cases=(first, *data_set.cases[1:]))
     cases = prepare_cases(few, data_set.table, SPEC, SCHEMA, MULTIPLE, tmp_path, {"case_1": ["3rd Ventricle"]})
@@ -135,7 +157,9 @@ def test_channels_are_stacked_in_order(made_up: Path, tmp_path: Path) -> None:
     data_set = read_data_set(folder, ["case_1"])
     spec = InputSpec(channels=("T1", "T2"))
     (case,) = prepare_cases(data_set, data_set.table, spec, SCHEMA, MULTIPLE, tmp_path / "cache")
-    (alone,) = prepare_cases(read_data_set(made_up, ["case_1"]), data_set.table, SPEC, SCHEMA, MULTIPLE, tmp_path / "cache")
+    (alone,) = prepare_cases(
+        read_data_set(made_up, ["case_1"]), data_set.table, SPEC, SCHEMA, MULTIPLE, tmp_path / "cache"
+    )
     assert case.image.shape == (2, *case.target.shape)
     assert torch.equal(case.image[0], alone.image[0])
     assert not torch.equal(case.image[0], case.image[1])
@@ -170,15 +194,28 @@ def test_writing_to_a_case_changes_no_file(data_set: DataSet, cache: Path) -> No
 def test_a_case_is_made_once_and_again_when_anything_that_matters_changes(made_up: Path, tmp_path: Path) -> None:
     folder, cache = Path(shutil.copytree(made_up, tmp_path / "copy")), tmp_path / "cache"
 
-    def key(spec: InputSpec = SPEC, schema: MetadataSchema = SCHEMA, multiple: int = MULTIPLE, labels: Sequence[str] = (), **annotated: list[str]) -> str:
+    def key(
+        spec: InputSpec = SPEC,
+        schema: MetadataSchema = SCHEMA,
+        multiple: int = MULTIPLE,
+        labels: Sequence[str] = (),
+        **annotated: list[str],
+    ) -> str:
         data_set = read_data_set(folder, ["case_1"])
-        return prepare_files(data_set, select(data_set.table, labels), spec, schema, multiple, cache, annotated)["case_1"]
+        return prepare_files(data_set, select(data_set.table, labels), spec, schema, multiple, cache, annotated)[
+            "case_1"
+        ]
 
     seen = [key()]
     made = (cache / seen[0] / "image.npy").stat().st_mtime_ns
     assert key() == seen[0]
     assert (cache / seen[0] / "image.npy").stat().st_mtime_ns == made
-    seen += [key(InputSpec(spacing=(2, 2, 2))), key(multiple=8), key(schema=MetadataSchema()), key(labels=["Left Hippocampus"])]
+    seen += [
+        key(InputSpec(spacing=(2, 2, 2))),
+        key(multiple=8),
+        key(schema=MetadataSchema()),
+        key(labels=["Left Hippocampus"]),
+    ]
     seen += [key(case_1=["Left Hippocampus"])]
     (folder / "participants.tsv").write_text("participant_id\tsex\tage\ncase_1\tF\t21\n")
     seen += [key()]
@@ -301,11 +338,15 @@ def prepare_host(data_set: DataSet, folder: Path) -> str:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(np, "save", look)
-        prepare_files(replace(data_set, cases=data_set.cases[:1]), data_set.table, SPEC, SCHEMA, MULTIPLE, folder / "other")
+        prepare_files(
+            replace(data_set, cases=data_set.cases[:1]), data_set.table, SPEC, SCHEMA, MULTIPLE, folder / "other"
+        )
     return seen[0].split("-")[1]
 
 
-def test_two_processes_that_finish_the_same_case_at_once_both_succeed(made_up: Path, data_set: DataSet, cases: list[Case], tmp_path: Path) -> None:
+def test_two_processes_that_finish_the_same_case_at_once_both_succeed(
+    made_up: Path, data_set: DataSet, cases: list[Case], tmp_path: Path
+) -> None:
     cache = tmp_path / "cache"
     processes = [started(made_up, cache, MEETING_AT_THE_LAST_MOMENT, "len(lost)") for _ in range(2)]
     said = [process.communicate(timeout=120) for process in processes]
@@ -346,7 +387,9 @@ except ImportError:
 # ---------------------------------------------------------------------------------------------------------------------- opening
 
 
-def test_a_prepared_folder_gives_its_labels_and_the_cases_that_are_named(cache: Path, cases: list[Case], data_set: DataSet) -> None:
+def test_a_prepared_folder_gives_its_labels_and_the_cases_that_are_named(
+    cache: Path, cases: list[Case], data_set: DataSet
+) -> None:
     prepared = open_prepared(cache, SPEC, SCHEMA, MULTIPLE, names=["case_2", "case_0"])
     assert_same(prepared.cases, [cases[0], cases[2]])
     assert prepared.tree.to_json() == data_set.table.to_json()
@@ -427,7 +470,9 @@ def test_a_case_that_cannot_be_used_is_named(data_set: DataSet, made_up: Path, t
         prepare_files(data_set, data_set.table, SPEC, SCHEMA, MULTIPLE, tmp_path / "file" / "cache")
 
 
-def test_the_command_prepares_what_a_configuration_describes(made_up: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prepares_what_a_configuration_describes(
+    made_up: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from Training.config import read_config
 
     path = tmp_path / "run.yaml"

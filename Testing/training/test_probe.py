@@ -54,7 +54,9 @@ def test_inside_its_coarse_label_a_fine_one_competes_with_its_own_kind_only() ->
 
 def test_a_label_without_a_voxel_never_wins() -> None:
     test, *others = scans(0.02)
-    prompts, bias = pooled_prototypes([Seen(s.features, torch.where(s.target == 3, -1, s.target), s.coarse) for s in others], 5)
+    prompts, bias = pooled_prototypes(
+        [Seen(s.features, torch.where(s.target == 3, -1, s.target), s.coarse) for s in others], 5
+    )
     found = (test.features @ prompts.T + bias).argmax(1)
     assert not (found == 3).any()
 
@@ -64,7 +66,9 @@ def test_fine_classes_find_the_coarse_ones_above_them_by_name() -> None:
     parent = next(label for label in fine.labels if label.id in fine.children)
     coarse = select(fine, [parent.name])
     inside = set(fine.classes_under(parent))
-    assert [bool(c) for c in coarse_classes(coarse, fine).tolist()] == [n in inside for n in range(len(fine.leaves) + 1)]
+    assert [bool(c) for c in coarse_classes(coarse, fine).tolist()] == [
+        n in inside for n in range(len(fine.leaves) + 1)
+    ]
 
 
 def test_a_probe_of_one_scan_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,14 +27,24 @@ from Training.train import train
 
 ROOT = Path(__file__).resolve().parents[2]
 NETWORK = replace(TINY, conditioning=ATLAS_PAIR, film="none")
-PAIR = ("network.conditioning=atlas_pair", "objective.prompts=example", "objective.loss=sigmoid", "objective.splits=0", "objective.examples_per_sample=3")
+PAIR = (
+    "network.conditioning=atlas_pair",
+    "objective.prompts=example",
+    "objective.loss=sigmoid",
+    "objective.splits=0",
+    "objective.examples_per_sample=3",
+)
 SIDES = "data.labels=[3rd Ventricle, Left Hippocampus, Right Hippocampus]"
 
 
 def build() -> torch.nn.Module:
     torch.manual_seed(0)
-    config = Config(network=NETWORK, objective=ObjectiveConfig(prompts="example", loss="sigmoid", examples_per_sample=4))
-    return build_method(LabelConditionedNetwork(NETWORK, CLASSES, SCHEMA.fields), config, torch.zeros(0, CLASSES, dtype=torch.bool))
+    config = Config(
+        network=NETWORK, objective=ObjectiveConfig(prompts="example", loss="sigmoid", examples_per_sample=4)
+    )
+    return build_method(
+        LabelConditionedNetwork(NETWORK, CLASSES, SCHEMA.fields), config, torch.zeros(0, CLASSES, dtype=torch.bool)
+    )
 
 
 def case_of(name: str, shape: tuple[int, int, int]) -> Case:
@@ -104,7 +114,9 @@ def run(data_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_run_learns_and_says_that_it_has_no_package(run: Path, data_set: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_run_learns_and_says_that_it_has_no_package(
+    run: Path, data_set: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     curve = losses(run)
     assert np.mean(curve[-5:]) < 0.8 * np.mean(curve[:5])
     assert not (run / "run" / "package").exists()
@@ -121,8 +133,12 @@ def test_a_run_is_scored_on_both_grids(run: Path) -> None:
     assert np.nanmax(coarse) > 0.5
 
 
-def test_the_program_prints_a_line_a_case(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys, "argv", ["published_pair.py", str(run / "run"), "--atlas", "case_1", "--cases", "case_0", "case_2"])
+def test_the_program_prints_a_line_a_case(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        sys, "argv", ["published_pair.py", str(run / "run"), "--atlas", "case_1", "--cases", "case_0", "case_2"]
+    )
     main()
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines] == ["case_0", "case_2"]
@@ -147,13 +163,23 @@ def test_a_missing_case_and_a_run_of_another_kind_are_told(run: Path, data_set: 
         ((*PAIR, "method=baseline"), "Only method=lcs"),
     ],
 )
-def test_wrong_settings_are_told_in_one_sentence(data_set: Path, tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+def test_wrong_settings_are_told_in_one_sentence(
+    data_set: Path, tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
     with pytest.raises(SystemExit, match=said):
         train(config_of(tmp_path, data_set, SIDES, *words))
     assert not (tmp_path / "run").exists()
 
 
 def test_the_shipped_experiment_differs_from_the_other_one_in_the_form_alone() -> None:
-    published, ours = (read_config(ROOT / "Training" / "experiments" / f"by_example_{name}.yaml", []) for name in ("published_2mm", "2mm"))
-    assert (published.data, published.input, published.augmentation, published.optimizer) == (ours.data, ours.input, ours.augmentation, ours.optimizer)
+    published, ours = (
+        read_config(ROOT / "Training" / "experiments" / f"by_example_{name}.yaml", [])
+        for name in ("published_2mm", "2mm")
+    )
+    assert (published.data, published.input, published.augmentation, published.optimizer) == (
+        ours.data,
+        ours.input,
+        ours.augmentation,
+        ours.optimizer,
+    )
     assert replace(published.network, conditioning="head", examples=True) == ours.network

@@ -78,7 +78,10 @@ def agreement(first: Array, second: Array) -> float:
 def errors_mm(found: sitk.Transform, true: sitk.Transform, volume: Volume) -> Array:
     """How far points of the tissue are taken from where they belong."""
     image = image_of(volume)
-    points = [image.TransformIndexToPhysicalPoint([int(n) for n in index[::-1]]) for index in np.argwhere(volume.array[0] > 0)[::97]]
+    points = [
+        image.TransformIndexToPhysicalPoint([int(n) for n in index[::-1]])
+        for index in np.argwhere(volume.array[0] > 0)[::97]
+    ]
     return np.array([np.linalg.norm(np.subtract(found.TransformPoint(p), true.TransformPoint(p))) for p in points])
 
 
@@ -150,7 +153,9 @@ def test_an_empty_scan_is_refused_with_a_sentence(atlas: Volume) -> None:
 
 
 def test_images_keep_their_place_when_they_are_cut_and_resampled(atlas: Volume) -> None:
-    ball = (np.linalg.norm(np.indices(atlas.shape) - np.array([20.3, 18.6, 25.1])[:, None, None, None], axis=0) < 6).astype(np.float32)
+    ball = (
+        np.linalg.norm(np.indices(atlas.shape) - np.array([20.3, 18.6, 25.1])[:, None, None, None], axis=0) < 6
+    ).astype(np.float32)
     image = image_of(atlas.with_array(ball))
     coarse = registration._resampled(registration._around_foreground(image), 4.0)
     assert np.allclose(affine_of(coarse)[:3, :3], 4 * np.eye(3))
@@ -160,7 +165,9 @@ def test_images_keep_their_place_when_they_are_cut_and_resampled(atlas: Volume) 
 
 
 def test_the_majority_wins_ties_go_to_the_earlier_atlas_and_no_opinion_does_not_count() -> None:
-    a, b, c = (np.array([row], dtype=np.int16) for row in ([1, 1, -1, -1, 0, 2], [2, 3, -1, 4, 5, 2], [2, 5, -1, 4, 5, 0]))
+    a, b, c = (
+        np.array([row], dtype=np.int16) for row in ([1, 1, -1, -1, 0, 2], [2, 3, -1, 4, 5, 2], [2, 5, -1, 4, 5, 0])
+    )
     assert majority([a, b, c]).tolist() == [[2, 1, 0, 4, 5, 2]]
     assert majority([a]).tolist() == [[1, 1, 0, 0, 0, 2]]
     assert majority([b, np.full_like(b, -1)]).tolist() == [[2, 3, 0, 4, 5, 2]]

@@ -56,7 +56,9 @@ def test_every_step_is_on_disk_before_the_next_one_begins(tmp_path: Path) -> Non
 def test_a_run_that_goes_on_keeps_earlier_lines_and_makes_no_step_twice(tmp_path: Path) -> None:
     write(tmp_path, 0, 7).close()
     write(tmp_path, 4, 8, loss=2.0).close()
-    assert [(int(row["step"]), float(row["loss"])) for row in rows(tmp_path)] == [(n, 1.0 if n < 4 else 2.0) for n in range(8)]
+    assert [(int(row["step"]), float(row["loss"])) for row in rows(tmp_path)] == [
+        (n, 1.0 if n < 4 else 2.0) for n in range(8)
+    ]
     seconds = [float(row["seconds"]) for row in rows(tmp_path)]
     assert seconds == sorted(seconds)
     assert seconds[4] == seconds[3] + 2
@@ -123,7 +125,9 @@ def test_the_picture_shows_scan_truth_and_what_was_found_in_three_slices(tmp_pat
     assert shown.step == 6
     sheet = np.asarray(Image.open(io.BytesIO(shown.encoded_image_string)).convert("RGB")).astype(float)
     assert sheet.shape == (10 + 8 + 8, 3 * 12, 3)  # axial, coronal and sagittal, one below the other
-    gray, true, ours = (sheet[:9, 12 * n : 12 * (n + 1)] for n in range(3))  # the axial slice goes through the labels; its last line is unknown
+    gray, true, ours = (
+        sheet[:9, 12 * n : 12 * (n + 1)] for n in range(3)
+    )  # the axial slice goes through the labels; its last line is unknown
     assert np.abs(gray - gray.mean(axis=2, keepdims=True)).max() < 1
     for panel, cls in ((true, 2), (ours, 3)):
         expected = 0.4 * gray + 0.6 * 255 * np.array(TREE.leaves[cls - 1].color)

@@ -23,9 +23,14 @@ GROUPS[1, [3, 4, 5, 6, 7, 8, 9, 10, 11]] = True
 NO_GROUPS = torch.zeros(0, CLASSES, dtype=torch.bool)
 
 
-def leaves(voxels: int, channels: int, classes: int, dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def leaves(
+    voxels: int, channels: int, classes: int, dtype: torch.dtype = torch.float64
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     torch.manual_seed(0)
-    return tuple(torch.randn(*shape, dtype=dtype, requires_grad=True) for shape in ((voxels, channels), (classes, channels), (classes,)))  # type: ignore[return-value]
+    return tuple(
+        torch.randn(*shape, dtype=dtype, requires_grad=True)
+        for shape in ((voxels, channels), (classes, channels), (classes,))
+    )  # type: ignore[return-value]
 
 
 def all_annotated(target: torch.Tensor, classes: int) -> Truth:
@@ -70,7 +75,9 @@ def test_value_is_what_the_definition_says() -> None:
         counted = [v for v in kept if k not in allowed.get(int(target[v]), [])]
         dice.append((2 * float(p[there, k].sum()) + 1) / (float(p[counted, k].sum()) + len(there) + 1))
     expected = entropy + 0.7 * (1 - sum(dice) / len(dice))
-    assert float(streamed_softmax_loss(features, prompts, bias, Truth(target, annotated, members), 0.7)) == pytest.approx(expected, rel=1e-12)
+    assert float(
+        streamed_softmax_loss(features, prompts, bias, Truth(target, annotated, members), 0.7)
+    ) == pytest.approx(expected, rel=1e-12)
 
 
 def test_gradients_agree_with_finite_differences() -> None:
@@ -98,7 +105,9 @@ def score_gradients(scores: torch.Tensor, truth: Truth, dice_weight: float) -> t
     """The gradient of the loss by every score, (V, K): features are scores where the prompts are unit vectors."""
     scores = scores.clone().requires_grad_()
     classes = scores.shape[1]
-    loss = streamed_softmax_loss(scores, torch.eye(classes, dtype=scores.dtype), torch.zeros(classes, dtype=scores.dtype), truth, dice_weight)
+    loss = streamed_softmax_loss(
+        scores, torch.eye(classes, dtype=scores.dtype), torch.zeros(classes, dtype=scores.dtype), truth, dice_weight
+    )
     (gradient,) = torch.autograd.grad(loss, scores)
     return gradient
 
@@ -125,8 +134,17 @@ def test_an_undecided_voxel_takes_no_part_in_the_dice_of_the_children() -> None:
     scores = torch.randn(6, 4, dtype=torch.float64)
     wild = scores.clone()
     wild[4:, 2:] = torch.tensor([[8.0, -3.0], [-5.0, 9.0]])  # how the network divides them
-    wild[4:, 2:] += (scores[4:, 2:].logsumexp(1) - wild[4:, 2:].logsumexp(1))[:, None]  # the group as probable as before
-    values = [float(streamed_softmax_loss(s, torch.eye(4).double(), torch.zeros(4).double(), Truth(target, annotated, members), 3.0)) for s in (scores, wild)]
+    wild[4:, 2:] += (scores[4:, 2:].logsumexp(1) - wild[4:, 2:].logsumexp(1))[
+        :, None
+    ]  # the group as probable as before
+    values = [
+        float(
+            streamed_softmax_loss(
+                s, torch.eye(4).double(), torch.zeros(4).double(), Truth(target, annotated, members), 3.0
+            )
+        )
+        for s in (scores, wild)
+    ]
     assert values[0] == pytest.approx(values[1], rel=1e-12)
 
 
@@ -136,7 +154,12 @@ def test_what_was_not_annotated_is_never_pushed_towards_the_background() -> None
     features = torch.eye(4)[[2] * 30]  # the network says class 2 everywhere
     target = torch.zeros(30, dtype=torch.long)
     no_groups = torch.zeros(0, 4, dtype=torch.bool)
-    assert streamed_softmax_loss(features, prompts, bias, Truth(target, torch.tensor([True, True, False, True]), no_groups)) < 1e-6
+    assert (
+        streamed_softmax_loss(
+            features, prompts, bias, Truth(target, torch.tensor([True, True, False, True]), no_groups)
+        )
+        < 1e-6
+    )
     assert streamed_softmax_loss(features, prompts, bias, all_annotated(target, 4)) > 10
 
 
@@ -161,7 +184,8 @@ def test_a_label_that_nobody_looked_for_is_unknown_even_where_the_label_map_has_
     nothing_of_them[(target == 3) | (target == 4) | (target == 6)] = 0
     assert not torch.equal(target, nothing_of_them)
     assert torch.equal(
-        loss(features, prompts, bias, Truth(target, annotated, members)), loss(features, prompts, bias, Truth(nothing_of_them, annotated, members))
+        loss(features, prompts, bias, Truth(target, annotated, members)),
+        loss(features, prompts, bias, Truth(nothing_of_them, annotated, members)),
     )
 
 

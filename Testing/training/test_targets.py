@@ -114,7 +114,14 @@ def test_a_flip_exchanges_sides_of_classes_and_of_parents(whole: TargetCode) -> 
 
 
 def test_a_parent_whose_mirror_is_no_parent_stays_itself() -> None:
-    tree = LabelTree((Label(9, "Mixed"), Label(1, "Left A", 9, laterality="left"), Label(2, "B", 9), Label(3, "Right A", laterality="right")))
+    tree = LabelTree(
+        (
+            Label(9, "Mixed"),
+            Label(1, "Left A", 9, laterality="left"),
+            Label(2, "B", 9),
+            Label(3, "Right A", laterality="right"),
+        )
+    )
     assert TargetCode(tree, tree).mirrored == (0, 3, 2, 1, 4)
 
 
@@ -131,7 +138,11 @@ def test_a_parent_that_a_table_divides_does_not_speak_for_parts_that_it_lacks() 
 
 def test_a_list_counts_for_labels_and_for_what_lies_under_them(whole: TargetCode) -> None:
     assert annotated(whole, "Ventricle") == {"Ventricle"}
-    assert annotated(whole, "third ventricle", "left insula") == {"Ventricle", "Left Anterior Insula", "Left Posterior Insula"}
+    assert annotated(whole, "third ventricle", "left insula") == {
+        "Ventricle",
+        "Left Anterior Insula",
+        "Left Posterior Insula",
+    }
     assert annotated(whole) == set()
 
 
@@ -149,7 +160,13 @@ def test_an_unknown_annotated_label_is_refused_with_the_nearest(whole: TargetCod
 def test_selecting_keeps_what_is_above_and_merges_what_is_below_in_the_order_of_the_table() -> None:
     assert select(TABLE, []) is TABLE
     chosen = select(TABLE, ["Third ventricle", "81", "left anterior insula"])
-    assert [label.name for label in chosen.labels] == ["Cortex", "Left Insula", "Right Insula", "Left Anterior Insula", "Ventricle"]
+    assert [label.name for label in chosen.labels] == [
+        "Cortex",
+        "Left Insula",
+        "Right Insula",
+        "Left Anterior Insula",
+        "Ventricle",
+    ]
     assert [leaf.name for leaf in chosen.leaves] == ["Right Insula", "Left Anterior Insula", "Ventricle"]
     assert [label for label in TABLE.labels if label in chosen.labels] == list(chosen.labels)
 

@@ -86,7 +86,9 @@ def losses(folder: Path) -> list[float]:
 
 
 def weights(path: Path, part: str) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(f"{part}."): tensor for name, tensor in load_file(path).items() if name.startswith(f"{part}.")}
+    return {
+        name.removeprefix(f"{part}."): tensor for name, tensor in load_file(path).items() if name.startswith(f"{part}.")
+    }
 
 
 def is_package_of(package: Path, average: dict[str, torch.Tensor]) -> bool:
@@ -97,13 +99,19 @@ def is_package_of(package: Path, average: dict[str, torch.Tensor]) -> bool:
 def start(path: Path, *words: str) -> subprocess.Popen[str]:
     command = [sys.executable, str(ROOT / "Training" / "train.py"), str(path), *words]
     environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
 
 
 def wait_for_steps(process: subprocess.Popen[str], folder: Path, steps: int) -> None:
     log = folder / "run" / "log.csv"
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None and not (log.exists() and len(log.read_text().splitlines()) > steps):
+    while (
+        time.monotonic() < deadline
+        and process.poll() is None
+        and not (log.exists() and len(log.read_text().splitlines()) > steps)
+    ):
         time.sleep(0.02)
     assert process.poll() is None, process.communicate()
 
@@ -134,13 +142,24 @@ def test_a_run_learns_and_ends_with_a_package_that_segments_unseen_cases(data_se
     ],
     ids=lambda words: " ".join(word.split("=")[1] for word in words),
 )
-def test_every_method_ends_with_a_package_that_finds_the_right_labels(data_set: Path, tmp_path: Path, words: tuple[str, ...]) -> None:
-    several = ("data.labels=[3rd Ventricle, Left Hippocampus, Right Hippocampus]", "objective.labels_per_sample=3", "optimizer.steps=30", "optimizer.decay=10")
+def test_every_method_ends_with_a_package_that_finds_the_right_labels(
+    data_set: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    several = (
+        "data.labels=[3rd Ventricle, Left Hippocampus, Right Hippocampus]",
+        "objective.labels_per_sample=3",
+        "optimizer.steps=30",
+        "optimizer.decay=10",
+    )
     train(config_of(tmp_path, data_set, *several, "optimizer.rate=2e-2", *words))
     segmenter = Segmenter.from_package(tmp_path / "run" / "package", "cpu")
-    volume, truth = (read_volume(data_set / name).array[0] for name in ("imagesTr/case_2_0000.nii.gz", "labelsTr/case_2.nii.gz"))
+    volume, truth = (
+        read_volume(data_set / name).array[0] for name in ("imagesTr/case_2_0000.nii.gz", "labelsTr/case_2.nii.gz")
+    )
     assert volume.shape == truth.shape
-    result = segmenter.segment(read_volume(data_set / "imagesTr" / "case_2_0000.nii.gz"), labels=["Left Hippocampus", "Right Hippocampus"])
+    result = segmenter.segment(
+        read_volume(data_set / "imagesTr" / "case_2_0000.nii.gz"), labels=["Left Hippocampus", "Right Hippocampus"]
+    )
     found = result.label_map.array[0]
     assert set(np.unique(found)) == {0, 47, 48}
     for ident in (47, 48):
@@ -181,7 +200,9 @@ def test_a_run_that_was_killed_goes_on_exactly_where_it_was(data_set: Path, tmp_
 
 
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_or_the_end_of_a_job_saves_and_ends_cleanly(data_set: Path, tmp_path: Path, asked: signal.Signals) -> None:
+def test_ctrl_c_or_the_end_of_a_job_saves_and_ends_cleanly(
+    data_set: Path, tmp_path: Path, asked: signal.Signals
+) -> None:
     """The signal reaches the processes that make samples too, as that of a terminal or a scheduler does."""
     process = start(write_config(tmp_path, data_set), "optimizer.steps=100000", "save_every=100000", "data.workers=1")
     wait_for_steps(process, tmp_path, 3)
@@ -206,7 +227,16 @@ def test_a_run_can_go_on_from_before_the_decay_of_another_with_other_cases(data_
     train(config_of(tmp_path / "first", data_set, "optimizer.steps=8", "optimizer.decay=3"))
     stable = tmp_path / "first" / "run" / "stable.safetensors"
     assert read_facts(stable)["step"] == 5
-    train(config_of(tmp_path / "second", data_set, "optimizer.steps=3", "optimizer.decay=3", "data.validation=[]", f"init_from={stable}"))
+    train(
+        config_of(
+            tmp_path / "second",
+            data_set,
+            "optimizer.steps=3",
+            "optimizer.decay=3",
+            "data.validation=[]",
+            f"init_from={stable}",
+        )
+    )
     provenance = ModelPackage.load(tmp_path / "second" / "run" / "package").about["provenance"]
     assert provenance["training_cases"] == ["case_0", "case_1", "case_2"]
     assert provenance["history"] == [f"5 steps as in {stable}"]
@@ -227,7 +257,17 @@ def test_a_checkpoint_of_other_settings_is_refused_and_the_difference_named(data
 def test_length_place_and_workers_may_change_when_a_run_goes_on(data_set: Path, tmp_path: Path) -> None:
     train(config_of(tmp_path, data_set, "optimizer.steps=2"))
     (tmp_path / "run").rename(tmp_path / "moved")
-    train(config_of(tmp_path, data_set, "optimizer.steps=4", "data.workers=1", f"output={tmp_path / 'moved'}", "early_stop=9", "package.name=other"))
+    train(
+        config_of(
+            tmp_path,
+            data_set,
+            "optimizer.steps=4",
+            "data.workers=1",
+            f"output={tmp_path / 'moved'}",
+            "early_stop=9",
+            "package.name=other",
+        )
+    )
     assert read_facts(tmp_path / "moved" / "last.safetensors")["step"] == 4
     assert ModelPackage.load(tmp_path / "moved" / "package").name == "other"
 
@@ -238,7 +278,9 @@ def test_a_damaged_checkpoint_is_told(data_set: Path, tmp_path: Path, damage: st
     train(config)
     last = tmp_path / "run" / "last.safetensors"
     whole = last.read_bytes()
-    last.write_bytes({"truncated": whole[: len(whole) // 2], "emptied": b"", "scrambled": b"\xff" * 64 + whole[64:]}[damage])
+    last.write_bytes(
+        {"truncated": whole[: len(whole) // 2], "emptied": b"", "scrambled": b"\xff" * 64 + whole[64:]}[damage]
+    )
     with pytest.raises(SystemExit, match=r"last\.safetensors.*damaged"):
         train(config_of(tmp_path, data_set, "optimizer.steps=4"))
 
@@ -259,7 +301,11 @@ def test_best_is_what_was_best_in_validation_and_last_is_the_last(data_set: Path
 def declining(monkeypatch: pytest.MonkeyPatch, *dice: float) -> None:
     """Validations that give these values, one after the other."""
     values = iter(dice)
-    monkeypatch.setattr(training, "validate", lambda network, cases, fabric: ({case.name: np.array([next(values)]) for case in cases}, None))
+    monkeypatch.setattr(
+        training,
+        "validate",
+        lambda network, cases, fabric: ({case.name: np.array([next(values)]) for case in cases}, None),
+    )
 
 
 def test_early_stopping_ends_the_run_and_ships_the_best_weights(
@@ -281,7 +327,9 @@ def test_early_stopping_ends_the_run_and_ships_the_best_weights(
     assert is_package_of(package, weights(best, "average"))
 
 
-def test_a_better_validation_begins_the_count_anew(data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_better_validation_begins_the_count_anew(
+    data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("Training.run_log.RunLog._validated", lambda *_: None)
     declining(monkeypatch, 0.3, 0.2, 0.4, 0.3, 0.5, 0.1)
     train(config_of(tmp_path, data_set, "validate_every=1", "early_stop=2", "optimizer.steps=6"))
@@ -292,7 +340,9 @@ def test_a_better_validation_begins_the_count_anew(data_set: Path, tmp_path: Pat
 # When something goes wrong
 
 
-def test_a_loss_that_is_not_a_number_stops_with_step_and_case_and_keeps_the_checkpoint(data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_that_is_not_a_number_stops_with_step_and_case_and_keeps_the_checkpoint(
+    data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = config_of(tmp_path, data_set, "save_every=2")
     whole = Samples.__getitem__
     poisoned_cases: set[str] = set()
@@ -308,7 +358,9 @@ def test_a_loss_that_is_not_a_number_stops_with_step_and_case_and_keeps_the_chec
     with pytest.raises(SystemExit) as ended:
         train(config)
     (case,) = poisoned_cases
-    assert f"at step 5 on {case}; the last checkpoint, {tmp_path / 'run' / 'last.safetensors'}, is intact" in str(ended.value)
+    assert f"at step 5 on {case}; the last checkpoint, {tmp_path / 'run' / 'last.safetensors'}, is intact" in str(
+        ended.value
+    )
     assert "lower optimizer.rate" in str(ended.value)
     assert len(losses(tmp_path)) == 5
     last = tmp_path / "run" / "last.safetensors"
@@ -320,7 +372,9 @@ def test_a_loss_that_is_not_a_number_stops_with_step_and_case_and_keeps_the_chec
 
 
 def test_a_rate_that_is_far_too_high_ends_with_a_sentence(data_set: Path, tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match=r"The loss became (nan|inf) at step \d.*no checkpoint was written yet.*lower optimizer\.rate"):
+    with pytest.raises(
+        SystemExit, match=r"The loss became (nan|inf) at step \d.*no checkpoint was written yet.*lower optimizer\.rate"
+    ):
         train(config_of(tmp_path, data_set, "optimizer.rate=1e30"))
 
 
@@ -331,7 +385,9 @@ def run_main(monkeypatch: pytest.MonkeyPatch, *words: object) -> Any:
     return ended.value.code
 
 
-def test_out_of_memory_says_which_settings_to_lower(data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_says_which_settings_to_lower(
+    data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: Any) -> torch.Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
 
@@ -342,7 +398,9 @@ def test_out_of_memory_says_which_settings_to_lower(data_set: Path, tmp_path: Pa
     )
 
 
-def test_another_error_of_the_program_is_not_taken_for_want_of_memory(data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_error_of_the_program_is_not_taken_for_want_of_memory(
+    data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: Any) -> torch.Tensor:
         raise RuntimeError("shapes cannot be multiplied")
 
@@ -385,12 +443,17 @@ def test_the_configuration_is_stored_with_the_run(data_set: Path, tmp_path: Path
         ("network.in_channels=2", "input.channels names 1 channel.*network.in_channels is 2"),
     ],
 )
-def test_mistyped_settings_are_refused_with_the_nearest_valid_one(data_set: Path, tmp_path: Path, override: str, words: str) -> None:
+def test_mistyped_settings_are_refused_with_the_nearest_valid_one(
+    data_set: Path, tmp_path: Path, override: str, words: str
+) -> None:
     with pytest.raises(SystemExit, match=words.replace("optimizer.steps", r"optimizer\.steps")):
         config_of(tmp_path, data_set, override)
 
 
-@pytest.mark.parametrize(("text", "words"), [("data: {root: [", "cannot be used"), ("- one\n- two\n", "holds a list"), ("a: \xff", "cannot be used")])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("data: {root: [", "cannot be used"), ("- one\n- two\n", "holds a list"), ("a: \xff", "cannot be used")],
+)
 def test_a_file_that_is_no_configuration_is_told(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "run.yaml"
     path.write_bytes(text.encode("latin-1"))
@@ -406,7 +469,11 @@ def test_a_missing_configuration_is_told(tmp_path: Path) -> None:
 
 
 def test_every_shipped_experiment_is_a_valid_configuration() -> None:
-    paths = [path for path in sorted((ROOT / "Training" / "experiments").glob("*.yaml")) if not path.name.startswith("compare_")]  # of several runs
+    paths = [
+        path
+        for path in sorted((ROOT / "Training" / "experiments").glob("*.yaml"))
+        if not path.name.startswith("compare_")
+    ]  # of several runs
     assert paths
     for path in paths:
         config = read_config(path, [])

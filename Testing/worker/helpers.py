@@ -48,7 +48,9 @@ def ends(worker: Worker) -> dict[int, Event]:
     return ended
 
 
-def answer(worker: Worker, what: str, arguments: dict[str, Any] | None = None, arrays: dict[str, Array] | None = None) -> Event:
+def answer(
+    worker: Worker, what: str, arguments: dict[str, Any] | None = None, arrays: dict[str, Array] | None = None
+) -> Event:
     """Ask and wait for the answer."""
     return wait(worker, worker.ask(what, arguments, arrays))
 

@@ -19,7 +19,10 @@ from Testing.worker.helpers import largest_file
 
 COUNTING = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
 ARRAYS: dict[str, Array] = {
-    **{name: COUNTING.astype(name) for name in ("uint8", "int16", "uint16", "int32", "int64", "float16", "float32", "float64", ">i2", ">f8")},
+    **{
+        name: COUNTING.astype(name)
+        for name in ("uint8", "int16", "uint16", "int32", "int64", "float16", "float32", "float64", ">i2", ">f8")
+    },
     "bool": COUNTING % 3 == 0,
     "every second voxel": COUNTING[:, ::2, :, ::-1],
     "axes in Fortran's order": np.asfortranarray(COUNTING),
@@ -39,7 +42,9 @@ def files(places: list[Path]) -> list[Path]:
 
 
 @pytest.mark.parametrize("kind", ARRAYS)
-def test_every_kind_of_array_arrives_as_it_was_and_its_file_is_gone(kind: str, exchange: Exchange, places: list[Path]) -> None:
+def test_every_kind_of_array_arrives_as_it_was_and_its_file_is_gone(
+    kind: str, exchange: Exchange, places: list[Path]
+) -> None:
     array = ARRAYS[kind]
     claim = from_line(to_line(exchange.put(array)))
     assert len(files(places)) == 1
@@ -55,7 +60,9 @@ def test_folders_are_private_and_the_first_is_used(exchange: Exchange, places: l
     assert files(places)[0].is_relative_to(places[0])
 
 
-def test_where_the_first_folder_has_no_room_the_next_one_is_used(exchange: Exchange, places: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_first_folder_has_no_room_the_next_one_is_used(
+    exchange: Exchange, places: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     free = {exchange.folders[0]: COUNTING.nbytes - 1, exchange.folders[1]: COUNTING.nbytes}
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=free[folder]))
     claim = exchange.put(COUNTING)
@@ -67,7 +74,10 @@ def test_where_the_first_folder_has_no_room_the_next_one_is_used(exchange: Excha
 
 
 def test_full_disk_is_told_in_a_sentence_and_leaves_no_file(exchange: Exchange, places: list[Path]) -> None:
-    with largest_file(10_000), pytest.raises(OutputError, match=r"^2 MB cannot be handed .*File too large.*; free disk space in .*\.$"):
+    with (
+        largest_file(10_000),
+        pytest.raises(OutputError, match=r"^2 MB cannot be handed .*File too large.*; free disk space in .*\.$"),
+    ):
         exchange.put(np.zeros(2**21, np.uint8))
     assert files(places) == []
 

@@ -67,7 +67,9 @@ def test_polls_return_while_the_network_runs_without_a_thread(worker: ProcessWor
     assert len({event.text for event in events if "patch" in event.text}) > 20
 
 
-def test_run_is_cancelled_in_the_middle_and_the_model_stays_loaded(worker: ProcessWorker, package: Path, running: int) -> None:
+def test_run_is_cancelled_in_the_middle_and_the_model_stays_loaded(
+    worker: ProcessWorker, package: Path, running: int
+) -> None:
     processes = children()
     worker.cancel(running)
     event = wait(worker, running)
@@ -77,7 +79,9 @@ def test_run_is_cancelled_in_the_middle_and_the_model_stays_loaded(worker: Proce
     assert children() == processes
 
 
-def test_deaf_process_is_ended_by_cancel_and_what_waited_fails(worker: ProcessWorker, package: Path, running: int, places: list[Path]) -> None:
+def test_deaf_process_is_ended_by_cancel_and_what_waited_fails(
+    worker: ProcessWorker, package: Path, running: int, places: list[Path]
+) -> None:
     waiting = worker.ask(**run_of(package, SMALL))
     processes = children()
     processes[0].suspend()
@@ -109,7 +113,9 @@ def test_what_is_done_too_late_to_be_cancelled_ends_as_cancelled(worker: Process
     assert wait(worker, request).kind == "cancelled"
 
 
-def test_request_cancelled_while_it_waits_leaves_no_file(worker: ProcessWorker, running: int, package: Path, places: list[Path]) -> None:
+def test_request_cancelled_while_it_waits_leaves_no_file(
+    worker: ProcessWorker, running: int, package: Path, places: list[Path]
+) -> None:
     def waiting_files() -> int:
         return sum(path.is_file() for place in places for path in place.rglob("*"))
 
@@ -124,12 +130,17 @@ def test_request_cancelled_while_it_waits_leaves_no_file(worker: ProcessWorker, 
 # killed and orphaned
 
 
-def test_killed_process_is_told_and_the_next_run_starts_a_new_one(worker: ProcessWorker, package: Path, running: int) -> None:
+def test_killed_process_is_told_and_the_next_run_starts_a_new_one(
+    worker: ProcessWorker, package: Path, running: int
+) -> None:
     waiting = worker.ask("status")
     children()[0].kill()
     ended = ends(worker)
     assert [ended[request].kind for request in (running, waiting)] == ["failed", "failed"]
-    assert ended[running].text == "The segmentation process ended unexpectedly (killed by signal 9: often too little memory). The next run starts a new one."
+    assert (
+        ended[running].text
+        == "The segmentation process ended unexpectedly (killed by signal 9: often too little memory). The next run starts a new one."
+    )
     assert ended[running].values == {"error": "ChildProcessError"}
     assert "a segmentation process is started" in ended[running].details
     assert answer(worker, **run_of(package, SMALL)).kind == "done"
@@ -266,9 +277,13 @@ sys.stdin.read()
 
 
 @pytest.mark.parametrize("kind", NONSENSE)
-def test_nonsense_ends_the_process_with_a_sentence_and_the_next_request_works(kind: str, tmp_path: Path, places: list[Path]) -> None:
+def test_nonsense_ends_the_process_with_a_sentence_and_the_next_request_works(
+    kind: str, tmp_path: Path, places: list[Path]
+) -> None:
     script = tmp_path / "talker.py"
-    script.write_text(TALKER.format(python=sys.executable, good=GOOD, flag=str(tmp_path / "flag"), nonsense=NONSENSE[kind]))
+    script.write_text(
+        TALKER.format(python=sys.executable, good=GOOD, flag=str(tmp_path / "flag"), nonsense=NONSENSE[kind])
+    )
     worker = ProcessWorker(tmp_path / "log", [sys.executable, str(script)])
     first, second = worker.ask("status"), worker.ask("status")
     talkers = children()
@@ -277,7 +292,10 @@ def test_nonsense_ends_the_process_with_a_sentence_and_the_next_request_works(ki
         assert ended.pop(first).kind == "done"
     for event in ended.values():
         assert (event.kind, event.values) == ("failed", {"error": "ProtocolError"})
-        assert event.text == "The segmentation process sent something that cannot be understood and was ended; the next run starts a new one."
+        assert (
+            event.text
+            == "The segmentation process sent something that cannot be understood and was ended; the next run starts a new one."
+        )
     assert second in ended
     assert all_gone(talkers)
     assert answer(worker, "status").kind == "done"
@@ -342,7 +360,9 @@ def test_missing_torch_is_a_sentence(tmp_path: Path, places: list[Path]) -> None
 # full disk and log
 
 
-def test_scan_that_does_not_fit_the_disk_is_refused_and_the_next_one_works(worker: ProcessWorker, package: Path) -> None:
+def test_scan_that_does_not_fit_the_disk_is_refused_and_the_next_one_works(
+    worker: ProcessWorker, package: Path
+) -> None:
     with largest_file(1_000_000):
         with pytest.raises(OutputError, match=r"free disk space in .*\.$"):
             worker.ask(**run_of(package, LONG))
@@ -359,7 +379,9 @@ def test_result_that_does_not_fit_the_disk_is_told(worker: ProcessWorker, packag
     assert answer(worker, "status").kind == "done"
 
 
-def test_log_is_kept_and_starts_anew_when_it_has_grown_large(worker: ProcessWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_is_kept_and_starts_anew_when_it_has_grown_large(
+    worker: ProcessWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for _ in range(2):
         answer(worker, "status")
         worker.close()

@@ -37,7 +37,11 @@ POINT = (OBLIQUE @ [16, 18, 10, 1])[:3].tolist()
 @pytest.fixture(scope="module", params=["process", "in process"])
 def either(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     """A worker of each kind, warm from one test to the next."""
-    worker: Worker = ProcessWorker(tmp_path_factory.mktemp("log") / "worker.log") if request.param == "process" else InProcessWorker()
+    worker: Worker = (
+        ProcessWorker(tmp_path_factory.mktemp("log") / "worker.log")
+        if request.param == "process"
+        else InProcessWorker()
+    )
     yield worker
     worker.close()
 
@@ -66,7 +70,9 @@ def test_run_gives_the_segmenters_voxels_and_report(either: Worker, tiny_package
     measured = {"timings_s", "peak_memory_mb"}
     wanted = expected.report.to_json()
     assert event.values["report"].keys() == wanted.keys()
-    assert {k: v for k, v in event.values["report"].items() if k not in measured} == {k: v for k, v in wanted.items() if k not in measured}
+    assert {k: v for k, v in event.values["report"].items() if k not in measured} == {
+        k: v for k, v in wanted.items() if k not in measured
+    }
 
 
 def test_progress_rises_from_the_network_to_the_labels(either: Worker, tiny_package: Path) -> None:
@@ -108,14 +114,19 @@ def test_labels_under_a_point_are_those_of_the_features(either: Worker, tiny_pac
     assert answer(either, "at", {"run": request, "position_ras": [1e4, 0, 0], "count": 3}).values["ranked"] == []
 
 
-def test_points_of_an_older_run_are_refused_and_those_of_the_last_good_run_are_kept(either: Worker, tiny_package: Path) -> None:
+def test_points_of_an_older_run_are_refused_and_those_of_the_last_good_run_are_kept(
+    either: Worker, tiny_package: Path
+) -> None:
     old, new = (either.ask(**run_of(tiny_package, SCAN)) for _ in range(2))
     wait(either, new)
     bad = answer(either, **run_of(tiny_package, SCAN.with_array(np.zeros_like(SCAN.array))))
     assert (bad.kind, bad.values["error"]) == ("failed", "InputError")
     refused = answer(either, "at", {"run": old, "position_ras": POINT, "count": 3})
     assert refused.kind == "failed"
-    assert refused.text == "What the network found in that run is not kept any more; press Apply again to ask for single points."
+    assert (
+        refused.text
+        == "What the network found in that run is not kept any more; press Apply again to ask for single points."
+    )
     assert answer(either, "at", {"run": new, "position_ras": POINT, "count": 3}).kind == "done"
 
 
@@ -123,7 +134,17 @@ def test_other_weights_in_the_same_place_are_loaded(either: Worker, tmp_path: Pa
     path = samples.package(tmp_path).path
     first = answer(either, **run_of(path, SCAN))
     loads = answer(either, "status").values["loads"]
-    save_package(path, samples.network(seed=1), "tiny", InputSpec(), samples.label_tree(), samples.SCHEMA, (32, 32, 32), "# Tiny\n", {"title": "Tiny"})
+    save_package(
+        path,
+        samples.network(seed=1),
+        "tiny",
+        InputSpec(),
+        samples.label_tree(),
+        samples.SCHEMA,
+        (32, 32, 32),
+        "# Tiny\n",
+        {"title": "Tiny"},
+    )
     second = answer(either, **run_of(path, SCAN))
     assert answer(either, "status").values["loads"] == loads + 1
     assert not np.array_equal(first.arrays["winners"], second.arrays["winners"])
@@ -135,10 +156,16 @@ def test_other_weights_in_the_same_place_are_loaded(either: Worker, tmp_path: Pa
         ({"metadata": {"height": 3}}, "MetadataError", "height"),
         ({"device": "toaster"}, "DeviceError", "toaster"),
         ({"model": "/no/model/here"}, "PackageNotFoundError", "/no/model/here"),
-        ({"affine": [[1, 2], [3, 4]]}, "ValueError", "Something unexpected went wrong in the segmentation (ValueError: a volume's affine is 4x4"),
+        (
+            {"affine": [[1, 2], [3, 4]]},
+            "ValueError",
+            "Something unexpected went wrong in the segmentation (ValueError: a volume's affine is 4x4",
+        ),
     ],
 )
-def test_what_is_wrong_is_told_in_a_sentence_and_the_next_run_works(changes: dict[str, Any], error: str, text: str, either: Worker, tiny_package: Path) -> None:
+def test_what_is_wrong_is_told_in_a_sentence_and_the_next_run_works(
+    changes: dict[str, Any], error: str, text: str, either: Worker, tiny_package: Path
+) -> None:
     event = answer(either, **run_of(tiny_package, SCAN, **changes))
     assert (event.kind, event.values, event.arrays) == ("failed", {"error": error}, {})
     assert text in event.text
@@ -213,7 +240,9 @@ def test_a_worker_is_at_hand_without_torch(module: str) -> None:
 @pytest.fixture(scope="module")
 def learner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package that learns from examples."""
-    return samples.package(tmp_path_factory.mktemp("packages"), replace(samples.TINY, examples=True), name="learner").path
+    return samples.package(
+        tmp_path_factory.mktemp("packages"), replace(samples.TINY, examples=True), name="learner"
+    ).path
 
 
 MASK = np.zeros(SCAN.shape, dtype=bool)
@@ -236,9 +265,14 @@ def test_an_example_becomes_the_prompt_that_the_segmenter_makes(either: Worker, 
 def test_prompts_are_asked_of_the_features_of_the_last_run(either: Worker, learner: Path) -> None:
     prompt = ExamplePrompt.from_json(answer(either, **example_of(learner)).values["prompt"])
     found = Segmenter.from_package(learner, "cpu").features(SCAN)
-    middle = float(np.dot(prompt.vector, found.kept("look at them").float().mean((0, 1, 2)).numpy()))  # half of the voxels lie above it
+    middle = float(
+        np.dot(prompt.vector, found.kept("look at them").float().mean((0, 1, 2)).numpy())
+    )  # half of the voxels lie above it
     opposite = tuple(-v for v in prompt.vector)
-    prompts = [replace(prompt, bias=-middle), replace(prompt, name="Other", vector=opposite, bias=middle, parent="Deep gray matter")]
+    prompts = [
+        replace(prompt, bias=-middle),
+        replace(prompt, name="Other", vector=opposite, bias=middle, parent="Deep gray matter"),
+    ]
     run = either.ask(**run_of(learner, SCAN))
     wait(either, run)
     passes = answer(either, "status").values["trunk_passes"]
@@ -247,7 +281,9 @@ def test_prompts_are_asked_of_the_features_of_the_last_run(either: Worker, learn
     assert set(np.unique(expected)) >= {1, 2}
     np.testing.assert_array_equal(event.arrays["winners"], expected)
     assert answer(either, "status").values["trunk_passes"] == passes
-    assert answer(either, "at", {"run": run, "position_ras": POINT, "count": 3}).kind == "done"  # what classes are asked stays
+    assert (
+        answer(either, "at", {"run": run, "position_ras": POINT, "count": 3}).kind == "done"
+    )  # what classes are asked stays
 
 
 def test_prompts_of_an_older_run_or_of_another_model_are_told(either: Worker, learner: Path) -> None:
@@ -256,7 +292,10 @@ def test_prompts_of_an_older_run_or_of_another_model_are_told(either: Worker, le
     wait(either, run)
     old = answer(either, "examples", {"run": run - 1, "prompts": [stored], "ids": [900]})
     assert old.values == {"error": "InputError"}
-    assert old.text == "What the network found in that run is not kept any more; press Apply again to ask for labels by example."
+    assert (
+        old.text
+        == "What the network found in that run is not kept any more; press Apply again to ask for labels by example."
+    )
     other = answer(either, "examples", {"run": run, "prompts": [{**stored, "weights_sha256": "0"}], "ids": [900]})
     assert "was made with another model" in other.text
 

@@ -38,7 +38,9 @@ def soft_targets(truth: Truth, weight: torch.Tensor, context: torch.Tensor) -> t
     return torch.cat([(background * (1 - weight + weight * context[0]))[None], roi, background * weight * context[1:]])
 
 
-def context_loss(scores: torch.Tensor, truth: Truth, weight: torch.Tensor, context: torch.Tensor, dice_weight: float = 1.0) -> torch.Tensor:
+def context_loss(
+    scores: torch.Tensor, truth: Truth, weight: torch.Tensor, context: torch.Tensor, dice_weight: float = 1.0
+) -> torch.Tensor:
     """Mean cross entropy with the soft targets + dice_weight * (1 - mean soft Dice over the ROI and context classes that have a target).
 
     scores (K + t - 1, V), weight (V,), context (t, V). A voxel of which only a set of classes is known (see `Truth`) asks for the sum of their probabilities, the context

@@ -7,7 +7,9 @@ import torch
 from Training.losses.streamed_softmax import IGNORE, Truth
 
 
-def masked_sigmoid_loss(scores: torch.Tensor, is_there: torch.Tensor, is_known: torch.Tensor, dice_weight: float = 1.0) -> torch.Tensor:
+def masked_sigmoid_loss(
+    scores: torch.Tensor, is_there: torch.Tensor, is_known: torch.Tensor, dice_weight: float = 1.0
+) -> torch.Tensor:
     """Mean binary cross entropy + dice_weight * (1 - mean soft Dice over the labels with a known voxel).
 
     scores (V, L) before the sigmoid; is_there, is_known (V, L) bool. The Dice has squared denominators, 1 - (2 sum(p y) + 1) / (sum(p^2) + sum(y^2) + 1),
@@ -16,7 +18,9 @@ def masked_sigmoid_loss(scores: torch.Tensor, is_there: torch.Tensor, is_known: 
     """
     scores = scores if scores.dtype == torch.float64 else scores.float()
     known, truth = is_known.to(scores.dtype), (is_there & is_known).to(scores.dtype)
-    entropy = torch.nn.functional.binary_cross_entropy_with_logits(scores, truth, weight=known, reduction="sum") / known.sum().clamp_min(1)
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits(
+        scores, truth, weight=known, reduction="sum"
+    ) / known.sum().clamp_min(1)
     p = scores.sigmoid() * known
     dice = (2 * (p * truth).sum(0) + 1) / ((p * p).sum(0) + truth.sum(0) + 1)
     scored = is_known.any(0)

@@ -48,7 +48,9 @@ class Truth(NamedTuple):
         return torch.where(seen >= classes, seen - classes + 1, torch.where(seen == 0, background, -1))
 
 
-def streamed_softmax_loss(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, truth: Truth, dice_weight: float = 1.0) -> torch.Tensor:
+def streamed_softmax_loss(
+    features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, truth: Truth, dice_weight: float = 1.0
+) -> torch.Tensor:
     """mean over voxels of the cross entropy + dice_weight * (1 - mean soft Dice of the annotated labels that are present).
 
     features (V, C), prompts (K, C), bias (K,): any floating dtype, computed in float32 (float64 where they are).
@@ -64,7 +66,14 @@ class _Tile:
     """The scores of some voxels against all classes, and what loss and gradient need of them."""
 
     def __init__(
-        self, rows: slice, features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, target: torch.Tensor, set_of: torch.Tensor, sets: torch.Tensor
+        self,
+        rows: slice,
+        features: torch.Tensor,
+        prompts: torch.Tensor,
+        bias: torch.Tensor,
+        target: torch.Tensor,
+        set_of: torch.Tensor,
+        sets: torch.Tensor,
     ) -> None:
         self.rows = rows
         self.target = target[rows]
@@ -76,7 +85,9 @@ class _Tile:
         self.log_true = scores.gather(1, self.true_class)[:, 0] - self.log_sum
         if len(self.in_set):
             self.outside_set = ~sets[set_of[rows][self.in_set]]
-            of_set = scores[self.in_set].masked_fill_(self.outside_set, -torch.inf).logsumexp(1) - self.log_sum[self.in_set]
+            of_set = (
+                scores[self.in_set].masked_fill_(self.outside_set, -torch.inf).logsumexp(1) - self.log_sum[self.in_set]
+            )
             self.log_true = self.log_true.index_copy(0, self.in_set, of_set)
         self.probability = scores.sub_(self.log_sum[:, None]).exp_()
 
@@ -86,13 +97,19 @@ class _Tile:
 
     def for_dice(self, values: torch.Tensor) -> torch.Tensor:
         """values (voxels, K) without those of undecided classes, which take no part in the Dice."""
-        return values.index_copy_(0, self.in_set, values[self.in_set].masked_fill_(~self.outside_set, 0)) if len(self.in_set) else values
+        return (
+            values.index_copy_(0, self.in_set, values[self.in_set].masked_fill_(~self.outside_set, 0))
+            if len(self.in_set)
+            else values
+        )
 
 
 def _tiles(*arguments: torch.Tensor) -> Iterator[_Tile]:
     features, prompts = arguments[:2]
     size = max(64, TILE_VALUES.get(features.device.type, TILE_VALUES["cuda"]) // prompts.shape[0])
-    return (_Tile(slice(start, min(start + size, len(features))), *arguments) for start in range(0, len(features), size))
+    return (
+        _Tile(slice(start, min(start + size, len(features))), *arguments) for start in range(0, len(features), size)
+    )
 
 
 class _StreamedSoftmax(torch.autograd.Function):
@@ -138,7 +155,9 @@ class _StreamedSoftmax(torch.autograd.Function):
             p_true = tile.log_true.exp()
             set_share = tile.set_share() if len(tile.in_set) else None
             # softmax: dz_k = p_k * (g_k - sum_j p_j g_j), g the gradient by probability; of the cross entropy it is p_k - [what the target says]
-            by_probability = tile.for_dice(everywhere.expand_as(tile.probability).clone()) if len(tile.in_set) else everywhere[None]
+            by_probability = (
+                tile.for_dice(everywhere.expand_as(tile.probability).clone()) if len(tile.in_set) else everywhere[None]
+            )
             on_true = single * on_target[tile.true_class[:, 0]] * p_true
             mean = (tile.probability * by_probability).sum(1) * weights + on_true
             per_voxel = weights / count_valid
@@ -153,7 +172,9 @@ class _StreamedSoftmax(torch.autograd.Function):
         return grad * d_features, grad * d_prompts, grad * d_bias, None, None, None, None
 
 
-def plain_softmax_loss(features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, truth: Truth, dice_weight: float = 1.0) -> torch.Tensor:
+def plain_softmax_loss(
+    features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, truth: Truth, dice_weight: float = 1.0
+) -> torch.Tensor:
     """The same loss the plain way, with several arrays of voxels x labels: what a multi-channel network is trained with, and the reference in the tests."""
     p = (features @ prompts.T + bias).softmax(1)
     return softmax_loss(p, truth, dice_weight)

@@ -16,7 +16,9 @@ from Training.methods.points import at_points
 class AllLabels(Method):
     """Every label in every sample."""
 
-    def __init__(self, network: LabelConditionedNetwork, objective: ObjectiveConfig, members: torch.Tensor, streamed: bool) -> None:
+    def __init__(
+        self, network: LabelConditionedNetwork, objective: ObjectiveConfig, members: torch.Tensor, streamed: bool
+    ) -> None:
         super().__init__(network)
         self.objective = objective
         self.streamed = streamed

@@ -37,7 +37,9 @@ class ByExample(Method):
         super().__init__(network)
         self.objective = objective
         self.register_buffer("members", members, persistent=False)
-        self.register_buffer("everyone", torch.ones(objective.examples_per_sample + 1, dtype=torch.bool), persistent=False)
+        self.register_buffer(
+            "everyone", torch.ones(objective.examples_per_sample + 1, dtype=torch.bool), persistent=False
+        )
         assert isinstance(network.head, ClassEmbeddings)
         self.means_for_classes = objective.prompts == "example" and network.head.prompts.requires_grad
         if self.means_for_classes:
@@ -55,19 +57,37 @@ class ByExample(Method):
                 pair, side = divmod(n, 2)
                 if self.objective.prompts == "both":
                     truth = Truth(batch["target"][pair, side], batch["annotated"][pair, side], self.members)
-                    losses.append(streamed_softmax_loss(values.T, self.network.prompts, self.network.bias, truth, self.objective.dice_weight))
+                    losses.append(
+                        streamed_softmax_loss(
+                            values.T, self.network.prompts, self.network.bias, truth, self.objective.dice_weight
+                        )
+                    )
                 atlas = n + 1 - 2 * side
-                losses.append(self._by_example(values.T, batch["asked"][pair, side], [level[atlas] for level in levels], batch["regions"][pair, 1 - side]))
+                losses.append(
+                    self._by_example(
+                        values.T,
+                        batch["asked"][pair, side],
+                        [level[atlas] for level in levels],
+                        batch["regions"][pair, 1 - side],
+                    )
+                )
         return torch.stack(losses).sum() / len(found)
 
-    def _by_example(self, values: torch.Tensor, asked: torch.Tensor, levels: list[torch.Tensor], regions: torch.Tensor) -> torch.Tensor:
+    def _by_example(
+        self, values: torch.Tensor, asked: torch.Tensor, levels: list[torch.Tensor], regions: torch.Tensor
+    ) -> torch.Tensor:
         """values (P, C) and asked (P,), numbers of regions, of the query; levels (channels, *space) and regions (k, j, i) of the atlas."""
         assert self.network.examples is not None
         masks = masks_of(regions, self.objective.examples_per_sample, regions.shape[0] // levels[-1].shape[1])
         prompts, bias = self.network.examples(pool(levels, masks))
         is_shown = masks.flatten(1).any(1)
-        background = torch.nn.functional.pad(prompts, (0, 0, 1, 0)), torch.nn.functional.pad(torch.where(is_shown, bias, -torch.inf), (1, 0))
-        target = torch.where((asked > 0) & ~torch.cat([is_shown[:1], is_shown])[asked], 0, asked)  # what the atlas does not show is not asked for
+        background = (
+            torch.nn.functional.pad(prompts, (0, 0, 1, 0)),
+            torch.nn.functional.pad(torch.where(is_shown, bias, -torch.inf), (1, 0)),
+        )
+        target = torch.where(
+            (asked > 0) & ~torch.cat([is_shown[:1], is_shown])[asked], 0, asked
+        )  # what the atlas does not show is not asked for
         truth = Truth(target, self.everyone, self.members.new_zeros(0, len(self.everyone)))
         return streamed_softmax_loss(values, *background, truth, self.objective.dice_weight)
 
@@ -80,7 +100,11 @@ class ByExample(Method):
         assert isinstance(head, ClassEmbeddings)
         prompts, bias, shown = torch.zeros_like(head.prompts), torch.zeros_like(head.bias), torch.zeros_like(head.bias)
         for case in cases:
-            classes = [n for n in np.unique(case.target.numpy()).tolist() if 0 < n < self.network.classes and bool(case.annotated[n])]
+            classes = [
+                n
+                for n in np.unique(case.target.numpy()).tolist()
+                if 0 < n < self.network.classes and bool(case.annotated[n])
+            ]
             if classes:
                 vectors, offsets = self._prompts_of(case, classes)
                 prompts[classes] += vectors
@@ -96,7 +120,9 @@ class ByExample(Method):
         levels = self.network.levels(input_of(self.network, case.image), case.metadata[None].to(device))
         numbers = torch.zeros(self.network.classes, dtype=torch.long)
         numbers[list(classes)] = torch.arange(1, len(classes) + 1)
-        regions = numbers[torch.where(case.target < self.network.classes, case.target, 0).clamp_min(0).long()].to(device)
+        regions = numbers[torch.where(case.target < self.network.classes, case.target, 0).clamp_min(0).long()].to(
+            device
+        )
         masks = masks_of(regions, len(classes), self.network.trunk.architecture.output_stride)
         vectors, bias = self.network.examples(pool([level[0] for level in levels], masks))
         return vectors, bias

@@ -63,13 +63,19 @@ class CoLab(Method):
         super().__init__(network)
         architecture, every_class = network.trunk.architecture, len(network.bias)
         self.settings, self.dice_weight = config.context, config.objective.dice_weight
-        coarser = architecture.widths[1:-2] if self.settings.deep_supervision else ()  # the coarsest level of the decoder has the weight 0
+        coarser = (
+            architecture.widths[1:-2] if self.settings.deep_supervision else ()
+        )  # the coarsest level of the decoder has the weight 0
         self.coarse_heads = torch.nn.ModuleList([torch.nn.Conv3d(width, every_class, 1) for width in coarser])
         self.source = build_source(architecture, self.settings, sum(members.shape) + 1)
         self.source.requires_grad_(False).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         if isinstance(self.source, TaskGenerator):
             self.outer_optimizer = torch.optim.Adam(self.source.parameters(), lr=self.settings.rate, eps=EPSILON)
-            self.columns = ("outer_loss", "hypergradient", *(f"context_{n}" for n in range(architecture.context_classes + 1)))
+            self.columns = (
+                "outer_loss",
+                "hypergradient",
+                *(f"context_{n}" for n in range(architecture.context_classes + 1)),
+            )
         self.meta: Samples | None = None
         self.register_buffer("collapsed_for", torch.zeros((), dtype=torch.long))
         self.register_buffer("members", members[:, : network.classes], persistent=False)
@@ -101,7 +107,10 @@ class CoLab(Method):
         if not isinstance(self.source, TaskGenerator) or step % self.settings.every:
             return {}
         batch = self._in_precision(batch)
-        scene, phi = self._scene(batch), {name: p.detach().requires_grad_() for name, p in self.source.named_parameters()}
+        scene, phi = (
+            self._scene(batch),
+            {name: p.detach().requires_grad_() for name, p in self.source.named_parameters()},
+        )
         with fabric.autocast():
             context = torch.func.functional_call(self.source, phi, (batch,))
         outer_loss, by_context = self.hypergradient(batch, scene, context.detach(), rate, fabric)
@@ -116,7 +125,9 @@ class CoLab(Method):
         return dict(zip(self.columns, [outer_loss, size, *self._shares(scene, context.detach(), fabric)], strict=True))
 
     @torch.no_grad()
-    def hypergradient(self, batch: Batch, scene: Scene, context: torch.Tensor, rate: float, fabric: Fabric) -> tuple[float, torch.Tensor]:
+    def hypergradient(
+        self, batch: Batch, scene: Scene, context: torch.Tensor, rate: float, fabric: Fabric
+    ) -> tuple[float, torch.Tensor]:
         """The outer loss after theta' = theta - rate * grad L_seg, and its gradient by the context of this process: -rate * d <grad L_seg, v> / d context with
         v = grad L_outer(theta').
 
@@ -128,7 +139,9 @@ class CoLab(Method):
         head_only = self.settings.hypergradient == "first_order"
         with fabric.autocast():
             segment = self._from_features(batch) if head_only else self._from_image(batch)
-            segment_other = segment if other is batch else self._from_features(other) if head_only else self._from_image(other)
+            segment_other = (
+                segment if other is batch else self._from_features(other) if head_only else self._from_image(other)
+            )
 
         def inner(theta: Parameters, context: torch.Tensor) -> torch.Tensor:
             return segment(theta, lambda scores: self._inner(scores, scene, context))
@@ -136,12 +149,22 @@ class CoLab(Method):
         def outer(theta: Parameters) -> torch.Tensor:
             return segment_other(theta, lambda scores: self._outer(scores[0], outer_scene))
 
-        theta = {name: p.detach() for name, p in (self.network.head if head_only else self).named_parameters() if p.requires_grad}
+        theta = {
+            name: p.detach()
+            for name, p in (self.network.head if head_only else self).named_parameters()
+            if p.requires_grad
+        }
         mean = _mean_of_processes(fabric)
-        with _full_precision(context.device):  # nearly equal passes differ by less than half precision can tell, and its rounding would be in v too
+        with _full_precision(
+            context.device
+        ):  # nearly equal passes differ by less than half precision can tell, and its rounding would be in v too
             value, v = after_virtual_step(inner, outer, theta, context, rate, mean)
             is_published = self.settings.hypergradient == "finite_difference"
-            mixed = finite_difference(inner, theta, context, v, self.settings.eps) if is_published else exact(inner, theta, context, v)
+            mixed = (
+                finite_difference(inner, theta, context, v, self.settings.eps)
+                if is_published
+                else exact(inner, theta, context, v)
+            )
         return float(mean({"": value})[""]), -rate * mixed
 
     @torch.no_grad()
@@ -158,7 +181,9 @@ class CoLab(Method):
 
     def _from_features(self, batch: Batch) -> Callable[[Parameters, Loss], torch.Tensor]:
         """A loss of the finest scores as a function of the head's parameters, the features held."""
-        features = self.network.trunk(batch["image"].contiguous(memory_format=torch.channels_last_3d), batch["metadata"]).to(self.network.bias.dtype)
+        features = self.network.trunk(
+            batch["image"].contiguous(memory_format=torch.channels_last_3d), batch["metadata"]
+        ).to(self.network.bias.dtype)
         shape, head = batch["image"].shape[2:], self.network.head
         return lambda theta, loss: loss([up_sampled(torch.func.functional_call(head, theta, (features,)), shape)])
 
@@ -170,28 +195,39 @@ class CoLab(Method):
             k, j, i = values.shape[2:]
             at, given = _resized(scene, (k, j, i)), adaptive_avg_pool3d(context, (k, j, i)) if level else context
             for n, sample in enumerate(values.flatten(2)):
-                loss = context_loss(sample, self._truth(at, n), at.weight[n].flatten().to(sample), given[n].flatten(1), self.dice_weight)
+                loss = context_loss(
+                    sample, self._truth(at, n), at.weight[n].flatten().to(sample), given[n].flatten(1), self.dice_weight
+                )
                 losses.append(weight * loss / sum(weights) / len(values))
         return torch.stack(losses).sum()
 
     def _outer(self, scores: torch.Tensor, scene: Scene) -> torch.Tensor:
-        return torch.stack([roi_loss(sample, self._truth(scene, n)) for n, sample in enumerate(scores.flatten(2))]).mean()
+        return torch.stack(
+            [roi_loss(sample, self._truth(scene, n)) for n, sample in enumerate(scores.flatten(2))]
+        ).mean()
 
     @torch.no_grad()
     def _scene(self, batch: Batch) -> Scene:
         target = self.target_of[batch["target"].long()].view(-1, *batch["image"].shape[2:])
-        scene = Scene(target, batch["annotated"][:, : self.network.classes], torch.zeros(target.shape, device=target.device))
+        scene = Scene(
+            target, batch["annotated"][:, : self.network.classes], torch.zeros(target.shape, device=target.device)
+        )
         if len(self.network.bias) == self.network.classes:
             return scene
         seen = [self._truth(scene, n).seen.view(target.shape[1:]) > 0 for n in range(len(target))]
-        return scene._replace(weight=torch.stack([distance_weight(roi, self.settings.margin, self.settings.tau) for roi in seen]))
+        return scene._replace(
+            weight=torch.stack([distance_weight(roi, self.settings.margin, self.settings.tau) for roi in seen])
+        )
 
     def _truth(self, scene: Scene, sample: int) -> Truth:
         return Truth(scene.target[sample].flatten(), scene.annotated[sample], self.members)
 
     def _in_precision(self, batch: Batch) -> Batch:
         """Numbers as the weights are; the wrapper around `forward` does that elsewhere."""
-        return {key: value.to(self.network.bias.dtype) if value.is_floating_point() else value for key, value in batch.items()}
+        return {
+            key: value.to(self.network.bias.dtype) if value.is_floating_point() else value
+            for key, value in batch.items()
+        }
 
     def _drawn_alike(self, batch: Batch) -> Batch:
         """Samples of the cases of the outer loss, with the numbers of those in the batch."""
@@ -214,7 +250,10 @@ class CoLab(Method):
 def _targets_of_labels(members: torch.Tensor, classes: int) -> torch.Tensor:
     """(targets of the samples,) -> targets of the network's labels: further labels are background, and a parent that holds some of both kinds is unknown. IGNORE is last."""
     of_class = [n if n < classes else 0 for n in range(members.shape[1])]
-    of_group = [classes + g if not row[classes:].any() else IGNORE if row[1:classes].any() else 0 for g, row in enumerate(members)]
+    of_group = [
+        classes + g if not row[classes:].any() else IGNORE if row[1:classes].any() else 0
+        for g, row in enumerate(members)
+    ]
     return torch.tensor([*of_class, *of_group, IGNORE])
 
 
@@ -232,7 +271,9 @@ def _mean_of_processes(fabric: Fabric) -> Callable[[Parameters], Parameters]:
     def mean(values: Parameters) -> Parameters:
         if fabric.world_size == 1:
             return values
-        flat = torch.as_tensor(fabric.all_reduce(torch.cat([value.flatten() for value in values.values()]), reduce_op="mean"))
+        flat = torch.as_tensor(
+            fabric.all_reduce(torch.cat([value.flatten() for value in values.values()]), reduce_op="mean")
+        )
         parts = torch.split(flat, [value.numel() for value in values.values()])
         return {name: part.view_as(value) for (name, value), part in zip(values.items(), parts, strict=True)}
 

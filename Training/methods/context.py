@@ -80,7 +80,9 @@ class Anatomy(ContextSource):
         code = samples.code
         for n, name in enumerate(self.names, start=1):
             inside = set(code.tree.classes_under(find_label(code.tree, name, "context.anatomy")))
-            groups = [code.classes + g for g, row in enumerate(code.members) if set(row.nonzero()[:, 0].tolist()) <= inside]
+            groups = [
+                code.classes + g for g, row in enumerate(code.members) if set(row.nonzero()[:, 0].tolist()) <= inside
+            ]
             self.class_of[[*inside, *groups]] = n
 
     def forward(self, batch: Batch) -> torch.Tensor:
@@ -115,7 +117,9 @@ class Clusters(ContextSource):
             found.append(voxels[generator.permutation(len(voxels))[:VOXELS_A_SAMPLE]])
         voxels = torch.cat(found)
         if len(voxels) < len(self.centres):
-            raise SystemExit("There is no background near the labels to be divided into clusters; raise context.margin, or take another context.source.")
+            raise SystemExit(
+                "There is no background near the labels to be divided into clusters; raise context.margin, or take another context.source."
+            )
         self.middle.copy_(voxels.mean(0))
         self.spread.copy_(voxels.std(0).clamp_min(1e-3))
         scaled = ((voxels - voxels.mean(0)) / voxels.std(0).clamp_min(1e-3)).double().numpy()
@@ -160,7 +164,11 @@ def with_context_labels(tree: LabelTree, table: LabelTree, names: list[str]) -> 
 
 def up_sampled(values: torch.Tensor, shape: torch.Size) -> torch.Tensor:
     """(batch, channels, *coarse) -> the same on a finer grid over the same space, linearly."""
-    return values if values.shape[2:] == shape else torch.nn.functional.interpolate(values, size=tuple(shape), mode="trilinear", align_corners=False)
+    return (
+        values
+        if values.shape[2:] == shape
+        else torch.nn.functional.interpolate(values, size=tuple(shape), mode="trilinear", align_corners=False)
+    )
 
 
 def _one_hot(classes: torch.Tensor, count: int, dtype: torch.dtype) -> torch.Tensor:

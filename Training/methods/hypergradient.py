@@ -16,7 +16,12 @@ Outer = Callable[[Parameters], torch.Tensor]
 
 
 def after_virtual_step(
-    inner: Inner, outer: Outer, theta: Parameters, q: torch.Tensor, rate: float, mean: Callable[[Parameters], Parameters]
+    inner: Inner,
+    outer: Outer,
+    theta: Parameters,
+    q: torch.Tensor,
+    rate: float,
+    mean: Callable[[Parameters], Parameters],
 ) -> tuple[torch.Tensor, Parameters]:
     """outer(theta') and v, its gradient there. mean: what makes one gradient of those of all processes."""
     _, step = _value_and_gradient(lambda at: inner(at, q), theta)

@@ -14,4 +14,6 @@ def at_points(features: torch.Tensor, points: torch.Tensor, shape: Sequence[int]
     """
     size = torch.tensor(tuple(shape)[::-1], device=points.device)
     where = (2 * (points.double() + 0.5) / size - 1).to(features.dtype)
-    return torch.nn.functional.grid_sample(features, where[:, None, None], padding_mode="border", align_corners=False)[:, :, 0, 0]
+    return torch.nn.functional.grid_sample(features, where[:, None, None], padding_mode="border", align_corners=False)[
+        :, :, 0, 0
+    ]

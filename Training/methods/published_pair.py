@@ -39,7 +39,9 @@ class PublishedPair(Method):
         image, asked, regions = batch["image"][pair, side], batch["asked"][pair, side], batch["regions"][pair, 1 - side]
         atlas = batch["image"][pair, 1 - side, : self.network.trunk.architecture.in_channels]
         shown = [n for n in regions.unique().tolist() if n > 0]  # type: ignore[no-untyped-call]
-        numbers = torch.tensor(shown or [1], device=regions.device)  # where nothing is shown, a pass all the same: other processes wait for its gradients
+        numbers = torch.tensor(
+            shown or [1], device=regions.device
+        )  # where nothing is shown, a pass all the same: other processes wait for its gradients
         masks = regions == numbers[:, None, None, None]
         query = image[None].contiguous(memory_format=torch.channels_last_3d)
         scores = self.network.scores_by_pair(query, batch["metadata"][pair, side][None], atlas, masks).float()
@@ -50,7 +52,9 @@ class PublishedPair(Method):
 
 
 @torch.no_grad()
-def find_by_pair(network: LabelConditionedNetwork, query: Case, atlas: Case, masks: Mapping[int, torch.Tensor]) -> torch.Tensor:
+def find_by_pair(
+    network: LabelConditionedNetwork, query: Case, atlas: Case, masks: Mapping[int, torch.Tensor]
+) -> torch.Tensor:
     """The best of the structures that an atlas shows, for every voxel of a query: (k, j, i) of its network grid, 0 where no score is positive.
 
     masks: number of a structure, above 0 -> (k, j, i) bool on the atlas. The scans are laid centre on centre, as in training. One pass a structure.
@@ -68,14 +72,20 @@ def find_by_pair(network: LabelConditionedNetwork, query: Case, atlas: Case, mas
         score, which = resample(scores.float().movedim(0, -1), coarse, fine).max(-1)
         wins = score.cpu() > highest
         best, highest = torch.where(wins, some[which.cpu()], best), torch.where(wins, score.cpu(), highest)
-    place = tuple(slice(start, start + length) for start, length in zip(_starts(query.target.shape, shape), query.target.shape, strict=True))
+    place = tuple(
+        slice(start, start + length)
+        for start, length in zip(_starts(query.target.shape, shape), query.target.shape, strict=True)
+    )
     return best[place]
 
 
 def _centred(values: torch.Tensor, shape: Sequence[int], around: float) -> torch.Tensor:
     """(channel, k, j, i) in the middle of a larger shape."""
     out = torch.full((len(values), *shape), around, dtype=values.dtype)
-    k, j, i = (slice(start, start + length) for start, length in zip(_starts(values.shape[1:], shape), values.shape[1:], strict=True))
+    k, j, i = (
+        slice(start, start + length)
+        for start, length in zip(_starts(values.shape[1:], shape), values.shape[1:], strict=True)
+    )
     out[:, k, j, i] = values
     return out
 

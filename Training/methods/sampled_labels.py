@@ -35,7 +35,9 @@ class SampledLabels(Method):
             losses.append(masked_sigmoid_loss(scores.T, *known_labels(truth, asked), self.objective.dice_weight))
         return torch.stack(losses).mean()
 
-    def _scores(self, image: torch.Tensor, metadata: torch.Tensor, points: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
+    def _scores(
+        self, image: torch.Tensor, metadata: torch.Tensor, points: torch.Tensor, asked: torch.Tensor
+    ) -> torch.Tensor:
         """Scores (L, P) of the asked labels at the points (1, P, 3)."""
         head, shape = self.network.head, image.shape[2:]
         if not isinstance(head, ClassEmbeddings):

@@ -10,7 +10,14 @@ from pathlib import Path
 from ..core.errors import InputError, LCSError
 
 SCAN_IN_NILEARN = Path("datasets") / "data" / "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
-SHOWN = ("Left Hippocampus", "Right Hippocampus", "Left Thalamus Proper", "Right Thalamus Proper", "Brain Stem", "Cerebral cortex")
+SHOWN = (
+    "Left Hippocampus",
+    "Right Hippocampus",
+    "Left Thalamus Proper",
+    "Right Thalamus Proper",
+    "Brain Stem",
+    "Cerebral cortex",
+)
 
 
 def find_scan() -> Path:
@@ -20,7 +27,9 @@ def find_scan() -> Path:
         raise InputError("The demo scan comes with the package nilearn, which is not installed: pip install nilearn.")
     scan = Path(spec.origin).parent / SCAN_IN_NILEARN
     if not scan.is_file():
-        raise InputError(f'This version of nilearn has no scan "{scan}"; install the version that constraints.txt names.')
+        raise InputError(
+            f'This version of nilearn has no scan "{scan}"; install the version that constraints.txt names.'
+        )
     return scan
 
 
@@ -52,11 +61,17 @@ def run(folder: Path) -> None:
 
     about = segmenter.package.about
     millilitres = result.millilitres()
-    print(f"Segmented {scan.name} (MNI152 T1, {' x '.join(map(str, volume.shape[::-1]))} voxels) with the model {segmenter.package.name}:")
-    print(f"  {len(result.labels)} structures, {result.report.trunk_passes} pass(es) of the network, on {result.report.device}\n")
+    print(
+        f"Segmented {scan.name} (MNI152 T1, {' x '.join(map(str, volume.shape[::-1]))} voxels) with the model {segmenter.package.name}:"
+    )
+    print(
+        f"  {len(result.labels)} structures, {result.report.trunk_passes} pass(es) of the network, on {result.report.device}\n"
+    )
     for name in SHOWN:
         label = segmenter.package.labels.find(name)
-        print(f"  {name:24s} {sum(millilitres[leaf.id] for leaf in segmenter.package.labels.leaves_under(label)):8.1f} ml")
+        print(
+            f"  {name:24s} {sum(millilitres[leaf.id] for leaf in segmenter.package.labels.leaves_under(label)):8.1f} ml"
+        )
     print("\nTime in seconds:")
     stages = {"loading the model": loaded - began, **result.report.timings, "writing": written - segmented}
     for stage, seconds in stages.items():
@@ -67,7 +82,9 @@ def run(folder: Path) -> None:
     print("Written:")
     for path in files:
         print(f"  {path}  ({path.stat().st_size / 1024:.0f} kB)")
-    print(f"\nLook at {folder / 'mni152.png'}, or open it in 3D Slicer: drag this scan and {folder / 'mni152.seg.nrrd'} into its window:\n  {scan}")
+    print(
+        f"\nLook at {folder / 'mni152.png'}, or open it in 3D Slicer: drag this scan and {folder / 'mni152.seg.nrrd'} into its window:\n  {scan}"
+    )
     print(f"\nLicence of the model: {about.get('licence') or 'not stated'}")
 
 

@@ -59,13 +59,21 @@ def check_words(arguments: argparse.Namespace) -> None:
     """Refuse options that contradict or need one another, before anything is read. Raises InputError, LabelError or OutputError."""
     masks = [mask for _, mask in arguments.example]
     named = (arguments.name or "").strip()
-    if masks and not named and (arguments.name is not None or not all(mask.lower().endswith(SEGMENTATION) for mask in masks)):
+    if (
+        masks
+        and not named
+        and (arguments.name is not None or not all(mask.lower().endswith(SEGMENTATION) for mask in masks))
+    ):
         raise LabelError("A structure shown with --example needs a name; say what it is called with --name.")
     if named and len(arguments.segment) > 1:
-        raise InputError("Several segments are several structures, which keep their own names; leave --name out, or give one --segment.")
+        raise InputError(
+            "Several segments are several structures, which keep their own names; leave --name out, or give one --segment."
+        )
     for option in DEPENDENT if not masks else ():
         if getattr(arguments, option):
-            raise InputError(f"--{option.replace('_', '-')} belongs to a structure that is shown; show it with --example ATLAS MASK.")
+            raise InputError(
+                f"--{option.replace('_', '-')} belongs to a structure that is shown; show it with --example ATLAS MASK."
+            )
     if arguments.save_label and not arguments.save_label.endswith(SUFFIX):
         raise OutputError(f'The label cannot be saved as "{arguments.save_label}"; use a name that ends in {SUFFIX}.')
 
@@ -89,7 +97,9 @@ def label_files(template: str | None, asked: Asked) -> list[Path]:
     if not template:
         return []
     if len(asked.names) > 1 and NAME not in template:
-        raise OutputError(f'{len(asked.names)} labels cannot all be saved as "{template}"; use a name with {NAME} in it.')
+        raise OutputError(
+            f'{len(asked.names)} labels cannot all be saved as "{template}"; use a name with {NAME} in it.'
+        )
     return [Path(template.replace(NAME, plain_name(name))) for name in asked.names]
 
 
@@ -98,7 +108,9 @@ def check_asked(asked: Asked, package: ModelPackage) -> None:
     if asked.shown:
         package.require_examples()
     check_model(asked.made, package.name, package.weights_sha256, package.prompt_length)
-    shown = [ExamplePrompt(name, (), 0.0, package.name, package.weights_sha256, asked.inside) for name in asked.names]  # only names and place are known yet
+    shown = [
+        ExamplePrompt(name, (), 0.0, package.name, package.weights_sha256, asked.inside) for name in asked.names
+    ]  # only names and place are known yet
     tree_of_prompts([*shown, *asked.made], package.labels)
 
 
@@ -126,7 +138,9 @@ def learn(
             say(f"{finding['level']}: {shown.path}: {Finding(**finding)}")
         for structure, prompt in zip(shown.structures, prompts, strict=True):
             from_scan = tuple({"scan": shown.path.resolve().name, **known} for known in prompt.examples)
-            whole = replace(prompt, parent=_parent(asked, segmenter), examples=from_scan, color=structure.color or prompt.color)
+            whole = replace(
+                prompt, parent=_parent(asked, segmenter), examples=from_scan, color=structure.color or prompt.color
+            )
             found[structure.name.casefold()].append(whole)
     return [*(averaged(prompts) for prompts in found.values()), *asked.made]
 

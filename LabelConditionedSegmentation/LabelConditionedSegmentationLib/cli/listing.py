@@ -44,9 +44,13 @@ def print_models(_arguments: argparse.Namespace) -> int:
         fields = ", ".join(f"{field.name} ({field.allowed})" for field in package.metadata.fields) or "none"
         print(f"{name}: {package.about.get('title') or package.name}")
         print(f"  labels    {len(package.labels.leaves)} structures, {len(package.labels)} with their groups")
-        print(f"  input     {', '.join(package.input.channels)} at {' x '.join(f'{s:g}' for s in package.input.spacing)} mm")
+        print(
+            f"  input     {', '.join(package.input.channels)} at {' x '.join(f'{s:g}' for s in package.input.spacing)} mm"
+        )
         print(f"  metadata  {fields}")
-        print(f"  examples  {'learns further labels from examples' if package.architecture.learns_examples else 'knows its own labels only'}")
+        print(
+            f"  examples  {'learns further labels from examples' if package.architecture.learns_examples else 'knows its own labels only'}"
+        )
         print(f"  licence   {package.about.get('licence') or 'not stated'}")
         print(f"  use       {package.about.get('intended_use') or 'not stated'}")
         print(f"  size      {package.size_bytes / 2**20:.1f} MB, {path}\n")

@@ -39,9 +39,13 @@ def check_mask(path: Path, segments: Sequence[str]) -> None:
         raise InputError(f'There is no file "{path}".')
     name = path.name.lower()
     if segments and not name.endswith(SEGMENTATION):
-        raise InputError(f'"{path}" has no segments to choose from with --segment; give a {SEGMENTATION} file, or leave --segment out.')
+        raise InputError(
+            f'"{path}" has no segments to choose from with --segment; give a {SEGMENTATION} file, or leave --segment out.'
+        )
     if not name.endswith((SEGMENTATION, *LABEL_MAPS)):
-        raise InputError(f'"{path}" is no mask that can be read; give a file that ends in {SEGMENTATION}, {", ".join(LABEL_MAPS)}.')
+        raise InputError(
+            f'"{path}" is no mask that can be read; give a file that ends in {SEGMENTATION}, {", ".join(LABEL_MAPS)}.'
+        )
 
 
 def read_structures(path: Path, atlas: Volume, name: str, segments: Sequence[str]) -> tuple[Structure, ...]:
@@ -50,7 +54,12 @@ def read_structures(path: Path, atlas: Volume, name: str, segments: Sequence[str
         return (_structure(name, atlas, read_volume(path), f'mask "{path}"', None),)
     file = _Segmentation(path)
     chosen = [file.the_one(segments[0] if segments else None, name)] if name else file.several(segments)
-    return tuple(_structure(name or file.names[key], atlas, file.mask(key), f'segment "{file.names[key]}" of "{path}"', file.color(key)) for key in chosen)
+    return tuple(
+        _structure(
+            name or file.names[key], atlas, file.mask(key), f'segment "{file.names[key]}" of "{path}"', file.color(key)
+        )
+        for key in chosen
+    )
 
 
 def _structure(name: str, atlas: Volume, mask: Volume, what: str, color: Color | None) -> Structure:
@@ -65,11 +74,15 @@ class _Segmentation:
         try:
             image = sitk.ReadImage(str(path))
         except RuntimeError as error:
-            raise InputError(f'"{path}" cannot be read as a segmentation: it is damaged, empty, or of a format that is not known.') from error
+            raise InputError(
+                f'"{path}" cannot be read as a segmentation: it is damaged, empty, or of a format that is not known.'
+            ) from error
         self._fields = {key: image.GetMetaData(key).strip() for key in image.GetMetaDataKeys()}
         keys = [key.removesuffix("_ID") for key in self._fields if key.startswith("Segment") and key.endswith("_ID")]
         if image.GetDimension() != 3 or not keys:
-            raise InputError(f'"{path}" holds no segments; save the segmentation in Slicer again, or give a mask as an image.')
+            raise InputError(
+                f'"{path}" holds no segments; save the segmentation in Slicer again, or give a mask as an image.'
+            )
         keys.sort(key=lambda key: (len(key), key))
         self.names: dict[str, str] = {key: self._fields.get(f"{key}_Name", key) for key in keys}
         self._affine: Affine = affine_of(image)
@@ -101,7 +114,9 @@ class _Segmentation:
 
     def mask(self, key: str) -> Volume:
         """A segment, on the file's own, perhaps cropped, grid. Raises InputError where the file describes it in a way that is not understood."""
-        older = list(self.names).index(key) if len(self._layers) > 1 else 0  # files that have a layer a segment and say nothing of it
+        older = (
+            list(self.names).index(key) if len(self._layers) > 1 else 0
+        )  # files that have a layer a segment and say nothing of it
         try:
             layer, value = int(self._fields.get(f"{key}_Layer", older)), int(self._fields.get(f"{key}_LabelValue", 1))
             mask = self._layers[layer] == value
@@ -121,14 +136,18 @@ class _Segmentation:
         """The keys of the segments of a name, none or one. Raises InputError where there are more."""
         found = [key for key, called in self.names.items() if called.casefold() == name.strip().casefold()]
         if len(found) > 1:
-            raise InputError(f'"{self.path}" has {len(found)} segments called "{self.names[found[0]]}"; give them different names.')
+            raise InputError(
+                f'"{self.path}" has {len(found)} segments called "{self.names[found[0]]}"; give them different names.'
+            )
         return found
 
     def _unknown(self, wanted: str) -> InputError:
         return InputError(f'"{self.path}" has no segment "{wanted}"; it has {self._list()}.')
 
     def _not_understood(self) -> InputError:
-        return InputError(f'"{self.path}" describes its segments in a way that is not understood; save the segmentation in Slicer again.')
+        return InputError(
+            f'"{self.path}" describes its segments in a way that is not understood; save the segmentation in Slicer again.'
+        )
 
     def _list(self) -> str:
         return ", ".join(f'"{name}"' for name in self.names.values())

@@ -37,7 +37,9 @@ def suffix_of(path: Path) -> str:
     for suffix in (SEGMENTATION, *LABEL_MAPS):
         if path.name.lower().endswith(suffix) and len(path.name) > len(suffix):
             return suffix
-    raise OutputError(f'"{path}" is no output that can be written; use a name that ends in {SEGMENTATION}, {", ".join(LABEL_MAPS)}.')
+    raise OutputError(
+        f'"{path}" is no output that can be written; use a name that ends in {SEGMENTATION}, {", ".join(LABEL_MAPS)}.'
+    )
 
 
 def names_file(path: Path) -> Path:
@@ -72,7 +74,9 @@ def write_all(files: dict[Path, Writer]) -> None:
             os.replace(finished, path)
     except (OSError, RuntimeError) as error:  # SimpleITK reports a failed write as RuntimeError
         what = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "the disk may be full"
-        raise OutputError(f'"{next(reversed(temporary), next(iter(files)))}" could not be written ({what}); nothing was left behind.') from error
+        raise OutputError(
+            f'"{next(reversed(temporary), next(iter(files)))}" could not be written ({what}); nothing was left behind.'
+        ) from error
     finally:
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
@@ -93,13 +97,19 @@ def write_result(result: Result) -> Writer:
 def _write_label_map(path: Path, result: Result) -> None:
     volume = result.label_map
     sitk.WriteImage(image_of(volume), str(path), useCompression=True)
-    if not np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(path))), volume.array[0]):  # some writers do not notice a full disk
+    if not np.array_equal(
+        sitk.GetArrayFromImage(sitk.ReadImage(str(path))), volume.array[0]
+    ):  # some writers do not notice a full disk
         raise OSError(28, os.strerror(28))
 
 
 def _write_segmentation(path: Path, result: Result) -> None:
     lps = LPS_TO_RAS @ result.layers[0].affine
-    voxels = np.stack([layer.array[0].T for layer in result.layers]) if len(result.layers) > 1 else result.layers[0].array[0].T
+    voxels = (
+        np.stack([layer.array[0].T for layer in result.layers])
+        if len(result.layers) > 1
+        else result.layers[0].array[0].T
+    )
     segments = []
     for entry in result.labels:
         segment: dict[str, Any] = {
@@ -113,7 +123,12 @@ def _write_segmentation(path: Path, result: Result) -> None:
         if terminology:
             segment["terminology"] = terminology
         segments.append(segment)
-    segmentation = {"voxels": voxels, "ijkToLPS": lps, "segments": segments, "containedRepresentationNames": ["Binary labelmap"]}
+    segmentation = {
+        "voxels": voxels,
+        "ijkToLPS": lps,
+        "segments": segments,
+        "containedRepresentationNames": ["Binary labelmap"],
+    }
     slicerio.write_segmentation(str(path), segmentation, compression_level=1)
     _put_names(path, {n: entry.label.name for n, entry in enumerate(result.labels) if not entry.label.name.isascii()})
 
@@ -134,7 +149,11 @@ def _terminology(label: Label) -> dict[str, Any] | None:
     """The codes of a label as slicerio takes them; None where no cited table gives any."""
     if label.category is None or label.type is None:
         return None
-    entry: dict[str, Any] = {"contextName": TERMINOLOGY, "category": label.category.to_json(), "type": label.type.to_json()}
+    entry: dict[str, Any] = {
+        "contextName": TERMINOLOGY,
+        "category": label.category.to_json(),
+        "type": label.type.to_json(),
+    }
     if label.modifier is not None:
         entry["typeModifier"] = label.modifier.to_json()
     return entry

@@ -34,7 +34,11 @@ def render_preview(scan: Volume, result: Result) -> Image.Image:
     spacing = max(min(scan.spacing), 0.5)
     low, high = _extent(grid)
     center = _center(result, grid)
-    grey_low, grey_high = np.percentile(scan.array[0][scan.array[0] != scan.array[0].min()], (1, 99.5)) if np.ptp(scan.array[0]) else (0.0, 1.0)
+    grey_low, grey_high = (
+        np.percentile(scan.array[0][scan.array[0] != scan.array[0].min()], (1, 99.5))
+        if np.ptp(scan.array[0])
+        else (0.0, 1.0)
+    )
     colors = np.zeros((max(entry.value for entry in result.labels) + 1, 3), dtype=np.float32)
     for entry in result.labels:
         colors[entry.value] = entry.label.color
@@ -51,7 +55,12 @@ def render_preview(scan: Volume, result: Result) -> Image.Image:
             shown[inside] = (1 - OPACITY) * plain[inside] + OPACITY * colors[values[inside]]
             edges = inside & _is_edge(values)
             shown[edges] = 0.25 * plain[edges] + 0.75 * colors[values[edges]]
-        columns.append([_labelled(picture, name if row == 0 else "", left, right, top) for row, picture in enumerate((plain, shown))])
+        columns.append(
+            [
+                _labelled(picture, name if row == 0 else "", left, right, top)
+                for row, picture in enumerate((plain, shown))
+            ]
+        )
     width = sum(column[0].width for column in columns)
     page = Image.new("RGB", (width, 2 * HEIGHT + 26), "black")
     x = 0
@@ -93,7 +102,9 @@ def _plane(low: Array, high: Array, center: Array, axis: int, spacing: float) ->
 
 
 def _sample(array: Array, grid: Grid, plane: Grid, nearest: bool) -> Array:
-    out: Array = resample(torch.from_numpy(np.ascontiguousarray(array))[..., None], grid, plane, nearest=nearest)[0, ..., 0].numpy()
+    out: Array = resample(torch.from_numpy(np.ascontiguousarray(array))[..., None], grid, plane, nearest=nearest)[
+        0, ..., 0
+    ].numpy()
     return out
 
 

@@ -26,7 +26,19 @@ from ..core.volume import Volume
 from . import examples
 from .main import FAILED
 from .models import resolve_model
-from .outputs import NAME, SEGMENTATION, check_writable, names_file, suffix_of, write_all, write_json, write_label, write_names, write_result, write_volumes
+from .outputs import (
+    NAME,
+    SEGMENTATION,
+    check_writable,
+    names_file,
+    suffix_of,
+    write_all,
+    write_json,
+    write_label,
+    write_names,
+    write_result,
+    write_volumes,
+)
 from .preview import write_preview
 
 SCAN_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
@@ -85,14 +97,25 @@ def run(arguments: argparse.Namespace) -> int:
         examples.check_asked(asked, segmenter.package)
     segmenter.metadata_schema.parse(metadata)
     segmenter.metadata_schema.parse(metadata_of_atlas)
-    _say(f"model {segmenter.package.name} on {segmenter.plan.device.type}, loaded in {time.perf_counter() - began:.1f} s")
+    _say(
+        f"model {segmenter.package.name} on {segmenter.plan.device.type}, loaded in {time.perf_counter() - began:.1f} s"
+    )
     done: list[tuple[Job, Result]] = []
     failures: list[tuple[Job, str]] = []
     with _cancel_on_interrupt() as cancel:
-        wanted = Wanted(labels, examples.learn(asked, segmenter, metadata_of_atlas, _bar, _say, cancel), metadata, saved)
+        wanted = Wanted(
+            labels, examples.learn(asked, segmenter, metadata_of_atlas, _bar, _say, cancel), metadata, saved
+        )
         for job in jobs:
             try:
-                result = _segment_one(job, segmenter, wanted, cancel, arguments.overwrite, [] if is_batch else _table_writers(arguments, [job], wanted))
+                result = _segment_one(
+                    job,
+                    segmenter,
+                    wanted,
+                    cancel,
+                    arguments.overwrite,
+                    [] if is_batch else _table_writers(arguments, [job], wanted),
+                )
             except (Cancelled, LabelError, MetadataError):
                 raise
             except LCSError as error:
@@ -136,7 +159,11 @@ def _scans(words: Sequence[str], recursive: bool) -> list[Path]:
         folder = Path(word)
         if not folder.is_dir():
             raise InputError(f'"{folder}" is not a folder; -r takes every scan below a folder.')
-        found += sorted(f for f in folder.rglob("*") if f.is_file() and f.name.lower().endswith(SCAN_SUFFIXES) and not f.name.startswith("."))
+        found += sorted(
+            f
+            for f in folder.rglob("*")
+            if f.is_file() and f.name.lower().endswith(SCAN_SUFFIXES) and not f.name.startswith(".")
+        )
     if not found:
         raise InputError(f"No scans ({', '.join(SCAN_SUFFIXES)}) were found below {', '.join(words)}.")
     return found
@@ -160,7 +187,9 @@ def _place(template: str, name: str, suffix: str, is_batch: bool) -> Path:
     if template.endswith(("/", "\\")) or path.is_dir() or (is_batch and not path.suffix):
         return path / (name + suffix)
     if is_batch:
-        raise OutputError(f'Several scans cannot all be written to "{template}"; give a folder, or a path with {NAME} in it.')
+        raise OutputError(
+            f'Several scans cannot all be written to "{template}"; give a folder, or a path with {NAME} in it.'
+        )
     return path
 
 
@@ -217,12 +246,17 @@ def _table_writers(arguments: argparse.Namespace, jobs: Sequence[Job], wanted: W
     """The files of a whole run, and how to write them from what was done."""
     writers: list[TableWriter] = []
     if arguments.volumes:
-        writers.append((Path(arguments.volumes), lambda done: write_volumes([(str(job.scan), result) for job, result in done])))
+        writers.append(
+            (Path(arguments.volumes), lambda done: write_volumes([(str(job.scan), result) for job, result in done]))
+        )
     if arguments.report:
 
         def report(done: Sequence[tuple[Job, Result]]) -> Any:
             by_example = {"labels_by_example": examples.described(wanted.by_example)} if wanted.by_example else {}
-            runs = [{"scan": str(job.scan), "output": str(job.output), **by_example, **result.report.to_json()} for job, result in done]
+            runs = [
+                {"scan": str(job.scan), "output": str(job.output), **by_example, **result.report.to_json()}
+                for job, result in done
+            ]
             return write_json(runs[0] if len(jobs) == 1 else {"runs": runs})
 
         writers.append((Path(arguments.report), report))
@@ -235,7 +269,9 @@ def _keep(prompt: ExamplePrompt, _done: Sequence[tuple[Job, Result]]) -> Any:
     return write_label(prompt)
 
 
-def _segment_one(job: Job, segmenter: Segmenter, wanted: Wanted, cancel: CancelToken, overwrite: bool, tables: Sequence[TableWriter]) -> Result:
+def _segment_one(
+    job: Job, segmenter: Segmenter, wanted: Wanted, cancel: CancelToken, overwrite: bool, tables: Sequence[TableWriter]
+) -> Result:
     began = time.perf_counter()
     volume = read_volume(job.scan)
     read = time.perf_counter() - began
@@ -260,14 +296,20 @@ def _segment_one(job: Job, segmenter: Segmenter, wanted: Wanted, cancel: CancelT
     return result
 
 
-def _answer(segmenter: Segmenter, volume: Volume, wanted: Wanted, progress: ProgressCallback | None, cancel: CancelToken) -> Result:
+def _answer(
+    segmenter: Segmenter, volume: Volume, wanted: Wanted, progress: ProgressCallback | None, cancel: CancelToken
+) -> Result:
     """The network once, then the labels of the model, the labels by example, or both side by side."""
     if not wanted.by_example:
         return segmenter.segment(volume, wanted.labels, wanted.metadata, progress, cancel)
     steps = Progress(progress, cancel)
-    features = segmenter.features(volume, wanted.metadata, lambda done, text: steps.update(0.0, NETWORK, done, text), cancel)
+    features = segmenter.features(
+        volume, wanted.metadata, lambda done, text: steps.update(0.0, NETWORK, done, text), cancel
+    )
     classes = features.segment(wanted.labels, None, cancel) if wanted.labels else None
-    shown = features.by_example(wanted.by_example).segment("all", lambda done, text: steps.update(NETWORK, 1.0, done, text), cancel)
+    shown = features.by_example(wanted.by_example).segment(
+        "all", lambda done, text: steps.update(NETWORK, 1.0, done, text), cancel
+    )
     return shown if classes is None else classes.beside(shown)
 
 
@@ -277,7 +319,12 @@ def _bar(name: str) -> Iterator[ProgressCallback | None]:
     if not sys.stderr.isatty():
         yield None
         return
-    with tqdm(total=100, desc=name[:30], bar_format="{desc}: {percentage:3.0f}%|{bar}| {postfix} [{elapsed}<{remaining}]", file=sys.stderr) as bar:
+    with tqdm(
+        total=100,
+        desc=name[:30],
+        bar_format="{desc}: {percentage:3.0f}%|{bar}| {postfix} [{elapsed}<{remaining}]",
+        file=sys.stderr,
+    ) as bar:
 
         def show(fraction: float, text: str) -> None:
             bar.n = round(100 * fraction, 1)

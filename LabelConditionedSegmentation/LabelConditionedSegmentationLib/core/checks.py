@@ -20,14 +20,26 @@ def check_volume(volume: Volume, spec: InputSpec) -> list[Finding]:
     if np.issubdtype(array.dtype, np.floating):
         bad = int(array.size - np.count_nonzero(np.isfinite(array)))
         if bad:
-            return [Finding.error(f"The scan holds {bad} voxels that are NaN or infinite.", "Replace them, for example by 0, and try again.")]
+            return [
+                Finding.error(
+                    f"The scan holds {bad} voxels that are NaN or infinite.",
+                    "Replace them, for example by 0, and try again.",
+                )
+            ]
     low, high = float(array.min()), float(array.max())
     if low == high == 0:
         return [Finding.error("The scan is empty: every voxel is 0.", "Check that the right file was chosen.")]
     if low == high:
-        return [Finding.error("The scan is constant: all its voxels have the same value, so there is nothing to segment.")]
+        return [
+            Finding.error("The scan is constant: all its voxels have the same value, so there is nothing to segment.")
+        ]
     if _looks_like_label_map(array):
-        return [Finding.error("This looks like a label map or mask, not a scan: whole regions share one value.", "Give the scan itself.")]
+        return [
+            Finding.error(
+                "This looks like a label map or mask, not a scan: whole regions share one value.",
+                "Give the scan itself.",
+            )
+        ]
     findings = []
     spacing = volume.spacing
     if max(spacing) > COARSE_FACTOR * max(spec.spacing):
@@ -38,7 +50,12 @@ def check_volume(volume: Volume, spec: InputSpec) -> list[Finding]:
             )
         )
     if min(n * s for n, s in zip(volume.shape[::-1], spacing, strict=True)) < 8 * max(spec.spacing):
-        findings.append(Finding.warning("The scan is only a few millimetres thick; the model has hardly any context.", "Use a scan of the whole structure."))
+        findings.append(
+            Finding.warning(
+                "The scan is only a few millimetres thick; the model has hardly any context.",
+                "Use a scan of the whole structure.",
+            )
+        )
     return findings
 
 

@@ -23,7 +23,9 @@ def choose_device(name: str) -> torch.device:
                 f'The device "{name}" was asked for, but PyTorch finds no NVIDIA GPU here; use --device cpu, or install a CUDA build of PyTorch and its driver.'
             )
         if (device.index or 0) >= torch.cuda.device_count():
-            raise DeviceError(f'The device "{name}" was asked for, but there are only {torch.cuda.device_count()} GPUs; use cuda:0.')
+            raise DeviceError(
+                f'The device "{name}" was asked for, but there are only {torch.cuda.device_count()} GPUs; use cuda:0.'
+            )
     elif device.type == "mps" and not torch.backends.mps.is_available():
         raise DeviceError('The device "mps" was asked for, but it needs an Apple GPU; use --device cpu.')
     elif device.type not in ("cpu", "cuda", "mps"):

@@ -70,10 +70,14 @@ def features_at(stored: torch.Tensor, to_features: Affine, voxels: Array) -> tor
     size = np.array(stored.shape[2::-1])
     where = torch.from_numpy(2 * (index + 0.5) / size - 1).to(stored.device, torch.float32)
     volume = stored.movedim(-1, 0)[None].float()
-    return torch.nn.functional.grid_sample(volume, where[None, None, None], padding_mode="border", align_corners=False)[0, :, 0, 0].T
+    return torch.nn.functional.grid_sample(volume, where[None, None, None], padding_mode="border", align_corners=False)[
+        0, :, 0, 0
+    ].T
 
 
-def fit(features: torch.Tensor, target: torch.Tensor, counts: torch.Tensor, steps: Progress) -> tuple[torch.Tensor, torch.Tensor]:
+def fit(
+    features: torch.Tensor, target: torch.Tensor, counts: torch.Tensor, steps: Progress
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Prompts (K, C) and bias (K,) of structures 1 to K, which compete with a background of score 0: softmax cross entropy + soft Dice, by L-BFGS.
 
     features (n, C); target (n,) 0 to K; counts (n,): how many voxels each stands for. The loss is that of training; a small penalty on whitened features settles what the
@@ -92,7 +96,9 @@ def fit(features: torch.Tensor, target: torch.Tensor, counts: torch.Tensor, step
     weights = torch.zeros(structures, channels, device=features.device, requires_grad=True)
     offsets = torch.zeros(structures, device=features.device, requires_grad=True)
     held = torch.zeros(structures + 1, device=features.device).index_add_(0, target, counts)
-    optimizer = torch.optim.LBFGS([weights, offsets], max_iter=ITERATIONS, history_size=10, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS(
+        [weights, offsets], max_iter=ITERATIONS, history_size=10, line_search_fn="strong_wolfe"
+    )
 
     def loss() -> torch.Tensor:
         optimizer.zero_grad()

@@ -46,7 +46,9 @@ class ExamplePrompt:
                 f"The name {self.name!a} of a label by example holds a line break or another character that cannot be written; choose another one."
             )
         if not all(math.isfinite(value) and abs(value) < LARGEST_NUMBER for value in (*self.vector, self.bias)):
-            raise InputError(f'The label "{self.name}" holds numbers that no model makes; make it again from its example.')
+            raise InputError(
+                f'The label "{self.name}" holds numbers that no model makes; make it again from its example.'
+            )
 
     @property
     def count(self) -> int:
@@ -87,7 +89,9 @@ class ExamplePrompt:
                 examples=tuple(dict(known) for known in entry["examples"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise InputError(f"This is no label by example: it lacks something, or holds a value of the wrong kind ({error}).") from None
+            raise InputError(
+                f"This is no label by example: it lacks something, or holds a value of the wrong kind ({error})."
+            ) from None
 
 
 def averaged(prompts: Sequence[ExamplePrompt]) -> ExamplePrompt:
@@ -97,9 +101,14 @@ def averaged(prompts: Sequence[ExamplePrompt]) -> ExamplePrompt:
     """
     first = prompts[0]
     if any((p.weights_sha256, len(p.vector)) != (first.weights_sha256, len(first.vector)) for p in prompts):
-        raise InputError(f'The examples of "{first.name}" were made with different models; make them all with the same one.')
+        raise InputError(
+            f'The examples of "{first.name}" were made with different models; make them all with the same one.'
+        )
     counts = [p.count for p in prompts]
-    *vector, bias = (math.fsum(map(mul, values, counts)) / sum(counts) for values in zip(*((*p.vector, p.bias) for p in prompts), strict=True))
+    *vector, bias = (
+        math.fsum(map(mul, values, counts)) / sum(counts)
+        for values in zip(*((*p.vector, p.bias) for p in prompts), strict=True)
+    )
     known = tuple(example for p in prompts for example in p.examples)
     return replace(first, vector=tuple(vector), bias=bias, examples=known)
 
@@ -153,4 +162,6 @@ def tree_of_prompts(prompts: Sequence[ExamplePrompt], known: LabelTree, ids: Seq
             known.find(prompt.parent)
     first = max(label.id for label in known.labels) + 1
     numbers = range(first, first + len(prompts)) if ids is None else ids
-    return LabelTree(tuple(Label(number, prompt.name, color=prompt.color) for number, prompt in zip(numbers, prompts, strict=True)))
+    return LabelTree(
+        tuple(Label(number, prompt.name, color=prompt.color) for number, prompt in zip(numbers, prompts, strict=True))
+    )

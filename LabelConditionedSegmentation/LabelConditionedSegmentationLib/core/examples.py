@@ -49,10 +49,14 @@ def mask_on(atlas: Volume, mask: Volume, what: str = "mask") -> Array:
             "resample it to the scan's grid, or give the scan that it was painted on."
         )
     if not bool(np.isfinite(mask.array).all()):
-        raise InputError(f"The {what} holds voxels that are NaN or infinite; a mask is 0 where the structure is not, and another number where it is.")
+        raise InputError(
+            f"The {what} holds voxels that are NaN or infinite; a mask is 0 where the structure is not, and another number where it is."
+        )
     inside = np.asarray(mask.array[0] != 0)
     if not inside.any():
-        raise InputError(f"The {what} is empty: no voxel of it is marked. Paint the structure, or choose another segment.")
+        raise InputError(
+            f"The {what} is empty: no voxel of it is marked. Paint the structure, or choose another segment."
+        )
     out = np.zeros(atlas.shape, dtype=bool)
     starts = [int(n) for n in shift[::-1]]
     low = [max(0, start) for start in starts]
@@ -77,11 +81,17 @@ def shares_on(atlas: Grid, prepared: NetworkInput, mask: Array, stride: int) -> 
     box = bounding_box(mask)
     if box is None:
         return shares
-    step = np.abs(prepared.grid.to(atlas)[:3, :3]).max(axis=1)[::-1]  # atlas voxels (k, j, i) a voxel of the network's grid
+    step = np.abs(prepared.grid.to(atlas)[:3, :3]).max(axis=1)[
+        ::-1
+    ]  # atlas voxels (k, j, i) a voxel of the network's grid
     rim = [2 + int(np.ceil(2 * n)) for n in step]  # beyond which smoothing leaves nothing
-    low, high = ([n + sign * r for n, r in zip(corner, rim, strict=True)] for corner, sign in zip(box, (-1, 1), strict=True))
+    low, high = (
+        [n + sign * r for n, r in zip(corner, rim, strict=True)] for corner, sign in zip(box, (-1, 1), strict=True)
+    )
     around = atlas.box((low[0], low[1], low[2]), (high[0], high[1], high[2]))
-    inside = torch.from_numpy(np.pad(mask[tuple(slice(x, y) for x, y in zip(*box, strict=True))], [(r, r) for r in rim]).astype(np.float32))[None]
+    inside = torch.from_numpy(
+        np.pad(mask[tuple(slice(x, y) for x, y in zip(*box, strict=True))], [(r, r) for r in rim]).astype(np.float32)
+    )[None]
     smooth = smooth_for(inside, (float(step[0]), float(step[1]), float(step[2])))
     begin, end = needed_box(prepared.grid, around, (0, 0, 0), around.shape)
     start, stop = [n // stride for n in begin], [min(-(-n // stride), m) for n, m in zip(end, shape, strict=True)]
@@ -89,7 +99,9 @@ def shares_on(atlas: Grid, prepared: NetworkInput, mask: Array, stride: int) -> 
     first, last = ((n[0] * stride, n[1] * stride, n[2] * stride) for n in (start, stop))
     fine = resample(smooth.movedim(0, -1), around, prepared.grid, first, last)
     share = torch.nn.functional.avg_pool3d(fine.movedim(-1, 0), stride)[0]
-    shares[place] = (share * STEPS).ceil().clamp(max=STEPS).to(torch.uint8)  # the whole of a mask is 1 to rounding, and one more step would be 0
+    shares[place] = (
+        (share * STEPS).ceil().clamp(max=STEPS).to(torch.uint8)
+    )  # the whole of a mask is 1 to rounding, and one more step would be 0
     return shares
 
 
@@ -133,7 +145,12 @@ def pooled_over(
         for first in range(0, len(shares), chunk):
             masks = torch.stack([one[place] for one in shares[first : first + chunk]]).to(device).float() / STEPS
             parts.append(pool(levels, masks, share))
-        here = Pooled(*([torch.cat(of_level) for of_level in zip(*(getattr(part, name) for part in parts), strict=True)] for name in ("found", "weight")))
+        here = Pooled(
+            *(
+                [torch.cat(of_level) for of_level in zip(*(getattr(part, name) for part in parts), strict=True)]
+                for name in ("found", "weight")
+            )
+        )
         whole = here if whole is None else whole.plus(here)
     on_window(windows.count)
     assert whole is not None
@@ -143,5 +160,7 @@ def pooled_over(
 def _places(windows: WindowPlan) -> Iterator[tuple[slice, slice, slice]]:
     """Where the windows lie on the feature grid."""
     for corner in product(*windows.starts):
-        k, j, i = (slice(a // windows.stride, (a + n) // windows.stride) for a, n in zip(corner, windows.size, strict=True))
+        k, j, i = (
+            slice(a // windows.stride, (a + n) // windows.stride) for a, n in zip(corner, windows.size, strict=True)
+        )
         yield k, j, i

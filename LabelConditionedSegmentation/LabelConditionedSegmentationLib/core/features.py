@@ -53,7 +53,9 @@ class Limits:
 class WinnerMap:
     """Reduces features to the best class of every voxel of a target grid, as slabs of features become final. Nothing of size voxels x labels exists."""
 
-    def __init__(self, feature_grid: Grid, target: Grid, axis: int, prompts: Prompts, chunk: int, limits: Limits | None = None) -> None:
+    def __init__(
+        self, feature_grid: Grid, target: Grid, axis: int, prompts: Prompts, chunk: int, limits: Limits | None = None
+    ) -> None:
         """axis: the axis (0, 1, 2 for k, j, i) of the feature grid along which slabs arrive, in rising order."""
         self.feature_grid = feature_grid
         self.target = target
@@ -97,7 +99,11 @@ class WinnerMap:
         if self._waiting:
             unneeded = min(self._needs(*box)[0][self.axis] for box in self._waiting) - self._held_start
             unneeded = min(max(0, unneeded), self._held.shape[self.axis])
-            self._held = self._held.narrow(self.axis, unneeded, self._held.shape[self.axis] - unneeded).clone() if unneeded else self._held
+            self._held = (
+                self._held.narrow(self.axis, unneeded, self._held.shape[self.axis] - unneeded).clone()
+                if unneeded
+                else self._held
+            )
             self._held_start += unneeded
         else:
             self._held = None
@@ -165,10 +171,14 @@ class Features:
     def kept(self, purpose: str) -> torch.Tensor:
         """`stored`. Raises InputError, which says what it is needed for, where it was not kept."""
         if self.stored is None:
-            raise InputError(f"The features of this scan were larger than the memory set aside for them; raise the feature budget to {purpose}.")
+            raise InputError(
+                f"The features of this scan were larger than the memory set aside for them; raise the feature budget to {purpose}."
+            )
         return self.stored
 
-    def by_example(self, examples: Sequence[ExamplePrompt], ids: Sequence[int] | None = None, divide: bool = False) -> Features:
+    def by_example(
+        self, examples: Sequence[ExamplePrompt], ids: Sequence[int] | None = None, divide: bool = False
+    ) -> Features:
         """The same features, asked for structures that the model was shown (`Segmenter.examples`) in place of its labels; the network does not run.
 
         They compete with each other and with a background of their own, each of them only inside its parent, as the labels' competition has it. ids: of their labels, by
@@ -179,7 +189,9 @@ class Features:
         check_model(examples, self.report.model, self.report.package_sha256, self.prompts.vectors.shape[1])
         tree = tree_of_prompts(examples, self.labels, ids)
         where = stored.device
-        vectors = torch.tensor([[0.0] * self.prompts.vectors.shape[1], *(example.vector for example in examples)], device=where)
+        vectors = torch.tensor(
+            [[0.0] * self.prompts.vectors.shape[1], *(example.vector for example in examples)], device=where
+        )
         prompts = Prompts(vectors, torch.tensor([0.0, *(example.bias for example in examples)], device=where))
         limits = None
         if any(example.parent for example in examples):
@@ -190,11 +202,20 @@ class Features:
                     allowed[:, n] = False
                     allowed[inside, n] = True
             if divide:
-                allowed[:, 0] = ~allowed[:, [n for n, example in enumerate(examples, start=1) if example.parent]].any(axis=1)
+                allowed[:, 0] = ~allowed[:, [n for n, example in enumerate(examples, start=1) if example.parent]].any(
+                    axis=1
+                )
             limits = Limits(self.winner_map(), allowed)
-        return Features(tree, prompts, self.input_grid, self.region, self.feature_grid, self.plan, self.report, stored, None, limits)
+        return Features(
+            tree, prompts, self.input_grid, self.region, self.feature_grid, self.plan, self.report, stored, None, limits
+        )
 
-    def segment(self, labels: Sequence[str] | str | None = None, progress: ProgressCallback | None = None, cancel: CancelToken | None = None) -> Result:
+    def segment(
+        self,
+        labels: Sequence[str] | str | None = None,
+        progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Result:
         """The masks of these labels on the input grid; None or "all" means every leaf.
 
         All leaves and the background compete always, so the mask of a label does not depend on which others were asked for. Raises LabelError for unknown names.
@@ -275,12 +296,21 @@ class Features:
         contents: list[list[Label]] = []
         places: dict[int, int] = {}
         for label in wanted:
-            free = next((n for n, there in enumerate(contents) if self.labels.overlapping([*there, label]) is None), len(contents))
+            free = next(
+                (n for n, there in enumerate(contents) if self.labels.overlapping([*there, label]) is None),
+                len(contents),
+            )
             if free == len(contents):
                 contents.append([])
             contents[free].append(label)
             places[label.id] = free
-        dtype = np.uint8 if max(label.id for label in wanted) < 2**8 else np.uint16 if max(label.id for label in wanted) < 2**16 else np.uint32
+        dtype = (
+            np.uint8
+            if max(label.id for label in wanted) < 2**8
+            else np.uint16
+            if max(label.id for label in wanted) < 2**16
+            else np.uint32
+        )
         layers = []
         for there in contents:
             table = np.zeros(len(self.labels.leaves) + 1, dtype=dtype)

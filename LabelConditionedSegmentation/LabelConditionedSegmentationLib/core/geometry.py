@@ -71,7 +71,14 @@ def network_grid(region: Grid, spacing: tuple[float, float, float], margin_mm: f
     multiple: the shape is rounded up to a multiple of this (what the network's strides need); the surplus is split between both sides in whole voxels.
     A region that already lies along the RAS axes with this spacing gives a grid whose voxels coincide with the region's.
     """
-    corners = np.array([[i, j, k, 1.0] for i in (0, region.shape[2] - 1) for j in (0, region.shape[1] - 1) for k in (0, region.shape[0] - 1)])
+    corners = np.array(
+        [
+            [i, j, k, 1.0]
+            for i in (0, region.shape[2] - 1)
+            for j in (0, region.shape[1] - 1)
+            for k in (0, region.shape[0] - 1)
+        ]
+    )
     ras = (region.affine @ corners.T).T[:, :3]
     low, high = ras.min(0), ras.max(0)
     steps = np.asarray(spacing, dtype=np.float64)
@@ -147,19 +154,30 @@ def _mix(below: torch.Tensor, above: torch.Tensor, weight: torch.Tensor) -> torc
 
 
 def _resample_separable(
-    source: torch.Tensor, source_grid: Grid, mapping: Affine, axes: tuple[int, int, int], start: Shape, stop: Shape, source_start: Shape, nearest: bool
+    source: torch.Tensor,
+    source_grid: Grid,
+    mapping: Affine,
+    axes: tuple[int, int, int],
+    start: Shape,
+    stop: Shape,
+    source_start: Shape,
+    nearest: bool,
 ) -> torch.Tensor:
     out = source if nearest else source.float()
     for source_axis in (2, 1, 0):  # k, j, i
         target_axis, tensor_axis = axes[source_axis], 2 - source_axis
         index = np.arange(start[2 - target_axis], stop[2 - target_axis])
         position = mapping[source_axis, target_axis] * index + mapping[source_axis, 3]
-        out = _interpolate_axis(out, tensor_axis, position, source_grid.shape[tensor_axis], source_start[tensor_axis], nearest)
+        out = _interpolate_axis(
+            out, tensor_axis, position, source_grid.shape[tensor_axis], source_start[tensor_axis], nearest
+        )
     runs_along = [axes[2], axes[1], axes[0]]  # the target axis (i = 0, k = 2) of each tensor axis
     return out.permute(*(runs_along.index(target_axis) for target_axis in (2, 1, 0)), 3)
 
 
-def _interpolate_axis(source: torch.Tensor, axis: int, position: Array, length: int, offset: int, nearest: bool) -> torch.Tensor:
+def _interpolate_axis(
+    source: torch.Tensor, axis: int, position: Array, length: int, offset: int, nearest: bool
+) -> torch.Tensor:
     lower, upper, weight = _lattice(np.rint(position) if nearest else position, length)
     first = torch.from_numpy(lower - offset).to(source.device)
     if not weight.any():
@@ -171,15 +189,30 @@ def _interpolate_axis(source: torch.Tensor, axis: int, position: Array, length: 
     return _mix(source.index_select(axis, first), above, torch.from_numpy(weight).to(source.device).view(shape))
 
 
-def _resample_oblique(source: torch.Tensor, source_grid: Grid, mapping: Affine, start: Shape, stop: Shape, source_start: Shape, nearest: bool) -> torch.Tensor:
+def _resample_oblique(
+    source: torch.Tensor,
+    source_grid: Grid,
+    mapping: Affine,
+    start: Shape,
+    stop: Shape,
+    source_start: Shape,
+    nearest: bool,
+) -> torch.Tensor:
     rows = source.reshape(-1, source.shape[3])
-    j, i = np.arange(start[1], stop[1], dtype=np.float64)[:, None], np.arange(start[2], stop[2], dtype=np.float64)[None, :]
+    j, i = (
+        np.arange(start[1], stop[1], dtype=np.float64)[:, None],
+        np.arange(start[2], stop[2], dtype=np.float64)[None, :],
+    )
     planes = []
-    for k in range(start[0], stop[0]):  # plane by plane: the coordinates of a whole volume would weigh more than the volume
+    for k in range(
+        start[0], stop[0]
+    ):  # plane by plane: the coordinates of a whole volume would weigh more than the volume
         lattice = []
         for axis in (2, 1, 0):
             position = mapping[axis, 0] * i + mapping[axis, 1] * j + mapping[axis, 2] * k + mapping[axis, 3]
-            lower, upper, weight = _lattice((np.rint(position) if nearest else position).ravel(), source_grid.shape[2 - axis])
+            lower, upper, weight = _lattice(
+                (np.rint(position) if nearest else position).ravel(), source_grid.shape[2 - axis]
+            )
             lattice.append((lower - source_start[2 - axis], upper - source_start[2 - axis], weight))
         plane: torch.Tensor | None = None
         for corner in range(1 if nearest else 8):
@@ -205,12 +238,16 @@ def smooth_for(source: torch.Tensor, factors: tuple[float, float, float]) -> tor
     for axis, factor in enumerate(factors, start=1):
         if factor <= 1.05:
             continue
-        sigma = 0.425 * float(np.sqrt(factor**2 - 1))  # full width at half maximum of one target voxel, less the source's own
+        sigma = 0.425 * float(
+            np.sqrt(factor**2 - 1)
+        )  # full width at half maximum of one target voxel, less the source's own
         radius = max(1, int(np.ceil(3 * sigma)))
         kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, dtype=torch.float64) / sigma) ** 2)
         index = torch.arange(out.shape[axis], device=out.device)
         total = torch.zeros_like(out)
-        for offset, weight in zip(range(-radius, radius + 1), (kernel / kernel.sum()).tolist(), strict=True):  # a convolution would take 16 times the memory
+        for offset, weight in zip(
+            range(-radius, radius + 1), (kernel / kernel.sum()).tolist(), strict=True
+        ):  # a convolution would take 16 times the memory
             total.add_(out.index_select(axis, (index + offset).clamp(0, len(index) - 1)), alpha=weight)
         out = total
     return out

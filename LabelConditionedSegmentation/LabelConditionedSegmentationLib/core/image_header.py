@@ -31,7 +31,9 @@ def stated_spacing(path: Path) -> tuple[float, ...]:
         if name.endswith((".nrrd", ".nhdr")):
             return _nrrd_spacing(_text_fields(path, ":", "")[0])
         if name.endswith((".mha", ".mhd")):
-            return tuple(float(word) for word in _text_fields(path, "=", "elementdatafile")[0].get("elementspacing", "").split())
+            return tuple(
+                float(word) for word in _text_fields(path, "=", "elementdatafile")[0].get("elementspacing", "").split()
+            )
     except (OSError, EOFError, zlib.error, ValueError):  # damaged in another way, which the reader tells
         pass
     return ()
@@ -74,7 +76,9 @@ def _nifti(path: Path) -> _Nifti | None:
     for order in "<>":
         if len(data) == 348 and struct.unpack_from(order + "i", data)[0] == 348:
             fields = (("8h", 40), ("2h", 70), ("8f", 76), ("f", 108), ("h", 254), ("12f", 280))
-            dim, (kind, bits), pixdim, (offset,), (sform_code,), srow = (struct.unpack_from(order + what, data, place) for what, place in fields)
+            dim, (kind, bits), pixdim, (offset,), (sform_code,), srow = (
+                struct.unpack_from(order + what, data, place) for what, place in fields
+            )
             axes = min(max(dim[0], 0), 3)
             spacing = pixdim[1 : 1 + axes]
             if sform_code > 0:
@@ -135,6 +139,9 @@ def _nrrd_spacing(fields: dict[str, str]) -> tuple[float, ...]:
         stated = [float(word) for word in fields["spacings"].split()]
     else:
         vectors = re.findall(r"none|\([^)]*\)", fields.get("space directions", ""))
-        stated = [math.nan if vector == "none" else math.hypot(*(float(n) for n in vector[1:-1].split(","))) for vector in vectors]
+        stated = [
+            math.nan if vector == "none" else math.hypot(*(float(n) for n in vector[1:-1].split(",")))
+            for vector in vectors
+        ]
     kinds = fields.get("kinds", "").split()
     return tuple(s for n, s in enumerate(stated) if n >= len(kinds) or kinds[n] in ("domain", "space"))

@@ -47,9 +47,14 @@ def read_volume(path: str | os.PathLike[str]) -> Volume:
     image = _read_series(path) if path.is_dir() else _read_file(path)
     if image.GetDimension() != 3:
         what = "a 2D picture" if image.GetDimension() == 2 else f"{image.GetDimension()}D"
-        raise InputError(f'"{path}" is {what}; a single 3D scan is needed.' + (" Choose one frame of it." if image.GetDimension() > 3 else ""))
+        raise InputError(
+            f'"{path}" is {what}; a single 3D scan is needed.'
+            + (" Choose one frame of it." if image.GetDimension() > 3 else "")
+        )
     if image.GetNumberOfComponentsPerPixel() != 1:
-        raise InputError(f'"{path}" has {image.GetNumberOfComponentsPerPixel()} values a voxel (colour or vector); a grey-value scan is needed.')
+        raise InputError(
+            f'"{path}" has {image.GetNumberOfComponentsPerPixel()} values a voxel (colour or vector); a grey-value scan is needed.'
+        )
     if min(image.GetSize()) == 1:
         raise InputError(f'"{path}" is a single slice; a 3D scan is needed.')
     _check_spacing(path, image.GetSpacing())
@@ -70,16 +75,24 @@ def _read_file(path: Path) -> sitk.Image:
     _check_spacing(path, stated_spacing(path))
     voxels = stored_voxels(path)
     if not voxels.complete:
-        raise InputError(f'"{path}" is damaged or incomplete: some of its voxels are missing. Copy or download it again.')
+        raise InputError(
+            f'"{path}" is damaged or incomplete: some of its voxels are missing. Copy or download it again.'
+        )
     if voxels.not_finite:
-        raise InputError(f'"{path}" holds {voxels.not_finite} voxels that are NaN or infinite. Replace them, for example by 0, and try again.')
+        raise InputError(
+            f'"{path}" holds {voxels.not_finite} voxels that are NaN or infinite. Replace them, for example by 0, and try again.'
+        )
     try:
         with _without_itk_warnings():
             return sitk.ReadImage(str(path))
     except RuntimeError as error:
         if "orthonormal" in str(error):
-            raise InputError(f'"{path}" has axes that are not at right angles to each other; resample it to a regular grid, or repair its header.') from error
-        raise InputError(f'"{path}" cannot be read as an image: it is damaged, empty, or of a format that is not known.') from error
+            raise InputError(
+                f'"{path}" has axes that are not at right angles to each other; resample it to a regular grid, or repair its header.'
+            ) from error
+        raise InputError(
+            f'"{path}" cannot be read as an image: it is damaged, empty, or of a format that is not known.'
+        ) from error
 
 
 @contextmanager
@@ -101,4 +114,6 @@ def _read_series(folder: Path) -> sitk.Image:
     try:
         return sitk.ReadImage(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0]))
     except RuntimeError as error:
-        raise InputError(f'The DICOM series in "{folder}" cannot be read: files are damaged or do not belong together.') from error
+        raise InputError(
+            f'The DICOM series in "{folder}" cannot be read: files are damaged or do not belong together.'
+        ) from error

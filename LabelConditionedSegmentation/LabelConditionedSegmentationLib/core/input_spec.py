@@ -27,8 +27,15 @@ class InputSpec:
     def __post_init__(self) -> None:
         if self.foreground not in FOREGROUNDS:
             raise PackageFormatError(f'The model\'s input has the unknown foreground rule "{self.foreground}".')
-        if len(self.spacing) != 3 or not all(0.05 <= s <= 20 for s in self.spacing) or not self.channels or not 0 <= self.margin_mm <= 500:
-            raise PackageFormatError("The model's input needs channels, a spacing of three lengths from 0.05 to 20 mm, and a margin.")
+        if (
+            len(self.spacing) != 3
+            or not all(0.05 <= s <= 20 for s in self.spacing)
+            or not self.channels
+            or not 0 <= self.margin_mm <= 500
+        ):
+            raise PackageFormatError(
+                "The model's input needs channels, a spacing of three lengths from 0.05 to 20 mm, and a margin."
+            )
 
     def to_json(self) -> dict[str, Any]:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
@@ -36,4 +43,9 @@ class InputSpec:
     @staticmethod
     def from_json(entry: Mapping[str, Any]) -> InputSpec:
         red, anterior, superior = (float(s) for s in entry["spacing"])
-        return InputSpec(tuple(map(str, entry["channels"])), (red, anterior, superior), str(entry["foreground"]), float(entry["margin_mm"]))
+        return InputSpec(
+            tuple(map(str, entry["channels"])),
+            (red, anterior, superior),
+            str(entry["foreground"]),
+            float(entry["margin_mm"]),
+        )

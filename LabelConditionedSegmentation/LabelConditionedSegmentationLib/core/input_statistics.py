@@ -16,7 +16,9 @@ def check_input(prepared: NetworkInput, statistics: Mapping[str, Sequence[float]
     measured = input_statistics(prepared)
     findings = []
     outside = {
-        name: (value, *statistics[name]) for name, value in measured.items() if name in statistics and not statistics[name][0] <= value <= statistics[name][1]
+        name: (value, *statistics[name])
+        for name, value in measured.items()
+        if name in statistics and not statistics[name][0] <= value <= statistics[name][1]
     }
     if "foreground_ml" in outside:
         value, low, high = outside["foreground_ml"]

@@ -60,7 +60,9 @@ class Label:
 
     def __post_init__(self) -> None:
         if not 1 <= self.id <= LARGEST_ID:
-            raise LabelError(f'Label "{self.name}" has the id {self.id}; ids are 1 to {LARGEST_ID}, 0 is the background.')
+            raise LabelError(
+                f'Label "{self.name}" has the id {self.id}; ids are 1 to {LARGEST_ID}, 0 is the background.'
+            )
         if not self.name.strip():
             raise LabelError(f"Label {self.id} has no name.")
         if self.laterality not in LATERALITIES:

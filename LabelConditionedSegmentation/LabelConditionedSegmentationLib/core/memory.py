@@ -46,7 +46,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error really says that memory ran out, on a GPU or in main memory."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and ("not enough memory" in str(error) or "can't allocate memory" in str(error) or "out of memory" in str(error))
+    return isinstance(error, RuntimeError) and (
+        "not enough memory" in str(error) or "can't allocate memory" in str(error) or "out of memory" in str(error)
+    )
 
 
 def peak_memory_mb(device: torch.device) -> dict[str, float]:

@@ -35,14 +35,20 @@ class Field:
 
     def __post_init__(self) -> None:
         if self.kind not in ("number", "choice"):
-            raise MetadataError(f'Metadata field "{self.name}" has the unknown kind "{self.kind}"; use "number" or "choice".')
+            raise MetadataError(
+                f'Metadata field "{self.name}" has the unknown kind "{self.kind}"; use "number" or "choice".'
+            )
         if self.kind == "choice" and not self.choices:
             raise MetadataError(f'Metadata field "{self.name}" is a choice without choices.')
         if self.kind == "number" and (self.possible is None or self.trained is None):
-            raise MetadataError(f'Metadata field "{self.name}" is a number and needs the ranges "possible" and "trained".')
+            raise MetadataError(
+                f'Metadata field "{self.name}" is a number and needs the ranges "possible" and "trained".'
+            )
         names = [choice.strip().lower() for choice in self.choices]
         if len(set(names)) != len(names) or UNKNOWN in names or "" in names:
-            raise MetadataError(f'Metadata field "{self.name}" has choices that cannot be told apart or from "{UNKNOWN}".')
+            raise MetadataError(
+                f'Metadata field "{self.name}" has choices that cannot be told apart or from "{UNKNOWN}".'
+            )
         if self.possible is not None and self.trained is not None:
             rising = self.possible[0] <= self.trained[0] <= self.trained[1] <= self.possible[1]
             if not (rising and math.isfinite(self.possible[0]) and math.isfinite(self.possible[1])):
@@ -68,7 +74,9 @@ class Field:
         try:
             number = math.nan if isinstance(value, bool | np.bool_) else float(value)
         except (TypeError, ValueError):
-            raise MetadataError(f'Metadata "{self.name}" needs a number, not "{value}"; allowed: {self.allowed}.') from None
+            raise MetadataError(
+                f'Metadata "{self.name}" needs a number, not "{value}"; allowed: {self.allowed}.'
+            ) from None
         assert self.possible is not None
         if not (math.isfinite(number) and self.possible[0] <= number <= self.possible[1]):
             raise MetadataError(f'Metadata "{self.name}" cannot be {value}; allowed: {self.allowed}.')
@@ -103,13 +111,22 @@ class MetadataSchema:
         for name in values:
             if name not in names:
                 near = difflib.get_close_matches(name, names, n=1)
-                hint = f' Did you mean "{near[0]}"?' if near else (f" It knows: {', '.join(names)}." if names else " It uses no metadata.")
+                hint = (
+                    f' Did you mean "{near[0]}"?'
+                    if near
+                    else (f" It knows: {', '.join(names)}." if names else " It uses no metadata.")
+                )
                 raise MetadataError(f'The model does not know the metadata field "{name}".{hint}')
         parsed: dict[str, str | float | None] = {}
         findings = []
         for field in self.fields:
             value = field.parse(values.get(field.name))
-            if field.kind == "number" and value is not None and field.trained is not None and not field.trained[0] <= float(value) <= field.trained[1]:
+            if (
+                field.kind == "number"
+                and value is not None
+                and field.trained is not None
+                and not field.trained[0] <= float(value) <= field.trained[1]
+            ):
                 findings.append(
                     Finding.warning(
                         f"{field.name} = {value:g} lies outside what the model was trained on "
@@ -129,8 +146,18 @@ class MetadataSchema:
         """As stored in `model.json`."""
         out = []
         for f in self.fields:
-            entry: dict[str, Any] = {"name": f.name, "kind": f.kind, "description": f.description, "unit": f.unit, "dicom": list(f.dicom)}
-            entry |= {"choices": list(f.choices)} if f.kind == "choice" else {"possible": list(f.possible or ()), "trained": list(f.trained or ())}
+            entry: dict[str, Any] = {
+                "name": f.name,
+                "kind": f.kind,
+                "description": f.description,
+                "unit": f.unit,
+                "dicom": list(f.dicom),
+            }
+            entry |= (
+                {"choices": list(f.choices)}
+                if f.kind == "choice"
+                else {"possible": list(f.possible or ()), "trained": list(f.trained or ())}
+            )
             out.append(entry)
         return out
 

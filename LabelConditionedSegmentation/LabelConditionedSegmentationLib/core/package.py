@@ -16,7 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import InputError, LabelError, MetadataError, PackageFormatError, PackageInstallError, PackageIntegrityError, PackageNotFoundError
+from .errors import (
+    InputError,
+    LabelError,
+    MetadataError,
+    PackageFormatError,
+    PackageInstallError,
+    PackageIntegrityError,
+    PackageNotFoundError,
+)
 from .input_spec import InputSpec
 from .labels import LabelTree
 from .metadata import MetadataSchema
@@ -62,10 +70,14 @@ class ModelPackage:
             architecture = Architecture.from_json(entry["architecture"])
             spec = InputSpec.from_json(entry["input"])
             if len(spec.channels) != architecture.in_channels:
-                raise PackageFormatError(f"The input has {len(spec.channels)} channels and the network {architecture.in_channels}; they have to agree.")
+                raise PackageFormatError(
+                    f"The input has {len(spec.channels)} channels and the network {architecture.in_channels}; they have to agree."
+                )
             k, j, i = (int(n) for n in entry["patch"])
             if any(n < architecture.multiple or n % architecture.multiple or n > 1024 for n in (k, j, i)):
-                raise PackageFormatError(f"The patch size has to be made of multiples of {architecture.multiple}, up to 1024.")
+                raise PackageFormatError(
+                    f"The patch size has to be made of multiples of {architecture.multiple}, up to 1024."
+                )
             return ModelPackage(
                 path=path,
                 name=str(entry["name"]),
@@ -76,11 +88,15 @@ class ModelPackage:
                 patch=(k, j, i),
                 flip=bool(entry.get("flip", False)),
                 weights_sha256=str(entry["weights_sha256"]),
-                statistics={str(key): [float(v) for v in values] for key, values in entry.get("statistics", {}).items()},
+                statistics={
+                    str(key): [float(v) for v in values] for key, values in entry.get("statistics", {}).items()
+                },
                 about={key: value for key, value in entry.items() if key in ABOUT},
             )
         except KeyError as error:
-            raise PackageFormatError(f'"{path / DESCRIPTION}" lacks the entry {error}; the package is incomplete.') from None
+            raise PackageFormatError(
+                f'"{path / DESCRIPTION}" lacks the entry {error}; the package is incomplete.'
+            ) from None
         except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
             raise PackageFormatError(f'"{path / DESCRIPTION}" holds a value of the wrong kind ({error}).') from None
         except (LabelError, MetadataError, PackageFormatError) as error:
@@ -106,7 +122,9 @@ class ModelPackage:
     def require_examples(self, pooled: bool = False) -> None:
         """Raise InputError where the model cannot be shown further structures; pooled: in the way that needs a network which was trained for it."""
         if not (self.architecture.examples if pooled else self.architecture.learns_examples):
-            raise InputError(f'The model "{self.name}" was not trained to learn labels from examples; choose one that was.')
+            raise InputError(
+                f'The model "{self.name}" was not trained to learn labels from examples; choose one that was.'
+            )
 
     @property
     def size_bytes(self) -> int:
@@ -155,7 +173,9 @@ def save_package(
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        (temporary / DESCRIPTION).write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (temporary / DESCRIPTION).write_text(
+            json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
         (temporary / WEIGHTS).write_bytes(weights)
         (temporary / CARD).write_text(card, encoding="utf-8")
         temporary.chmod(0o755)
@@ -249,10 +269,19 @@ def _read_member(path: Path, member: str, largest: int) -> bytes:
                 raise PackageFormatError(f'"{path}" is no complete model package: it has no {member}.')
             with archive.open(names[member]) as stream:
                 data: bytes = stream.read(largest + 1)  # what a header says of a size is not believed
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # RuntimeError: encrypted, or packed in a way that Python does not know
-        raise PackageFormatError(f'"{path}" is a zip file that cannot be unpacked: it is damaged, encrypted, or packed in an unknown way.') from error
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        RuntimeError,
+    ) as error:  # RuntimeError: encrypted, or packed in a way that Python does not know
+        raise PackageFormatError(
+            f'"{path}" is a zip file that cannot be unpacked: it is damaged, encrypted, or packed in an unknown way.'
+        ) from error
     if len(data) > largest:
-        raise PackageInstallError(f'"{path}": {member} unpacks to more than {largest >> 20} MiB; the archive is refused.')
+        raise PackageInstallError(
+            f'"{path}": {member} unpacks to more than {largest >> 20} MiB; the archive is refused.'
+        )
     return data
 
 
@@ -263,15 +292,21 @@ def _checked_members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.
     for info in archive.infolist():
         parts = info.filename.replace("\\", "/").split("/")
         if info.filename.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
-            raise PackageInstallError(f'"{path}" holds the path "{info.filename}", which leads out of the package; the archive is refused.')
+            raise PackageInstallError(
+                f'"{path}" holds the path "{info.filename}", which leads out of the package; the archive is refused.'
+            )
         if stat.S_ISLNK(info.external_attr >> 16):
             raise PackageInstallError(f'"{path}" holds the link "{info.filename}"; the archive is refused.')
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise PackageInstallError(f'"{path}" holds "{info.filename}", packed in an unusual way; the archive is refused.')
+            raise PackageInstallError(
+                f'"{path}" holds "{info.filename}", packed in an unusual way; the archive is refused.'
+            )
         if info.is_dir():
             continue
         if len(parts) > 2 or parts[-1] not in MEMBERS or parts[-1] in members:
-            raise PackageInstallError(f'"{path}" holds "{info.filename}", which is no part of a model package; the archive is refused.')
+            raise PackageInstallError(
+                f'"{path}" holds "{info.filename}", which is no part of a model package; the archive is refused.'
+            )
         tops.add(parts[0] if len(parts) == 2 else "")
         members[parts[-1]] = info
     if len(tops) > 1:

@@ -57,15 +57,21 @@ def prepare(volume: Volume, spec: InputSpec, multiple: int, with_position: bool)
     covered = Grid.of(volume).box(*region)
     longest = max(n * s for n, s in zip(covered.shape[::-1], volume.spacing, strict=True))
     if longest > LARGEST_EXTENT_MM:
-        raise InputError(f"The scan would be {longest / 1000:.1f} m long; its voxel spacing is wrong. Repair its header.")
+        raise InputError(
+            f"The scan would be {longest / 1000:.1f} m long; its voxel spacing is wrong. Repair its header."
+        )
     grid = network_grid(covered, spec.spacing, spec.margin_mm, multiple)
     cropped = torch.from_numpy(np.ascontiguousarray(volume.array[:, k0:k1, j0:j1, i0:i1], dtype=np.float32))
     inside = torch.from_numpy(np.ascontiguousarray(mask[k0:k1, j0:j1, i0:i1], dtype=np.float32))[None]
-    if spec.foreground == "nonzero":  # a rim of background, so that replication at the border continues background and not brain
+    if (
+        spec.foreground == "nonzero"
+    ):  # a rim of background, so that replication at the border continues background and not brain
         cropped, inside = (torch.nn.functional.pad(t, (1, 1, 1, 1, 1, 1)) for t in (cropped, inside))
         covered = covered.box((-1, -1, -1), tuple(n + 1 for n in covered.shape))  # type: ignore[arg-type]
     factors = _coarsening(covered, grid)
-    image, weight = (resample(smooth_for(t, factors).movedim(0, -1), covered, grid).movedim(-1, 0) for t in (cropped, inside))
+    image, weight = (
+        resample(smooth_for(t, factors).movedim(0, -1), covered, grid).movedim(-1, 0) for t in (cropped, inside)
+    )
     weight = weight[0]
     foreground = weight > 0.5
     image = normalise(image, foreground)
@@ -86,10 +92,14 @@ def normalise(image: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:
     for channel, values in enumerate(image):
         inside = values[foreground].double()
         if inside.numel() == 0:
-            raise InputError("Nothing of the scan's foreground is left at the model's spacing; the scan is too small for this model.")
+            raise InputError(
+                "Nothing of the scan's foreground is left at the model's spacing; the scan is too small for this model."
+            )
         low, high = np.percentile(inside.numpy(), (0.5, 99.5))
         if not high > low:
-            raise InputError("The scan is constant: all its voxels have the same value, so there is nothing to segment.")
+            raise InputError(
+                "The scan is constant: all its voxels have the same value, so there is nothing to segment."
+            )
         inside = inside.clamp(low, high)
         out[channel, foreground] = ((inside - inside.mean()) / inside.std()).float()
     return out

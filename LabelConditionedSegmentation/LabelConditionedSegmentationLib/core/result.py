@@ -58,6 +58,7 @@ class Result:
         """Label id -> volume in millilitres."""
         counts = [np.bincount(layer.array.ravel(), minlength=1) for layer in self.layers]
         return {
-            entry.label.id: float(counts[entry.layer][entry.value] if entry.value < len(counts[entry.layer]) else 0) * self.layers[0].voxel_millilitres
+            entry.label.id: float(counts[entry.layer][entry.value] if entry.value < len(counts[entry.layer]) else 0)
+            * self.layers[0].voxel_millilitres
             for entry in self.labels
         }

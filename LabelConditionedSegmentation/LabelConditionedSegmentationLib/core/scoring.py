@@ -28,7 +28,12 @@ GROUP = 16
 
 
 def best_classes(
-    features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, chunk: int = DEFAULT_CHUNK, with_log_sum: bool = False, context: int = 0
+    features: torch.Tensor,
+    prompts: torch.Tensor,
+    bias: torch.Tensor,
+    chunk: int = DEFAULT_CHUNK,
+    with_log_sum: bool = False,
+    context: int = 0,
 ) -> BestClasses:
     """Score every voxel against every class and keep the best; among equal scores the lower class wins.
 
@@ -51,7 +56,9 @@ def best_classes(
         place = slice(start, min(start + tile_size, voxels))
         tile = features[place].to(torch.float32).T
         for first in range(0, len(bias), chunk):
-            scores = torch.addmm(bias[first : first + chunk], prompts[first : first + chunk], tile)  # (classes, voxels): searched along whole rows
+            scores = torch.addmm(
+                bias[first : first + chunk], prompts[first : first + chunk], tile
+            )  # (classes, voxels): searched along whole rows
             top, index = _best_of(scores)
             if first == 0:
                 best_score[place], best_class[place] = top, index

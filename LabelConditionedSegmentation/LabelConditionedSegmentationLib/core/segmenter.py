@@ -65,7 +65,9 @@ class Segmenter:
         self._place(device)
 
     @staticmethod
-    def from_package(path: str | os.PathLike[str], device: str = "auto", feature_budget: int = FEATURE_BUDGET) -> Segmenter:
+    def from_package(
+        path: str | os.PathLike[str], device: str = "auto", feature_budget: int = FEATURE_BUDGET
+    ) -> Segmenter:
         """Load a package. Raises PackageError or DeviceError."""
         where = choose_device(device)
         package = ModelPackage.load(path)
@@ -102,12 +104,20 @@ class Segmenter:
         steps.update(0.0, READ, 1.0, "running the network")
         return self._found(volume, prepared, encoded, report, steps, self.feature_budget)
 
-    def _prepared(self, volume: Volume, metadata: Mapping[str, Any] | None) -> tuple[NetworkInput, torch.Tensor, RunReport]:
+    def _prepared(
+        self, volume: Volume, metadata: Mapping[str, Any] | None
+    ) -> tuple[NetworkInput, torch.Tensor, RunReport]:
         """A checked scan as the network sees it, its metadata (1, fields), and a report that holds what was noticed. Raises InputError or MetadataError."""
         parsed, findings = self.package.metadata.parse(metadata)
         findings += check_volume(volume, self.package.input)
         _raise_errors(findings)
-        report = RunReport(self.package.name, self.package.weights_sha256, describe_device(self.plan.device), dict(parsed), _describe(volume))
+        report = RunReport(
+            self.package.name,
+            self.package.weights_sha256,
+            describe_device(self.plan.device),
+            dict(parsed),
+            _describe(volume),
+        )
         report.findings = findings
         with report.timed("preparing"):
             architecture = self.package.architecture
@@ -115,9 +125,19 @@ class Segmenter:
             findings += check_input(prepared, self.package.statistics)
         return prepared, torch.from_numpy(self.package.metadata.encode(parsed))[None], report
 
-    def _found(self, volume: Volume, prepared: NetworkInput, metadata: torch.Tensor, report: RunReport, steps: Progress, budget: int) -> Features:
+    def _found(
+        self,
+        volume: Volume,
+        prepared: NetworkInput,
+        metadata: torch.Tensor,
+        report: RunReport,
+        steps: Progress,
+        budget: int,
+    ) -> Features:
         """The network over a prepared scan; features of up to `budget` bytes are kept."""
-        stored, winners = self._with_ladder(report, lambda: self._run(volume, prepared, metadata, steps, report, budget))
+        stored, winners = self._with_ladder(
+            report, lambda: self._run(volume, prepared, metadata, steps, report, budget)
+        )
         report.peak_memory_mb = peak_memory_mb(self.plan.device)
         steps.update(0.0, 1.0, 1.0, "network done")
         return Features(
@@ -194,7 +214,9 @@ class Segmenter:
             for name, volume, vector, offset in zip(names, volumes, vectors, bias, strict=True)
         ]
 
-    def _fit(self, atlas: Volume, features: Features, masks: Sequence[Array], steps: Progress, cancel: CancelToken | None) -> tuple[torch.Tensor, torch.Tensor]:
+    def _fit(
+        self, atlas: Volume, features: Features, masks: Sequence[Array], steps: Progress, cancel: CancelToken | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Vectors and bias of packed masks, fitted to the features of the atlas."""
         stored = features.kept("learn from an example on it")
         (k0, j0, i0), (k1, j1, i1) = features.region
@@ -215,10 +237,14 @@ class Segmenter:
             vectors[members], bias[members] = (values.cpu() for values in fitted)
         return vectors, bias
 
-    def _show(self, prepared: NetworkInput, shares: Sequence[torch.Tensor], metadata: torch.Tensor, steps: Progress) -> tuple[torch.Tensor, torch.Tensor]:
+    def _show(
+        self, prepared: NetworkInput, shares: Sequence[torch.Tensor], metadata: torch.Tensor, steps: Progress
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Vectors and bias of masks on a prepared atlas; with flips, those of the mirrored masks on the mirrored atlas beside them, as `_prompts` has them."""
         assert self.network.examples is not None
-        windows = plan_windows(prepared.grid.shape, self.package.patch, WINDOW_OVERLAP, self.package.architecture.output_stride)
+        windows = plan_windows(
+            prepared.grid.shape, self.package.patch, WINDOW_OVERLAP, self.package.architecture.output_stride
+        )
         views = [(prepared.image, shares)]
         if self.package.flip:
             views.append((self._mirrored(prepared.image), [share.flip(-1) for share in shares]))
@@ -226,7 +252,9 @@ class Segmenter:
         for n, (image, masks) in enumerate(views):
 
             def on_window(done: int, before: int = n) -> None:
-                steps.update(READ, 1.0, (before + done / windows.count) / len(views), f"atlas, patch {done} of {windows.count}")
+                steps.update(
+                    READ, 1.0, (before + done / windows.count) / len(views), f"atlas, patch {done} of {windows.count}"
+                )
 
             pooled = pooled_over(self.network, image, masks, metadata.to(self.plan.device), windows, on_window)
             with torch.inference_mode():
@@ -242,7 +270,13 @@ class Segmenter:
         return mirrored
 
     def _run(
-        self, volume: Volume, prepared: NetworkInput, metadata: torch.Tensor, steps: Progress, report: RunReport, budget: int
+        self,
+        volume: Volume,
+        prepared: NetworkInput,
+        metadata: torch.Tensor,
+        steps: Progress,
+        report: RunReport,
+        budget: int,
     ) -> tuple[torch.Tensor | None, Array | None]:
         """The trunk over all windows -> the stored features or, where they exceed the budget, the winner map."""
         stride = self.package.architecture.output_stride
@@ -252,9 +286,19 @@ class Segmenter:
         axis = WinnerMap.streaming_axis(feature_grid, target)
         prompts = self._prompts()
         channels = prompts.vectors.shape[1]
-        size = channels * feature_grid.shape[0] * feature_grid.shape[1] * feature_grid.shape[2] * self.feature_dtype.itemsize
+        size = (
+            channels
+            * feature_grid.shape[0]
+            * feature_grid.shape[1]
+            * feature_grid.shape[2]
+            * self.feature_dtype.itemsize
+        )
         keep = size <= budget
-        stored = torch.empty(*feature_grid.shape, channels, dtype=self.feature_dtype, device=self.plan.accumulate_on) if keep else None
+        stored = (
+            torch.empty(*feature_grid.shape, channels, dtype=self.feature_dtype, device=self.plan.accumulate_on)
+            if keep
+            else None
+        )
         reducer = None if keep else WinnerMap(feature_grid, target, axis, prompts, self.plan.chunk)
         report.trunk_passes = 0
 
@@ -295,7 +339,10 @@ class Segmenter:
         where = self.plan.accumulate_on
         vectors, bias = self.network.prompts.detach(), self.network.bias.detach()
         if self.package.flip:
-            other = [*self.package.labels.mirrored_classes, *range(self.network.classes, len(bias))]  # context has no sides
+            other = [
+                *self.package.labels.mirrored_classes,
+                *range(self.network.classes, len(bias)),
+            ]  # context has no sides
             vectors, bias = torch.cat([vectors, vectors[other]], dim=1) / 2, (bias + bias[other]) / 2
         return Prompts(vectors.to(where), bias.to(where), self.package.architecture.context_classes)
 
@@ -313,7 +360,9 @@ class Segmenter:
                     raise
                 lower = self.plan.lower()
             if lower is None:
-                raise DeviceError("The memory of this machine is not enough for this scan; crop it, or use a machine with more memory.")
+                raise DeviceError(
+                    "The memory of this machine is not enough for this scan; crop it, or use a machine with more memory."
+                )
             self.plan, what = lower
             report.fallbacks.append(what)
             if self.plan.device.type == "cpu":
@@ -335,4 +384,8 @@ def _raise_errors(findings: Sequence[Finding]) -> None:
 
 
 def _describe(volume: Volume) -> dict[str, Any]:
-    return {"shape_kji": list(volume.shape), "spacing_mm": [round(s, 4) for s in volume.spacing], "affine_ijk_to_ras": volume.affine.round(6).tolist()}
+    return {
+        "shape_kji": list(volume.shape),
+        "spacing_mm": [round(s, 4) for s in volume.spacing],
+        "affine_ijk_to_ras": volume.affine.round(6).tolist(),
+    }

@@ -19,7 +19,9 @@ from .network.model import LabelConditionedNetwork
 WEIGHT_TYPES = (torch.float16, torch.bfloat16, torch.float32)
 
 
-def network_with(data: bytes, where: Path, architecture: Architecture, classes: int, fields: Sequence[Field]) -> LabelConditionedNetwork:
+def network_with(
+    data: bytes, where: Path, architecture: Architecture, classes: int, fields: Sequence[Field]
+) -> LabelConditionedNetwork:
     """The network with the weights that `data` (the file `where`) holds, in float32 and evaluation mode. Raises PackageIntegrityError where they do not fit."""
     _check_safetensors(data, where)
     try:
@@ -31,13 +33,21 @@ def network_with(data: bytes, where: Path, architecture: Architecture, classes: 
     wanted = network.state_dict()
     missing, extra = sorted(set(wanted) - set(tensors)), sorted(set(tensors) - set(wanted))
     if missing or extra:
-        what = "; ".join(f"{word} {', '.join(names[:3])}" for word, names in (("lacks", missing), ("has the unknown", extra)) if names)
+        what = "; ".join(
+            f"{word} {', '.join(names[:3])}"
+            for word, names in (("lacks", missing), ("has the unknown", extra))
+            if names
+        )
         raise PackageIntegrityError(f'"{where}" does not fit the network that model.json describes: it {what}.')
     for name, tensor in tensors.items():
         if tensor.shape != wanted[name].shape:
-            raise PackageIntegrityError(f'"{where}": {name} has the shape {tuple(tensor.shape)} where the network has {tuple(wanted[name].shape)}.')
+            raise PackageIntegrityError(
+                f'"{where}": {name} has the shape {tuple(tensor.shape)} where the network has {tuple(wanted[name].shape)}.'
+            )
         if tensor.dtype not in WEIGHT_TYPES:
-            raise PackageIntegrityError(f'"{where}": {name} holds numbers of the kind {tensor.dtype}, which no weights of this version are.')
+            raise PackageIntegrityError(
+                f'"{where}": {name} holds numbers of the kind {tensor.dtype}, which no weights of this version are.'
+            )
         if not bool(torch.isfinite(tensor).all()):
             raise PackageIntegrityError(f'"{where}": {name} holds values that are not finite.')
     network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
@@ -49,13 +59,17 @@ def packed(network: LabelConditionedNetwork, path: Path) -> bytes:
     tensors = {key: value.detach().cpu().half().contiguous() for key, value in network.state_dict().items()}
     broken = [key for key, value in tensors.items() if not bool(torch.isfinite(value).all())]
     if broken:
-        raise PackageIntegrityError(f'"{path}" is not written: {broken[0]} of the network holds values that are not finite in half precision.')
+        raise PackageIntegrityError(
+            f'"{path}" is not written: {broken[0]} of the network holds values that are not finite in half precision.'
+        )
     return dump_tensors(tensors)
 
 
 def _check_safetensors(data: bytes, where: Path) -> None:
     """Name the usual suspects: a pickle or zip under a safetensors name, and a file that ends early or late."""
     if data[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
-        raise PackageIntegrityError(f'"{where}" is a pickled PyTorch file under a safetensors name; pickles can run code and are never opened.')
+        raise PackageIntegrityError(
+            f'"{where}" is a pickled PyTorch file under a safetensors name; pickles can run code and are never opened.'
+        )
     if len(data) < 8 or struct.unpack("<Q", data[:8])[0] > len(data) - 8:
         raise PackageIntegrityError(f'"{where}" is no valid safetensors file: it is truncated.')

@@ -92,7 +92,9 @@ def feature_slabs(
             corner[axis], corner[others[0]], corner[others[1]] = first, a, b
         for offset in range(0, len(here), batch):
             corners = here[offset : offset + batch]
-            patches = torch.stack([image[:, k : k + plan.size[0], j : j + plan.size[1], i : i + plan.size[2]] for k, j, i in corners])
+            patches = torch.stack(
+                [image[:, k : k + plan.size[0], j : j + plan.size[1], i : i + plan.size[2]] for k, j, i in corners]
+            )
             found = trunk(patches.to(device)).float().to(accumulate_on or device).movedim(1, -1)
             if plan.count == 1:  # nothing to blend
                 on_window(1)

@@ -35,7 +35,11 @@ class Winners:
         k, j, i = (slice(int(on.argmax()), len(on) - int(on[::-1].argmax())) for on in hit)
         is_inside = np.zeros(len(self.labels.leaves) + 1, dtype=np.uint8)
         is_inside[classes] = 1
-        return is_inside[self.classes[k, j, i]], (k.start + self.start[0], j.start + self.start[1], i.start + self.start[2])
+        return is_inside[self.classes[k, j, i]], (
+            k.start + self.start[0],
+            j.start + self.start[1],
+            i.start + self.start[2],
+        )
 
     @cached_property
     def _present(self) -> tuple[Array, Array, Array]:

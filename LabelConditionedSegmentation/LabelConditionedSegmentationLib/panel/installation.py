@@ -57,7 +57,9 @@ def _pytorch_utilities() -> Any:
     try:
         import PyTorchUtils
     except ModuleNotFoundError:
-        raise InstallationError("The extension PyTorch is not installed; install it in the Extensions Manager, restart Slicer, and come back.") from None
+        raise InstallationError(
+            "The extension PyTorch is not installed; install it in the Extensions Manager, restart Slicer, and come back."
+        ) from None
     return PyTorchUtils
 
 
@@ -72,7 +74,9 @@ def _install_requirements(requirements: Path, confirm: Confirm) -> bool:
                 packaging.pip_ensure(packaging.load_requirements(requirements), requester=NAME)
         except RuntimeError:  # how it says that the user refused
             return False
-    elif confirm(f"{NAME} needs the Python package safetensors. It will now be downloaded and installed. Nothing else is changed."):
+    elif confirm(
+        f"{NAME} needs the Python package safetensors. It will now be downloaded and installed. Nothing else is changed."
+    ):
         with _told("The Python package safetensors"):
             slicer.util.pip_install(["-r", str(requirements)])
     importlib.invalidate_caches()
@@ -86,7 +90,9 @@ def _told(what: str) -> Iterator[None]:
         yield
     except (subprocess.CalledProcessError, ImportError, OSError, ValueError) as error:
         logging.exception("%s could not be installed.", what)
-        raise InstallationError(f"{what} could not be installed; look into the Python console, check the internet connection, and try again.") from error
+        raise InstallationError(
+            f"{what} could not be installed; look into the Python console, check the internet connection, and try again."
+        ) from error
 
 
 def _version(package: str) -> str | None:

@@ -67,7 +67,11 @@ class LabelTicks:
         """What is asked for, in tree order and never overlapping: the topmost merged parents whose leaves are all ticked, and the other ticked leaves."""
         whole = {label_id for label_id in self._merged if self.state(label_id) == "on"}
         asked = whole | self._ticked
-        return [label for label in self.tree.walk() if label.id in asked and not any(above.id in whole for above in self.tree.ancestors(label))]
+        return [
+            label
+            for label in self.tree.walk()
+            if label.id in asked and not any(above.id in whole for above in self.tree.ancestors(label))
+        ]
 
     @property
     def count(self) -> int:
@@ -86,17 +90,23 @@ class LabelTicks:
 
     def to_text(self) -> str:
         """As stored in a scene (JSON)."""
-        return json.dumps({"ticked": sorted(self._ticked), "merged": sorted(self._merged), "sides_together": self.sides_together})
+        return json.dumps(
+            {"ticked": sorted(self._ticked), "merged": sorted(self._merged), "sides_together": self.sides_together}
+        )
 
     def on(self, tree: LabelTree, renewed: Mapping[int, int]) -> LabelTicks:
         """The same ticks on another tree, as far as it has the labels. renewed: old id -> new id of labels that came in the place of others."""
-        return LabelTicks._kept(tree, {renewed.get(label_id, label_id) for label_id in self._ticked}, self._merged, self.sides_together)
+        return LabelTicks._kept(
+            tree, {renewed.get(label_id, label_id) for label_id in self._ticked}, self._merged, self.sides_together
+        )
 
     @classmethod
     def from_text(cls, tree: LabelTree, text: str) -> LabelTicks:
         """Inverse of `to_text`; what the tree does not have (any more), and text that cannot be read, is passed over."""
         stored = read_object(text)
-        return cls._kept(tree, _ids(stored.get("ticked")), _ids(stored.get("merged")), stored.get("sides_together") is not False)
+        return cls._kept(
+            tree, _ids(stored.get("ticked")), _ids(stored.get("merged")), stored.get("sides_together") is not False
+        )
 
     @classmethod
     def _kept(cls, tree: LabelTree, ticked: set[int], merged: set[int], sides_together: bool) -> LabelTicks:
@@ -108,7 +118,11 @@ class LabelTicks:
         return ticks
 
     def _with_mirrored(self, label_ids: set[int]) -> set[int]:
-        return label_ids | {self.tree.mirrored(self.tree[label_id]).id for label_id in label_ids} if self.sides_together else label_ids
+        return (
+            label_ids | {self.tree.mirrored(self.tree[label_id]).id for label_id in label_ids}
+            if self.sides_together
+            else label_ids
+        )
 
 
 def _ids(stored: Any) -> set[int]:

@@ -62,7 +62,12 @@ class LiveSegments:
         if self.node is None or answer.task.package.name != self._package:
             return []
         gone = [label for label in self._shown if label not in labels]
-        new = [label for label in labels if label not in self._shown or (label.id not in answer.winners.labels and answer.examples is not self._examples)]
+        new = [
+            label
+            for label in labels
+            if label not in self._shown
+            or (label.id not in answer.winners.labels and answer.examples is not self._examples)
+        ]
         if gone:
             remove_labels(self.node, gone, self._package)
         empty = _put(self.node, answer, new) if new else []
@@ -100,4 +105,8 @@ class LiveSegments:
 def _put(node: Any, answer: Answer, labels: Sequence[Label]) -> list[Label]:
     """Write labels into a segmentation, those of the model and those by example in one go; the ones without a voxel."""
     with batch(node):
-        return [label for winners, there in answer.parts(labels) for label in put_labels(node, answer.task.nodes[0], winners, there, answer.task.package.name)]
+        return [
+            label
+            for winners, there in answer.parts(labels)
+            for label in put_labels(node, answer.task.nodes[0], winners, there, answer.task.package.name)
+        ]

@@ -131,5 +131,8 @@ def _mapping(stored: dict[str, Any], key: str) -> dict[str, Any]:
 
 def _is_fact(stored: Any) -> bool:
     return (
-        isinstance(stored, list) and len(stored) == 3 and isinstance(stored[0], str | float | int | None) and all(isinstance(part, str) for part in stored[1:])
+        isinstance(stored, list)
+        and len(stored) == 3
+        and isinstance(stored[0], str | float | int | None)
+        and all(isinstance(part, str) for part in stored[1:])
     )

@@ -61,7 +61,9 @@ class ModelView:
 
     def ask_for_package(self) -> Path | None:
         """Let the user choose a package to install: its zip, or the folder whose `model.json` was chosen. None where nothing was."""
-        chosen = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("Add model"), "", _("Model packages (*.zip model.json)"))
+        chosen = qt.QFileDialog.getOpenFileName(
+            slicer.util.mainWindow(), _("Add model"), "", _("Model packages (*.zip model.json)")
+        )
         if not chosen:
             return None
         return Path(chosen).parent if Path(chosen).name == "model.json" else Path(chosen)
@@ -71,7 +73,9 @@ class ModelView:
         package = self.package
         if package is None or not needs_acknowledgement(package) or self._memory.is_acknowledged(package):
             return True
-        text = _("{licence}\n\nDo you use the model {model} within this licence?").format(licence=package.about["licence"], model=package.name)
+        text = _("{licence}\n\nDo you use the model {model} within this licence?").format(
+            licence=package.about["licence"], model=package.name
+        )
         if not slicer.util.confirmOkCancelDisplay(text):
             return False
         self._memory.acknowledge(package)
@@ -85,7 +89,9 @@ class ModelView:
         """What the model is for, its licence, and which packages cannot be used."""
         about = self.package.about if self.package else {}
         not_for = _("Not for: ") + str(about["not_for"]) if about.get("not_for") else ""
-        return "\n".join(str(line) for line in (about.get("intended_use"), not_for, about.get("licence"), *self._unusable) if line)
+        return "\n".join(
+            str(line) for line in (about.get("intended_use"), not_for, about.get("licence"), *self._unusable) if line
+        )
 
 
 def title(package: ModelPackage) -> str:

@@ -71,7 +71,13 @@ class MyLabels:
     def check(self, choice: ExampleChoice, package: ModelPackage) -> None:
         """Raise LabelError where a new label cannot be called so, or does not know what it is inside of."""
         if choice.of is None:
-            _branch([*self.of(package), ExamplePrompt(choice.name, (), 0.0, package.name, package.weights_sha256, choice.inside)], package.labels)
+            _branch(
+                [
+                    *self.of(package),
+                    ExamplePrompt(choice.name, (), 0.0, package.name, package.weights_sha256, choice.inside),
+                ],
+                package.labels,
+            )
 
     def add(self, prompt: ExamplePrompt, package: ModelPackage) -> None:
         """Add a label of a model. Raises InputError where it belongs to another one, LabelError where its name is taken."""
@@ -86,7 +92,10 @@ class MyLabels:
         if prompt not in prompts:
             raise LabelError(f'There is no label "{prompt.name}" in My labels any more.')
         place = prompts.index(prompt)
-        before, after = (_branch(among, package.labels).leaves[place] for among in (prompts, [*prompts[:place], other, *prompts[place + 1 :]]))
+        before, after = (
+            _branch(among, package.labels).leaves[place]
+            for among in (prompts, [*prompts[:place], other, *prompts[place + 1 :]])
+        )
         self._keep(other if kept == prompt else kept for kept in self._prompts)
         return before, after
 
@@ -134,7 +143,9 @@ def _branch(prompts: Sequence[ExamplePrompt], known: LabelTree) -> LabelTree:
     """The tree of labels by example below their parent. Raises LabelError where a name is taken or what a label lies in is not known."""
     first = max(label.id for label in known.labels) + 1
     labels = tree_of_prompts(prompts, known, [_label_id(prompt, first + 1) for prompt in prompts])
-    branch = LabelTree((Label(first, BRANCH, color=ExamplePrompt.color), *(replace(label, parent=first) for label in labels.labels)))
+    branch = LabelTree(
+        (Label(first, BRANCH, color=ExamplePrompt.color), *(replace(label, parent=first) for label in labels.labels))
+    )
     LabelTree((*known.labels, *branch.labels))  # the parent's name may be taken too
     return branch
 

@@ -51,7 +51,9 @@ class MyLabelsView:
         self._package: ModelPackage | None = None
         self._shown: tuple[ExampleChoice, ModelPackage, Any] | None = None
         self.labels = MyLabels()
-        self._atlas = InputView(ui.atlasForm, refresh, _("Atlas, {channel}:"), _("The {channel} volume that the structure was painted on."))
+        self._atlas = InputView(
+            ui.atlasForm, refresh, _("Atlas, {channel}:"), _("The {channel} volume that the structure was painted on.")
+        )
         ui.exampleOfSelector.connect("currentIndexChanged(int)", self._of_chosen)
         ui.exampleSelector.setMRMLScene(slicer.mrmlScene)
         ui.exampleSelector.connect("currentNodeChanged(vtkMRMLNode*)", lambda _node: refresh())
@@ -119,26 +121,43 @@ class MyLabelsView:
         choice, package, color = self._shown
         try:
             made = replace(ExamplePrompt.from_json(stored), parent=choice.inside, color=color)
-            said, replaced = self._added(made, package) if choice.of is None else self._averaged(choice.of, made, package)
+            said, replaced = (
+                self._added(made, package) if choice.of is None else self._averaged(choice.of, made, package)
+            )
         except LCSError as error:
             self._say(str(error))
             return
         self._ui.addExampleButton.checked = False
         self._ui.exampleOfSelector.currentIndex = 0
-        warnings = [finding["text"] for known in made.examples for finding in known.get("findings", ()) if finding["level"] != "note"]
+        warnings = [
+            finding["text"]
+            for known in made.examples
+            for finding in known.get("findings", ())
+            if finding["level"] != "note"
+        ]
         self._on_change(" ".join([said, *self._where(package), *warnings]), replaced)
 
     @property
     def _choice(self) -> ExampleChoice:
         """What the form holds."""
         selector, of = self._ui.exampleSelector, self._of
-        name, inside = (str(self._ui.exampleName.text).strip(), str(self._ui.insideSelector.currentData or "")) if of is None else (of.name, of.parent)
-        return ExampleChoice(self._atlas.nodes, selector.currentNode(), str(selector.currentSegmentID()), name, inside, of)
+        name, inside = (
+            (str(self._ui.exampleName.text).strip(), str(self._ui.insideSelector.currentData or ""))
+            if of is None
+            else (of.name, of.parent)
+        )
+        return ExampleChoice(
+            self._atlas.nodes, selector.currentNode(), str(selector.currentSegmentID()), name, inside, of
+        )
 
     @property
     def _of(self) -> ExamplePrompt | None:
         """Which label gets another example; None for a new one."""
-        return None if self._package is None else self.labels.named(str(self._ui.exampleOfSelector.currentData or ""), self._package)
+        return (
+            None
+            if self._package is None
+            else self.labels.named(str(self._ui.exampleOfSelector.currentData or ""), self._package)
+        )
 
     @property
     def _chosen(self) -> ExamplePrompt | None:
@@ -184,11 +203,17 @@ class MyLabelsView:
         self.labels.add(made, package)
         return _('"{name}" was added to My labels.').format(name=made.name), []
 
-    def _averaged(self, of: ExamplePrompt, made: ExamplePrompt, package: ModelPackage) -> tuple[str, list[tuple[Label, Label]]]:
+    def _averaged(
+        self, of: ExamplePrompt, made: ExamplePrompt, package: ModelPackage
+    ) -> tuple[str, list[tuple[Label, Label]]]:
         """Make a label anew from its examples and another one; what to say, and what came in the place of what. Raises InputError or LabelError."""
         kept = self.labels.named(of.name, package)  # the scene may have been read anew
         if kept is None:
-            raise LabelError(_('The example was left aside, since "{name}" is no longer one of My labels; add it as a new label.').format(name=of.name))
+            raise LabelError(
+                _(
+                    'The example was left aside, since "{name}" is no longer one of My labels; add it as a new label.'
+                ).format(name=of.name)
+            )
         prompt = averaged([kept, made])
         replaced = self._put_in_place(kept, prompt, package)
         return _('"{name}" was made from {n} examples.').format(name=prompt.name, n=prompt.count), [replaced]
@@ -202,13 +227,19 @@ class MyLabelsView:
     def _where(self, package: ModelPackage) -> list[str]:
         """A sentence, where labels of this model are not in the tree now."""
         is_shown = self._package is not None and self._package.weights_sha256 == package.weights_sha256
-        return [] if is_shown else [_('It belongs to the model "{model}"; choose that one to use it.').format(model=title(package))]
+        return (
+            []
+            if is_shown
+            else [_('It belongs to the model "{model}"; choose that one to use it.').format(model=title(package))]
+        )
 
     def _rename(self, _checked: bool) -> None:
         prompt, package = self._chosen, self._package
         if prompt is None or package is None:
             return
-        entered = qt.QInputDialog.getText(slicer.util.mainWindow(), _("Rename a label by example"), _("Name:"), qt.QLineEdit.Normal, prompt.name)
+        entered = qt.QInputDialog.getText(
+            slicer.util.mainWindow(), _("Rename a label by example"), _("Name:"), qt.QLineEdit.Normal, prompt.name
+        )
         name = str(entered).strip()
         if name == prompt.name:
             return
@@ -243,7 +274,9 @@ class MyLabelsView:
         prompt = self._chosen
         if prompt is None:
             return
-        path = qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), _("Export a label by example"), plain_name(prompt.name) + SUFFIX, FILES)
+        path = qt.QFileDialog.getSaveFileName(
+            slicer.util.mainWindow(), _("Export a label by example"), plain_name(prompt.name) + SUFFIX, FILES
+        )
         if not path:
             return
         try:

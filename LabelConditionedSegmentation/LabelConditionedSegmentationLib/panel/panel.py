@@ -66,7 +66,9 @@ class Panel(VTKObservationMixin):
         self._after_examples: Callable[[], None] = self.refresh
         self._checked: tuple[Any, tuple[Finding, ...]] = (None, ())
         self._is_loading = False
-        self.inputs = InputView(ui.inputsForm, self._inputs_chosen, "{channel}:", _("The {channel} volume that is to be segmented."))
+        self.inputs = InputView(
+            ui.inputsForm, self._inputs_chosen, "{channel}:", _("The {channel} volume that is to be segmented.")
+        )
         self.structures = StructuresView(ui, self.memory, self._structures_changed)
         self.mine = MyLabelsView(ui, self.tree, self._make_label, self._my_labels_changed, self._say, self.refresh)
         self.form = MetadataForm(ui.metadataForm.layout(), self._changed)
@@ -200,7 +202,9 @@ class Panel(VTKObservationMixin):
             self.inputs.show_channels(package.input.channels)
             self.mine.show_model(package)
             self.structures.show_model(package, self.mine.labels.tree(package))
-            self._use_entries(MetadataEntries.from_text(package.metadata, self.entries.to_text() if self.entries else ""))
+            self._use_entries(
+                MetadataEntries.from_text(package.metadata, self.entries.to_text() if self.entries else "")
+            )
 
     def _use_entries(self, entries: MetadataEntries) -> None:
         self.entries = entries
@@ -215,12 +219,16 @@ class Panel(VTKObservationMixin):
         node = self.parameters.parameterNode
         name = self.parameters.model
         if name and not self.models.show(name):
-            self._message = _('The model "{name}", which this scene was made with, is not installed; add it, or go on with another one.').format(name=name)
+            self._message = _(
+                'The model "{name}", which this scene was made with, is not installed; add it, or go on with another one.'
+            ).format(name=name)
         self.mine.labels = MyLabels.from_text(self.parameters.myLabels)
         self._show_model()
         package = self.package
         if package is not None:
-            self.inputs.set_nodes([node.GetNodeReference(f"{INPUT_ROLE}{n}") for n in range(len(package.input.channels))])
+            self.inputs.set_nodes(
+                [node.GetNodeReference(f"{INPUT_ROLE}{n}") for n in range(len(package.input.channels))]
+            )
             self.structures.show(LabelTicks.from_text(self.mine.labels.tree(package), self.parameters.labels))
             self._use_entries(MetadataEntries.from_text(package.metadata, self.parameters.metadata))
         self.devices.show(self.parameters.device)
@@ -253,7 +261,9 @@ class Panel(VTKObservationMixin):
     def _inputs_chosen(self) -> None:
         volume = next(iter(self.inputs.nodes), None)
         if self.entries is not None:
-            self.entries.prefill(known_facts(volume, self.entries.schema, getattr(slicer, "dicomDatabase", None)) if volume else {})
+            self.entries.prefill(
+                known_facts(volume, self.entries.schema, getattr(slicer, "dicomDatabase", None)) if volume else {}
+            )
             self.form.refresh()
         self._watch(self.inputs.nodes)
         self._changed()
@@ -282,7 +292,9 @@ class Panel(VTKObservationMixin):
         for label, other in replaced:
             self.live.hand_over(label, other)
         if self.package is not None:
-            self.structures.show_tree(self.mine.labels.tree(self.package), {label.id: other.id for label, other in replaced})
+            self.structures.show_tree(
+                self.mine.labels.tree(self.package), {label.id: other.id for label, other in replaced}
+            )
         self._structures_changed()
         self._say(said)
 
@@ -351,7 +363,12 @@ class Panel(VTKObservationMixin):
     def _task(self) -> Task | None:
         """What Apply would run; None while something is missing for it."""
         nodes = self.inputs.nodes
-        if self.package is None or self.entries is None or not nodes or any(node is None or node.GetImageData() is None for node in nodes):
+        if (
+            self.package is None
+            or self.entries is None
+            or not nodes
+            or any(node is None or node.GetImageData() is None for node in nodes)
+        ):
             return None
         return Task(nodes, self.package, self.entries.values(), self.devices.name)
 
@@ -371,7 +388,13 @@ class Panel(VTKObservationMixin):
         """Do something that shows my labels: at once where it is known who wins among them, else after the worker was asked, without another pass of the network."""
         answer, package = self.runner.answer, self.package
         branch = self.mine.labels.branch(package) if package else None
-        if answer is None or package is None or branch is None or self.runner.running or not self.runner.lacks_examples(branch):
+        if (
+            answer is None
+            or package is None
+            or branch is None
+            or self.runner.running
+            or not self.runner.lacks_examples(branch)
+        ):
             action()
         elif not answer.can_rank and not any(label.id in branch for label in self.structures.wanted):
             action()  # it cannot be known, and nobody asks
@@ -406,7 +429,13 @@ class Panel(VTKObservationMixin):
         if not outcome.ok:
             self._say(outcome.text)
             return
-        ends = {"run": self._run_ended, "at": self._rank_ended, "example": self._example_ended, "install": self._install_ended, "devices": self._devices_ended}
+        ends = {
+            "run": self._run_ended,
+            "at": self._rank_ended,
+            "example": self._example_ended,
+            "install": self._install_ended,
+            "devices": self._devices_ended,
+        }
         if outcome.kind in ends:
             ends[outcome.kind](outcome)
 
@@ -416,7 +445,11 @@ class Panel(VTKObservationMixin):
     def _rank_ended(self, outcome: Outcome) -> None:
         ranked = self.runner.ranked(outcome)
         self.structures.offer(ranked)
-        self._say(_("Click a structure in the list to tick it.") if ranked else _("This point lies outside the part of the volume that the model has seen."))
+        self._say(
+            _("Click a structure in the list to tick it.")
+            if ranked
+            else _("This point lies outside the part of the volume that the model has seen.")
+        )
 
     def _example_ended(self, outcome: Outcome) -> None:
         self.mine.made(outcome.values["prompt"])
@@ -509,15 +542,27 @@ class Panel(VTKObservationMixin):
 
     def _done_text(self, report: dict[str, Any], empty: list[Label]) -> str:
         warnings = [finding["text"] for finding in report["findings"] if finding["level"] != "note"]
-        fallbacks = [_("Memory was short: {steps}.").format(steps=", ".join(report["fallbacks"]))] if report["fallbacks"] else []
+        fallbacks = (
+            [_("Memory was short: {steps}.").format(steps=", ".join(report["fallbacks"]))]
+            if report["fallbacks"]
+            else []
+        )
         seconds = sum(report["timings_s"].values())
         done = _("Done in {seconds:.0f} s on {device}.").format(seconds=seconds, device=report["device"])
         is_current = self.runner.answers(self._task())
-        then = _("Further ticks show at once.") if is_current else _("What is known about the scan was changed meanwhile: press Apply for a new run.")
+        then = (
+            _("Further ticks show at once.")
+            if is_current
+            else _("What is known about the scan was changed meanwhile: press Apply for a new run.")
+        )
         return " ".join(part for part in (done, then, *fallbacks, *warnings, self._empty_text(empty)) if part)
 
     def _empty_text(self, empty: list[Label]) -> str:
-        return str(_("Not found in this volume: {names}.")).format(names=", ".join(label.name for label in empty)) if empty else ""
+        return (
+            str(_("Not found in this volume: {names}.")).format(names=", ".join(label.name for label in empty))
+            if empty
+            else ""
+        )
 
     def _findings(self) -> tuple[Finding, ...]:
         """What is odd about the chosen volumes; looked for again only where they changed."""
@@ -534,7 +579,11 @@ class Panel(VTKObservationMixin):
     def _watch(self, nodes: tuple[Any, ...]) -> None:
         """Notice when the chosen volumes change."""
         self.removeObservers(self._volume_changed)
-        events = (vtk.vtkCommand.ModifiedEvent, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent, slicer.vtkMRMLTransformableNode.TransformModifiedEvent)
+        events = (
+            vtk.vtkCommand.ModifiedEvent,
+            slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
+            slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
+        )
         for node in {node for node in nodes if node is not None}:
             for event in events:
                 self.addObserver(node, event, self._volume_changed)
@@ -548,6 +597,11 @@ class Panel(VTKObservationMixin):
 
     def _look_for_devices(self) -> None:
         """Ask once, as soon as a volume is chosen: it also starts the worker, so that the first run begins sooner."""
-        if not self.devices.is_listed and any(self.inputs.nodes) and not self.runner.is_waiting and not installation.missing():
+        if (
+            not self.devices.is_listed
+            and any(self.inputs.nodes)
+            and not self.runner.is_waiting
+            and not installation.missing()
+        ):
             self.runner.look_for_devices()
             self.timer.start()

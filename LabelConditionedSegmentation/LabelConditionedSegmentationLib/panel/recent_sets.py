@@ -49,5 +49,7 @@ def _title(names: Sequence[str]) -> str:
 def _sets(stored: Any) -> list[tuple[str, ...]]:
     """The sets of a model as far as they can be read."""
     entries = stored if isinstance(stored, list) else []
-    readable = (entry for entry in entries if isinstance(entry, list) and entry and all(isinstance(name, str) for name in entry))
+    readable = (
+        entry for entry in entries if isinstance(entry, list) and entry and all(isinstance(name, str) for name in entry)
+    )
     return [tuple(entry) for entry in readable][:MOST_SETS]

@@ -27,7 +27,12 @@ class Task:
     @property
     def key(self) -> tuple[Any, ...]:
         """Changes with the voxels and place of the volumes, the model and the metadata; the device is left out, since it changes no answer."""
-        return fingerprint(self.nodes), str(self.package.path), self.package.weights_sha256, tuple(sorted(self.metadata.items()))
+        return (
+            fingerprint(self.nodes),
+            str(self.package.path),
+            self.package.weights_sha256,
+            tuple(sorted(self.metadata.items())),
+        )
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,12 @@ class Runner:
     def start(self, task: Task) -> None:
         """Begin a run. The answer before it stays until the new one is there. Raises InputError, or OutputError where the volume cannot be handed over."""
         volume = volume_of(task.nodes)
-        arguments = {"model": str(task.package.path), "device": task.device, "metadata": dict(task.metadata), "affine": volume.affine.tolist()}
+        arguments = {
+            "model": str(task.package.path),
+            "device": task.device,
+            "metadata": dict(task.metadata),
+            "affine": volume.affine.tolist(),
+        }
         key = task.key
         self._ask("run", arguments, {"volume": volume.array})
         self._task = task, key, volume.shape
@@ -128,7 +138,13 @@ class Runner:
     def show_example(self, package: ModelPackage, device: str, nodes: Sequence[Any], mask: Array, name: str) -> None:
         """Show a structure to a model: its mask (k, j, i) on an atlas, the volume nodes. Raises InputError, or OutputError where they cannot be handed over."""
         atlas = volume_of(nodes)
-        arguments = {"model": str(package.path), "device": device, "metadata": {}, "affine": atlas.affine.tolist(), "name": name}
+        arguments = {
+            "model": str(package.path),
+            "device": device,
+            "metadata": {},
+            "affine": atlas.affine.tolist(),
+            "name": name,
+        }
         self._ask("example", arguments, {"volume": atlas.array, "mask": mask})
 
     def lacks_examples(self, labels: LabelTree) -> bool:
@@ -140,7 +156,9 @@ class Runner:
         if self.answer is None:
             raise InputError("Run the model first; then labels by example can be shown.")
         ids = [leaf.id for leaf in labels.leaves]
-        self._ask("examples", {"run": self.answer.run, "prompts": [prompt.to_json() for prompt in prompts], "ids": ids}, {})
+        self._ask(
+            "examples", {"run": self.answer.run, "prompts": [prompt.to_json() for prompt in prompts], "ids": ids}, {}
+        )
         self.answer = replace(self.answer, examples=None)
         self._examples = labels
 
@@ -155,7 +173,15 @@ class Runner:
         outcomes = []
         for event in self.worker.poll():
             if event.request in self._background and event.kind != "progress":
-                outcomes.append(Outcome(self._background.pop(event.request), event.kind == "done", event.text, event.values, event.details))
+                outcomes.append(
+                    Outcome(
+                        self._background.pop(event.request),
+                        event.kind == "done",
+                        event.text,
+                        event.values,
+                        event.details,
+                    )
+                )
             elif self._foreground is None or event.request != self._foreground[0]:
                 continue
             elif event.kind == "progress":
@@ -191,10 +217,14 @@ class Runner:
                 return Outcome(kind, False, CHANGED, {})
             k, j, i = event.values["region"][0]
             winners = Winners(task.package.labels, event.arrays["winners"], (k, j, i), shape)
-            self.answer = Answer(task, key, event.request, winners, event.values["report"], bool(event.values["can_rank"]))
+            self.answer = Answer(
+                task, key, event.request, winners, event.values["report"], bool(event.values["can_rank"])
+            )
         elif kind == "examples" and event.kind == "done" and self.answer is not None and self._examples is not None:
             classes = self.answer.winners
-            self.answer = replace(self.answer, examples=Winners(self._examples, event.arrays["winners"], classes.start, classes.shape))
+            self.answer = replace(
+                self.answer, examples=Winners(self._examples, event.arrays["winners"], classes.start, classes.shape)
+            )
         elif kind in ("at", "examples") and event.kind == "failed" and self.answer is not None and self.answer.can_rank:
             self.forget()  # the worker has lost what it found, so that only a new run can answer
         return Outcome(kind, event.kind == "done", event.text, event.values, event.details, event.kind == "cancelled")

@@ -36,7 +36,9 @@ def process(
     """See LabelConditionedSegmentationLogic.process."""
     package = find_model(model)
     names = [labels] if isinstance(labels, str) else labels
-    of_model = package.labels.leaves if names is None else dict.fromkeys(package.labels.find(str(name)) for name in names)
+    of_model = (
+        package.labels.leaves if names is None else dict.fromkeys(package.labels.find(str(name)) for name in names)
+    )
     mine = labels_by_example([examples] if isinstance(examples, str | Path) else examples, package)
     branch = mine.branch(package)
     wanted = [*of_model, *(branch.leaves if branch else ())]
@@ -44,7 +46,9 @@ def process(
         raise InputError("No label was asked for; name at least one.")
     package.metadata.parse(metadata)
     given = {field.name: field.parse((metadata or {}).get(field.name)) for field in package.metadata.fields}
-    known = {name: value for name, value in given.items() if value is not None}  # the run itself says which of them the model was not trained on
+    known = {
+        name: value for name, value in given.items() if value is not None
+    }  # the run itself says which of them the model was not trained on
     nodes = tuple(volumes) if isinstance(volumes, Sequence) else (volumes,)
     check_number(nodes, package)
     errors = [str(finding) for finding in check_nodes(nodes, package) if finding.level == "error"]
@@ -56,7 +60,9 @@ def process(
     if not runner.answers(task):
         run_to_end(runner, lambda: runner.start(task), progress)
     if branch is not None and runner.lacks_examples(branch):
-        run_to_end(runner, lambda: runner.ask_examples(branch, mine.of(package)), None)  # the network is done, and so is its progress
+        run_to_end(
+            runner, lambda: runner.ask_examples(branch, mine.of(package)), None
+        )  # the network is done, and so is its progress
     answer = runner.answer
     if answer is None or not runner.answers(task):
         raise InputError(CHANGED)
@@ -78,12 +84,16 @@ def check_number(nodes: Sequence[Any], package: ModelPackage) -> None:
     channels = package.input.channels
     if len(nodes) != len(channels):
         volumes, were = ("volume" if len(channels) == 1 else "volumes"), ("was" if len(nodes) == 1 else "were")
-        raise InputError(f'The model "{package.name}" takes {len(channels)} {volumes}, {" and ".join(channels)}; {len(nodes)} {were} given.')
+        raise InputError(
+            f'The model "{package.name}" takes {len(channels)} {volumes}, {" and ".join(channels)}; {len(nodes)} {were} given.'
+        )
 
 
 def run_to_end(runner: Runner, begin: Callable[[], None], progress: Callable[[float, str], None] | None) -> None:
     """Begin a run and wait, while the application stays alive. Raises LCSError where the run fails."""
-    while runner.is_waiting and not runner.running:  # what the panel has asked in the background is answered to the panel
+    while (
+        runner.is_waiting and not runner.running
+    ):  # what the panel has asked in the background is answered to the panel
         slicer.app.processEvents()
         time.sleep(POLL_SECONDS)
     begin()

@@ -103,7 +103,10 @@ class PanelTest(unittest.TestCase):
         self.assertLess(time.monotonic() - began, 10)
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode"), 0)
         self.assertIn("Cancelled", self.ui.statusLabel.text)
-        self.assertEqual(len(segment_names(self.apply())), 1 if not self.panel.ticks.sides_together else len(self.panel.ticks.wanted()))
+        self.assertEqual(
+            len(segment_names(self.apply())),
+            1 if not self.panel.ticks.sides_together else len(self.panel.ticks.wanted()),
+        )
 
     def test_undo_takes_the_last_apply_back(self) -> None:
         self.tick(*self.leaves()[:1])

@@ -58,7 +58,11 @@ class Situation:
         if not self.wanted:
             return "Choose at least one structure."
         what = "1 structure" if self.wanted == 1 else f"{self.wanted} structures"
-        return f"Write {what} at once: the network has seen this volume already." if self.is_answered else f"Run {self.model} and write {what}."
+        return (
+            f"Write {what} at once: the network has seen this volume already."
+            if self.is_answered
+            else f"Run {self.model} and write {what}."
+        )
 
     @property
     def can_pick(self) -> bool:

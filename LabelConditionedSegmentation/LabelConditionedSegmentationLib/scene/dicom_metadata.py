@@ -44,7 +44,11 @@ def known_facts(node: Any, schema: MetadataSchema, database: Any = None) -> dict
         return {}
     found = {}
     for field in schema.fields:
-        facts = [_fact(field, keyword, lookup, source) for lookup, source in _sources(node, database) for keyword in _keywords(field)]
+        facts = [
+            _fact(field, keyword, lookup, source)
+            for lookup, source in _sources(node, database)
+            for keyword in _keywords(field)
+        ]
         known = [fact for fact in facts if fact is not None]
         if known:
             found[field.name] = next((fact for fact in known if fact.value is not None), known[0])
@@ -60,7 +64,10 @@ def _sources(node: Any, database: Any) -> Iterable[tuple[Lookup, str]]:
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
     item = hierarchy.GetItemByDataNode(node)
     if item != hierarchy.GetInvalidItemID():
-        yield lambda keyword: str(hierarchy.GetAttributeFromItemAncestor(item, f"DICOM.{keyword}") or ""), "from the subject"
+        yield (
+            lambda keyword: str(hierarchy.GetAttributeFromItemAncestor(item, f"DICOM.{keyword}") or ""),
+            "from the subject",
+        )
 
 
 def _keywords(field: Field) -> tuple[str, ...]:
@@ -132,7 +139,9 @@ def _age(text: str, unit: str) -> float:
 
 def _age_at(birth: str, study: str, unit: str) -> float:
     """The age at the study, from two dates."""
-    return _in_unit((_date(study, "the date of the study is missing or no date") - _date(birth, "which is no date")).days, unit)
+    return _in_unit(
+        (_date(study, "the date of the study is missing or no date") - _date(birth, "which is no date")).days, unit
+    )
 
 
 def _in_unit(days: float, unit: str) -> float:

@@ -42,4 +42,6 @@ def save_label(prompt: ExamplePrompt, path: Path) -> None:
             write_prompt(prompt, written)
             os.replace(written, path)
     except OSError as error:
-        raise OutputError(f'"{path}" could not be written ({error.strerror or error}); choose another folder, or free disk space.') from error
+        raise OutputError(
+            f'"{path}" could not be written ({error.strerror or error}); choose another folder, or free disk space.'
+        ) from error

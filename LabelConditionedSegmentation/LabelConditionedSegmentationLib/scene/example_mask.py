@@ -23,7 +23,9 @@ def example_mask(segmentation: Any, segment_id: str, volume_node: Any) -> Array:
         raise InputError("The segment is no longer in its segmentation; choose another one.")
     name, volume = segment.GetName(), volume_node.GetName()
     if segment.GetRepresentation(BINARY_LABELMAP) is None:
-        raise InputError(f'The segment "{name}" has no voxels of its own, only a surface: create its binary labelmap in the Segmentations module.')
+        raise InputError(
+            f'The segment "{name}" has no voxels of its own, only a surface: create its binary labelmap in the Segmentations module.'
+        )
     if not in_one_place(segmentation, volume_node):
         raise InputError(
             f'The segment "{name}" lies under another transform than "{volume}": put both under the same transform with the Transforms module, '
@@ -31,7 +33,9 @@ def example_mask(segmentation: Any, segment_id: str, volume_node: Any) -> Array:
         )
     mask = _exported(segmentation, segment_id, volume_node)
     if not mask.any():
-        raise InputError(f'The segment "{name}" has no voxel in "{volume}": paint the structure, or choose the scan that it was painted on.')
+        raise InputError(
+            f'The segment "{name}" has no voxel in "{volume}": paint the structure, or choose the scan that it was painted on.'
+        )
     return mask
 
 
@@ -42,7 +46,9 @@ def _exported(segmentation: Any, segment_id: str, volume_node: Any) -> Array:
     ids.InsertNextValue(segment_id)
     node = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Example")
     try:
-        is_done = slicer.modules.segmentations.logic().ExportSegmentsToLabelmapNode(segmentation, ids, node, volume_node)
+        is_done = slicer.modules.segmentations.logic().ExportSegmentsToLabelmapNode(
+            segmentation, ids, node, volume_node
+        )
         shape = volume_node.GetImageData().GetDimensions()[::-1]
         mask: Array = slicer.util.arrayFromVolume(node) != 0 if is_done else np.zeros(shape, dtype=bool)
     finally:

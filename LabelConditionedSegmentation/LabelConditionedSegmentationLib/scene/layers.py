@@ -35,7 +35,9 @@ class Layers:
 
     def put(self, found: tuple[Array, Index] | None) -> tuple[Any, int]:
         """Write a mask (None is empty) into the first layer where it overlaps nothing; the layer's image and the mask's value, for a segment to take at once."""
-        image = next((image for image in self._images if found is None or not self._box(image, found)[found[0] != 0].any()), None)
+        image = next(
+            (image for image in self._images if found is None or not self._box(image, found)[found[0] != 0].any()), None
+        )
         if image is None:
             image = self._new_layer()
             self._images.append(image)
@@ -49,16 +51,26 @@ class Layers:
     def _box(self, image: Any, found: tuple[Array, Index]) -> Array:
         """The part of a layer, (k, j, i), that lies over the mask's box."""
         mask, first = found
-        return _voxels(image)[tuple(slice(a - b, a - b + n) for a, b, n in zip(first, self._start, mask.shape, strict=True))]
+        return _voxels(image)[
+            tuple(slice(a - b, a - b + n) for a, b, n in zip(first, self._start, mask.shape, strict=True))
+        ]
 
     def _extent(self) -> tuple[int, ...]:
-        return tuple(bound for first, n in zip(self._start[::-1], self._shape[::-1], strict=True) for bound in (first, first + n - 1))
+        return tuple(
+            bound
+            for first, n in zip(self._start[::-1], self._shape[::-1], strict=True)
+            for bound in (first, first + n - 1)
+        )
 
     def _fits(self, image: Any) -> bool:
         matrix = vtk.vtkMatrix4x4()
         image.GetImageToWorldMatrix(matrix)
         there, here = slicer.util.arrayFromVTKMatrix(matrix), slicer.util.arrayFromVTKMatrix(self._matrix)
-        return image.GetExtent() == self._extent() and image.GetScalarType() == vtk.VTK_SHORT and bool(np.allclose(there, here, rtol=0, atol=1e-6))
+        return (
+            image.GetExtent() == self._extent()
+            and image.GetScalarType() == vtk.VTK_SHORT
+            and bool(np.allclose(there, here, rtol=0, atol=1e-6))
+        )
 
     def _new_layer(self) -> Any:
         image = slicer.vtkOrientedImageData()

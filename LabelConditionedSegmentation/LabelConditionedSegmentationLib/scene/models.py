@@ -18,7 +18,12 @@ def installed_models(folders: Sequence[Path]) -> tuple[dict[str, ModelPackage], 
         try:
             paths = find_packages([folder])
         except OSError as error:
-            findings.append(Finding.warning(f'The folder of models "{folder}" cannot be read ({error.strerror}).', "Ask for permission to read it."))
+            findings.append(
+                Finding.warning(
+                    f'The folder of models "{folder}" cannot be read ({error.strerror}).',
+                    "Ask for permission to read it.",
+                )
+            )
             continue
         for path in paths:
             try:

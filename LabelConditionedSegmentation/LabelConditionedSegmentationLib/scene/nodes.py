@@ -47,7 +47,9 @@ def in_one_place(node: Any, other: Any) -> bool:
 def place_beside(node: Any, other: Any) -> None:
     """Put a node under the same subject hierarchy item as another one."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(other.GetScene())
-    hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node), hierarchy.GetItemParent(hierarchy.GetItemByDataNode(other)))
+    hierarchy.SetItemParent(
+        hierarchy.GetItemByDataNode(node), hierarchy.GetItemParent(hierarchy.GetItemByDataNode(other))
+    )
 
 
 def remove(node: Any) -> None:

@@ -21,7 +21,9 @@ class PointPicker:
     report it, so its node must not be removed within their event.
     """
 
-    def __init__(self, picked: Callable[[Point], None], ended: Callable[[], None], later: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(
+        self, picked: Callable[[Point], None], ended: Callable[[], None], later: Callable[[Callable[[], None]], None]
+    ) -> None:
         self._picked = picked
         self._ended = ended
         self._later = later

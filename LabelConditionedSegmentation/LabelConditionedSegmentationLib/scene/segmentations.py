@@ -31,12 +31,16 @@ def new_segmentation(volume_node: Any, name: str) -> Any:
     node = volume_node.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.CreateDefaultDisplayNodes()
     node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
-    node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)  # after the transform: the geometry is told in the node's own RAS
+    node.SetReferenceImageGeometryParameterFromVolumeNode(
+        volume_node
+    )  # after the transform: the geometry is told in the node's own RAS
     place_beside(node, volume_node)
     return node
 
 
-def put_labels(segmentation: Any, volume_node: Any, winners: Winners, labels: Sequence[Label], package_name: str) -> list[Label]:
+def put_labels(
+    segmentation: Any, volume_node: Any, winners: Winners, labels: Sequence[Label], package_name: str
+) -> list[Label]:
     """Add or replace the segments of these labels, every other segment stays as it is; returns the labels without a voxel, whose segments are empty.
 
     The winners' grid is the volume node's. Raises InputError where a node was deleted or the segmentation cannot hold the result as it is.
@@ -49,7 +53,9 @@ def put_labels(segmentation: Any, volume_node: Any, winners: Winners, labels: Se
     wanted = [(label, winners.mask(label)) for label in labels]
     with batch(segmentation) as segments:
         ids = segment_ids(segmentation, package_name)
-        layers = Layers(segments, [segments.GetSegment(segment_id) for segment_id in ids.values()], winners, volume_node)
+        layers = Layers(
+            segments, [segments.GetSegment(segment_id) for segment_id in ids.values()], winners, volume_node
+        )
         erase([segments.GetSegment(ids[label.id]) for label in labels if label.id in ids])
         for label, found in wanted:
             layer, value = layers.put(found)
@@ -118,7 +124,9 @@ def terminology(label: Label) -> str:
     """The label's codes as Slicer's terminology entry; "" where no cited table gives them."""
     if label.category is None or label.type is None:
         return ""
-    return "~".join([TERMINOLOGY, _triplet(label.category), _triplet(label.type), _triplet(label.modifier), NO_ANATOMIC_REGION])
+    return "~".join(
+        [TERMINOLOGY, _triplet(label.category), _triplet(label.type), _triplet(label.modifier), NO_ANATOMIC_REGION]
+    )
 
 
 def _triplet(code: Code | None) -> str:

@@ -36,14 +36,24 @@ def check_nodes(nodes: Sequence[Any], package: ModelPackage) -> list[Finding]:
     if different:
         return [different]
     if len({node.GetID() for node in nodes}) < len(nodes):
-        findings.append(Finding.warning("The same volume is chosen for more than one channel.", "Choose the volume of each channel."))
+        findings.append(
+            Finding.warning(
+                "The same volume is chosen for more than one channel.", "Choose the volume of each channel."
+            )
+        )
     for node, channel in zip(nodes, package.input.channels, strict=True):
         for found in check_volume(volume_of([node]), package.input):
             findings.append(Finding(found.level, _for_channel(found.text, channel, len(nodes)), found.fix))
         frame = _frame(node)
         if frame is not None:
             findings.append(
-                Finding.note(_for_channel(f"This volume is a sequence: its frame {frame + 1}, the one that is shown, is segmented.", channel, len(nodes)))
+                Finding.note(
+                    _for_channel(
+                        f"This volume is a sequence: its frame {frame + 1}, the one that is shown, is segmented.",
+                        channel,
+                        len(nodes),
+                    )
+                )
             )
     return list(dict.fromkeys(findings))
 
@@ -100,9 +110,13 @@ def _problem_of_kind(node: Any) -> Finding | None:
         return Finding.error("This volume has no voxels.", "Load it again.")
     components = image.GetNumberOfScalarComponents()
     if components in (3, 4):
-        return Finding.error("This volume is in colour: choose a grey-value scan, or convert it with the Vector to Scalar Volume module.")
+        return Finding.error(
+            "This volume is in colour: choose a grey-value scan, or convert it with the Vector to Scalar Volume module."
+        )
     if components > 1:
-        return Finding.error(f"This volume is 4D, {components} values a voxel: choose a frame with the Sequences module.")
+        return Finding.error(
+            f"This volume is 4D, {components} values a voxel: choose a frame with the Sequences module."
+        )
     return None
 
 
@@ -111,16 +125,22 @@ def _problem_of_grid(node: Any) -> Finding | None:
         return Finding.error("This volume is a single slice; a 3D scan is needed.", "Choose the whole scan.")
     affine = _own_affine(node)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < 1e-9:
-        return Finding.error("This volume has an impossible voxel spacing or position.", "Correct it in the Volumes module.")
+        return Finding.error(
+            "This volume has an impossible voxel spacing or position.", "Correct it in the Volumes module."
+        )
     return None
 
 
 def _problem_of_transform(node: Any) -> Finding | None:
     world = to_world(node)
     if world is None:
-        return Finding.error("This volume lies under a non-linear transform: harden or remove it with the Transforms module.")
+        return Finding.error(
+            "This volume lies under a non-linear transform: harden or remove it with the Transforms module."
+        )
     if not np.isfinite(world).all() or abs(np.linalg.det(world)) < 1e-9:
-        return Finding.error("The transform above this volume flattens it to nothing: correct or remove it with the Transforms module.")
+        return Finding.error(
+            "The transform above this volume flattens it to nothing: correct or remove it with the Transforms module."
+        )
     return None
 
 
@@ -130,7 +150,10 @@ def _different_geometry(nodes: Sequence[Any]) -> Finding | None:
     shape = first.GetImageData().GetDimensions()
     corners = np.array([[i, j, k, 1] for i in (0, shape[0]) for j in (0, shape[1]) for k in (0, shape[2])]).T
     for node in nodes[1:]:
-        if node.GetImageData().GetDimensions() != shape or np.abs((_world_affine(node) - _world_affine(first)) @ corners).max() > TOLERANCE_MM:
+        if (
+            node.GetImageData().GetDimensions() != shape
+            or np.abs((_world_affine(node) - _world_affine(first)) @ corners).max() > TOLERANCE_MM
+        ):
             return Finding.error(
                 f'"{node.GetName()}" and "{first.GetName()}" lie on different grids.',
                 f'Resample "{node.GetName()}" to "{first.GetName()}" with the Resample Scalar/Vector/DWI Volume module.',

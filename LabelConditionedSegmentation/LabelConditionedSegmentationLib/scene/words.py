@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from ..core.errors import Cancelled, DeviceError, InputError, LabelError, LCSError, MetadataError, OutputError, PackageError, PackageInstallError
+from ..core.errors import (
+    Cancelled,
+    DeviceError,
+    InputError,
+    LabelError,
+    LCSError,
+    MetadataError,
+    OutputError,
+    PackageError,
+    PackageInstallError,
+)
 from ..core.example_prompt import ExamplePrompt, averaged, tree_of_prompts
 from ..core.findings import Finding
 from ..core.input_spec import InputSpec

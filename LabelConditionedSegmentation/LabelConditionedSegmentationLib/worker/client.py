@@ -33,15 +33,26 @@ class ProcessWorker:
         self._cancelled_at: float | None = None  # when the first was
         self._events: list[Event] = []
 
-    def ask(self, what: str, arguments: Mapping[str, Any] | None = None, arrays: Mapping[str, Array] | None = None) -> int:
+    def ask(
+        self, what: str, arguments: Mapping[str, Any] | None = None, arrays: Mapping[str, Array] | None = None
+    ) -> int:
         number = next(self._numbers)
         try:
             child = self._living_child()
         except OSError as error:
-            self._events.append(failed(number, error, f"The segmentation process cannot be started ({error}); check the installation and free disk space."))
+            self._events.append(
+                failed(
+                    number,
+                    error,
+                    f"The segmentation process cannot be started ({error}); check the installation and free disk space.",
+                )
+            )
             return number
         claims = {name: child.exchange.put(array) for name, array in (arrays or {}).items()}
-        self._pending[number] = to_line({"request": number, "what": what, "arguments": dict(arguments or {}), "arrays": claims}), claims
+        self._pending[number] = (
+            to_line({"request": number, "what": what, "arguments": dict(arguments or {}), "arrays": claims}),
+            claims,
+        )
         if len(self._pending) == 1:
             self._send_first(child)
         return number
@@ -50,7 +61,9 @@ class ProcessWorker:
         if self._child is not None:
             self._hear(self._child)
         if self._cancelled_at is not None and time.monotonic() - self._cancelled_at > PATIENCE:
-            self._events.append(cancelled(self._take_first(), "Cancelled; the model will be loaded again at the next run."))
+            self._events.append(
+                cancelled(self._take_first(), "Cancelled; the model will be loaded again at the next run.")
+            )
             self._lose(Cancelled(), "The segmentation process was ended by a cancel before it came to this; ask again.")
         events, self._events = self._events, []
         return events
@@ -92,7 +105,11 @@ class ProcessWorker:
             for line in lines or ():
                 self._take(from_line(line), child)
         except ProtocolError as error:
-            self._lose(error, "The segmentation process sent something that cannot be understood and was ended; the next run starts a new one.", f"{error}\n")
+            self._lose(
+                error,
+                "The segmentation process sent something that cannot be understood and was ended; the next run starts a new one.",
+                f"{error}\n",
+            )
             return
         if lines is None:
             self._lose_dead_child()
@@ -123,7 +140,10 @@ class ProcessWorker:
 
     def _lose_dead_child(self) -> None:
         how = self._end_child()
-        self._lose(ChildProcessError(how), f"The segmentation process ended unexpectedly ({how}). The next run starts a new one.")
+        self._lose(
+            ChildProcessError(how),
+            f"The segmentation process ended unexpectedly ({how}). The next run starts a new one.",
+        )
 
     def _lose(self, error: Exception, text: str, details: str = "") -> None:
         """End the child and fail what it was to do."""

@@ -40,7 +40,10 @@ class Exchange:
     @staticmethod
     def create() -> Exchange:
         """New folders that only this user can enter. Raises OSError."""
-        places = [*([SHARED_MEMORY] if os.access(SHARED_MEMORY, os.W_OK | os.X_OK) else []), Path(tempfile.gettempdir())]
+        places = [
+            *([SHARED_MEMORY] if os.access(SHARED_MEMORY, os.W_OK | os.X_OK) else []),
+            Path(tempfile.gettempdir()),
+        ]
         return Exchange([Path(tempfile.mkdtemp(prefix="lcs-worker-", dir=place)) for place in places])
 
     def put(self, array: Array) -> dict[str, Any]:
@@ -59,13 +62,19 @@ class Exchange:
                 else:
                     return {"file": str(file), **claim}
         size, place = f"{bare.nbytes / 2**20:.0f} MB", self.folders[-1].parent
-        raise OutputError(f'{size} cannot be handed to or from the segmentation process ({failure.strerror or failure}); free disk space in "{place}".')
+        raise OutputError(
+            f'{size} cannot be handed to or from the segmentation process ({failure.strerror or failure}); free disk space in "{place}".'
+        )
 
     def take(self, claim: Any) -> Array:
         """The array of a claim; its file is gone afterwards. Raises ProtocolError where the claim and the file do not fit."""
         try:
             file, words, shape = Path(claim["file"]), str(claim["dtype"]), tuple(claim["shape"])
-            if file.parent not in self.folders or not DTYPE.fullmatch(words) or any(type(n) is not int or n < 0 for n in shape):
+            if (
+                file.parent not in self.folders
+                or not DTYPE.fullmatch(words)
+                or any(type(n) is not int or n < 0 for n in shape)
+            ):
                 raise ValueError("no array of ours")
             dtype = np.dtype(words)
             if file.stat().st_size != math.prod(shape) * dtype.itemsize:
@@ -94,9 +103,13 @@ def _write(file: Path, array: Array) -> None:
 
 
 def _read(file: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
-    if sys.platform == "win32" or not math.prod(shape):  # Windows keeps a file as long as it is mapped, and nothing empty can be mapped
+    if sys.platform == "win32" or not math.prod(
+        shape
+    ):  # Windows keeps a file as long as it is mapped, and nothing empty can be mapped
         array = np.fromfile(file, dtype).reshape(shape)
     else:
-        array = np.asarray(np.memmap(file, dtype, "c", shape=shape))  # "c": writable without effect on the file; torch warns of arrays that are not
+        array = np.asarray(
+            np.memmap(file, dtype, "c", shape=shape)
+        )  # "c": writable without effect on the file; torch warns of arrays that are not
     file.unlink()
     return array

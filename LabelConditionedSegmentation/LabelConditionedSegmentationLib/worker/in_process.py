@@ -20,7 +20,9 @@ class InProcessWorker:
         self._server = Server()
         self._pending: dict[int, tuple[Request, CancelToken]] = {}
 
-    def ask(self, what: str, arguments: Mapping[str, Any] | None = None, arrays: Mapping[str, Array] | None = None) -> int:
+    def ask(
+        self, what: str, arguments: Mapping[str, Any] | None = None, arrays: Mapping[str, Array] | None = None
+    ) -> int:
         number = next(self._numbers)
         # plain values only, as between processes
         self._pending[number] = Request(number, what, from_line(to_line(arguments or {})), arrays or {}), CancelToken()

@@ -108,7 +108,9 @@ def _end(process: subprocess.Popen[bytes], exchange: Exchange) -> None:
     if process.returncode is None:  # else its number may be somebody else's by now
         if sys.platform == "win32":
             taskkill = ["taskkill", "/T", "/F", "/PID", str(process.pid)]
-            subprocess.run(taskkill, stdin=subprocess.DEVNULL, capture_output=True, creationflags=NO_WINDOW, check=False)
+            subprocess.run(
+                taskkill, stdin=subprocess.DEVNULL, capture_output=True, creationflags=NO_WINDOW, check=False
+            )
         else:
             with contextlib.suppress(ProcessLookupError, PermissionError):  # it is gone already; macOS says the latter
                 os.killpg(process.pid, signal.SIGKILL)

@@ -58,7 +58,17 @@ def _listen(lines: IO[bytes], exchange: Exchange, jobs: SimpleQueue[Job]) -> Non
                 cancel.cancel()  # the parent sends one request at a time, so it means the last
             else:
                 cancel = CancelToken()
-                jobs.put((Request(message["request"], message["what"], message["arguments"], exchange.take_all(message["arrays"])), cancel))
+                jobs.put(
+                    (
+                        Request(
+                            message["request"],
+                            message["what"],
+                            message["arguments"],
+                            exchange.take_all(message["arrays"]),
+                        ),
+                        cancel,
+                    )
+                )
     finally:
         if sys.exc_info()[0] is not None:
             traceback.print_exc()

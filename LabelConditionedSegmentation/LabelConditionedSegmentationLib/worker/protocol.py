@@ -54,7 +54,9 @@ class Worker(Protocol):
     - status: -> trunk_passes, loads (models), model (path), device
     """
 
-    def ask(self, what: str, arguments: Mapping[str, Any] | None = None, arrays: Mapping[str, Array] | None = None) -> int:
+    def ask(
+        self, what: str, arguments: Mapping[str, Any] | None = None, arrays: Mapping[str, Array] | None = None
+    ) -> int:
         """Ask for something and return the number of the request. The arrays may change afterwards. Raises OutputError where they cannot be handed over."""
 
     def poll(self) -> list[Event]:
@@ -82,7 +84,13 @@ def cancelled(request: int, text: str = "Cancelled; nothing was changed.") -> Ev
 
 def failed(request: int, error: BaseException, text: str, details: str = "") -> Event:
     """The end of a request that did not work; details: the error's traceback, where nothing better is known."""
-    return Event(request, "failed", text=text, values={"error": type(error).__name__}, details=details or "".join(traceback.format_exception(error)))
+    return Event(
+        request,
+        "failed",
+        text=text,
+        values={"error": type(error).__name__},
+        details=details or "".join(traceback.format_exception(error)),
+    )
 
 
 def to_line(message: Mapping[str, Any]) -> bytes:
@@ -101,13 +109,23 @@ def from_line(line: bytes) -> dict[str, Any]:
     return message
 
 
-EVENT_PARTS = {"request": int, "kind": str, "fraction": int | float, "text": str, "values": dict, "arrays": dict, "details": str}
+EVENT_PARTS = {
+    "request": int,
+    "kind": str,
+    "fraction": int | float,
+    "text": str,
+    "values": dict,
+    "arrays": dict,
+    "details": str,
+}
 """What an event's line has; its arrays are the claims of an exchange."""
 
 
 def check_event(message: Mapping[str, Any]) -> None:
     """Raise ProtocolError unless a message has the parts of an event, each of the right kind."""
-    if message.keys() != EVENT_PARTS.keys() or not all(isinstance(message[part], kind) for part, kind in EVENT_PARTS.items()):
+    if message.keys() != EVENT_PARTS.keys() or not all(
+        isinstance(message[part], kind) for part, kind in EVENT_PARTS.items()
+    ):
         raise ProtocolError(f"no event: {str(message)[:200]}")
     if message["kind"] not in get_args(Kind) or not 0 <= message["fraction"] <= 1:
         raise ProtocolError(f"an impossible event: {message['kind']!r} {message['fraction']}")

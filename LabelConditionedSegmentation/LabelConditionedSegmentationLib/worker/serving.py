@@ -57,10 +57,22 @@ class Server:
         except LCSError as error:
             emit(failed(request.number, error, str(error)))
         except ImportError as error:
-            emit(failed(request.number, error, f"PyTorch, or something it needs, cannot be loaded ({error}); install it again."))
+            emit(
+                failed(
+                    request.number,
+                    error,
+                    f"PyTorch, or something it needs, cannot be loaded ({error}); install it again.",
+                )
+            )
         except Exception as error:
             what = f"{type(error).__name__}: {error}"
-            emit(failed(request.number, error, f"Something unexpected went wrong in the segmentation ({what}). The log has the details."))
+            emit(
+                failed(
+                    request.number,
+                    error,
+                    f"Something unexpected went wrong in the segmentation ({what}). The log has the details.",
+                )
+            )
         else:
             emit(Event(request.number, "done", 1.0, "Done.", values, arrays))
 
@@ -74,14 +86,18 @@ class Server:
         arguments = request.arguments
         volume = Volume(request.arrays["volume"], np.array(arguments["affine"], dtype=np.float64))
         segmenter = self._segmenter_for(arguments["model"], arguments["device"], progress)
-        features = segmenter.features(volume, arguments["metadata"], lambda done, text: progress.update(0.0, NETWORK, done, text), cancel)
+        features = segmenter.features(
+            volume, arguments["metadata"], lambda done, text: progress.update(0.0, NETWORK, done, text), cancel
+        )
         self._trunk_passes += features.report.trunk_passes
         winners = features.winner_map(Progress(lambda done, text: progress.update(NETWORK, 1.0, done, text), cancel))
         cancel.check()
         self._features = request.number, features  # not before: a run that is cancelled leaves the last one's answers
-        return {"region": [list(corner) for corner in features.region], "report": features.report.to_json(), "can_rank": features.stored is not None}, {
-            "winners": winners
-        }
+        return {
+            "region": [list(corner) for corner in features.region],
+            "report": features.report.to_json(),
+            "can_rank": features.stored is not None,
+        }, {"winners": winners}
 
     def _segmenter_for(self, path: str, device: str, progress: Progress) -> Segmenter:
         """The segmenter of the last run, unless the package (its weights' hash included) or the device is another one now."""
@@ -110,7 +126,9 @@ class Server:
         from ..core.examples import Example
 
         shown = [Example(arguments["name"], request.arrays["mask"])]
-        (prompt,) = segmenter.examples(atlas, shown, arguments["metadata"], lambda done, text: progress.update(0.0, 1.0, done, text), cancel)
+        (prompt,) = segmenter.examples(
+            atlas, shown, arguments["metadata"], lambda done, text: progress.update(0.0, 1.0, done, text), cancel
+        )
         return {"prompt": prompt.to_json()}, {}
 
     def _examples(self, request: Request, progress: Progress, _cancel: CancelToken) -> Answer:
@@ -135,5 +153,7 @@ class Server:
         return {"path": str(package.path), "name": package.name}, {}
 
     def _status(self, _request: Request, _progress: Progress, _cancel: CancelToken) -> Answer:
-        model, device = (str(self._segmenter.package.path), str(self._segmenter.plan.device)) if self._segmenter else ("", "")
+        model, device = (
+            (str(self._segmenter.package.path), str(self._segmenter.plan.device)) if self._segmenter else ("", "")
+        )
         return {"trunk_passes": self._trunk_passes, "loads": self._loads, "model": model, "device": device}, {}

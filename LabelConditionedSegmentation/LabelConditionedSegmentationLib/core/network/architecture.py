@@ -63,7 +63,11 @@ class Architecture:
             problems.append("context_classes is from 0 to 255, and 0 where the label does not enter at the head")
         if self.examples and (self.conditioning != "head" or self.dimensions != 3):
             problems.append("examples need conditioning at the head, and 3 dimensions")
-        if max((*self.widths, self.in_channels, self.feature_channels)) > 4096 or len(self.widths) > 8 or max(self.blocks, default=0) > 64:
+        if (
+            max((*self.widths, self.in_channels, self.feature_channels)) > 4096
+            or len(self.widths) > 8
+            or max(self.blocks, default=0) > 64
+        ):
             problems.append("widths, blocks or channels are larger than any network that this version runs")
         if problems:
             raise PackageFormatError("The network's description cannot be used: " + "; ".join(problems) + ".")
@@ -85,7 +89,11 @@ class Architecture:
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in `model.json`; later settings are left out where they are not used, so that versions that do not know them read the package."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if k not in ("context_classes", "examples") or v}
+        return {
+            k: list(v) if isinstance(v, tuple) else v
+            for k, v in asdict(self).items()
+            if k not in ("context_classes", "examples") or v
+        }
 
     @staticmethod
     def from_json(entry: Mapping[str, Any]) -> Architecture:
@@ -93,16 +101,22 @@ class Architecture:
         known = {f.name: f for f in fields(Architecture)}
         unknown = sorted(set(entry) - set(known))
         if unknown:
-            raise PackageFormatError(f"The network's description has settings that this version does not know: {', '.join(unknown)}.")
+            raise PackageFormatError(
+                f"The network's description has settings that this version does not know: {', '.join(unknown)}."
+            )
         values: dict[str, Any] = {}
         for key, value in entry.items():
             default = known[key].default
             if isinstance(default, tuple):
-                if not isinstance(value, list | tuple) or not all(isinstance(v, int) and not isinstance(v, bool) for v in value):
+                if not isinstance(value, list | tuple) or not all(
+                    isinstance(v, int) and not isinstance(v, bool) for v in value
+                ):
                     raise PackageFormatError(f'The network\'s setting "{key}" has to be a list of whole numbers.')
                 value = tuple(value)
             elif type(value) is not type(default):
-                raise PackageFormatError(f'The network\'s setting "{key}" has to be of the kind {type(default).__name__}.')
+                raise PackageFormatError(
+                    f'The network\'s setting "{key}" has to be of the kind {type(default).__name__}.'
+                )
             values[key] = value
         if values.get("conditioning") == ATLAS_PAIR:
             raise PackageFormatError(

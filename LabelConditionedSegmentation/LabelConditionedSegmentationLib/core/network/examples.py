@@ -58,7 +58,9 @@ def _smoothed(values: torch.Tensor) -> torch.Tensor:
     for axis in range(3):
         side = [NEIGHBOURHOOD if a == axis else 1 for a in range(3)]
         rim = [n // 2 for n in reversed(side) for _ in range(2)]
-        values = nn.functional.avg_pool3d(nn.functional.pad(values, rim), side, stride=1)  # its own padding refuses levels that are smaller than the cube
+        values = nn.functional.avg_pool3d(
+            nn.functional.pad(values, rim), side, stride=1
+        )  # its own padding refuses levels that are smaller than the cube
     return values
 
 
@@ -75,13 +77,18 @@ class ExampleEncoder(nn.Module):
         self.channels = tuple(channels)
         pooled = 2 * sum(self.channels) + 1
         self.norm = nn.LayerNorm(pooled)
-        self.hidden = nn.Sequential(nn.Linear(pooled, HIDDEN), nn.LeakyReLU(0.01), nn.Linear(HIDDEN, HIDDEN), nn.LeakyReLU(0.01))
+        self.hidden = nn.Sequential(
+            nn.Linear(pooled, HIDDEN), nn.LeakyReLU(0.01), nn.Linear(HIDDEN, HIDDEN), nn.LeakyReLU(0.01)
+        )
         self.direct = nn.Linear(pooled, feature_channels)
         self.refined = nn.Linear(HIDDEN, feature_channels + 1)
 
     def forward(self, pooled: Pooled) -> tuple[torch.Tensor, torch.Tensor]:
         """Prompts (M, C) and bias (M,). A mask without a voxel gives a prompt of no meaning."""
-        means = [(found / weight.clamp_min(1e-6)[..., None]).flatten(1) for found, weight in zip(pooled.found, pooled.weight, strict=True)]
+        means = [
+            (found / weight.clamp_min(1e-6)[..., None]).flatten(1)
+            for found, weight in zip(pooled.found, pooled.weight, strict=True)
+        ]
         size = pooled.weight[-1][:, :1].clamp_min(1e-3).log() / 10
         description = self.norm(torch.cat([*means, size], dim=1).to(self.norm.weight.dtype))
         refined = self.refined(self.hidden(description))

@@ -39,7 +39,9 @@ class MetadataEncoder(nn.Module):
             if choices:
                 basis = nn.functional.one_hot(value.long(), choices).to(value.dtype)
             else:  # in `identity` mode a number is a point on the line through two learned vectors
-                basis = value[:, None] if self.mode == "paper" else torch.stack([(1 - value) / 2, (1 + value) / 2], dim=1)
+                basis = (
+                    value[:, None] if self.mode == "paper" else torch.stack([(1 - value) / 2, (1 + value) / 2], dim=1)
+                )
             if self.mode == "paper":
                 parts.append(basis * is_known[:, None])
             else:

@@ -43,7 +43,9 @@ class LabelReadout(PassReadout):
     """The readout, and one learned code a class by which the trunk is told the label. The background has none."""
 
     def __init__(self, classes: int, feature_channels: int) -> None:
-        codes = torch.randn(classes - 1, feature_channels)  # before the readout, so that a seed gives the network that it always gave
+        codes = torch.randn(
+            classes - 1, feature_channels
+        )  # before the readout, so that a seed gives the network that it always gave
         super().__init__(feature_channels)
         self.codes = nn.Parameter(codes)
 

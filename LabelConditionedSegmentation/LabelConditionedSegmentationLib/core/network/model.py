@@ -41,7 +41,9 @@ class LabelConditionedNetwork(nn.Module):
         if isinstance(self.head, ClassEmbeddings):
             return self.trunk(image, metadata)  # type: ignore[no-any-return]
         everyone = torch.eye(self.classes, dtype=torch.bool, device=image.device)[1:]
-        return torch.cat([self.scores_of(image, metadata, asked) for asked in torch.split(everyone, LABELS_A_PASS)], dim=1)
+        return torch.cat(
+            [self.scores_of(image, metadata, asked) for asked in torch.split(everyone, LABELS_A_PASS)], dim=1
+        )
 
     def scores_of(self, image: torch.Tensor, metadata: torch.Tensor | None, asked: torch.Tensor) -> torch.Tensor:
         """One pass a label: asked (labels, classes) bool, several classes for a union -> scores (batch, labels, *space / output_stride)."""
@@ -49,7 +51,9 @@ class LabelConditionedNetwork(nn.Module):
         features = self.trunk(image, metadata, self.head.codes_of(asked))
         return self.head(features).unflatten(0, (image.shape[0], -1))  # type: ignore[no-any-return]
 
-    def scores_by_pair(self, image: torch.Tensor, metadata: torch.Tensor | None, atlas: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    def scores_by_pair(
+        self, image: torch.Tensor, metadata: torch.Tensor | None, atlas: torch.Tensor, masks: torch.Tensor
+    ) -> torch.Tensor:
         """One pass a mask, for `atlas_pair`: image (batch, channels, *space), atlas (image channels, *space) without positions and masks (labels, *space) on it -> scores
         (batch, labels, *space / output_stride)."""
         pairs = torch.cat([atlas.expand(len(masks), *atlas.shape), masks[:, None].to(atlas.dtype)], dim=1)
@@ -72,7 +76,11 @@ class LabelConditionedNetwork(nn.Module):
     @property
     def bias(self) -> torch.Tensor:
         """(classes + context classes,): what is added."""
-        return self.head.bias if isinstance(self.head, ClassEmbeddings) else torch.zeros(self.classes, device=self.head.weight.device)
+        return (
+            self.head.bias
+            if isinstance(self.head, ClassEmbeddings)
+            else torch.zeros(self.classes, device=self.head.weight.device)
+        )
 
     def forward(self, image: torch.Tensor, metadata: torch.Tensor | None = None) -> torch.Tensor:
         """Plain scores (batch, classes + context classes, *space / output_stride); training and inference use the features and a streamed product instead."""

@@ -33,7 +33,10 @@ class InstanceNorm(nn.Module):
         if x[0, 0].numel() == 1:  # a single voxel is its own mean; PyTorch refuses to normalise it
             shape = (1, -1, *[1] * (x.ndim - 2))
             return (x - x) * self.weight.view(shape) + self.bias.view(shape)
-        samples = [nn.functional.batch_norm(s, None, None, self.weight, self.bias, training=True, eps=self.epsilon) for s in torch.split(x, 1)]
+        samples = [
+            nn.functional.batch_norm(s, None, None, self.weight, self.bias, training=True, eps=self.epsilon)
+            for s in torch.split(x, 1)
+        ]
         return samples[0] if len(samples) == 1 else torch.cat(samples)
 
 
@@ -68,7 +71,9 @@ class UpBlock(nn.Module):
         self.norm = InstanceNorm(width)
         self.act = nn.LeakyReLU(0.01, inplace=True)
 
-    def forward(self, x: torch.Tensor, skip: torch.Tensor, film: Modulation | None = None, offset: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, skip: torch.Tensor, film: Modulation | None = None, offset: torch.Tensor | None = None
+    ) -> torch.Tensor:
         out = self.norm(self.conv(torch.cat([self.up(x), skip], dim=1)))
         if film is not None:
             out = modulate(out, *film)
@@ -107,7 +112,15 @@ class Trunk(nn.Module):
         a, d = architecture, architecture.dimensions
         self.architecture = architecture
         stride = a.output_stride
-        self.stem = _conv(d, a.in_channels, a.widths[0], 3 if stride == 1 else 2 * stride, stride=stride, padding=1 if stride == 1 else stride // 2, bias=False)
+        self.stem = _conv(
+            d,
+            a.in_channels,
+            a.widths[0],
+            3 if stride == 1 else 2 * stride,
+            stride=stride,
+            padding=1 if stride == 1 else stride // 2,
+            bias=False,
+        )
         self.stem_norm = InstanceNorm(a.widths[0])
         self.act = nn.LeakyReLU(0.01, inplace=True)
         self.position = nn.ModuleList([PositionEncoding(d, a.widths[0]) for _ in range(2)]) if a.position else None
@@ -116,30 +129,47 @@ class Trunk(nn.Module):
             width_in, first_stride = (a.widths[level - 1], 2) if level else (width, 1)
             if a.conditioning == ATLAS_PAIR and level == len(a.widths) - 1:
                 width_in += a.in_channels + 1
-            blocks = [ResidualBlock(d, width_in if n == 0 else width, width, first_stride if n == 0 else 1) for n in range(a.blocks[level])]
+            blocks = [
+                ResidualBlock(d, width_in if n == 0 else width, width, first_stride if n == 0 else 1)
+                for n in range(a.blocks[level])
+            ]
             stages.append(nn.ModuleList(blocks))
         self.encoder = nn.ModuleList(stages)
-        self.decoder = nn.ModuleList([UpBlock(d, a.widths[level + 1], a.widths[level]) for level in reversed(range(len(a.widths) - 1))])
+        self.decoder = nn.ModuleList(
+            [UpBlock(d, a.widths[level + 1], a.widths[level]) for level in reversed(range(len(a.widths) - 1))]
+        )
         self.to_features = _conv(d, a.widths[0], a.feature_channels, 1)
         film_widths = [*a.widths, *reversed(a.widths[:-1])]
         self.film = FilmGenerator(fields, film_widths, a.film) if a.film != "none" and fields else None
         deepest = len(a.widths) - 1
         at_deepest = (deepest, deepest + 1)
-        first, last = {"head": (0, 0), "bottleneck": at_deepest, ATLAS_PAIR: at_deepest, "decoder": (deepest + 1, None), "trunk": (0, None)}[a.conditioning]
+        first, last = {
+            "head": (0, 0),
+            "bottleneck": at_deepest,
+            ATLAS_PAIR: at_deepest,
+            "decoder": (deepest + 1, None),
+            "trunk": (0, None),
+        }[a.conditioning]
         self.told = range(len(film_widths))[first:last]  # the stages that see the label
         mode = "paper" if a.film == "paper" else "identity"
         has_codes = self.told and a.conditioning != ATLAS_PAIR
-        self.label_film = FilmLayers(a.feature_channels, [film_widths[n] for n in self.told], mode, hidden=64) if has_codes else None
+        self.label_film = (
+            FilmLayers(a.feature_channels, [film_widths[n] for n in self.told], mode, hidden=64) if has_codes else None
+        )
 
     @property
     def stride_before_deepest(self) -> int:
         """Voxels of the image, along an axis, in one of the deepest stage's input."""
         return int(self.architecture.output_stride * 2 ** max(len(self.architecture.widths) - 2, 0))
 
-    def forward(self, image: torch.Tensor, metadata: torch.Tensor | None = None, codes: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(
+        self, image: torch.Tensor, metadata: torch.Tensor | None = None, codes: torch.Tensor | None = None
+    ) -> torch.Tensor:
         return self.to_features(self.levels(image, metadata, codes)[-1])  # type: ignore[no-any-return]
 
-    def levels(self, image: torch.Tensor, metadata: torch.Tensor | None = None, codes: torch.Tensor | None = None) -> list[torch.Tensor]:
+    def levels(
+        self, image: torch.Tensor, metadata: torch.Tensor | None = None, codes: torch.Tensor | None = None
+    ) -> list[torch.Tensor]:
         """What comes out of the deepest stage and of every stage of the decoder, coarsest first; the last one becomes the features."""
         labels = 1 if codes is None else len(codes)
         films = self._films(metadata, codes, image.shape[0])
@@ -191,4 +221,6 @@ class Trunk(nn.Module):
 
 def _repeated(film: Modulation | None, labels: int) -> Modulation | None:
     """The modulation of every sample, once a label."""
-    return None if film is None else (film[0].repeat_interleave(labels, dim=0), film[1].repeat_interleave(labels, dim=0))
+    return (
+        None if film is None else (film[0].repeat_interleave(labels, dim=0), film[1].repeat_interleave(labels, dim=0))
+    )
