@@ -40,7 +40,7 @@ def check_volume(volume: Volume, spec: InputSpec) -> list[Finding]:
                 "Give the scan itself.",
             )
         ]
-    findings = []
+    findings = list(volume.findings)
     spacing = volume.spacing
     if max(spacing) > COARSE_FACTOR * max(spec.spacing):
         findings.append(

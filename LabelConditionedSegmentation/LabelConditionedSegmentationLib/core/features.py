@@ -17,7 +17,7 @@ from .progress import CancelToken, Progress, ProgressCallback
 from .report import RunReport
 from .result import Result, SegmentedLabel
 from .scoring import best_classes
-from .volume import Array, Volume
+from .volume import Array, NiftiPlace, Volume
 from .windows import FeatureSlab
 
 SLAB_VALUES = 8 * 2**20
@@ -156,6 +156,7 @@ class Features:
         stored: torch.Tensor | None,
         winners: Array | None,
         limits: Limits | None = None,
+        nifti_place: NiftiPlace | None = None,
     ) -> None:
         self.labels = labels
         self.prompts = prompts
@@ -167,6 +168,7 @@ class Features:
         self.stored = stored
         self._winners = winners
         self._limits = limits
+        self._nifti_place = nifti_place
 
     def kept(self, purpose: str) -> torch.Tensor:
         """`stored`. Raises InputError, which says what it is needed for, where it was not kept."""
@@ -207,7 +209,17 @@ class Features:
                 )
             limits = Limits(self.winner_map(), allowed)
         return Features(
-            tree, prompts, self.input_grid, self.region, self.feature_grid, self.plan, self.report, stored, None, limits
+            tree,
+            prompts,
+            self.input_grid,
+            self.region,
+            self.feature_grid,
+            self.plan,
+            self.report,
+            stored,
+            None,
+            limits,
+            self._nifti_place,
         )
 
     def segment(
@@ -319,7 +331,7 @@ class Features:
             full = np.zeros((1, *self.input_grid.shape), dtype=dtype)
             (k0, j0, i0), (k1, j1, i1) = self.region
             full[0, k0:k1, j0:j1, i0:i1] = table[winners]
-            layers.append(Volume(full, self.input_grid.affine))
+            layers.append(Volume(full, self.input_grid.affine, nifti_place=self._nifti_place))
         return tuple(layers), tuple(SegmentedLabel(label.id, places[label.id], label) for label in wanted)
 
 

@@ -39,8 +39,17 @@ def image_of(volume: Volume) -> sitk.Image:
     return image
 
 
-def read_volume(path: str | os.PathLike[str]) -> Volume:
-    """Read one scan from a file, or from a folder that holds one DICOM series. Raises InputError with a sentence for the user."""
+def read_volume(
+    path: str | os.PathLike[str],
+    assume_orientation: str | None = None,
+    series: str | None = None,
+    fill_gaps: bool = False,
+) -> Volume:
+    """Read one scan from a file, or from a folder that holds one DICOM series. Raises InputError with a sentence for the user.
+
+    assume_orientation: where the voxel axes (i, j, k) run to, such as "LPS", if the file does not say. series: number or UID of the DICOM series to take of
+    a folder that holds several. fill_gaps: slices of a DICOM series that are missing or unevenly spaced are interpolated.
+    """
     path = Path(path)
     if not path.exists():
         raise InputError(f'There is no file "{path}".')

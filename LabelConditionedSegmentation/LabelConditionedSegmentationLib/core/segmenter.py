@@ -150,6 +150,7 @@ class Segmenter:
             report,
             stored,
             winners,
+            nifti_place=volume.nifti_place,
         )
 
     def examples(

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from .findings import Finding
+
 Array = npt.NDArray[Any]
 Affine = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class NiftiPlace:
+    """The fields of a NIfTI header that say where the voxels lie, as they are stored: readers differ in which of them they believe.
+
+    pixdim: the first four. quatern: quatern_b, _c, _d, qoffset_x, _y, _z. srow: the three rows of the sform. xyzt_units: the unit of all lengths.
+    """
+
+    pixdim: tuple[float, float, float, float]
+    qform_code: int
+    sform_code: int
+    quatern: tuple[float, float, float, float, float, float]
+    srow: tuple[float, ...]
+    xyzt_units: int
 
 
 @dataclass(frozen=True)
@@ -17,11 +34,14 @@ class Volume:
     """An image and its IJK-to-RAS affine.
 
     array: (channel, k, j, i), any real dtype; single-channel images carry a channel axis of length 1.
-    affine: (4, 4) float64; maps voxel indices (i, j, k, 1) to right-anterior-superior millimetres.
+    affine: (4, 4) float64; maps voxel indices (i, j, k, 1) to right-anterior-superior millimetres. Its columns may lean against each other (a tilted gantry).
+    findings: what was noticed when the scan was read. nifti_place: how a NIfTI file said where it lies, so that a result can say the same.
     """
 
     array: Array
     affine: Affine
+    findings: tuple[Finding, ...] = ()
+    nifti_place: NiftiPlace | None = None
 
     def __post_init__(self) -> None:
         if self.array.ndim != 4:
@@ -46,4 +66,4 @@ class Volume:
 
     def with_array(self, array: Array) -> Volume:
         """The same place in space with other voxels; `array` has the axes (channel, k, j, i) or (k, j, i)."""
-        return Volume(array if array.ndim == 4 else array[None], self.affine)
+        return replace(self, array=array if array.ndim == 4 else array[None])
