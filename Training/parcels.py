@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 from LabelConditionedSegmentationLib.core.errors import LCSError, OutputError
-from LabelConditionedSegmentationLib.core.image_io import image_of
+from LabelConditionedSegmentationLib.core.itk import image_of
 from LabelConditionedSegmentationLib.core.volume import Array, Volume
 from scipy.cluster.vq import kmeans2
 from scipy.spatial import KDTree

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import SimpleITK as sitk
 from LabelConditionedSegmentationLib.core.errors import InputError
-from LabelConditionedSegmentationLib.core.image_io import image_of
+from LabelConditionedSegmentationLib.core.itk import image_of
 from LabelConditionedSegmentationLib.core.volume import Array, Volume
 
 MARGIN_MM = 10.0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from LabelConditionedSegmentationLib.core.image_io import image_of
+from LabelConditionedSegmentationLib.core.itk import image_of
 from LabelConditionedSegmentationLib.core.volume import Array, Volume
 
 from Testing import samples

@@ -19,7 +19,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 from LabelConditionedSegmentationLib.cli.main import main
-from LabelConditionedSegmentationLib.core.image_io import image_of
+from LabelConditionedSegmentationLib.core.itk import image_of
 from LabelConditionedSegmentationLib.core.volume import Array, Volume
 from safetensors.torch import load, save
 

@@ -19,7 +19,7 @@ import slicerio
 import torch
 from LabelConditionedSegmentationLib.cli.main import main
 from LabelConditionedSegmentationLib.core.example_prompt import ExamplePrompt, read_prompt, write_prompt
-from LabelConditionedSegmentationLib.core.image_io import LPS_TO_RAS
+from LabelConditionedSegmentationLib.core.itk import LPS_TO_RAS
 from LabelConditionedSegmentationLib.core.network.trunk import Trunk
 from LabelConditionedSegmentationLib.core.volume import Array, Volume
 

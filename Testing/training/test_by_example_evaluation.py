@@ -13,8 +13,8 @@ import SimpleITK as sitk
 import torch
 from LabelConditionedSegmentationLib.core.example_prompt import read_prompt
 from LabelConditionedSegmentationLib.core.features import Features
-from LabelConditionedSegmentationLib.core.image_io import image_of
 from LabelConditionedSegmentationLib.core.input_spec import InputSpec
+from LabelConditionedSegmentationLib.core.itk import image_of
 from LabelConditionedSegmentationLib.core.labels import Label, LabelTree
 from LabelConditionedSegmentationLib.core.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.volume import Volume

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from LabelConditionedSegmentationLib.core.image_io import image_of, read_volume
+from LabelConditionedSegmentationLib.core.image_io import read_volume
 from LabelConditionedSegmentationLib.core.input_spec import InputSpec
+from LabelConditionedSegmentationLib.core.itk import image_of
 from LabelConditionedSegmentationLib.core.labels import Label, LabelTree
 from LabelConditionedSegmentationLib.core.package import ModelPackage
 from LabelConditionedSegmentationLib.core.preprocessing import BACKGROUND, is_foreground

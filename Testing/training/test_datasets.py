@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from LabelConditionedSegmentationLib.core.errors import InputError
-from LabelConditionedSegmentationLib.core.image_io import image_of, read_volume
+from LabelConditionedSegmentationLib.core.image_io import read_volume
+from LabelConditionedSegmentationLib.core.itk import image_of
 from LabelConditionedSegmentationLib.core.labels import LabelTree
 from LabelConditionedSegmentationLib.core.volume import Volume
 from LabelConditionedSegmentationLib.resources import resources_folder

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from LabelConditionedSegmentationLib.core.image_io import image_of, read_volume
+from LabelConditionedSegmentationLib.core.image_io import read_volume
+from LabelConditionedSegmentationLib.core.itk import image_of
 from LabelConditionedSegmentationLib.core.volume import Array, Volume
 
 from Testing import samples

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from LabelConditionedSegmentationLib.core.image_io import image_of, read_volume
+from LabelConditionedSegmentationLib.core.image_io import read_volume
 from LabelConditionedSegmentationLib.core.input_spec import InputSpec
+from LabelConditionedSegmentationLib.core.itk import image_of
 from LabelConditionedSegmentationLib.core.labels import LabelTree
 from LabelConditionedSegmentationLib.core.metadata import MetadataSchema
 from LabelConditionedSegmentationLib.core.volume import Volume

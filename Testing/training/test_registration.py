@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from LabelConditionedSegmentationLib.core.errors import InputError
-from LabelConditionedSegmentationLib.core.image_io import affine_of, image_of
+from LabelConditionedSegmentationLib.core.itk import affine_of, image_of
 from LabelConditionedSegmentationLib.core.volume import Array, Volume
 
 from Testing import samples

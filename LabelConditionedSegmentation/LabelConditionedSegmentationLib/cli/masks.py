@@ -11,7 +11,8 @@ import SimpleITK as sitk
 
 from ..core.errors import InputError
 from ..core.examples import mask_on
-from ..core.image_io import affine_of, read_volume
+from ..core.image_io import read_volume
+from ..core.itk import affine_of
 from ..core.volume import Affine, Array, Volume
 from .outputs import LABEL_MAPS, SEGMENTATION
 

@@ -19,9 +19,11 @@ import slicerio
 
 from ..core.errors import OutputError
 from ..core.example_prompt import ExamplePrompt, write_prompt
-from ..core.image_io import LPS_TO_RAS, image_of
+from ..core.itk import LPS_TO_RAS, image_of
 from ..core.labels import TERMINOLOGY, Label
+from ..core.nifti import write_nifti
 from ..core.result import Result
+from .written import check_written
 
 SEGMENTATION = ".seg.nrrd"
 LABEL_MAPS = (".nii.gz", ".nii", ".nrrd", ".mha")
@@ -96,11 +98,11 @@ def write_result(result: Result) -> Writer:
 
 def _write_label_map(path: Path, result: Result) -> None:
     volume = result.label_map
-    sitk.WriteImage(image_of(volume), str(path), useCompression=True)
-    if not np.array_equal(
-        sitk.GetArrayFromImage(sitk.ReadImage(str(path))), volume.array[0]
-    ):  # some writers do not notice a full disk
-        raise OSError(28, os.strerror(28))
+    if suffix_of(path) in (".nii", ".nii.gz"):
+        write_nifti(path, volume)
+    else:
+        sitk.WriteImage(image_of(volume), str(path), useCompression=True)
+    check_written(path, [volume])
 
 
 def _write_segmentation(path: Path, result: Result) -> None:
@@ -130,6 +132,7 @@ def _write_segmentation(path: Path, result: Result) -> None:
         "containedRepresentationNames": ["Binary labelmap"],
     }
     slicerio.write_segmentation(str(path), segmentation, compression_level=1)
+    check_written(path, result.layers)
     _put_names(path, {n: entry.label.name for n, entry in enumerate(result.labels) if not entry.label.name.isascii()})
 
 

@@ -1,14 +1,103 @@
-"""DICOM series in folders: which there are, and what each of them holds."""
+"""DICOM series in folders: which there are, and what each of their slices says of its place. No voxel is read here."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from pydicom.errors import InvalidDicomError
+
+from .errors import InputError
+from .volume import Array
+
+NO_SCANS = ("SEG", "PR", "KO", "SR", "RTSTRUCT", "RTPLAN", "REG", "DOC")
+"""Modalities that carry no scan, some of which have pixels all the same."""
+
+PARTS = {
+    "EchoTime": "echo time",
+    "TemporalPositionIdentifier": "time point",
+    "AcquisitionNumber": "acquisition",
+    "ImageType": "image type",
+    "InversionTime": "inversion time",
+    "FlipAngle": "flip angle",
+    "DiffusionBValue": "b-value",
+    "TriggerTime": "trigger time",
+    "ImageComments": "comment",
+}
+"""What tells the volumes apart that scanners put into one series, by keyword, most telling first."""
+
+OF_SERIES = (
+    "SOPClassUID",
+    "SeriesInstanceUID",
+    "SeriesNumber",
+    "SeriesDescription",
+    "Modality",
+    "Rows",
+    "Columns",
+    "NumberOfFrames",
+    "PixelSpacing",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "SOPInstanceUID",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+    *PARTS,
+)
+OF_FRAMES = {
+    "ImagePositionPatient": "PlanePositionSequence",
+    "ImageOrientationPatient": "PlaneOrientationSequence",
+    "PixelSpacing": "PixelMeasuresSequence",
+    "RescaleSlope": "PixelValueTransformationSequence",
+    "RescaleIntercept": "PixelValueTransformationSequence",
+    "TemporalPositionIdentifier": "FrameContentSequence",
+    "EchoTime": "MREchoSequence",
+    "DiffusionBValue": "MRDiffusionSequence",
+    "ImageType": "MRImageFrameTypeSequence",
+}
+"""Where the functional groups of a multi-frame file have what a file of one slice has at its top."""
+
+RENAMED = {
+    "TemporalPositionIdentifier": "TemporalPositionIndex",
+    "EchoTime": "EffectiveEchoTime",
+    "ImageType": "FrameType",
+}
+
+SAME_POINT_MM = 0.01
+
+
+@dataclass(frozen=True)
+class DicomSlice:
+    """One slice: a file, or a frame of one. position: of its first pixel, and row and column: directions in which columns and rows are counted, in LPS; None where
+    that is not told. spacing: mm from row to row, from column to column. about: what may tell it from a slice at the same place. scale: slope and offset of a frame.
+    """
+
+    file: Path
+    frame: int
+    uid: str
+    size: tuple[int, int]
+    position: tuple[float, ...] | None
+    row: tuple[float, ...] | None
+    column: tuple[float, ...] | None
+    spacing: tuple[float, float] | None
+    about: Mapping[str, str]
+    scale: tuple[float, float] | None = None
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether it says all of where it lies."""
+        return self.position is not None and self.row is not None and self.spacing is not None
 
 
 @dataclass(frozen=True)
 class DicomSeries:
-    """One series in a folder. number: SeriesNumber, 0 where it is not told. files: its slices, in no particular order."""
+    """One series of a folder, or one volume of a series that holds several. number: SeriesNumber, 0 where it is not told. choice: what `--series` takes to mean it
+    alone. files: each once, in no particular order."""
 
     folder: Path
     uid: str
@@ -16,6 +105,12 @@ class DicomSeries:
     description: str
     modality: str
     files: tuple[Path, ...]
+    slices: tuple[DicomSlice, ...] = ()
+    choice: str = ""
+
+    def __str__(self) -> str:
+        name = f'"{self.description}"' if self.description else self.uid
+        return f"{self.choice}: {name} ({self.modality or 'no modality'}, {len(self.slices)} slices)"
 
 
 def is_dicom_file(path: Path) -> bool:
@@ -28,5 +123,155 @@ def is_dicom_file(path: Path) -> bool:
 
 
 def find_series(folder: Path) -> list[DicomSeries]:
-    """The image series whose files lie directly in a folder, by their numbers."""
-    raise NotImplementedError
+    """The series of images whose files lie directly in a folder, by their numbers. Several volumes in one (echoes, time points) are series of their own."""
+    return series_of(folder, (path for path in sorted(folder.iterdir()) if path.is_file() and path.name[0] != "."))
+
+
+def series_of(folder: Path, files: Iterable[Path]) -> list[DicomSeries]:
+    """The series of images among these files of a folder, as `find_series` has them."""
+    headers: dict[str, list[tuple[Path, Any]]] = defaultdict(list)
+    for file in files:
+        header = _header(file)
+        if header is not None:
+            headers[str(header.get("SeriesInstanceUID", ""))].append((file, header))
+    series = [part for uid, found in headers.items() for part in _volumes(_one_series(folder, uid, found))]
+    series.sort(key=lambda one: (one.number, one.uid, one.choice))
+    return _with_choices(series)
+
+
+def choose_series(folder: Path, found: Sequence[DicomSeries], wanted: str | None) -> DicomSeries:
+    """The series of a folder that was asked for by its number or UID, or the only one. Raises InputError, which lists them where it is not clear."""
+    if not found:
+        below = next((p.parent for p in folder.glob("*/*") if is_dicom_file(p)), None)
+        hint = f' The folder "{below}" below it does: give that, or take all with -r.' if below else ""
+        raise InputError(f'The folder "{folder}" holds no DICOM series that is a scan.{hint}')
+    fitting = [
+        one for one in found if wanted is None or wanted.strip() in (one.choice, one.choice.partition(".")[0], one.uid)
+    ]
+    if len(fitting) == 1:
+        return fitting[0]
+    listed = "; ".join(map(str, fitting or found))
+    if wanted is None:
+        raise InputError(f'The folder "{folder}" holds {len(found)} DICOM series; choose one with --series: {listed}.')
+    how_many = f"{len(fitting)} series" if fitting else "no series"
+    raise InputError(f'The folder "{folder}" holds {how_many} "{wanted}"; choose one with --series: {listed}.')
+
+
+def _header(file: Path) -> Any:
+    """The header of a DICOM file that holds an image; None for everything else."""
+    try:
+        unmarked = file.suffix.lower() in (".dcm", ".ima") and not is_dicom_file(file)
+        header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(OF_SERIES), force=unmarked)
+    except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, AttributeError):
+        return None
+    is_scan = "Rows" in header and "Columns" in header and str(header.get("Modality", "")) not in NO_SCANS
+    return header if is_scan else None
+
+
+def _one_series(folder: Path, uid: str, found: Sequence[tuple[Path, Any]]) -> DicomSeries:
+    first = found[0][1]
+    slices = tuple(one for file, header in found for one in _slices(file, header))
+    number = first.get("SeriesNumber")
+    return DicomSeries(
+        folder,
+        uid,
+        int(number) if number not in (None, "") else 0,
+        str(first.get("SeriesDescription", "")).strip(),
+        str(first.get("Modality", "")),
+        tuple(file for file, _ in found),
+        slices,
+    )
+
+
+def _slices(file: Path, header: Any) -> list[DicomSlice]:
+    frames = header.get("PerFrameFunctionalGroupsSequence")
+    if not frames:
+        count = int(header.get("NumberOfFrames") or 1)
+        one = _slice(file, 0, header, lambda keyword: header.get(keyword))
+        return [replace(one, frame=n, position=one.position if count == 1 else None) for n in range(count)]
+    shared = (header.get("SharedFunctionalGroupsSequence") or [None])[0]
+    return [_slice(file, n, header, lambda k, f=frame: _of_frame(k, f, shared)) for n, frame in enumerate(frames)]
+
+
+def _of_frame(keyword: str, frame: Any, shared: Any) -> Any:
+    """What a frame, or all of them together, say of themselves."""
+    for groups in (frame, shared):
+        group = groups.get(OF_FRAMES.get(keyword, ""), None) if groups is not None else None
+        if group:
+            value = group[0].get(keyword, group[0].get(RENAMED.get(keyword, keyword)))
+            if value is not None:
+                return value
+    return None
+
+
+def _slice(file: Path, frame: int, header: Any, value: Callable[[str], Any]) -> DicomSlice:
+    directions, spacing = _numbers(value("ImageOrientationPatient"), 6), _numbers(value("PixelSpacing"), 2)
+    slope, offset = _numbers(value("RescaleSlope"), 1), _numbers(value("RescaleIntercept"), 1)
+    return DicomSlice(
+        file,
+        frame,
+        str(header.get("SOPInstanceUID", "")),
+        (int(header.Rows), int(header.Columns)),
+        _numbers(value("ImagePositionPatient"), 3),
+        directions[:3] if directions else None,
+        directions[3:] if directions else None,
+        (spacing[0], spacing[1]) if spacing else None,
+        {words: str(value(keyword)) for keyword, words in PARTS.items() if value(keyword) not in (None, "")},
+        (slope[0], offset[0]) if slope and offset else None,
+    )
+
+
+def _numbers(value: Any, count: int) -> tuple[float, ...] | None:
+    """So many finite numbers, or None where the header has them not."""
+    try:
+        numbers = tuple(float(n) for n in np.atleast_1d(value))
+    except (TypeError, ValueError):
+        return None
+    return numbers if len(numbers) == count and bool(np.isfinite(numbers).all()) else None
+
+
+def _volumes(series: DicomSeries) -> list[DicomSeries]:
+    """The volumes of a series: itself, unless slices lie at the same place and something tells them apart."""
+    if not _has_doubles(series.slices):
+        return [series]
+    for keys in (*((key,) for key in PARTS.values()), *combinations(PARTS.values(), 2)):
+        groups: dict[tuple[str, ...], list[DicomSlice]] = defaultdict(list)
+        for one in series.slices:
+            groups[tuple(one.about.get(key, "") for key in keys)].append(one)
+        if len(groups) > 1 and not any(_has_doubles(group) for group in groups.values()):
+            return [
+                replace(
+                    series,
+                    description=f"{series.description}, {', '.join(map(' '.join, zip(keys, values, strict=True)))}",
+                    files=tuple(dict.fromkeys(one.file for one in group)),
+                    slices=tuple(group),
+                    choice=str(n),
+                )
+                for n, (values, group) in enumerate(sorted(groups.items()), start=1)
+            ]
+    return [series]
+
+
+def _has_doubles(slices: Sequence[DicomSlice]) -> bool:
+    """Whether two different slices lie at one place; the same slice sent twice does not count."""
+    own = {(one.uid, one.frame): one for one in slices}.values()
+    places = Counter(
+        tuple(np.rint(np.array((*one.position, *(one.row or ()))) / SAME_POINT_MM).astype(int))
+        for one in own
+        if one.position
+    )
+    return any(times > 1 for times in places.values())
+
+
+def _with_choices(series: Sequence[DicomSeries]) -> list[DicomSeries]:
+    """Each with a word that means it alone: its number or, where numbers are missing or shared, its place in the list; then which of its volumes it is."""
+    uids = list(dict.fromkeys(one.uid for one in series))
+    numbers = {one.uid: one.number for one in series}
+    if 0 in numbers.values() or len(set(numbers.values())) < len(numbers):
+        numbers = {uid: n for n, uid in enumerate(uids, start=1)}
+    return [replace(one, choice=f"{numbers[one.uid]}.{one.choice}".rstrip(".")) for one in series]
+
+
+def points(slices: Sequence[DicomSlice]) -> Array:
+    """Positions of placed slices in LPS millimetres, (n, 3)."""
+    return np.array([one.position for one in slices], dtype=np.float64)

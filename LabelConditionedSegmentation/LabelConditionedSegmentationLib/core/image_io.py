@@ -1,42 +1,27 @@
-"""Reading scans: NIfTI, NRRD, MHA or a folder of DICOM -> Volume, with one clear sentence for every file that is not a scan."""
+"""Reading scans: NIfTI, NRRD, MHA, MGZ or DICOM -> Volume, with one clear sentence for every file that is not a scan."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from .errors import InputError
-from .image_header import stated_spacing, stored_voxels
+from .findings import Finding
+from .image_header import is_whole, stated_spacing, states_directions
+from .itk import affine_of, without_itk_warnings
+from .orientation import affine_from_letters, check_letters, leaning, upright, voxels_apart
+from .stored_image import StoredImage
 from .volume import Affine, Volume
 
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""Turns ITK's left-posterior-superior coordinates into right-anterior-superior ones, and back."""
+UPRIGHT = 0.1
+"""Voxels. Axes that lean by less than this at every corner lean because a header was rounded."""
 
-
-def affine_of(image: sitk.Image) -> Affine:
-    """IJK-to-RAS affine of a 3D SimpleITK image (whose own geometry is in LPS)."""
-    affine = np.eye(4)
-    affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
-    affine[:3, 3] = image.GetOrigin()
-    out: Affine = LPS_TO_RAS @ affine
-    return out
-
-
-def image_of(volume: Volume) -> sitk.Image:
-    """A single-channel volume as a SimpleITK image. The affine's columns have to be orthogonal, as those of any scanner's grid are."""
-    image = sitk.GetImageFromArray(volume.array[0])
-    affine = LPS_TO_RAS @ volume.affine
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    image.SetSpacing([float(s) for s in spacing])
-    image.SetOrigin([float(o) for o in affine[:3, 3]])
-    image.SetDirection([float(d) for d in (affine[:3, :3] / spacing).ravel()])
-    return image
+DICOM_SUFFIXES = (".dcm", ".ima")
 
 
 def read_volume(
@@ -45,31 +30,83 @@ def read_volume(
     series: str | None = None,
     fill_gaps: bool = False,
 ) -> Volume:
-    """Read one scan from a file, or from a folder that holds one DICOM series. Raises InputError with a sentence for the user.
+    """Read one scan from a file, or from a folder that holds DICOM. Raises InputError with a sentence for the user.
 
     assume_orientation: where the voxel axes (i, j, k) run to, such as "LPS", if the file does not say. series: number or UID of the DICOM series to take of
     a folder that holds several. fill_gaps: slices of a DICOM series that are missing or unevenly spaced are interpolated.
     """
     path = Path(path)
+    if assume_orientation:
+        check_letters(assume_orientation)
     if not path.exists():
         raise InputError(f'There is no file "{path}".')
-    image = _read_series(path) if path.is_dir() else _read_file(path)
-    if image.GetDimension() != 3:
-        what = "a 2D picture" if image.GetDimension() == 2 else f"{image.GetDimension()}D"
+    stored = _read(path, series, fill_gaps)
+    _check_kind(path, stored)
+    _check_spacing(path, stored.spacing)
+    affine, findings = _placed(path, stored, assume_orientation)
+    return Volume(stored.array[None], affine, (*stored.findings, *findings), stored.nifti_place)
+
+
+def _read(path: Path, series: str | None, fill_gaps: bool) -> StoredImage:
+    """Each format by its own reader, which is imported when it is needed."""
+    if path.is_dir():
+        from .dicom_reading import read_folder
+
+        return read_folder(path, series, fill_gaps)
+    if not os.access(path, os.R_OK):
+        raise InputError(f'You may not read "{path}"; ask for permission, or copy it to a folder of your own.')
+    from .freesurfer import is_freesurfer, read_freesurfer
+    from .nifti import is_nifti, read_nifti
+
+    if is_freesurfer(path):
+        return read_freesurfer(path)
+    if is_nifti(path):
+        return read_nifti(path)
+    from .dicom import is_dicom_file
+
+    if is_dicom_file(path) or path.suffix.lower() in DICOM_SUFFIXES:
+        from .dicom_reading import read_file
+
+        return read_file(path, fill_gaps)
+    return _read_by_itk(path)
+
+
+def _read_by_itk(path: Path) -> StoredImage:
+    stated = stated_spacing(path)
+    _check_spacing(path, stated)
+    if not is_whole(path):
         raise InputError(
-            f'"{path}" is {what}; a single 3D scan is needed.'
-            + (" Choose one frame of it." if image.GetDimension() > 3 else "")
+            f'"{path}" is damaged or incomplete: some of its voxels are missing. Copy or download it again.'
         )
-    if image.GetNumberOfComponentsPerPixel() != 1:
+    try:
+        with without_itk_warnings():
+            image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
         raise InputError(
-            f'"{path}" has {image.GetNumberOfComponentsPerPixel()} values a voxel (colour or vector); a grey-value scan is needed.'
+            f'"{path}" cannot be read as an image: it is damaged, empty, or of a format that is not known.'
+        ) from error
+    is_placed = image.GetDimension() == 3 and states_directions(path)
+    return StoredImage(
+        sitk.GetArrayFromImage(image),
+        affine_of(image) if is_placed else None,
+        (*stated, *image.GetSpacing()),
+        image.GetNumberOfComponentsPerPixel(),
+    )
+
+
+def _check_kind(path: Path, stored: StoredImage) -> None:
+    """Raise InputError unless an image is one 3D scan of grey values."""
+    if stored.components != 1:
+        raise InputError(
+            f'"{path}" has {stored.components} values a voxel (colour or vector); a grey-value scan is needed.'
         )
-    if min(image.GetSize()) == 1:
+    dimensions = stored.array.ndim
+    if dimensions != 3:
+        what = "a 2D picture" if dimensions == 2 else f"{dimensions}D"
+        advice = " Choose one frame of it." if dimensions > 3 else ""
+        raise InputError(f'"{path}" is {what}; a single 3D scan is needed.{advice}')
+    if min(stored.array.shape) == 1:
         raise InputError(f'"{path}" is a single slice; a 3D scan is needed.')
-    _check_spacing(path, image.GetSpacing())
-    if not all(math.isfinite(n) for n in (*image.GetDirection(), *image.GetOrigin())):
-        raise InputError(f'"{path}" has an impossible position in space; repair its header.')
-    return Volume(sitk.GetArrayFromImage(image)[None], affine_of(image))
 
 
 def _check_spacing(path: Path, spacing: Sequence[float]) -> None:
@@ -78,51 +115,21 @@ def _check_spacing(path: Path, spacing: Sequence[float]) -> None:
             raise InputError(f'"{path}" has the impossible voxel spacing {length:g} mm; repair its header.')
 
 
-def _read_file(path: Path) -> sitk.Image:
-    if not os.access(path, os.R_OK):
-        raise InputError(f'You may not read "{path}"; ask for permission, or copy it to a folder of your own.')
-    _check_spacing(path, stated_spacing(path))
-    voxels = stored_voxels(path)
-    if not voxels.complete:
-        raise InputError(
-            f'"{path}" is damaged or incomplete: some of its voxels are missing. Copy or download it again.'
-        )
-    if voxels.not_finite:
-        raise InputError(
-            f'"{path}" holds {voxels.not_finite} voxels that are NaN or infinite. Replace them, for example by 0, and try again.'
-        )
-    try:
-        with _without_itk_warnings():
-            return sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        if "orthonormal" in str(error):
+def _placed(path: Path, stored: StoredImage, assumed: str | None) -> tuple[Affine, list[Finding]]:
+    """Where an image lies. Raises InputError where that is not known and nothing was assumed, or is impossible."""
+    affine = stored.affine
+    if affine is None:
+        if not assumed:
             raise InputError(
-                f'"{path}" has axes that are not at right angles to each other; resample it to a regular grid, or repair its header.'
-            ) from error
-        raise InputError(
-            f'"{path}" cannot be read as an image: it is damaged, empty, or of a format that is not known.'
-        ) from error
-
-
-@contextmanager
-def _without_itk_warnings() -> Iterator[None]:
-    """ITK writes to the terminal what is told here in a sentence, or is of no use to the user."""
-    before = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.GlobalWarningDisplayOff()
-    try:
-        yield
-    finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(before)
-
-
-def _read_series(folder: Path) -> sitk.Image:
-    with _without_itk_warnings():
-        series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-    if len(series) != 1:
-        raise InputError(f'The folder "{folder}" holds {len(series) or "no"} DICOM series; one is needed.')
-    try:
-        return sitk.ReadImage(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0]))
-    except RuntimeError as error:
-        raise InputError(
-            f'The DICOM series in "{folder}" cannot be read: files are damaged or do not belong together.'
-        ) from error
+                f'"{path}" does not say which way its voxel axes run, so left and right are not known: convert it anew '
+                "from the original, or say it with --assume-orientation, such as LPS."
+            )
+        affine = affine_from_letters(assumed, stored.spacing[:3], stored.array.shape)
+        text = f"The scan does not say which way its voxel axes run; {assumed.strip().upper()} was assumed, as told."
+        return affine, [Finding.warning(text, "If that is wrong, left and right are exchanged.")]
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
+        raise InputError(f'"{path}" has an impossible position in space; repair its header.')
+    if voxels_apart(affine, upright(affine), stored.array.shape) <= UPRIGHT:
+        return affine, []
+    text = f"The voxel axes of the scan lean against each other by up to {leaning(affine):.1f} degrees, as under a tilted gantry."
+    return affine, [Finding.note(text, "It is read, and the result written, as it lies.")]

@@ -1,0 +1,206 @@
+"""Reading a DICOM series: where every slice lies is checked before they are taken for a volume."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from .dicom import DicomSeries, DicomSlice, choose_series, find_series, points, series_of
+from .errors import InputError
+from .findings import Finding
+from .itk import LPS_TO_RAS, without_itk_warnings
+from .stored_image import StoredImage
+from .volume import Affine, Array
+
+EVEN = 0.1
+"""Voxels that a slice may lie off its place in an even row of slices: headers are rounded."""
+
+PARALLEL = 1e-3
+"""How much the directions of two slices may differ, as cosines."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Slices in order, and the place of each on an even lattice of `count` places, `step` (3,) in LPS mm apart, that begins at `start`."""
+
+    slices: Sequence[DicomSlice]
+    places: Array
+    count: int
+    start: Array
+    step: Array
+
+
+def read_folder(folder: Path, wanted: str | None, fill_gaps: bool) -> StoredImage:
+    """A DICOM series of a folder: the only one, or the one of this number or UID. Raises InputError where its slices are no volume."""
+    return _read(choose_series(folder, find_series(folder), wanted), f'The DICOM series in "{folder}"', fill_gaps)
+
+
+def read_file(path: Path, fill_gaps: bool) -> StoredImage:
+    """A multi-frame DICOM file. Raises InputError for a single slice, which is no scan."""
+    found = series_of(path.parent, [path])
+    if not found:
+        raise InputError(f'"{path}" holds no image, or is damaged; give a DICOM file or folder that holds a scan.')
+    if sum(len(one.slices) for one in found) == 1:
+        raise InputError(f'"{path}" is a single slice of a DICOM series; give the folder that holds the whole series.')
+    return _read(choose_series(path, found, None), f'The DICOM file "{path}"', fill_gaps)
+
+
+def _read(series: DicomSeries, what: str, fill_gaps: bool) -> StoredImage:
+    slices, findings = _each_once(series.slices)
+    _check_alike(slices, what)
+    row = _in_a_row(slices, what, fill_gaps)
+    voxels = _voxels(row.slices, what)
+    if row.count > len(row.slices) or not _is_even(row.places):
+        findings.append(
+            Finding.warning(
+                f"The series has {len(row.slices)} slices for {row.count} even places; what is missing between them was interpolated.",
+                "Do not trust labels there.",
+            )
+        )
+        voxels = _interpolated(voxels, row)
+    affine = _affine(row)
+    return StoredImage(voxels, affine, tuple(np.linalg.norm(affine[:3, :3], axis=0).tolist()), findings=tuple(findings))
+
+
+def _each_once(slices: Sequence[DicomSlice]) -> tuple[list[DicomSlice], list[Finding]]:
+    once = list({(one.uid, one.frame): one for one in slices}.values())
+    doubled = len(slices) - len(once)
+    note = Finding.note(f"{doubled} slices of the series lie in the folder twice; each was taken once.")
+    return once, [note] if doubled else []
+
+
+def _check_alike(slices: Sequence[DicomSlice], what: str) -> None:
+    """Raise InputError unless all slices say where they lie, and are of one size and direction."""
+    unplaced = [one for one in slices if not one.is_placed]
+    if unplaced:
+        raise InputError(
+            f'{what} has {len(unplaced)} slices that do not say where they lie, such as "{unplaced[0].file.name}" (a secondary '
+            "capture, or a converted picture); export the original series."
+        )
+    if len({one.size for one in slices}) > 1 or np.ptp([one.spacing for one in slices], axis=0).max() > 1e-4:
+        raise InputError(f"{what} holds slices of different sizes or pixel spacings, which are no one volume.")
+    directions = np.array([(*(one.row or ()), *(one.column or ())) for one in slices])
+    kinds = len(np.unique(np.rint(directions / (10 * PARALLEL)), axis=0))
+    if np.abs(directions - directions[0]).max() > PARALLEL:
+        raise InputError(
+            f"{what} holds slices in {kinds} different directions (a localizer), which are no one volume; choose another series."
+        )
+    if len({one.scale for one in slices}) > 1:
+        raise InputError(f"{what} holds frames whose values are scaled differently; export it as one file a slice.")
+
+
+def _in_a_row(slices: Sequence[DicomSlice], what: str, fill_gaps: bool) -> _Row:
+    """The slices in the order in which they lie. Raises InputError where two lie at one place, or, unless gaps are to be filled, where they lie unevenly."""
+    first = slices[0]
+    normal = np.cross(np.array(first.row), np.array(first.column))
+    ordered = sorted(slices, key=lambda one: float(np.array(one.position) @ normal))
+    here = points(ordered)
+    heights = here @ normal
+    steps = np.diff(heights)
+    if len(ordered) == 1:
+        return _Row(ordered, np.zeros(1), 1, here[0], normal)
+    if steps.min() < 1e-3 * max(float(np.median(steps)), 1e-3):
+        raise InputError(
+            f"{what} holds several slices at one place (repeated or dynamic images), and nothing in their headers tells them apart; "
+            "export one volume of it."
+        )
+    usual = float(np.median(steps))
+    count = round((heights[-1] - heights[0]) / usual) + 1
+    step = (here[-1] - here[0]) / (count - 1)
+    places = (heights - heights[0]) / (heights[-1] - heights[0]) * (count - 1)
+    off_line = np.linalg.norm(here - here[0] - places[:, None] * step, axis=1).max()
+    if off_line > EVEN * min(*(first.spacing or ()), usual):
+        raise InputError(f"{what} holds slices that do not lie behind each other on a straight line; export it again.")
+    if not fill_gaps:
+        _refuse_gaps(ordered, heights, places, usual, count, what)
+    return _Row(ordered, places, count, here[0], step)
+
+
+def _is_even(places: Array) -> bool:
+    return bool(np.abs(places - np.rint(places)).max() <= EVEN)
+
+
+def _refuse_gaps(
+    slices: Sequence[DicomSlice], heights: Array, places: Array, usual: float, count: int, what: str
+) -> None:
+    """Raise InputError where slices are missing or unevenly spaced."""
+    more = "export it again, or interpolate there with --fill-gaps."
+    if not _is_even(places):
+        low, high = np.diff(heights).min(), np.diff(heights).max()
+        raise InputError(f"{what} has unevenly spaced slices, {low:.3g} to {high:.3g} mm apart; {more}")
+    if count > len(slices):
+        widest = int(np.diff(places).argmax())
+        between = f'"{slices[widest].file.name}" and "{slices[widest + 1].file.name}"'
+        raise InputError(
+            f"{what} lacks {count - len(slices)} of its slices, between {between} for one (a gap of "
+            f"{heights[widest + 1] - heights[widest]:.3g} mm where {usual:.3g} are usual); {more}"
+        )
+
+
+def _affine(row: _Row) -> Affine:
+    """(4, 4) voxel index (i, j, k, 1) to RAS mm. The step from slice to slice need not be at right angles to them: a tilted gantry."""
+    first = row.slices[0]
+    assert first.row is not None
+    assert first.column is not None
+    assert first.spacing is not None
+    affine = np.eye(4)
+    affine[:3, 0] = np.array(first.row) * first.spacing[1]
+    affine[:3, 1] = np.array(first.column) * first.spacing[0]
+    affine[:3, 2] = row.step
+    affine[:3, 3] = row.start
+    out: Affine = LPS_TO_RAS @ affine
+    return out
+
+
+def _voxels(slices: Sequence[DicomSlice], what: str) -> Array:
+    """(k, j, i), rescaled as the headers say. Raises InputError where a file is damaged."""
+    frames: dict[Path, Array] = {}
+    planes = []
+    for one in slices:
+        if one.file not in frames:
+            frames = {
+                one.file: _frames(one.file, what)
+            }  # of one file at a time: those of a multi-frame file follow each other
+        planes.append(frames[one.file][one.frame])
+    return np.stack(planes)
+
+
+def _frames(file: Path, what: str) -> Array:
+    """(frame, row, column) of a file."""
+    try:
+        with without_itk_warnings(), _plain_name(file) as name:
+            voxels: Array = sitk.GetArrayFromImage(sitk.ReadImage(name))
+    except RuntimeError as error:
+        raise InputError(f'{what} cannot be read: "{file.name}" is damaged, or packed in an unknown way.') from error
+    return voxels if voxels.ndim == 3 else voxels.reshape(-1, *voxels.shape[-2:])
+
+
+@contextmanager
+def _plain_name(file: Path) -> Iterator[str]:
+    """A name of the file that is UTF-8: GDCM ends the process over others."""
+    try:
+        str(file).encode()
+    except UnicodeEncodeError:
+        with tempfile.TemporaryDirectory(prefix="lcs-") as folder:
+            link = Path(folder) / "slice.dcm"
+            os.symlink(file.absolute(), link)
+            yield str(link)
+    else:
+        yield str(file)
+
+
+def _interpolated(voxels: Array, row: _Row) -> Array:
+    """Linear interpolation along k at the even places: (count, j, i) float32."""
+    wanted = np.arange(row.count, dtype=np.float64)
+    above = np.clip(np.searchsorted(row.places, wanted), 1, len(row.places) - 1)
+    low, high = row.places[above - 1], row.places[above]
+    weight = np.clip((wanted - low) / (high - low), 0, 1).astype(np.float32)[:, None, None]
+    out: Array = voxels[above - 1].astype(np.float32) * (1 - weight) + voxels[above].astype(np.float32) * weight
+    return out
