@@ -306,18 +306,6 @@ for shown in ("0", "-1.5", "nan"):
     )
 
 
-def shear(data: bytes) -> bytes:
-    """Only an sform, with a voxel axis that leans."""
-    return (
-        data[:252]
-        + struct.pack("<2h", 0, 1)
-        + data[256:280]
-        + struct.pack("<12f", 1, 0.5, 0, 0, 0, 1.5, 0, 0, 0, 0, 2, 0)
-        + data[328:]
-    )
-
-
-bytes_case("sheared axes", "scan.nii", shear, "right angles", cases=VARIANTS)
 bytes_case("a scan metres long", "scan.mha", in_mha("150"), "spacing is wrong", cases=VARIANTS)
 
 # ------------------------------------------------------------------------------------------------------------------------------- labels and metadata

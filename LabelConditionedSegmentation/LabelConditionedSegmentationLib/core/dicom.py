@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +17,8 @@ from pydicom.errors import InvalidDicomError
 
 from .errors import InputError
 from .volume import Array
+
+logging.getLogger("pydicom").addHandler(logging.NullHandler())  # else its remarks go to the terminal
 
 NO_SCANS = ("SEG", "PR", "KO", "SR", "RTSTRUCT", "RTPLAN", "REG", "DOC")
 """Modalities that carry no scan, some of which have pixels all the same."""
@@ -68,6 +72,9 @@ RENAMED = {
     "ImageType": "FrameType",
 }
 
+SUFFIXES = (".dcm", ".ima")
+"""Names of DICOM files, some of which are too old to say so in their beginning."""
+
 SAME_POINT_MM = 0.01
 
 
@@ -97,7 +104,7 @@ class DicomSlice:
 @dataclass(frozen=True)
 class DicomSeries:
     """One series of a folder, or one volume of a series that holds several. number: SeriesNumber, 0 where it is not told. choice: what `--series` takes to mean it
-    alone. files: each once, in no particular order."""
+    alone. files: each once, in no particular order. unreadable: damaged DICOM files of the same folder, which may have belonged to it."""
 
     folder: Path
     uid: str
@@ -107,6 +114,7 @@ class DicomSeries:
     files: tuple[Path, ...]
     slices: tuple[DicomSlice, ...] = ()
     choice: str = ""
+    unreadable: tuple[Path, ...] = ()
 
     def __str__(self) -> str:
         name = f'"{self.description}"' if self.description else self.uid
@@ -130,13 +138,16 @@ def find_series(folder: Path) -> list[DicomSeries]:
 def series_of(folder: Path, files: Iterable[Path]) -> list[DicomSeries]:
     """The series of images among these files of a folder, as `find_series` has them."""
     headers: dict[str, list[tuple[Path, Any]]] = defaultdict(list)
+    unreadable = []
     for file in files:
         header = _header(file)
-        if header is not None:
+        if header is not None and _is_scan(header):
             headers[str(header.get("SeriesInstanceUID", ""))].append((file, header))
+        elif header is None and (is_dicom_file(file) or file.suffix.lower() in SUFFIXES):
+            unreadable.append(file)
     series = [part for uid, found in headers.items() for part in _volumes(_one_series(folder, uid, found))]
     series.sort(key=lambda one: (one.number, one.uid, one.choice))
-    return _with_choices(series)
+    return [replace(one, unreadable=tuple(unreadable)) for one in _with_choices(series)]
 
 
 def choose_series(folder: Path, found: Sequence[DicomSeries], wanted: str | None) -> DicomSeries:
@@ -158,14 +169,18 @@ def choose_series(folder: Path, found: Sequence[DicomSeries], wanted: str | None
 
 
 def _header(file: Path) -> Any:
-    """The header of a DICOM file that holds an image; None for everything else."""
+    """The header of a DICOM file; None for everything else, and for damaged ones."""
+    unmarked = file.suffix.lower() in SUFFIXES and not is_dicom_file(file)
     try:
-        unmarked = file.suffix.lower() in (".dcm", ".ima") and not is_dicom_file(file)
-        header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(OF_SERIES), force=unmarked)
-    except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, AttributeError):
+        with warnings.catch_warnings(action="ignore"):
+            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(OF_SERIES), force=unmarked)
+    except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError):
         return None
-    is_scan = "Rows" in header and "Columns" in header and str(header.get("Modality", "")) not in NO_SCANS
-    return header if is_scan else None
+    return header if "SOPClassUID" in header else None
+
+
+def _is_scan(header: Any) -> bool:
+    return "Rows" in header and "Columns" in header and str(header.get("Modality", "")) not in NO_SCANS
 
 
 def _one_series(folder: Path, uid: str, found: Sequence[tuple[Path, Any]]) -> DicomSeries:

@@ -54,6 +54,7 @@ def read_file(path: Path, fill_gaps: bool) -> StoredImage:
 
 def _read(series: DicomSeries, what: str, fill_gaps: bool) -> StoredImage:
     slices, findings = _each_once(series.slices)
+    findings += _unreadable(series)
     _check_alike(slices, what)
     row = _in_a_row(slices, what, fill_gaps)
     voxels = _voxels(row.slices, what)
@@ -76,6 +77,13 @@ def _each_once(slices: Sequence[DicomSlice]) -> tuple[list[DicomSlice], list[Fin
     return once, [note] if doubled else []
 
 
+def _unreadable(series: DicomSeries) -> list[Finding]:
+    if not series.unreadable:
+        return []
+    text = f'{len(series.unreadable)} files beside the series are DICOM and damaged, such as "{series.unreadable[0].name}".'
+    return [Finding.warning(text, "If they belong to it, slices are missing at its ends: copy it again.")]
+
+
 def _check_alike(slices: Sequence[DicomSlice], what: str) -> None:
     """Raise InputError unless all slices say where they lie, and are of one size and direction."""
     unplaced = [one for one in slices if not one.is_placed]
@@ -84,14 +92,14 @@ def _check_alike(slices: Sequence[DicomSlice], what: str) -> None:
             f'{what} has {len(unplaced)} slices that do not say where they lie, such as "{unplaced[0].file.name}" (a secondary '
             "capture, or a converted picture); export the original series."
         )
-    if len({one.size for one in slices}) > 1 or np.ptp([one.spacing for one in slices], axis=0).max() > 1e-4:
-        raise InputError(f"{what} holds slices of different sizes or pixel spacings, which are no one volume.")
     directions = np.array([(*(one.row or ()), *(one.column or ())) for one in slices])
     kinds = len(np.unique(np.rint(directions / (10 * PARALLEL)), axis=0))
     if np.abs(directions - directions[0]).max() > PARALLEL:
         raise InputError(
             f"{what} holds slices in {kinds} different directions (a localizer), which are no one volume; choose another series."
         )
+    if len({one.size for one in slices}) > 1 or np.ptp([one.spacing for one in slices], axis=0).max() > 1e-4:
+        raise InputError(f"{what} holds slices of different sizes or pixel spacings, which are no one volume.")
     if len({one.scale for one in slices}) > 1:
         raise InputError(f"{what} holds frames whose values are scaled differently; export it as one file a slice.")
 

@@ -21,8 +21,6 @@ from .volume import Affine, Volume
 UPRIGHT = 0.1
 """Voxels. Axes that lean by less than this at every corner lean because a header was rounded."""
 
-DICOM_SUFFIXES = (".dcm", ".ima")
-
 
 def read_volume(
     path: str | os.PathLike[str],
@@ -62,9 +60,9 @@ def _read(path: Path, series: str | None, fill_gaps: bool) -> StoredImage:
         return read_freesurfer(path)
     if is_nifti(path):
         return read_nifti(path)
-    from .dicom import is_dicom_file
+    from .dicom import SUFFIXES, is_dicom_file
 
-    if is_dicom_file(path) or path.suffix.lower() in DICOM_SUFFIXES:
+    if is_dicom_file(path) or path.suffix.lower() in SUFFIXES:
         from .dicom_reading import read_file
 
         return read_file(path, fill_gaps)
