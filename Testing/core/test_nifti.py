@@ -12,7 +12,7 @@ import pytest
 import SimpleITK as sitk
 from LabelConditionedSegmentationLib.core.errors import InputError
 from LabelConditionedSegmentationLib.core.image_io import read_volume
-from LabelConditionedSegmentationLib.core.nifti import check_placed, write_nifti
+from LabelConditionedSegmentationLib.core.nifti import write_nifti
 from LabelConditionedSegmentationLib.core.volume import Affine, Array, Volume
 
 from Testing import samples
@@ -434,31 +434,3 @@ def test_a_grid_that_leans_is_written_as_an_sform_alone(tmp_path: Path) -> None:
     header = nib.load(tmp_path / "out.nii.gz").header
     assert (header["sform_code"], header["qform_code"]) == (1, 0)
     assert np.allclose(header.get_sform(), sheared, atol=1e-5)
-
-
-# ----------------------------------------------------------------------------------- scans that another program read
-
-
-def placed(path: Path, affine: Affine) -> str:
-    return " ".join(map(str, check_placed(path, affine, VOXELS.T.shape)))
-
-
-def test_which_form_another_program_took_is_told(tmp_path: Path) -> None:
-    path = write(tmp_path / "s.nii.gz", (mirrored(STRAIGHT), 2), (STRAIGHT, 1))
-    assert "disagree about left and right. Here its qform was taken; nibabel, FSL and FreeSurfer" in placed(
-        path, STRAIGHT
-    )
-    assert "Here its sform was taken; some programs take its qform" in placed(path, mirrored(STRAIGHT))
-
-
-def test_what_agrees_or_was_moved_since_is_not_told(tmp_path: Path) -> None:
-    agreeing = write(tmp_path / "one.nii", (STRAIGHT, 2), (STRAIGHT, 1))
-    apart = write(tmp_path / "two.nii", (moved(STRAIGHT, 9), 2), (STRAIGHT, 1))
-    assert (
-        placed(agreeing, STRAIGHT) == placed(agreeing, moved(STRAIGHT, 50)) == placed(apart, turned(STRAIGHT, 8)) == ""
-    )
-    assert "do not agree. Here its qform was taken" in placed(apart, STRAIGHT)
-
-
-def test_a_guess_of_another_program_is_told(tmp_path: Path) -> None:
-    assert "it was guessed when it was loaded" in placed(write(tmp_path / "s.nii", (None, 0), (None, 0)), STRAIGHT)

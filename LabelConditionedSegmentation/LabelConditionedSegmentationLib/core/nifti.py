@@ -76,31 +76,6 @@ def read_nifti(path: Path) -> StoredImage:
     return StoredImage(voxels, affine, (*spacing, *lengths), findings=findings, nifti_place=place)
 
 
-def check_placed(path: Path, affine: Affine, shape: Sequence[int]) -> list[Finding]:
-    """What is odd about the place of a scan that another program read from this file: findings where the header disagrees with itself, or says nothing of sides.
-
-    affine: (4, 4) voxel index (i, j, k, 1) to RAS mm, as that program has it; shape (k, j, i). Raises InputError where the file cannot be read.
-    """
-    header = _read_header(path)
-    fields = header.fields
-    if not header.stated or (int(fields["sform_code"]) <= 0 and int(fields["qform_code"]) <= 0):
-        text = "The file of the scan does not say which way its voxel axes run; it was guessed when it was loaded."
-        return [Finding.warning(text, "Make sure that left is left.")]
-    millimetres = UNITS.get(int(fields["xyzt_units"]) & 7, 1.0)
-    sform, qform = _in_millimetres(np.asarray(fields.get_sform()), millimetres), _qform(fields, millimetres)
-    both = int(fields["sform_code"]) > 0 and int(fields["qform_code"]) > 0 and _is_usable(sform) and _is_usable(qform)
-    if not both or qform is None or voxels_apart(sform, qform, shape) <= SAME_PLACE:
-        return []
-    apart = {name: voxels_apart(affine, form, shape) for name, form in (("sform", sform), ("qform", qform))}
-    taken, other = sorted(apart, key=lambda name: apart[name])
-    if apart[taken] > SAME_PLACE and not is_mirrored(sform, qform):
-        return []  # it was moved since
-    how = "disagree about left and right" if is_mirrored(sform, qform) else "do not agree"
-    text = f"The file of the scan says twice where it lies, and the two {how}. Here its {taken} was taken"
-    who = "nibabel, FSL and FreeSurfer take" if other == "sform" else "some programs take"
-    return [Finding.warning(f"{text}; {who} its {other}.", "Make sure that left is left, and repair the file.")]
-
-
 def write_nifti(path: Path, volume: Volume) -> None:
     """Write a single-channel volume, compressed where the name ends in .gz: both forms and codes of the header that it came from, or else its affine as both.
 

@@ -15,6 +15,7 @@ from ..core.findings import Finding
 from ..core.package import ModelPackage
 from ..core.volume import Affine, Volume
 from .nodes import is_present, to_world
+from .volume_files import check_file
 
 TOLERANCE_MM = 0.01
 """Channels whose corners lie closer than this to each other are on the same grid."""
@@ -44,6 +45,7 @@ def check_nodes(nodes: Sequence[Any], package: ModelPackage) -> list[Finding]:
     for node, channel in zip(nodes, package.input.channels, strict=True):
         for found in check_volume(volume_of([node]), package.input):
             findings.append(Finding(found.level, _for_channel(found.text, channel, len(nodes)), found.fix))
+        findings += [Finding(f.level, _for_channel(f.text, channel, len(nodes)), f.fix) for f in check_file(node)]
         frame = _frame(node)
         if frame is not None:
             findings.append(
