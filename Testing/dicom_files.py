@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 from LabelConditionedSegmentationLib.core.volume import Affine, Array
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
-
-MR, ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1"
+from pydicom.uid import UID, EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 LPS = np.array([[0.9, 0, 0, -40], [0, 1.1, 0, -50], [0, 0, 2, -30], [0, 0, 0, 1.0]])
 """Voxel index (i, j, k) to LPS millimetres of a plain axial series."""
@@ -22,7 +20,7 @@ def voxels(shape: tuple[int, int, int] = (12, 20, 18), seed: int = 0) -> Array:
     return np.random.default_rng(seed).integers(0, 1000, shape).astype(np.int16)
 
 
-def dataset(array: Array, sop_class: str = MR, **fields: Any) -> FileDataset:
+def dataset(array: Array, sop_class: UID = MRImageStorage, **fields: Any) -> FileDataset:
     """One file with these pixels, (row, column) or (frame, row, column)."""
     meta = FileMetaDataset()
     meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, sop_class
@@ -90,7 +88,11 @@ def write_enhanced(
         frame.PlanePositionSequence[0].ImagePositionPatient = place(lps, k)["ImagePositionPatient"]
         frames.append(frame)
     out = dataset(
-        array[order], ENHANCED_MR, SeriesInstanceUID=generate_uid(), SeriesNumber=1, NumberOfFrames=len(order)
+        array[order],
+        EnhancedMRImageStorage,
+        SeriesInstanceUID=generate_uid(),
+        SeriesNumber=1,
+        NumberOfFrames=len(order),
     )
     out.SharedFunctionalGroupsSequence, out.PerFrameFunctionalGroupsSequence = [shared], frames
     out.save_as(path, enforce_file_format=True)

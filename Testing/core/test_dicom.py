@@ -13,6 +13,7 @@ from LabelConditionedSegmentationLib.core.dicom import find_series
 from LabelConditionedSegmentationLib.core.errors import InputError
 from LabelConditionedSegmentationLib.core.image_io import read_volume
 from LabelConditionedSegmentationLib.core.volume import Affine, Volume
+from pydicom.uid import SegmentationStorage
 
 from Testing.dicom_files import LPS, dataset, voxels, write_enhanced, write_series
 
@@ -195,7 +196,7 @@ def test_series_without_numbers_of_their_own_are_counted(tmp_path: Path, number:
 
 def test_what_is_no_scan_does_not_count(tmp_path: Path) -> None:
     folder = write_series(tmp_path / "scan")
-    dataset(voxels()[0], "1.2.840.10008.5.1.4.1.1.66.4", Modality="SEG", SeriesInstanceUID="1.9").save_as(
+    dataset(voxels()[0], SegmentationStorage, Modality="SEG", SeriesInstanceUID="1.9").save_as(
         folder / "seg.dcm", enforce_file_format=True
     )
     (folder / "notes.txt").write_text("no DICOM")

@@ -417,7 +417,7 @@ def test_a_result_says_all_that_its_scan_says_of_its_place(tmp_path: Path, codes
 @pytest.mark.parametrize("name", ["out.nii", "out.nii.gz"])
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.uint32])
 def test_a_result_of_another_format_says_its_place_in_both_forms(tmp_path: Path, name: str, kind: type) -> None:
-    labels = np.arange(VOXELS.size).reshape(VOXELS.T.shape).astype(kind)
+    labels: Array = np.arange(VOXELS.size).reshape(VOXELS.T.shape).astype(kind)
     write_nifti(tmp_path / name, Volume(labels[None], turned(STRAIGHT, 20)))
     header = nib.load(tmp_path / name).header
     assert (header["sform_code"], header["qform_code"]) == (1, 1)

@@ -7,6 +7,7 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from .errors import InputError
-from .volume import Array
 
 logging.getLogger("pydicom").addHandler(logging.NullHandler())  # else its remarks go to the terminal
 
@@ -79,26 +79,28 @@ SAME_POINT_MM = 0.01
 
 
 @dataclass(frozen=True)
+class SlicePlace:
+    """Where a slice lies, in LPS. position: of its first pixel, mm. row, column: directions along a row and along a column. spacing: mm from row to row, and from
+    column to column."""
+
+    position: tuple[float, ...]
+    row: tuple[float, ...]
+    column: tuple[float, ...]
+    spacing: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class DicomSlice:
-    """One slice: a file, or a frame of one. position: of its first pixel, and row and column: directions in which columns and rows are counted, in LPS; None where
-    that is not told. spacing: mm from row to row, from column to column. about: what may tell it from a slice at the same place. scale: slope and offset of a frame.
-    """
+    """One slice: a file, or a frame of one. size: rows and columns. place: None where the header does not tell all of it. about: what may tell it from a slice at the
+    same place. scale: slope and offset of a frame that has its own."""
 
     file: Path
     frame: int
     uid: str
     size: tuple[int, int]
-    position: tuple[float, ...] | None
-    row: tuple[float, ...] | None
-    column: tuple[float, ...] | None
-    spacing: tuple[float, float] | None
+    place: SlicePlace | None
     about: Mapping[str, str]
-    scale: tuple[float, float] | None = None
-
-    @property
-    def is_placed(self) -> bool:
-        """Whether it says all of where it lies."""
-        return self.position is not None and self.row is not None and self.spacing is not None
+    scale: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -203,9 +205,9 @@ def _slices(file: Path, header: Any) -> list[DicomSlice]:
     if not frames:
         count = int(header.get("NumberOfFrames") or 1)
         one = _slice(file, 0, header, lambda keyword: header.get(keyword))
-        return [replace(one, frame=n, position=one.position if count == 1 else None) for n in range(count)]
+        return [replace(one, frame=n, place=one.place if count == 1 else None) for n in range(count)]
     shared = (header.get("SharedFunctionalGroupsSequence") or [None])[0]
-    return [_slice(file, n, header, lambda k, f=frame: _of_frame(k, f, shared)) for n, frame in enumerate(frames)]
+    return [_slice(file, n, header, partial(_of_frame, frame=frame, shared=shared)) for n, frame in enumerate(frames)]
 
 
 def _of_frame(keyword: str, frame: Any, shared: Any) -> Any:
@@ -220,20 +222,23 @@ def _of_frame(keyword: str, frame: Any, shared: Any) -> Any:
 
 
 def _slice(file: Path, frame: int, header: Any, value: Callable[[str], Any]) -> DicomSlice:
-    directions, spacing = _numbers(value("ImageOrientationPatient"), 6), _numbers(value("PixelSpacing"), 2)
-    slope, offset = _numbers(value("RescaleSlope"), 1), _numbers(value("RescaleIntercept"), 1)
     return DicomSlice(
         file,
         frame,
         str(header.get("SOPInstanceUID", "")),
         (int(header.Rows), int(header.Columns)),
-        _numbers(value("ImagePositionPatient"), 3),
-        directions[:3] if directions else None,
-        directions[3:] if directions else None,
-        (spacing[0], spacing[1]) if spacing else None,
+        _place(value),
         {words: str(value(keyword)) for keyword, words in PARTS.items() if value(keyword) not in (None, "")},
-        (slope[0], offset[0]) if slope and offset else None,
+        _numbers([value("RescaleSlope"), value("RescaleIntercept")], 2),
     )
+
+
+def _place(value: Callable[[str], Any]) -> SlicePlace | None:
+    position, spacing = _numbers(value("ImagePositionPatient"), 3), _numbers(value("PixelSpacing"), 2)
+    directions = _numbers(value("ImageOrientationPatient"), 6)
+    if position is None or spacing is None or directions is None or min(spacing) <= 0:
+        return None
+    return SlicePlace(position, directions[:3], directions[3:], spacing)
 
 
 def _numbers(value: Any, count: int) -> tuple[float, ...] | None:
@@ -271,9 +276,9 @@ def _has_doubles(slices: Sequence[DicomSlice]) -> bool:
     """Whether two different slices lie at one place; the same slice sent twice does not count."""
     own = {(one.uid, one.frame): one for one in slices}.values()
     places = Counter(
-        tuple(np.rint(np.array((*one.position, *(one.row or ()))) / SAME_POINT_MM).astype(int))
+        tuple(np.rint(np.array((*one.place.position, *one.place.row)) / SAME_POINT_MM).astype(int))
         for one in own
-        if one.position
+        if one.place
     )
     return any(times > 1 for times in places.values())
 
@@ -285,8 +290,3 @@ def _with_choices(series: Sequence[DicomSeries]) -> list[DicomSeries]:
     if 0 in numbers.values() or len(set(numbers.values())) < len(numbers):
         numbers = {uid: n for n, uid in enumerate(uids, start=1)}
     return [replace(one, choice=f"{numbers[one.uid]}.{one.choice}".rstrip(".")) for one in series]
-
-
-def points(slices: Sequence[DicomSlice]) -> Array:
-    """Positions of placed slices in LPS millimetres, (n, 3)."""
-    return np.array([one.position for one in slices], dtype=np.float64)

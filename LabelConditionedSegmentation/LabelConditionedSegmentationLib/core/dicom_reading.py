@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from .dicom import DicomSeries, DicomSlice, choose_series, find_series, points, series_of
+from .dicom import DicomSeries, DicomSlice, SlicePlace, choose_series, find_series, series_of
 from .errors import InputError
 from .findings import Finding
 from .itk import LPS_TO_RAS, without_itk_warnings
@@ -25,12 +25,18 @@ EVEN = 0.1
 PARALLEL = 1e-3
 """How much the directions of two slices may differ, as cosines."""
 
+SAME_PLACE = 1e-3
+"""Of the usual distance: slices that are nearer to each other lie at one place."""
+
+_Placed = tuple[DicomSlice, SlicePlace]
+
 
 @dataclass(frozen=True)
 class _Row:
-    """Slices in order, and the place of each on an even lattice of `count` places, `step` (3,) in LPS mm apart, that begins at `start`."""
+    """Slices in order, the first one's directions and spacing, and where each lies on an even lattice of `count` places, `step` (3,) in LPS mm apart, from `start` on."""
 
     slices: Sequence[DicomSlice]
+    place: SlicePlace
     places: Array
     count: int
     start: Array
@@ -55,8 +61,7 @@ def read_file(path: Path, fill_gaps: bool) -> StoredImage:
 def _read(series: DicomSeries, what: str, fill_gaps: bool) -> StoredImage:
     slices, findings = _each_once(series.slices)
     findings += _unreadable(series)
-    _check_alike(slices, what)
-    row = _in_a_row(slices, what, fill_gaps)
+    row = _in_a_row(_placed(slices, what), what, fill_gaps)
     voxels = _voxels(row.slices, what)
     if row.count > len(row.slices) or not _is_even(row.places):
         findings.append(
@@ -84,51 +89,56 @@ def _unreadable(series: DicomSeries) -> list[Finding]:
     return [Finding.warning(text, "If they belong to it, slices are missing at its ends: copy it again.")]
 
 
-def _check_alike(slices: Sequence[DicomSlice], what: str) -> None:
-    """Raise InputError unless all slices say where they lie, and are of one size and direction."""
-    unplaced = [one for one in slices if not one.is_placed]
+def _placed(slices: Sequence[DicomSlice], what: str) -> list[_Placed]:
+    """The slices with their places. Raises InputError unless all say where they lie, and are of one size and direction."""
+    placed = [(one, one.place) for one in slices if one.place is not None]
+    unplaced = [one for one in slices if one.place is None]
     if unplaced:
         raise InputError(
-            f'{what} has {len(unplaced)} slices that do not say where they lie, such as "{unplaced[0].file.name}" (a secondary '
-            "capture, or a converted picture); export the original series."
+            f"{what} has {len(unplaced)} slices that do not say where they lie, such as "
+            f'"{unplaced[0].file.name}" (a secondary capture, or a converted picture); export the original series.'
         )
-    directions = np.array([(*(one.row or ()), *(one.column or ())) for one in slices])
-    kinds = len(np.unique(np.rint(directions / (10 * PARALLEL)), axis=0))
+    directions = np.array([(*place.row, *place.column) for _, place in placed])
     if np.abs(directions - directions[0]).max() > PARALLEL:
+        kinds = len(np.unique(np.rint(directions / (10 * PARALLEL)), axis=0))
         raise InputError(
-            f"{what} holds slices in {kinds} different directions (a localizer), which are no one volume; choose another series."
+            f"{what} holds slices in {kinds} different directions (a localizer), which are no one volume; "
+            "choose another series."
         )
-    if len({one.size for one in slices}) > 1 or np.ptp([one.spacing for one in slices], axis=0).max() > 1e-4:
+    spacings = np.array([place.spacing for _, place in placed])
+    if len({one.size for one in slices}) > 1 or np.ptp(spacings, axis=0).max() > 1e-4:
         raise InputError(f"{what} holds slices of different sizes or pixel spacings, which are no one volume.")
-    if len({one.scale for one in slices}) > 1:
+    if len({one.scale for one in slices}) > 1 and slices[0].file == slices[-1].file:
         raise InputError(f"{what} holds frames whose values are scaled differently; export it as one file a slice.")
+    return placed
 
 
-def _in_a_row(slices: Sequence[DicomSlice], what: str, fill_gaps: bool) -> _Row:
+def _in_a_row(slices: Sequence[_Placed], what: str, fill_gaps: bool) -> _Row:
     """The slices in the order in which they lie. Raises InputError where two lie at one place, or, unless gaps are to be filled, where they lie unevenly."""
-    first = slices[0]
+    first = slices[0][1]
     normal = np.cross(np.array(first.row), np.array(first.column))
-    ordered = sorted(slices, key=lambda one: float(np.array(one.position) @ normal))
-    here = points(ordered)
+    placed = sorted(slices, key=lambda one: float(np.array(one[1].position) @ normal))
+    ordered = [one for one, _ in placed]
+    here = np.array([place.position for _, place in placed])
     heights = here @ normal
     steps = np.diff(heights)
     if len(ordered) == 1:
-        return _Row(ordered, np.zeros(1), 1, here[0], normal)
-    if steps.min() < 1e-3 * max(float(np.median(steps)), 1e-3):
-        raise InputError(
-            f"{what} holds several slices at one place (repeated or dynamic images), and nothing in their headers tells them apart; "
-            "export one volume of it."
-        )
+        return _Row(ordered, first, np.zeros(1), 1, here[0], normal)
     usual = float(np.median(steps))
+    if steps.min() < SAME_PLACE * max(usual, SAME_PLACE):
+        raise InputError(
+            f"{what} holds several slices at one place (repeated or dynamic images), and nothing in their headers "
+            "tells them apart; export one volume of it."
+        )
     count = round((heights[-1] - heights[0]) / usual) + 1
     step = (here[-1] - here[0]) / (count - 1)
     places = (heights - heights[0]) / (heights[-1] - heights[0]) * (count - 1)
     off_line = np.linalg.norm(here - here[0] - places[:, None] * step, axis=1).max()
-    if off_line > EVEN * min(*(first.spacing or ()), usual):
+    if off_line > EVEN * min(*first.spacing, usual):
         raise InputError(f"{what} holds slices that do not lie behind each other on a straight line; export it again.")
     if not fill_gaps:
         _refuse_gaps(ordered, heights, places, usual, count, what)
-    return _Row(ordered, places, count, here[0], step)
+    return _Row(ordered, first, places, count, here[0], step)
 
 
 def _is_even(places: Array) -> bool:
@@ -154,13 +164,9 @@ def _refuse_gaps(
 
 def _affine(row: _Row) -> Affine:
     """(4, 4) voxel index (i, j, k, 1) to RAS mm. The step from slice to slice need not be at right angles to them: a tilted gantry."""
-    first = row.slices[0]
-    assert first.row is not None
-    assert first.column is not None
-    assert first.spacing is not None
     affine = np.eye(4)
-    affine[:3, 0] = np.array(first.row) * first.spacing[1]
-    affine[:3, 1] = np.array(first.column) * first.spacing[0]
+    affine[:3, 0] = np.array(row.place.row) * row.place.spacing[1]
+    affine[:3, 1] = np.array(row.place.column) * row.place.spacing[0]
     affine[:3, 2] = row.step
     affine[:3, 3] = row.start
     out: Affine = LPS_TO_RAS @ affine
