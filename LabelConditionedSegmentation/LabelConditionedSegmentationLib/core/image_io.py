@@ -12,6 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .errors import InputError
+from .file_names import openable
 from .image_header import stated_spacing, stored_voxels
 from .volume import Affine, Volume
 
@@ -92,8 +93,8 @@ def _read_file(path: Path) -> sitk.Image:
             f'"{path}" holds {voxels.not_finite} voxels that are NaN or infinite. Replace them, for example by 0, and try again.'
         )
     try:
-        with _without_itk_warnings():
-            return sitk.ReadImage(str(path))
+        with openable(path) as (file,), _without_itk_warnings():
+            return sitk.ReadImage(str(file))
     except RuntimeError as error:
         if "orthonormal" in str(error):
             raise InputError(
