@@ -70,7 +70,12 @@ def test_a_batch_names_results_after_scans_of_any_format(scan: Path, tiny_packag
     output = str(tmp_path / "out" / "{name}.nii.gz")
     scans = [str(scan), str(scan.parent / "pair.img")]
     assert main(["segment", *scans, "-o", output, "--model", str(tiny_package)]) == 0
-    assert {path.name for path in contents(tmp_path / "out")} == {"scan.nii.gz", "scan.json", "pair.nii.gz", "pair.json"}
+    assert {path.name for path in contents(tmp_path / "out")} == {
+        "scan.nii.gz",
+        "scan.json",
+        "pair.nii.gz",
+        "pair.json",
+    }
 
 
 # Names that are no UTF-8
@@ -163,7 +168,10 @@ def test_the_reason_of_the_system_is_told(number: int, tmp_path: Path) -> None:
 
     with pytest.raises(OutputError) as error:
         write_all({tmp_path / "a.nii.gz": lambda path: path.write_text("whole") and None, tmp_path / "b.nii.gz": write})
-    assert str(error.value) == f'"{tmp_path}/b.nii.gz" could not be written ({os.strerror(number)}); nothing was left behind.'
+    assert (
+        str(error.value)
+        == f'"{tmp_path}/b.nii.gz" could not be written ({os.strerror(number)}); nothing was left behind.'
+    )
     assert contents(tmp_path) == {}
 
 

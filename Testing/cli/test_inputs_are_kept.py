@@ -29,7 +29,15 @@ class Place:
         return self.folder / name
 
     def words(self, *more: str | Path) -> list[str]:
-        shown = ["--example", self / "atlas.nii.gz", self / "mask.nii.gz", "--name", "x", "--labels-file", self / "l.txt"]
+        shown = [
+            "--example",
+            self / "atlas.nii.gz",
+            self / "mask.nii.gz",
+            "--name",
+            "x",
+            "--labels-file",
+            self / "l.txt",
+        ]
         return ["segment", *map(str, [self / "scan.nii.gz", "--model", self / "tiny", *shown, "--overwrite", *more])]
 
 

@@ -16,7 +16,9 @@ from Testing.cli.command import ENVIRONMENT, LCS, contents, one_sentence, write_
 FULL = Path("/dev/full")
 
 
-def run(words: list[str], stdout: str = "", stderr: str = "", before: Callable[[], None] | None = None) -> tuple[int, str, str]:
+def run(
+    words: list[str], stdout: str = "", stderr: str = "", before: Callable[[], None] | None = None
+) -> tuple[int, str, str]:
     """Exit status, output and errors of a command whose streams lead to these files; those that are not named are read here."""
     streams = [open(path, "w") if path else subprocess.PIPE for path in (stdout, stderr)]  # noqa: SIM115
     done = subprocess.run(
@@ -39,7 +41,9 @@ def words(tiny_package: Path, tmp_path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("closed", [(2,), (1,), (0, 1, 2)], ids=str)
-def test_results_are_written_though_streams_are_closed(closed: tuple[int, ...], words: list[str], tmp_path: Path) -> None:
+def test_results_are_written_though_streams_are_closed(
+    closed: tuple[int, ...], words: list[str], tmp_path: Path
+) -> None:
     assert run(words)[0] == 0
     whole = contents(tmp_path / "out")
     status, _, stderr = run([*words, "--overwrite"], before=closing(*closed))

@@ -41,8 +41,7 @@ def run_plan(plan: Plan) -> int:
     overruled = {"not_a_label_map": True} if plan.arguments.not_a_label_map else {}
     with _cancel_on_interrupt() as cancel:
         prompts = examples.learn(asked, segmenter, plan.metadata_of_atlas, cancel, overruled)
-        labels_to_save = dict(zip(saved, prompts, strict=False))  # those from files come after the ones that are shown
-        run = _Run(plan, segmenter, reading, prompts, overruled, cancel, plan.tables, labels_to_save)
+        run = _Run(plan, segmenter, reading, prompts, overruled, cancel, plan.tables, _to_save(plan, saved, prompts))
         return run.batch() if plan.is_batch else run.single()
 
 
@@ -52,6 +51,12 @@ def _loaded(plan: Plan, budget: int) -> Segmenter:
     took = time.perf_counter() - began
     say(f"model {segmenter.package.name} on {segmenter.plan.device.type}, loaded in {took:.1f} s")
     return segmenter
+
+
+def _to_save(plan: Plan, saved: Sequence[Path], prompts: Sequence[ExamplePrompt]) -> dict[Path, ExamplePrompt]:
+    """The labels that are shown, which come before those from files, with their places; those that an earlier run has saved stay."""
+    pairs = zip(saved, prompts, strict=False)
+    return {path: prompt for path, prompt in pairs if plan.arguments.overwrite or not path.exists()}
 
 
 @dataclass
