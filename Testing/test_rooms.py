@@ -352,5 +352,5 @@ def test_importing_core_labels_and_then_a_network_shows_that_the_check_can_fail(
 
 
 def test_help_is_printed_where_torch_is_not_installed() -> None:
-    code = f"from {LIBRARY}.cli.main import build_parser\nprint(build_parser().format_help())"
+    code = f"from {LIBRARY}.cli.options import build_parser\nprint(build_parser().format_help())"
     assert "usage: lcs" in _run(code, blocked="torch")

@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from LabelConditionedSegmentationLib.cli.main import build_parser, main
+from LabelConditionedSegmentationLib.cli.main import main
+from LabelConditionedSegmentationLib.cli.options import build_parser
 from LabelConditionedSegmentationLib.resources import MODELS_VARIABLE
 
 from Testing import samples

@@ -418,6 +418,7 @@ class Interrupt:
         if name == "torch":
             raise KeyboardInterrupt
 sys.meta_path.insert(0, Interrupt())
+open("scan.nii.gz", "w").close()
 from LabelConditionedSegmentationLib.cli.main import main
 sys.exit(main(["segment", "scan.nii.gz", "-o", "result.nii.gz"]))
 """

@@ -39,8 +39,9 @@ def run(folder: Path) -> None:
     from ..core.image_io import read_volume
     from ..core.segmenter import Segmenter
     from .models import resolve_model
-    from .outputs import write_all, write_names, write_result, write_volumes
+    from .outputs import write_all, write_names, write_result
     from .preview import write_preview
+    from .tables import write_volumes
 
     scan = find_scan()
     segmenter = Segmenter.from_package(resolve_model(None))
@@ -52,9 +53,9 @@ def run(folder: Path) -> None:
     files = {
         folder / "mni152.seg.nrrd": write_result(result),
         label_map: write_result(result),
-        folder / "mni152.json": write_names(result),
+        folder / "mni152.json": write_names(result, label_map),
         folder / "mni152.png": write_preview(volume, result),
-        folder / "volumes.csv": write_volumes([(scan.name, result)]),
+        folder / "volumes.csv": write_volumes(scan.name, result),
     }
     write_all(files)
     written = time.perf_counter()

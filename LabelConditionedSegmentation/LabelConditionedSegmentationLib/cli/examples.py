@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import InputError, LabelError, OutputError
-from ..core.example_prompt import SUFFIX, ExamplePrompt, averaged, check_model, plain_name, read_prompt, tree_of_prompts
+from ..core.errors import InputError, OutputError
+from ..core.example_prompt import ExamplePrompt, averaged, check_model, plain_name, read_prompt, tree_of_prompts
 from ..core.examples import Example
 from ..core.findings import Finding
-from ..core.image_io import read_volume
 from ..core.package import ModelPackage
-from ..core.progress import CancelToken, ProgressCallback
+from ..core.progress import CancelToken
 from ..core.segmenter import Segmenter
 from ..core.volume import Volume
-from .masks import Structure, check_mask, read_structures
-from .outputs import NAME, SEGMENTATION
-
-DEPENDENT = ("name", "segment", "inside", "save_label", "example_metadata")
-"""Options that say something of --example, as argparse calls them."""
+from .masks import Structure, read_structures
+from .places import NAME
+from .reading import Reading
+from .terminal import progress_bar, say
 
 
 @dataclass(frozen=True)
@@ -55,40 +52,14 @@ class Asked:
         return tuple(names.values())
 
 
-def check_words(arguments: argparse.Namespace) -> None:
-    """Refuse options that contradict or need one another, before anything is read. Raises InputError, LabelError or OutputError."""
-    masks = [mask for _, mask in arguments.example]
-    named = (arguments.name or "").strip()
-    if (
-        masks
-        and not named
-        and (arguments.name is not None or not all(mask.lower().endswith(SEGMENTATION) for mask in masks))
-    ):
-        raise LabelError("A structure shown with --example needs a name; say what it is called with --name.")
-    if named and len(arguments.segment) > 1:
-        raise InputError(
-            "Several segments are several structures, which keep their own names; leave --name out, or give one --segment."
-        )
-    for option in DEPENDENT if not masks else ():
-        if getattr(arguments, option):
-            raise InputError(
-                f"--{option.replace('_', '-')} belongs to a structure that is shown; show it with --example ATLAS MASK."
-            )
-    if arguments.save_label and not arguments.save_label.endswith(SUFFIX):
-        raise OutputError(f'The label cannot be saved as "{arguments.save_label}"; use a name that ends in {SUFFIX}.')
-
-
-def read_asked(arguments: argparse.Namespace) -> Asked:
+def read_asked(arguments: argparse.Namespace, reading: Reading) -> Asked:
     """Read and check all files that show structures. Raises InputError or LabelError."""
     name = (arguments.name or "").strip()
     made = tuple(read_prompt(Path(file)) for file in arguments.label_file)
     shown = []
     for atlas, mask in ((Path(a), Path(m)) for a, m in arguments.example):
-        if not atlas.exists():
-            raise InputError(f'There is no file "{atlas}".')
-        check_mask(mask, arguments.segment)  # before the larger of both is read
-        scan = read_volume(atlas)
-        shown.append(Shown(atlas, scan, read_structures(mask, scan, name, arguments.segment)))
+        scan = reading.image(atlas)
+        shown.append(Shown(atlas, scan, read_structures(mask, scan, name, arguments.segment, reading)))
     return Asked((arguments.inside or "").strip(), tuple(shown), made)
 
 
@@ -118,20 +89,19 @@ def learn(
     asked: Asked,
     segmenter: Segmenter,
     metadata: dict[str, str],
-    bar: Callable[[str], AbstractContextManager[ProgressCallback | None]],
-    say: Callable[[str], None],
     cancel: CancelToken,
+    overruled: Mapping[str, bool],
 ) -> list[ExamplePrompt]:
     """The labels that are shown, in the order of `Asked.names`, then those from files: the network runs once over every atlas. metadata: of the atlases.
 
-    bar: a progress bar for an atlas of this name. say: told what was odd about an atlas. Raises as `Segmenter.examples`.
+    What is odd about an atlas is told. overruled: checks that the user knows better of, as `Segmenter.examples` takes them. Raises as `Segmenter.examples`.
     """
     found: dict[str, list[ExamplePrompt]] = {name.casefold(): [] for name in asked.names}
     for shown in asked.shown:
         examples = (Example(structure.name, structure.mask) for structure in shown.structures)
         try:
-            with bar(shown.path.name) as progress:
-                prompts = segmenter.examples(shown.atlas, examples, metadata, progress, cancel)
+            with progress_bar(shown.path.name) as progress:
+                prompts = segmenter.examples(shown.atlas, examples, metadata, progress, cancel, **overruled)
         except InputError as error:
             raise InputError(f'"{shown.path}": {error}') from error
         for finding in prompts[0].examples[0].get("findings", ()):

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import argparse
-import sys
+from pathlib import Path
 
 from ..core.errors import PackageError
-from ..core.labels import Label
+from ..core.labels import Label, LabelTree
 from ..core.package import ModelPackage
 from .models import installed_models, resolve_model
+from .status import DONE
+from .terminal import answer, say
 
 
 def print_labels(arguments: argparse.Namespace) -> int:
     """The label tree, indented by depth, or the labels that match `--search`."""
     package = ModelPackage.load(resolve_model(arguments.model))
+    tree = package.labels
     if arguments.search is None:
-        for label in package.labels.walk():
-            print("  " * package.labels.depth(label) + _line(label))
-        return 0
-    found = package.labels.search(arguments.search)
-    for label in found:
-        above = " > ".join(parent.name for parent in reversed(package.labels.ancestors(label)))
-        print(_line(label) + (f"   in {above}" if above else ""))
-    if not found:
-        print(f'No label of "{package.name}" matches "{arguments.search}".', file=sys.stderr)
-    return 0
+        answer("\n".join("  " * tree.depth(label) + _line(label) for label in tree.walk()))
+        return DONE
+    found = tree.search(arguments.search)
+    if found:
+        answer("\n".join(_line_with_parents(tree, label) for label in found))
+    else:
+        say(f'No label of "{package.name}" matches "{arguments.search}".')
+    return DONE
+
+
+def _line_with_parents(tree: LabelTree, label: Label) -> str:
+    above = " > ".join(parent.name for parent in reversed(tree.ancestors(label)))
+    return _line(label) + (f"   in {above}" if above else "")
 
 
 def _line(label: Label) -> str:
@@ -35,23 +41,25 @@ def _line(label: Label) -> str:
 
 def print_models(_arguments: argparse.Namespace) -> int:
     """One paragraph a package: name, size, labels, licence, place."""
-    for name, path in installed_models().items():
-        try:
-            package = ModelPackage.load(path)
-        except PackageError as error:
-            print(f"{name}\n  cannot be used: {error}\n")
-            continue
-        fields = ", ".join(f"{field.name} ({field.allowed})" for field in package.metadata.fields) or "none"
-        print(f"{name}: {package.about.get('title') or package.name}")
-        print(f"  labels    {len(package.labels.leaves)} structures, {len(package.labels)} with their groups")
-        print(
-            f"  input     {', '.join(package.input.channels)} at {' x '.join(f'{s:g}' for s in package.input.spacing)} mm"
-        )
-        print(f"  metadata  {fields}")
-        print(
-            f"  examples  {'learns further labels from examples' if package.architecture.learns_examples else 'knows its own labels only'}"
-        )
-        print(f"  licence   {package.about.get('licence') or 'not stated'}")
-        print(f"  use       {package.about.get('intended_use') or 'not stated'}")
-        print(f"  size      {package.size_bytes / 2**20:.1f} MB, {path}\n")
-    return 0
+    answer("\n".join(_paragraph(name, path) for name, path in installed_models().items()))
+    return DONE
+
+
+def _paragraph(name: str, path: Path) -> str:
+    try:
+        package = ModelPackage.load(path)
+    except PackageError as error:
+        return f"{name}\n  cannot be used: {error}\n"
+    channels, spacing = ", ".join(package.input.channels), " x ".join(f"{s:g}" for s in package.input.spacing)
+    learns = package.architecture.learns_examples
+    lines = {
+        "labels": f"{len(package.labels.leaves)} structures, {len(package.labels)} with their groups",
+        "input": f"{channels} at {spacing} mm",
+        "metadata": ", ".join(f"{field.name} ({field.allowed})" for field in package.metadata.fields) or "none",
+        "examples": "learns further labels from examples" if learns else "knows its own labels only",
+        "licence": package.about.get("licence") or "not stated",
+        "use": package.about.get("intended_use") or "not stated",
+        "size": f"{package.size_bytes / 2**20:.1f} MB, {path}",
+    }
+    title = f"{name}: {package.about.get('title') or package.name}\n"
+    return title + "".join(f"  {what:8}  {said}\n" for what, said in lines.items())

@@ -1,189 +1,53 @@
-"""The `lcs` command: its words, and what a user reads when something is wrong. Nothing here imports torch before it is needed."""
+"""The `lcs` command: what a user reads when something is wrong, and the exit status. Nothing here imports torch before it is needed."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-EXAMPLES = """examples:
-  lcs segment scan.nii.gz -o scan.seg.nrrd                          all labels, opens in 3D Slicer
-  lcs segment scan.nii.gz -o hippocampi.nii.gz --labels "Left Hippocampus,Right Hippocampus"
-  lcs segment scan.nii.gz -o scan.seg.nrrd --metadata age=31 sex=F --volumes scan.csv --preview scan.png
-  lcs segment scans/ -r -o "results/{name}.nii.gz"                  every scan below a folder
-  lcs segment scan.nii.gz -o claustrum.seg.nrrd --example atlas.nii.gz mask.nii.gz --name Claustrum
-"""
+from ..core.errors import Cancelled, LCSError
+from .options import build_parser
+from .status import INTERRUPTED, REFUSED
+from .terminal import forgiving, say
 
-FAILED, REFUSED, INTERRUPTED = 1, 2, 130
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """All commands and options."""
-    parser = argparse.ArgumentParser(
-        prog="lcs",
-        description="Label conditioned segmentation: say which structures you want and what is known about the scan.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    segment = commands.add_parser(
-        "segment",
-        help="segment scans",
-        description="Segment one scan or many.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    segment.add_argument(
-        "scans",
-        nargs="+",
-        metavar="SCAN",
-        help="a NIfTI, NRRD or MHA file, or a folder with one DICOM series; several make a batch",
-    )
-    segment.add_argument(
-        "-o",
-        "--output",
-        required=True,
-        metavar="OUT",
-        help=".seg.nrrd is a Slicer segmentation with names, colours and terminology; .nii.gz, .nii, .nrrd and .mha are label maps with a .json "
-        "beside them that names the values. For several scans: a folder, or a path with {name} in it",
-    )
-    segment.add_argument(
-        "-r", "--recursive", action="store_true", help="SCAN is a folder: take every scan file below it"
-    )
-    _add_model(segment)
-    wanted = segment.add_mutually_exclusive_group()
-    wanted.add_argument(
-        "--labels",
-        metavar='"A,B"',
-        help='labels by name, synonym or id, separated by commas; "all" for every leaf, which is the default unless labels by example are asked for',
-    )
-    wanted.add_argument(
-        "--labels-file", metavar="F", help="a text file with one label a line; lines that begin with # are skipped"
-    )
-    segment.add_argument(
-        "--metadata",
-        nargs="+",
-        default=[],
-        metavar="KEY=VALUE",
-        help="what is known about the scan, such as age=31 sex=F; the rest is unknown",
-    )
-    _add_examples(segment)
-    segment.add_argument(
-        "--device", default="auto", metavar="D", help="auto (the default: a GPU if there is one), cpu, cuda:0, mps"
-    )
-    segment.add_argument(
-        "--preview", metavar="PNG", help="write a picture of three slices with the labels over the scan"
-    )
-    segment.add_argument(
-        "--report", metavar="JSON", help="write the run report: versions, device, timings, memory, findings"
-    )
-    segment.add_argument("--volumes", metavar="CSV", help="write a table of volumes in millilitres")
-    segment.add_argument("--overwrite", action="store_true", help="replace files that exist")
-    _add_debug(segment)
-
-    labels = commands.add_parser(
-        "labels",
-        help="print the label tree of a model",
-        description="Print the label tree of a model, or what matches.",
-    )
-    _add_model(labels)
-    labels.add_argument(
-        "--search", metavar="TEXT", help="only labels whose name, synonym or code holds every word of TEXT"
-    )
-    _add_debug(labels)
-
-    models = commands.add_parser(
-        "models", help="print the models found", description="Print the model packages found, with licence and size."
-    )
-    _add_debug(models)
-    return parser
-
-
-def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--model",
-        metavar="NAME|PATH",
-        help="a model by name (see `lcs models`), or a package folder or zip; the shipped one by default",
-    )
-
-
-def _add_examples(parser: argparse.ArgumentParser) -> None:
-    examples = parser.add_argument_group(
-        "labels by example",
-        "structures that the model does not know, found because they are shown on another scan, an atlas",
-    )
-    examples.add_argument(
-        "--example",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("ATLAS", "MASK"),
-        help="a scan and what shows the structure on it: a mask (every voxel that is not 0), or a .seg.nrrd; may be given several times",
-    )
-    examples.add_argument(
-        "--name",
-        metavar="NAME",
-        help="what the structure is called; without it the segments of a .seg.nrrd are taken, under their own names",
-    )
-    examples.add_argument(
-        "--segment",
-        action="append",
-        default=[],
-        metavar="SEGMENT",
-        help="which segment of a .seg.nrrd it is, by default the one called NAME or the only one; without --name it may be given several times",
-    )
-    examples.add_argument(
-        "--inside", metavar="LABEL", help="a label of the model that the structure lies inside of; anywhere by default"
-    )
-    examples.add_argument(
-        "--example-metadata", nargs="+", default=[], metavar="KEY=VALUE", help="what is known about the atlases"
-    )
-    examples.add_argument(
-        "--save-label",
-        metavar="FILE",
-        help="keep what was learned in a .lcs-label.json file; {name} in it stands for the name of the structure",
-    )
-    examples.add_argument(
-        "--label-file",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="a label that was kept, here or in 3D Slicer; may be given several times",
-    )
-
-
-def _add_debug(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+Command = Callable[[argparse.Namespace], int]
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 a batch with failures, 2 refused with one sentence, 130 interrupted."""
-    arguments = build_parser().parse_args(words)
-    from ..core.errors import Cancelled, LCSError
+    with forgiving():
+        return _run(words)
 
+
+def _run(words: Sequence[str] | None) -> int:
+    arguments = argparse.Namespace(debug=False)
     try:
-        from . import listing, segment  # seconds, for torch, in which Ctrl-C may come
-
-        command = {"segment": segment.run, "labels": listing.print_labels, "models": listing.print_models}[
-            arguments.command
-        ]
-        return command(arguments)
+        build_parser().parse_args(words, arguments)
+        return _command(arguments.command)(arguments)
     except Cancelled as error:
-        print(f"lcs: {error}", file=sys.stderr)
+        say(f"lcs: {error}")
         return INTERRUPTED
     except LCSError as error:
         if arguments.debug:
             traceback.print_exc()
-        print(f"lcs: {error}", file=sys.stderr)
+        say(f"lcs: {error}")
         return REFUSED
     except KeyboardInterrupt:
-        print("lcs: Interrupted; nothing half-written was left.", file=sys.stderr)
+        say("lcs: Interrupted; nothing half-written was left.")
         return INTERRUPTED
-    except BrokenPipeError:  # `lcs labels | head`
-        sys.stderr.close()
-        return 0
+
+
+def _command(name: str) -> Command:
+    """Imported when it is asked for, so that the help, and what is wrong with the words, is told at once."""
+    if name == "segment":
+        from .segment import run
+
+        return run
+    from .listing import print_labels, print_models
+
+    return {"labels": print_labels, "models": print_models}[name]
 
 
 if __name__ == "__main__":

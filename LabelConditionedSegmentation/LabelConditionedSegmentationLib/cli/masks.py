@@ -11,10 +11,11 @@ import SimpleITK as sitk
 
 from ..core.errors import InputError
 from ..core.examples import mask_on
-from ..core.image_io import read_volume
+from ..core.file_names import openable
 from ..core.itk import affine_of
 from ..core.volume import Affine, Array, Volume
-from .outputs import LABEL_MAPS, SEGMENTATION
+from .places import SEGMENTATION
+from .reading import Reading
 
 Color = tuple[float, float, float]
 
@@ -34,25 +35,12 @@ class Structure:
         return np.unpackbits(self.bits, count=int(np.prod(self.shape))).reshape(self.shape).view(bool)
 
 
-def check_mask(path: Path, segments: Sequence[str]) -> None:
-    """Raise InputError where there is no such file, or it is of no kind that shows structures; segments: which of its segments are asked for."""
-    if not path.exists():
-        raise InputError(f'There is no file "{path}".')
-    name = path.name.lower()
-    if segments and not name.endswith(SEGMENTATION):
-        raise InputError(
-            f'"{path}" has no segments to choose from with --segment; give a {SEGMENTATION} file, or leave --segment out.'
-        )
-    if not name.endswith((SEGMENTATION, *LABEL_MAPS)):
-        raise InputError(
-            f'"{path}" is no mask that can be read; give a file that ends in {SEGMENTATION}, {", ".join(LABEL_MAPS)}.'
-        )
-
-
-def read_structures(path: Path, atlas: Volume, name: str, segments: Sequence[str]) -> tuple[Structure, ...]:
+def read_structures(
+    path: Path, atlas: Volume, name: str, segments: Sequence[str], reading: Reading
+) -> tuple[Structure, ...]:
     """What a file shows on an atlas: one structure of this name; without a name the segments of a segmentation, all or those named. Raises InputError."""
     if not path.name.lower().endswith(SEGMENTATION):
-        return (_structure(name, atlas, read_volume(path), f'mask "{path}"', None),)
+        return (_structure(name, atlas, reading.image(path), f'mask "{path}"', None),)
     file = _Segmentation(path)
     chosen = [file.the_one(segments[0] if segments else None, name)] if name else file.several(segments)
     return tuple(
@@ -73,7 +61,8 @@ class _Segmentation:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            image = sitk.ReadImage(str(path))
+            with openable(path) as (file,):
+                image = sitk.ReadImage(str(file))
         except RuntimeError as error:
             raise InputError(
                 f'"{path}" cannot be read as a segmentation: it is damaged, empty, or of a format that is not known.'

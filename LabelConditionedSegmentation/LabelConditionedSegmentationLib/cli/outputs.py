@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
-import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,69 +17,86 @@ import slicerio
 
 from ..core.errors import OutputError
 from ..core.example_prompt import ExamplePrompt, write_prompt
+from ..core.file_names import openable
 from ..core.itk import LPS_TO_RAS, image_of
 from ..core.labels import TERMINOLOGY, Label
 from ..core.nifti import write_nifti
 from ..core.result import Result
+from .places import LABEL_MAPS, SEGMENTATION, resolved, suffix_of
 from .written import check_written
-
-SEGMENTATION = ".seg.nrrd"
-LABEL_MAPS = (".nii.gz", ".nii", ".nrrd", ".mha")
-
-NAME = "{name}"
-"""In a path, for the name of what is written."""
 
 Writer = Callable[[Path], None]
 
-
-def suffix_of(path: Path) -> str:
-    """The output format a path asks for, as its suffix. Raises OutputError where it is none of those known."""
-    for suffix in (SEGMENTATION, *LABEL_MAPS):
-        if path.name.lower().endswith(suffix) and len(path.name) > len(suffix):
-            return suffix
-    raise OutputError(
-        f'"{path}" is no output that can be written; use a name that ends in {SEGMENTATION}, {", ".join(LABEL_MAPS)}.'
-    )
-
-
-def names_file(path: Path) -> Path:
-    """The JSON file beside a label map that names its values."""
-    return path.with_name(path.name[: -len(suffix_of(path))] + ".json")
-
-
-def check_writable(paths: Sequence[Path], overwrite: bool) -> None:
-    """Refuse before any work what could not be written after it. Raises OutputError."""
-    for path in paths:
-        if path.is_dir():
-            raise OutputError(f'"{path}" is a folder; give the name of a file in it.')
-        if path.exists() and not overwrite:
-            raise OutputError(f'"{path}" exists; use --overwrite to replace it.')
-        folder = next(p for p in path.absolute().parents if p.exists())
-        if not folder.is_dir() or not os.access(folder, os.W_OK):
-            raise OutputError(f'"{path}" cannot be written: "{folder}" is not a folder that you may write to.')
+PROBE = 2**20
+"""Bytes that are written to learn why a library could not write."""
 
 
 def write_all(files: dict[Path, Writer]) -> None:
-    """Write every file under a temporary name first; only when all are complete do they get their names. Raises OutputError, leaving nothing behind."""
-    temporary: dict[Path, Path] = {}
-    folders: list[Path] = []
+    """Write every file under a temporary name first; only when all are complete do they get their names. Raises OutputError, leaving nothing behind.
+
+    A writer is given a plain path of the same format, since libraries choose the format by it and do not take every name.
+    """
+    with ExitStack() as folders:
+        finished = {path: _written(path, write, folders) for path, write in files.items()}
+        _put_in_place(finished)
+
+
+def _written(path: Path, write: Writer, folders: ExitStack) -> Path:
+    """The file under a temporary name, in a folder of its own beside its place that ends with `folders`."""
+    with _told(path):
+        place = resolved(path).parent
+        place.mkdir(parents=True, exist_ok=True)
+        folder = Path(folders.enter_context(tempfile.TemporaryDirectory(prefix=".lcs-", dir=place)))
+        name = f"new{_format(path)}"
+        with openable(folder) as (opened,):
+            write(opened / name)
+        return folder / name
+
+
+def _format(path: Path) -> str:
+    """What a name says of the format, in small letters where that matters."""
+    return next((s for s in (SEGMENTATION, *LABEL_MAPS) if path.name.lower().endswith(s)), path.suffix)
+
+
+def _put_in_place(finished: dict[Path, Path]) -> None:
+    """The first file, which the others belong to, comes last: where it is seen, they are there."""
+    new: list[Path] = []
     try:
-        for path, write in files.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix=".lcs-", dir=path.parent))
-            folders.append(folder)
-            temporary[path] = folder / path.name  # the same name, since writers choose the format by it
-            write(temporary[path])
-        for path, finished in temporary.items():
-            os.replace(finished, path)
+        for path, file in reversed(finished.items()):
+            place = resolved(path)
+            is_new = not os.path.lexists(place)
+            with _told(path):
+                os.replace(file, place)
+            new += [place] if is_new else []
+    except OutputError:
+        for place in new:
+            place.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What goes wrong in the block, as an OutputError with the system's reason."""
+    try:
+        yield
     except (OSError, RuntimeError) as error:  # SimpleITK reports a failed write as RuntimeError
-        what = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "the disk may be full"
         raise OutputError(
-            f'"{next(reversed(temporary), next(iter(files)))}" could not be written ({what}); nothing was left behind.'
+            f'"{path}" could not be written ({_reason(error, path)}); nothing was left behind.'
         ) from error
-    finally:
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _reason(error: OSError | RuntimeError, path: Path) -> str:
+    """Why a file could not be written. Image libraries do not say it, but the system does when bytes are written plainly beside what they have left."""
+    try:
+        if isinstance(error, OSError) and error.errno:
+            raise error
+        with tempfile.TemporaryFile(dir=resolved(path).parent) as probe:
+            probe.write(bytes(PROBE))
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as plain:
+        return os.strerror(plain.errno) if plain.errno else str(plain)
+    return "the library that writes this format gives no reason"
 
 
 def write_result(result: Result) -> Writer:
@@ -162,15 +177,16 @@ def _terminology(label: Label) -> dict[str, Any] | None:
     return entry
 
 
-def write_names(result: Result) -> Writer:
-    """A writer of the JSON that names the values of a label map."""
+def write_names(result: Result, label_map: Path) -> Writer:
+    """A writer of the JSON that names the values of a label map, and says which file beside it that is."""
     values = {
         str(entry.value): {"name": entry.label.name, "color": [round(c, 4) for c in entry.label.color]}
         | ({"code": entry.label.type.to_json()} if entry.label.type else {})
         | ({"modifier": entry.label.modifier.to_json()} if entry.label.modifier else {})
         for entry in result.labels
     }
-    return write_json({"model": result.report.model, "background": 0, "values": values})
+    content = {"model": result.report.model, "label_map": label_map.name, "background": 0, "values": values}
+    return partial(_write_json, content)
 
 
 def write_label(prompt: ExamplePrompt) -> Writer:
@@ -178,26 +194,6 @@ def write_label(prompt: ExamplePrompt) -> Writer:
     return partial(write_prompt, prompt)
 
 
-def write_json(content: Any) -> Writer:
-    """A writer of JSON."""
-    return _write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-
-
-def write_volumes(rows: Sequence[tuple[str, Result]]) -> Writer:
-    """A writer of the table of volumes: one row a scan and label."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["scan", "id", "label", "millilitres", "code"])
-    for scan, result in rows:
-        volumes = result.millilitres()
-        for entry in result.labels:
-            code = f"{entry.label.type.scheme} {entry.label.type.value}" if entry.label.type else ""
-            table.writerow([scan, entry.label.id, entry.label.name, f"{volumes[entry.label.id]:.3f}", code])
-    return _write_text(text.getvalue())
-
-
-def _write_text(text: str) -> Writer:
-    def write(path: Path) -> None:
-        path.write_text(text, encoding="utf-8")
-
-    return write
+def _write_json(content: dict[str, Any], path: Path) -> None:
+    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")  # which JSON reads as the same name

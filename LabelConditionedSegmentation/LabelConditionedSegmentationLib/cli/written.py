@@ -19,21 +19,19 @@ SAME_PLACE = 1e-3
 
 
 def check_written(path: Path, layers: Sequence[Volume]) -> None:
-    """Raise OutputError where a file does not hold the voxels of these layers, of one grid, or puts them elsewhere."""
+    """Raise RuntimeError where a file does not hold the voxels of these layers, of one grid, and OutputError where it puts them elsewhere."""
     is_nifti = path.name.lower().endswith((".nii", ".nii.gz"))
     try:
         voxels, affine, place = _nifti(path) if is_nifti else _other(path)
     except (InputError, RuntimeError):
         voxels, affine, place = np.empty((0, 0, 0, 0)), None, None
     if not np.array_equal(voxels, np.stack([layer.array[0] for layer in layers])):
-        raise OutputError(
-            f'"{path.name}" could not be written: it does not hold what was put into it; the disk may be full.'
-        )
+        raise RuntimeError("what was read back is not what was written")
     wanted = layers[0]
     same = place is not None and _same(place, wanted.nifti_place)
     if not same and (affine is None or voxels_apart(wanted.affine, affine, wanted.shape) > SAME_PLACE):
         raise OutputError(
-            f'The format of "{path.name}" cannot say where the scan lies; write a .seg.nrrd or .nrrd file.'
+            f"The format {''.join(path.suffixes)} cannot say where the scan lies; write a .seg.nrrd or .nrrd file."
         )
 
 

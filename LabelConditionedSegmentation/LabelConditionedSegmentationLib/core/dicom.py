@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
-from pydicom.errors import InvalidDicomError
 
 from .errors import InputError
 
@@ -133,7 +131,10 @@ def is_dicom_file(path: Path) -> bool:
 
 
 def find_series(folder: Path) -> list[DicomSeries]:
-    """The series of images whose files lie directly in a folder, by their numbers. Several volumes in one (echoes, time points) are series of their own."""
+    """The series of images whose files lie directly in a folder, by their numbers. Several volumes in one (echoes, time points) are series of their own.
+
+    Raises InputError where all DICOM files there are damaged.
+    """
     return series_of(folder, (path for path in sorted(folder.iterdir()) if path.is_file() and path.name[0] != "."))
 
 
@@ -147,6 +148,11 @@ def series_of(folder: Path, files: Iterable[Path]) -> list[DicomSeries]:
             headers[str(header.get("SeriesInstanceUID", ""))].append((file, header))
         elif header is None and (is_dicom_file(file) or file.suffix.lower() in SUFFIXES):
             unreadable.append(file)
+    if unreadable and not headers:
+        raise InputError(
+            f'"{folder}" holds {len(unreadable)} DICOM files that are damaged, such as "{unreadable[0].name}", and no others; '
+            "copy them again."
+        )
     series = [part for uid, found in headers.items() for part in _volumes(_one_series(folder, uid, found))]
     series.sort(key=lambda one: (one.number, one.uid, one.choice))
     return [replace(one, unreadable=tuple(unreadable)) for one in _with_choices(series)]
@@ -172,6 +178,9 @@ def choose_series(folder: Path, found: Sequence[DicomSeries], wanted: str | None
 
 def _header(file: Path) -> Any:
     """The header of a DICOM file; None for everything else, and for damaged ones."""
+    import pydicom  # a part of a second, which looking for scans does not need
+    from pydicom.errors import InvalidDicomError
+
     unmarked = file.suffix.lower() in SUFFIXES and not is_dicom_file(file)
     try:
         with warnings.catch_warnings(action="ignore"):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import SimpleITK as sitk
 
 from .dicom import DicomSeries, DicomSlice, SlicePlace, choose_series, find_series, series_of
 from .errors import InputError
+from .file_names import openable
 from .findings import Finding
 from .itk import LPS_TO_RAS, without_itk_warnings
 from .stored_image import StoredImage
@@ -189,25 +187,11 @@ def _voxels(slices: Sequence[DicomSlice], what: str) -> Array:
 def _frames(file: Path, what: str) -> Array:
     """(frame, row, column) of a file."""
     try:
-        with without_itk_warnings(), _plain_name(file) as name:
-            voxels: Array = sitk.GetArrayFromImage(sitk.ReadImage(name))
+        with openable(file) as (opened,), without_itk_warnings():
+            voxels: Array = sitk.GetArrayFromImage(sitk.ReadImage(str(opened)))
     except RuntimeError as error:
         raise InputError(f'{what} cannot be read: "{file.name}" is damaged, or packed in an unknown way.') from error
     return voxels if voxels.ndim == 3 else voxels.reshape(-1, *voxels.shape[-2:])
-
-
-@contextmanager
-def _plain_name(file: Path) -> Iterator[str]:
-    """A name of the file that is UTF-8: GDCM ends the process over others."""
-    try:
-        str(file).encode()
-    except UnicodeEncodeError:
-        with tempfile.TemporaryDirectory(prefix="lcs-") as folder:
-            link = Path(folder) / "slice.dcm"
-            os.symlink(file.absolute(), link)
-            yield str(link)
-    else:
-        yield str(file)
 
 
 def _interpolated(voxels: Array, row: _Row) -> Array:

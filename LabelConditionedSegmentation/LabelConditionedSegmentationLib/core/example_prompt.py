@@ -136,7 +136,8 @@ def read_prompt(path: Path) -> ExamplePrompt:
 
 def write_prompt(prompt: ExamplePrompt, path: Path) -> None:
     """A prompt as a file of some kilobytes; the caller sees to it that the file appears whole. Raises OSError."""
-    path.write_text(json.dumps(prompt.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(prompt.to_json(), indent=1, ensure_ascii=False) + "\n"
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")  # an atlas's name may be no UTF-8
 
 
 def check_model(prompts: Sequence[ExamplePrompt], model: str, weights_sha256: str, length: int) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .errors import InputError
+from .file_names import openable
 from .findings import Finding
 from .image_header import is_whole, stated_spacing, states_directions
 from .itk import affine_of, without_itk_warnings
@@ -77,8 +78,8 @@ def _read_by_itk(path: Path) -> StoredImage:
             f'"{path}" is damaged or incomplete: some of its voxels are missing. Copy or download it again.'
         )
     try:
-        with without_itk_warnings():
-            image = sitk.ReadImage(str(path))
+        with openable(path) as (file,), without_itk_warnings():
+            image = sitk.ReadImage(str(file))
     except RuntimeError as error:
         raise InputError(
             f'"{path}" cannot be read as an image: it is damaged, empty, or of a format that is not known.'

@@ -228,6 +228,11 @@ class LabelTree:
         hint = f" Nearest: {_listed(nearest)}." if nearest else ""
         raise LabelError(f'The model knows no label "{name}".{hint} `lcs labels` lists them all.')
 
+    def knows(self, name: str) -> bool:
+        """Whether a label, or several, have this name, synonym or id."""
+        wanted = name.strip().casefold()
+        return wanted in self._names or (wanted.isdecimal() and int(wanted) in self._by_id)
+
     def search(self, text: str) -> list[Label]:
         """Labels whose name, a synonym or a code holds every word of `text`, in tree order."""
         words = text.casefold().split()

@@ -1,0 +1,217 @@
+"""The words of the `lcs` command: its commands and their options."""
+
+from __future__ import annotations
+
+import argparse
+from typing import IO
+
+from .terminal import answer
+
+EXAMPLES = """examples:
+  lcs segment scan.nii.gz -o scan.seg.nrrd                          all labels, opens in 3D Slicer
+  lcs segment scan.nii.gz -o hippocampi.nii.gz --labels "Left Hippocampus,Right Hippocampus"
+  lcs segment scan.nii.gz -o scan.seg.nrrd --metadata age=31 sex=F --volumes scan.csv --preview scan.png
+  lcs segment scans/ -r -o "results/{name}.nii.gz"                  every scan below a folder
+  lcs segment scan.nii.gz -o claustrum.seg.nrrd --example atlas.nii.gz mask.nii.gz --name Claustrum
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Prints its help as any other answer is printed."""
+
+    def print_help(self, file: IO[str] | None = None) -> None:  # noqa: ARG002
+        """To standard output, whatever `file`. Raises OutputError where it cannot be written."""
+        answer(self.format_help().rstrip("\n"))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands and options."""
+    parser = Parser(
+        prog="lcs",
+        description="Label conditioned segmentation: say which structures you want and what is known about the scan.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    segment = commands.add_parser(
+        "segment",
+        help="segment scans",
+        description="Segment one scan or many.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_scans(segment)
+    _add_output(segment)
+    _add_model(segment)
+    _add_wanted(segment)
+    _add_examples(segment)
+    _add_reading(segment)
+    _add_further_outputs(segment)
+    _add_debug(segment)
+    labels = commands.add_parser(
+        "labels",
+        help="print the label tree of a model",
+        description="Print the label tree of a model, or what matches.",
+    )
+    _add_model(labels)
+    labels.add_argument(
+        "--search", metavar="TEXT", help="only labels whose name, synonym or code holds every word of TEXT"
+    )
+    _add_debug(labels)
+    models = commands.add_parser(
+        "models", help="print the models found", description="Print the model packages found, with licence and size."
+    )
+    _add_debug(models)
+    return parser
+
+
+def _add_scans(segment: argparse.ArgumentParser) -> None:
+    scans = segment.add_argument(
+        "scans",
+        nargs="+",
+        default=[],
+        metavar="SCAN",
+        help="a NIfTI, NRRD or MHA file, or a folder with one DICOM series; several make a batch",
+    )
+    scans.required = False  # where --channel stands in its place
+    segment.add_argument(
+        "--channel",
+        nargs="+",
+        default=[],
+        metavar="NAME=FILE",
+        help="in place of SCAN, for a model of several channels: the file of each, such as T1=a.nii.gz T2=b.nii.gz. In a batch the channels of a scan are the files "
+        "NAME_0000, NAME_0001 and so on, in the order in which `lcs models` tells them",
+    )
+    segment.add_argument(
+        "-r",
+        "--recursive",
+        action="store_true",
+        help="SCAN is a folder: take every scan file and every DICOM series below it, apart from hidden ones and from results",
+    )
+
+
+def _add_output(segment: argparse.ArgumentParser) -> None:
+    segment.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="OUT",
+        help=".seg.nrrd is a Slicer segmentation with names, colours and terminology; .nii.gz, .nii, .nrrd and .mha are label maps with a .json "
+        "beside them that names the values. For several scans: a folder, or a path with {name} in it",
+    )
+    existing = segment.add_mutually_exclusive_group()
+    existing.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    existing.add_argument(
+        "--skip-existing",
+        action="store_true",
+        help="go on with a batch that was cut short: leave out scans whose files all exist, do the others, and add them to the tables",
+    )
+
+
+def _add_wanted(segment: argparse.ArgumentParser) -> None:
+    wanted = segment.add_mutually_exclusive_group()
+    wanted.add_argument(
+        "--labels",
+        metavar='"A,B"',
+        help='labels by name, synonym or id, separated by commas; "all" for every leaf, which is the default unless labels by example are asked for',
+    )
+    wanted.add_argument(
+        "--labels-file", metavar="F", help="a text file with one label a line; lines that begin with # are skipped"
+    )
+    segment.add_argument(
+        "--metadata",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="what is known about the scan, such as age=31 sex=F; the rest is unknown",
+    )
+
+
+def _add_reading(segment: argparse.ArgumentParser) -> None:
+    reading = segment.add_argument_group("how files are read")
+    reading.add_argument(
+        "--series", metavar="N|UID", help="which DICOM series of a folder that holds several: its number or its UID"
+    )
+    reading.add_argument(
+        "--fill-gaps", action="store_true", help="interpolate DICOM slices that are missing or unevenly spaced"
+    )
+    reading.add_argument(
+        "--assume-orientation",
+        metavar="LPS",
+        help="for files that do not tell left from right: the side that each voxel axis runs to, as three letters",
+    )
+    reading.add_argument(
+        "--not-a-label-map",
+        action="store_true",
+        help="the scan, or the atlas, is no label map although it looks like one",
+    )
+
+
+def _add_further_outputs(segment: argparse.ArgumentParser) -> None:
+    segment.add_argument(
+        "--device", default="auto", metavar="D", help="auto (the default: a GPU if there is one), cpu, cuda:0, mps"
+    )
+    segment.add_argument(
+        "--preview", metavar="PNG", help="write a picture of three slices with the labels over the scan"
+    )
+    segment.add_argument(
+        "--report", metavar="JSON", help="write the run report: versions, device, timings, memory, findings"
+    )
+    segment.add_argument("--volumes", metavar="CSV", help="write a table of volumes in millilitres")
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        metavar="NAME|PATH",
+        help="a model by name (see `lcs models`), or a package folder or zip; the shipped one by default",
+    )
+
+
+def _add_examples(parser: argparse.ArgumentParser) -> None:
+    examples = parser.add_argument_group(
+        "labels by example",
+        "structures that the model does not know, found because they are shown on another scan, an atlas",
+    )
+    examples.add_argument(
+        "--example",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("ATLAS", "MASK"),
+        help="a scan and what shows the structure on it: a mask (every voxel that is not 0), or a .seg.nrrd; may be given several times",
+    )
+    examples.add_argument(
+        "--name",
+        metavar="NAME",
+        help="what the structure is called; without it the segments of a .seg.nrrd are taken, under their own names",
+    )
+    examples.add_argument(
+        "--segment",
+        action="append",
+        default=[],
+        metavar="SEGMENT",
+        help="which segment of a .seg.nrrd it is, by default the one called NAME or the only one; without --name it may be given several times",
+    )
+    examples.add_argument(
+        "--inside", metavar="LABEL", help="a label of the model that the structure lies inside of; anywhere by default"
+    )
+    examples.add_argument(
+        "--example-metadata", nargs="+", default=[], metavar="KEY=VALUE", help="what is known about the atlases"
+    )
+    examples.add_argument(
+        "--save-label",
+        metavar="FILE",
+        help="keep what was learned in a .lcs-label.json file; {name} in it stands for the name of the structure",
+    )
+    examples.add_argument(
+        "--label-file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a label that was kept, here or in 3D Slicer; may be given several times",
+    )
+
+
+def _add_debug(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")

@@ -1,0 +1,111 @@
+"""What a command is going to do, with everything checked that can be checked without the network. Nothing here imports torch."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..core.orientation import check_letters
+from ..core.package import ModelPackage
+from . import example_words
+from .jobs import Job, jobs_for
+from .models import resolve_model
+from .places import NAME, check_outputs
+from .scan import Scan
+from .scans import choose
+from .tables import Report, Table, Volumes
+from .words import metadata_of, wanted_labels
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked command.
+
+    arguments: its words, for what needs no preparation. jobs: of the scans that are left to do. is_batch: goes on after a bad scan. labels: of the model, as
+    `Features.segment` takes them; none where only labels by example are asked for. metadata: of the scans and of the atlases. tables: with what they hold already.
+    inputs: all that is read. results: count of files below a searched folder that are no scans but results of earlier runs. done: count of scans that are left out
+    since their own results exist.
+    """
+
+    arguments: argparse.Namespace
+    package: ModelPackage
+    jobs: tuple[Job, ...]
+    is_batch: bool
+    labels: list[str] | str
+    metadata: dict[str, str]
+    metadata_of_atlas: dict[str, str]
+    tables: tuple[Table, ...]
+    inputs: tuple[Path, ...]
+    results: int
+    done: int = 0
+
+    @property
+    def replaces(self) -> bool:
+        """Whether files that exist are replaced: all, or those of scans that are not complete."""
+        return bool(self.arguments.overwrite or self.arguments.skip_existing)
+
+    def check_outputs(self, saved: Sequence[Path]) -> None:
+        """saved: labels by example that are to be kept. Raises OutputError where something cannot be written, or would replace an input."""
+        files = [file for job in self.jobs for file in job.files]
+        check_outputs([*files, *(table.path for table in self.tables), *saved], self.inputs, self.replaces)
+
+
+def plan_for(arguments: argparse.Namespace) -> Plan:
+    """Check the words of a command and the files that they name. Raises LCSError."""
+    example_words.check_words(arguments)
+    if arguments.assume_orientation is not None:
+        check_letters(arguments.assume_orientation)
+    package = ModelPackage.load(resolve_model(arguments.model))
+    chosen = choose(arguments, package)
+    plan = Plan(
+        arguments=arguments,
+        package=package,
+        jobs=jobs_for(chosen.scans, arguments.output, arguments.preview, chosen.is_batch),
+        is_batch=chosen.is_batch,
+        labels=wanted_labels(arguments, package.labels),
+        metadata=metadata_of(arguments.metadata),
+        metadata_of_atlas=metadata_of(arguments.example_metadata),
+        tables=tuple(_tables(arguments, chosen.is_batch)),
+        inputs=tuple(_inputs(arguments, chosen.scans, package)),
+        results=chosen.results,
+    )
+    _check(plan)
+    return _without_done(plan) if arguments.skip_existing else plan
+
+
+def _check(plan: Plan) -> None:
+    """What has to do with several parts of a plan. Raises LCSError."""
+    arguments = plan.arguments
+    saved = arguments.save_label if arguments.save_label and NAME not in arguments.save_label else None
+    plan.check_outputs([Path(saved)] if saved else [])
+    example_words.check_files(arguments)
+    if plan.labels and (arguments.example or arguments.label_file):
+        example_words.refuse_label_maps(plan.jobs)
+    for values in (plan.metadata, plan.metadata_of_atlas):
+        plan.package.metadata.parse(values)
+
+
+def _without_done(plan: Plan) -> Plan:
+    """Going on where an earlier run ended: scans are left out whose files are all there, and that the tables hold. Raises OutputError."""
+    tables = tuple(table.read() for table in plan.tables)
+    left = tuple(job for job in plan.jobs if not (job.is_written and all(job in table for table in tables)))
+    return replace(plan, jobs=left, tables=tables, done=len(plan.jobs) - len(left))
+
+
+def _tables(arguments: argparse.Namespace, is_batch: bool) -> Iterator[Table]:
+    if arguments.volumes:
+        yield Table(Path(arguments.volumes), Volumes())
+    if arguments.report:
+        yield Table(Path(arguments.report), Report(is_batch))
+
+
+def _inputs(arguments: argparse.Namespace, scans: Sequence[Scan], package: ModelPackage) -> Iterator[Path]:
+    """Every file and folder that the command reads."""
+    yield from (image for scan in scans for image in scan.images)
+    yield package.path
+    yield from (Path(word) for example in arguments.example for word in example)
+    yield from (Path(word) for word in arguments.label_file)
+    if arguments.labels_file:
+        yield Path(arguments.labels_file)

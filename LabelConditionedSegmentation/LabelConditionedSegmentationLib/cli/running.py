@@ -1,0 +1,180 @@
+"""Running a plan: the model is loaded, then each scan is read, segmented and written."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import Cancelled, LabelError, LCSError, MetadataError
+from ..core.example_prompt import ExamplePrompt
+from ..core.progress import CancelToken, Progress, ProgressCallback
+from ..core.result import Result
+from ..core.segmenter import EXAMPLE_BUDGET, FEATURE_BUDGET, NETWORK, Segmenter
+from ..core.volume import Volume
+from . import examples
+from .jobs import Job
+from .outputs import Writer, write_all, write_label, write_names, write_result
+from .places import SEGMENTATION, check_writable, names_file, suffix_of
+from .plan import Plan
+from .preview import write_preview
+from .reading import Reading
+from .status import DONE, FAILED
+from .tables import Table
+from .terminal import progress_bar, say
+
+
+def run_plan(plan: Plan) -> int:
+    """Segment all scans of a plan. Returns the exit status. Raises LCSError; in a batch only for what concerns every scan."""
+    reading = Reading(plan.arguments.assume_orientation, plan.arguments.fill_gaps)
+    asked = examples.read_asked(plan.arguments, reading)
+    saved = examples.label_files(plan.arguments.save_label, asked)
+    plan.check_outputs(saved)
+    segmenter = _loaded(plan, EXAMPLE_BUDGET if asked else FEATURE_BUDGET)
+    if asked:
+        examples.check_asked(asked, segmenter.package)
+    overruled = {"not_a_label_map": True} if plan.arguments.not_a_label_map else {}
+    with _cancel_on_interrupt() as cancel:
+        prompts = examples.learn(asked, segmenter, plan.metadata_of_atlas, cancel, overruled)
+        run = _Run(plan, segmenter, reading, prompts, overruled, cancel, plan.tables, _to_save(plan, saved, prompts))
+        return run.batch() if plan.is_batch else run.single()
+
+
+def _loaded(plan: Plan, budget: int) -> Segmenter:
+    began = time.perf_counter()
+    segmenter = Segmenter.from_package(plan.package.path, plan.arguments.device, budget)
+    took = time.perf_counter() - began
+    say(f"model {segmenter.package.name} on {segmenter.plan.device.type}, loaded in {took:.1f} s")
+    return segmenter
+
+
+def _to_save(plan: Plan, saved: Sequence[Path], prompts: Sequence[ExamplePrompt]) -> dict[Path, ExamplePrompt]:
+    """The labels that are shown, which come before those from files, with their places; those that an earlier run has saved stay."""
+    pairs = zip(saved, prompts, strict=False)
+    return {path: prompt for path, prompt in pairs if plan.arguments.overwrite or not path.exists()}
+
+
+@dataclass
+class _Run:
+    """What every scan is asked for, and the tables as they have grown. Nothing else is kept of a scan that is done.
+
+    by_example: labels that were shown or kept. overruled: checks that the user knows better of. to_save: labels by example that are written with the first result.
+    """
+
+    plan: Plan
+    segmenter: Segmenter
+    reading: Reading
+    by_example: Sequence[ExamplePrompt]
+    overruled: dict[str, bool]
+    cancel: CancelToken
+    tables: Sequence[Table]
+    to_save: dict[Path, ExamplePrompt] = field(default_factory=dict)
+
+    def single(self) -> int:
+        """The only scan; what is wrong with it is raised."""
+        self._segment(self.plan.jobs[0])
+        return DONE
+
+    def batch(self) -> int:
+        """Every scan, whatever becomes of the others. Those that failed are told as they come and once more at the end."""
+        failures: list[str] = []
+        for done, job in enumerate(self.plan.jobs):
+            try:
+                self._segment(job)
+            except Cancelled as error:
+                raise self._cancelled(done - len(failures)) from error
+            except (LabelError, MetadataError):
+                raise
+            except LCSError as error:
+                failures.append(f"{job.scan.title}: {error}")
+                say(f"FAILED {failures[-1]}")
+        for failure in failures:
+            say(f"lcs: {failure}")
+        if failures:
+            say(f"lcs: {len(failures)} of {len(self.plan.jobs)} scans failed; the others are done.")
+        return FAILED if failures else DONE
+
+    def _cancelled(self, done: int) -> Cancelled:
+        if not done:
+            return Cancelled("Cancelled; nothing was written.")
+        return Cancelled(
+            f"Cancelled; {done} of {len(self.plan.jobs)} scans are done, and the same command with --skip-existing goes on with the others."
+        )
+
+    def _segment(self, job: Job) -> None:
+        began = time.perf_counter()
+        volume = self.reading.scan(job.scan)
+        read = time.perf_counter() - began
+        with progress_bar(job.scan.title.rpartition("/")[2]) as progress:
+            result = self._answer(volume, progress)
+        result.report.timings = {"reading": read, **result.report.timings}
+        self._write(job, volume, result)
+        for finding in result.report.findings:
+            say(f"{finding.level}: {finding}")
+        stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in result.report.timings.items())
+        say(f"{job.scan.title} -> {job.output}  ({stages} s)")
+
+    def _answer(self, volume: Volume, progress: ProgressCallback | None) -> Result:
+        """The network once, then the labels of the model, the labels by example, or both side by side."""
+        labels, metadata, cancel = self.plan.labels, self.plan.metadata, self.cancel
+        if not self.by_example:
+            return self.segmenter.segment(volume, labels, metadata, progress, cancel, **self.overruled)
+        steps = Progress(progress, cancel)
+
+        def on_network(done: float, text: str) -> None:
+            steps.update(0.0, NETWORK, done, text)
+
+        def on_labels(done: float, text: str) -> None:
+            steps.update(NETWORK, 1.0, done, text)
+
+        features = self.segmenter.features(volume, metadata, on_network, cancel, **self.overruled)
+        classes = features.segment(labels, None, cancel) if labels else None
+        shown = features.by_example(self.by_example).segment("all", on_labels, cancel)
+        return shown if classes is None else classes.beside(shown)
+
+    def _write(self, job: Job, volume: Volume, result: Result) -> None:
+        """All files of a scan, and the tables with it, at once."""
+        check_writable(job.files, self.plan.replaces)
+        with result.report.timed("writing"):
+            files = self._files(job, volume, result)
+            tables = [table.with_result(job, result, self._described) for table in self.tables]
+            self.cancel.check()
+            write_all(files | {table.path: table.write for table in tables})
+        self.tables, self.to_save = tables, {}
+
+    def _files(self, job: Job, volume: Volume, result: Result) -> dict[Path, Writer]:
+        """What is written for a scan."""
+        files = {job.output: write_result(result)}
+        if suffix_of(job.output) != SEGMENTATION:
+            result.label_map  # noqa: B018  refuses overlapping labels before anything is written
+            files[names_file(job.output)] = write_names(result, job.output)
+        if job.preview:
+            files[job.preview] = write_preview(volume, result)
+        return files | {path: write_label(prompt) for path, prompt in self.to_save.items()}
+
+    @cached_property
+    def _described(self) -> list[dict[str, Any]]:
+        return examples.described(self.by_example)
+
+
+@contextmanager
+def _cancel_on_interrupt() -> Iterator[CancelToken]:
+    """Ctrl-C cancels within one patch; a second one ends at once. Either way files under temporary names are removed."""
+    token = CancelToken()
+
+    def handle(_number: int, _frame: Any) -> None:
+        if token.cancelled:
+            raise KeyboardInterrupt
+        token.cancel()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield token
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
