@@ -8,15 +8,17 @@ import torch
 from lightning.fabric import Fabric
 
 LEAST_SCALE = 1e-4
-"""What the loss is multiplied by in 16-mixed begins with 65,536 and halves with every overflow: after some thirty in a row it is not the scale that is wrong."""
+"""Of the loss in 16-mixed, which begins with 65,536 and halves with every overflow.
+
+After some thirty in a row it is not the scale that is wrong."""
 
 
 def clip_gradients(
     fabric: Fabric, model: torch.nn.Module, optimizer: torch.optim.Optimizer, most: float
 ) -> torch.Tensor:
-    """Clip the gradients to a norm of `most`; returns the norm that they had, not finite where the step must not be made.
+    """Clip the gradients to a norm of `most`; returns what that was, not finite where the step must not be made.
 
-    An ordinary overflow of half precision counts as 0: Fabric's scaler lowers its scale and lets `optimizer.step` do nothing.
+    An ordinary overflow of half precision counts as 0: Fabric's scaler lowers its scale and skips `optimizer.step`.
     """
     norm = torch.as_tensor(fabric.clip_gradients(model, optimizer, max_norm=most, error_if_nonfinite=False))
     if bool(norm.isfinite()) or scaler_state(fabric).get("scale", 0.0) < LEAST_SCALE:

@@ -1,4 +1,4 @@
-"""Losses of scores that lie far apart: finite, with the gradients that float64 has, and of ordinary scores what they always were."""
+"""Losses of scores that lie far apart: finite, with the gradients that float64 has."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TRUTHS = {
 
 
 def sure(gap: float, offset: float, dtype: torch.dtype) -> torch.Tensor:
-    """(V, K): every class wins some voxels of every target by `gap`, above scores of `offset`; in these every other target is as sure as wrong."""
+    """(V, K): every class wins a voxel of every target by `gap`; the other classes have the score `offset`."""
     return (gap * torch.eye(CLASSES).repeat_interleave(CLASSES + 2, 0) + offset).to(dtype)
 
 
@@ -47,7 +47,7 @@ def context(scores: torch.Tensor, truth: Truth) -> torch.Tensor:
 
 
 def by_definition(scores: torch.Tensor, truth: Truth) -> torch.Tensor:
-    """Cross entropy of the classes that each voxel may be of, and soft Dice of those that are decided, voxel by voxel."""
+    """Cross entropy of the classes that each voxel may be of, and soft Dice of the decided ones, voxel by voxel."""
     log_p = scores.log_softmax(1)
     kept = [v for v, target in enumerate(truth.seen.tolist()) if target != IGNORE]
     may_be = {

@@ -1,4 +1,4 @@
-"""Gradients that are not finite: an overflow of half precision costs a step, everything else ends the run before the weights are touched."""
+"""Gradients that are not finite: an overflow of half precision costs a step, all else ends the run with a sentence."""
 
 from __future__ import annotations
 

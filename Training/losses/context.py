@@ -44,7 +44,8 @@ def context_loss(
     """Mean cross entropy with the soft targets + dice_weight * (1 - mean soft Dice over the ROI and context classes that have a target).
 
     scores (K + t - 1, V), weight (V,), context (t, V). A voxel of which only a set of classes is known (see `Truth`) asks for the sum of their probabilities, the context
-    counting as background, and its undecided classes take no part in the Dice. Without context classes this is `softmax_loss`. Computed in float32 (float64 where they are).
+    counting as background, and its undecided classes take no part in the Dice. Without context classes this is `softmax_loss`.
+    Computed in float32 (float64 where they are).
     """
     scores, weight, context = map(at_least_single, (scores, weight, context))
     target = soft_targets(truth, weight, context)
@@ -69,7 +70,8 @@ def context_loss(
 def roi_loss(scores: torch.Tensor, truth: Truth) -> torch.Tensor:
     """Mean binary cross entropy of the ROI probabilities, which are those of a softmax over all classes: the outer loss, blind to how the background is divided.
 
-    scores (K + t - 1, V), computed in float32 (float64 where they are). Whether a voxel is of a label is left out where nobody knows.
+    scores (K + t - 1, V). Whether a voxel is of a label is left out where nobody knows.
+    Computed in float32 (float64 where they are).
     """
     log_p, classes = at_least_single(scores).log_softmax(0), len(truth.annotated)
     is_there, is_known = known_labels(truth, torch.eye(classes, dtype=torch.bool, device=log_p.device)[1:])
