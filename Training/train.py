@@ -132,7 +132,7 @@ def train(config: Config) -> None:
         if data.validation and method.answers_for_classes and ((step + 1) % config.validate_every == 0 or is_last):
             with state.averaged():
                 method.finish(data.training)
-                scores, found = validate(network, data.validation, fabric)
+                scores, found = validate(network, data.validation, config.package.patch, fabric)
             is_best = state.after_validation(float(np.nanmean(np.stack(list(scores.values())))))
             if log is not None and is_best:
                 state.save("best")

@@ -89,7 +89,7 @@ class _Tile:
         self.probability = log_p.exp_()
 
     def set_share(self) -> torch.Tensor:
-        """(voxels in a set, K): how the network itself divides a set among its classes, however unlikely they all are."""
+        """(voxels in a set, K): how the network itself divides a set among its classes, however unlikely all are."""
         return self.log_p_in_set.softmax(1)
 
     def for_dice(self, values: torch.Tensor) -> torch.Tensor:
