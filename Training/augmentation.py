@@ -43,10 +43,18 @@ class SpatialAugmentation:
     chain of transforms would not. Works on the device of its input.
     """
 
-    def __init__(self, settings: Augmentation, patch: Shape, mirrored: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        settings: Augmentation,
+        patch: Shape,
+        mirrored: tuple[int, ...],
+        spacing: tuple[float, float, float],
+    ) -> None:
+        """patch (k, j, i) voxels; spacing (i, j, k) mm of the voxels, in which a rotation keeps its angles."""
         self.settings = settings
         self.patch = patch
         self.mirrored = torch.tensor(mirrored)
+        self.voxel_ratios = np.array(spacing)[None, :] / np.array(spacing)[:, None]
 
     def __call__(
         self,
@@ -63,7 +71,8 @@ class SpatialAugmentation:
         """
         s = self.settings
         angles = np.deg2rad(generator.uniform(-s.rotation, s.rotation, 3))
-        linear = _rotation(angles) @ np.diag(np.exp(generator.uniform(-s.scale, s.scale, 3)))
+        turned = _rotation(angles) * self.voxel_ratios
+        linear = turned @ np.diag(np.exp(generator.uniform(-s.scale, s.scale, 3)))
         by_chance = s.flip and generator.random() < 0.5
         flipped = by_chance if flipped is None else flipped
         if flipped:

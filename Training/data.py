@@ -36,7 +36,7 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
         self.config = config
         self.device = torch.device(device)
         variation = replace(config.augmentation, flip=config.augmentation.flip and can_be_flipped(code.tree))
-        self.spatial = SpatialAugmentation(variation, config.data.patch, code.mirrored)
+        self.spatial = SpatialAugmentation(variation, config.data.patch, code.mirrored, config.input.spacing)
         self.intensity = intensity_augmentation()
         self._places: dict[str, list[np.ndarray]] = {}
         if config.objective.prompts != "class":

@@ -38,9 +38,9 @@ class Seen:
 
 @torch.inference_mode()
 def see(segmenter: Segmenter, case: Case) -> Seen:
-    """The trunk over a whole prepared scan, up-sampled to its voxels."""
+    """The trunk over a prepared scan, up-sampled to its voxels."""
     network, foreground = segmenter.network, is_foreground(case.image)
-    on_voxels = features_of(network, case)[foreground]
+    on_voxels = features_of(network, case, segmenter.package.patch)[foreground]
     coarse = best_classes(on_voxels, network.prompts, network.bias).best_class
     return Seen(on_voxels.clone(), case.target[foreground].long(), coarse.long())
 

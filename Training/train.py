@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 from Training.config import Config, OptimizerConfig, read_config, write_config
 from Training.data import Samples, StepBatches
 from Training.export import write_package
+from Training.gradients import clip_gradients, load_scaler, scaler_state
 from Training.methods import build_method
 from Training.methods.method import Method
 from Training.run_data import load_data
@@ -97,6 +98,7 @@ def train(config: Config) -> None:
     state = RunState(method, moved, config, describe_start(package) if package else [])
     if said := state.begin():
         fabric.print(said)
+    load_scaler(fabric, state.facts.get("scaler", {}))
 
     first, length = int(state.facts["step"]), config.optimizer.steps
     batches.steps = range(first, first if state.is_finished else length)
@@ -114,12 +116,15 @@ def train(config: Config) -> None:
             group["lr"] = rate
         measured = method.before_step(step, batch, rate, fabric)
         loss = model(batch)
-        _refuse_nan(loss, step, [samples.case_of(int(n)).name for n in batch["number"]], state.path("last"))
+        cases = [samples.case_of(int(n)).name for n in batch["number"]]
+        _refuse_nan("loss", loss, step, cases, state.path("last"))
         fabric.backward(loss)
-        fabric.clip_gradients(model, optimizer, max_norm=config.optimizer.clip)
+        norm = clip_gradients(fabric, model, optimizer, config.optimizer.clip)
+        _refuse_nan("gradient", norm, step, cases, state.path("last"))
         optimizer.step()
         optimizer.zero_grad()
         state.after_step(step)
+        state.facts["scaler"] = scaler_state(fabric)
         mean_loss, stop = _of_all_processes(fabric, loss, asked_to_stop())
 
         scores = None
@@ -127,7 +132,7 @@ def train(config: Config) -> None:
         if data.validation and method.answers_for_classes and ((step + 1) % config.validate_every == 0 or is_last):
             with state.averaged():
                 method.finish(data.training)
-                scores, found = validate(network, data.validation, fabric)
+                scores, found = validate(network, data.validation, config.package.patch, fabric)
             is_best = state.after_validation(float(np.nanmean(np.stack(list(scores.values())))))
             if log is not None and is_best:
                 state.save("best")
@@ -194,11 +199,12 @@ def _leave_signals(_worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _refuse_nan(loss: torch.Tensor, step: int, cases: list[str], last: Path) -> None:
-    if not bool(torch.isfinite(loss)):
+def _refuse_nan(what: str, value: torch.Tensor, step: int, cases: list[str], last: Path) -> None:
+    if not bool(torch.isfinite(value)):
         kept = f"the last checkpoint, {last}, is intact" if last.exists() else "no checkpoint was written yet"
         raise SystemExit(
-            f"The loss became {float(loss.detach())} at step {step} on {', '.join(cases)}; {kept}. Look at that scan, or lower optimizer.rate."
+            f"The {what} became {float(value.detach())} at step {step} on {', '.join(cases)}; {kept}. "
+            "Look at that scan, lower optimizer.rate or, with precision=16-mixed, take bf16-mixed."
         )
 
 

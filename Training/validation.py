@@ -1,38 +1,71 @@
-"""Validation while a run goes: Dice on the network's grid, quick and without flips; Training/evaluate.py gives the figures that count."""
+"""Validation while a run goes: Dice on the network's grid, by the windows of inference; Training/evaluate.py gives the figures that count.
+
+Without the flips that a package may ask for: they double the time and lift all checkpoints alike, while validation only compares them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+
 import numpy as np
 import torch
-from LabelConditionedSegmentationLib.core.geometry import Grid, resample
+from LabelConditionedSegmentationLib.core.features import Prompts, WinnerMap
+from LabelConditionedSegmentationLib.core.geometry import Grid, Shape, resample
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
-from LabelConditionedSegmentationLib.core.scoring import best_classes
+from LabelConditionedSegmentationLib.core.scoring import DEFAULT_CHUNK
+from LabelConditionedSegmentationLib.core.segmenter import WINDOW_OVERLAP
+from LabelConditionedSegmentationLib.core.windows import FeatureSlab, feature_slabs, plan_windows
 from lightning.fabric import Fabric
 
 from Training.methods.whole import input_of
 from Training.prepare import Case
 
-
-@torch.no_grad()
-def features_of(network: LabelConditionedNetwork, case: Case) -> torch.Tensor:
-    """The features of every voxel of a prepared case, (k, j, i, C) float32, from one pass over the whole of it."""
-    image = input_of(network, case.image)
-    features = network.features(image, case.metadata[None].to(image.device))[0]
-    fine = Grid(np.eye(4), case.target.shape)  # type: ignore[arg-type]
-    return resample(features.float().movedim(0, -1), fine.coarser(network.trunk.architecture.output_stride), fine)
+Precision = Callable[[], AbstractContextManager[object]]
+"""What the trunk runs in; features are blended and scored in float32."""
 
 
 @torch.no_grad()
-def find_classes(network: LabelConditionedNetwork, case: Case) -> torch.Tensor:
-    """The best class of every voxel of a prepared case, (k, j, i) on the network's grid."""
-    features = features_of(network, case)
-    context = network.trunk.architecture.context_classes
-    return (
-        best_classes(features.flatten(0, 2), network.prompts, network.bias, context=context)
-        .best_class.cpu()
-        .long()
-        .view(features.shape[:3])
-    )
+def features_of(network: LabelConditionedNetwork, case: Case, patch: Shape) -> torch.Tensor:
+    """The features of every voxel of a prepared case, (k, j, i, C) float32, from windows of at most `patch` voxels."""
+    fine, coarse = _grids(network, case)
+    return resample(torch.cat([slab.values for slab in _slabs(network, case, patch, nullcontext)]), coarse, fine)
+
+
+@torch.no_grad()
+def find_classes(
+    network: LabelConditionedNetwork, case: Case, patch: Shape, precision: Precision = nullcontext
+) -> torch.Tensor:
+    """The best class of every voxel of a prepared case, (k, j, i) on the network's grid, as a Segmenter finds it."""
+    fine, coarse = _grids(network, case)
+    prompts = Prompts(network.prompts, network.bias, network.trunk.architecture.context_classes)
+    winners = WinnerMap(coarse, fine, AXIS, prompts, DEFAULT_CHUNK)
+    for slab in _slabs(network, case, patch, precision):
+        winners.add(slab)
+    return torch.from_numpy(winners.winners).long()
+
+
+AXIS = 0
+"""Along which windows are done one after the other."""
+
+
+def _grids(network: LabelConditionedNetwork, case: Case) -> tuple[Grid, Grid]:
+    """Those of a case's voxels and of its features."""
+    k, j, i = case.target.shape
+    fine = Grid(np.eye(4), (k, j, i))
+    return fine, fine.coarser(network.trunk.architecture.output_stride)
+
+
+def _slabs(network: LabelConditionedNetwork, case: Case, patch: Shape, precision: Precision) -> Iterator[FeatureSlab]:
+    image, (fine, _) = input_of(network, case.image)[0], _grids(network, case)
+    metadata = case.metadata[None].to(image.device)
+
+    def trunk(patches: torch.Tensor) -> torch.Tensor:
+        with precision():
+            return network.features(patches.contiguous(memory_format=torch.channels_last_3d), metadata)
+
+    windows = plan_windows(fine.shape, patch, WINDOW_OVERLAP, network.trunk.architecture.output_stride)
+    return feature_slabs(image, trunk, windows, AXIS, image.device)
 
 
 def dice_of_classes(found: torch.Tensor, target: torch.Tensor, classes: int) -> np.ndarray:
@@ -47,14 +80,16 @@ def dice_of_classes(found: torch.Tensor, target: torch.Tensor, classes: int) -> 
 
 
 def validate(
-    network: LabelConditionedNetwork, cases: list[Case], fabric: Fabric
+    network: LabelConditionedNetwork, cases: list[Case], patch: Shape, fabric: Fabric
 ) -> tuple[dict[str, np.ndarray], torch.Tensor | None]:
-    """Dice of every leaf in every case on the network's grid, and what was found in the first case; every process does its share of the cases."""
+    """Dice of every leaf in every case on the network's grid, and what was found in the first case.
+
+    patch: voxels (k, j, i) of the windows, those of the package. Every process does its share of the cases.
+    """
     table = torch.zeros(len(cases), network.classes - 1)
     first = None
     for n in range(fabric.global_rank, len(cases), fabric.world_size):
-        with fabric.autocast():
-            found = find_classes(network, cases[n])
+        found = find_classes(network, cases[n], patch, fabric.autocast)
         table[n] = torch.from_numpy(dice_of_classes(found, cases[n].target, network.classes))
         first = found if n == 0 else first
     table = torch.as_tensor(fabric.all_reduce(table.to(fabric.device), reduce_op="sum")).cpu()

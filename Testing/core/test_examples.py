@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from LabelConditionedSegmentationLib.core.errors import Cancelled, InputError, LabelError, MetadataError
+from LabelConditionedSegmentationLib.core import features as features_module
+from LabelConditionedSegmentationLib.core import segmenter as segmenter_module
+from LabelConditionedSegmentationLib.core.errors import Cancelled, DeviceError, InputError, LabelError, MetadataError
+from LabelConditionedSegmentationLib.core.example_fit import fit
 from LabelConditionedSegmentationLib.core.example_prompt import ExamplePrompt, averaged
 from LabelConditionedSegmentationLib.core.examples import Example, mask_on, pooled_over, shares_on
 from LabelConditionedSegmentationLib.core.features import Features
@@ -22,6 +25,7 @@ from LabelConditionedSegmentationLib.core.network.model import LabelConditionedN
 from LabelConditionedSegmentationLib.core.package import ModelPackage
 from LabelConditionedSegmentationLib.core.preprocessing import prepare
 from LabelConditionedSegmentationLib.core.progress import CancelToken
+from LabelConditionedSegmentationLib.core.scoring import BestClasses, best_classes
 from LabelConditionedSegmentationLib.core.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.volume import Affine, Array, Volume
 from LabelConditionedSegmentationLib.core.windows import plan_windows
@@ -668,13 +672,71 @@ def test_out_of_memory_takes_the_next_rung_and_gives_the_same_prompt() -> None:
     shown = [Example("bright", balls["bright"])]
     (expected,) = random().examples(atlas, shown)
     segmenter = random()
-    full = segmenter.plan
+    full, plans = segmenter.plan, []
 
     def fail_once(*_: Any) -> None:
+        plans.append(segmenter.plan)
         if segmenter.plan == full:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
     segmenter.network.trunk.stem.register_forward_pre_hook(fail_once)
     (made,) = segmenter.examples(atlas, shown)
-    assert segmenter.plan != full
+    assert plans[0] == full
+    assert plans[-1] != full
+    assert segmenter.plan == full  # the next scan starts from the top
     assert made.vector == expected.vector
+
+
+def short_of_memory(monkeypatch: pytest.MonkeyPatch, times: int) -> list[str]:
+    """Fitting examples fails so often for want of memory; grows by the device of the features at every try."""
+    tries: list[str] = []
+
+    def greedy(features: torch.Tensor, *more: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        tries.append(features.device.type)
+        if len(tries) <= times:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return fit(features, *more)
+
+    monkeypatch.setattr(segmenter_module, "fit", greedy)
+    return tries
+
+
+def test_out_of_memory_while_an_example_is_fitted_is_on_the_ladder_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    atlas, balls = samples.scan_of_parts()
+    shown = [Example("bright", balls["bright"])]
+    (expected,) = random().examples(atlas, shown)
+    segmenter = random()
+    tries = short_of_memory(monkeypatch, 2)
+    (made,) = segmenter.examples(atlas, shown)
+    assert len(tries) == 3
+    assert (made.vector, made.bias) == (expected.vector, expected.bias)
+    assert segmenter.plan == random().plan
+
+
+def test_an_example_that_never_fits_ends_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    atlas, balls = samples.scan_of_parts()
+    short_of_memory(monkeypatch, 100)
+    with pytest.raises(DeviceError, match="memory of this machine is not enough"):
+        random().examples(atlas, [Example("bright", balls["bright"])])
+
+
+def test_out_of_memory_while_examples_are_looked_for_is_on_the_ladder_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    atlas, balls = samples.scan_of_parts()
+    segmenter = random()
+    prompts = segmenter.examples(atlas, [Example("bright", balls["bright"])])
+    expected = segmenter.features(atlas).by_example(prompts).winner_map()
+    features = segmenter.features(atlas)
+    needs = 16
+
+    def greedy(found: torch.Tensor, vectors: torch.Tensor, bias: torch.Tensor, chunk: int, **more: Any) -> BestClasses:
+        if chunk > needs:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return best_classes(found, vectors, bias, chunk, **more)
+
+    monkeypatch.setattr(features_module, "best_classes", greedy)
+    asked = features.by_example(prompts)
+    assert np.array_equal(asked.winner_map(), expected)
+    assert asked.report.fallbacks == ["label chunk 40", "label chunk 16"]
+    needs = 0
+    with pytest.raises(DeviceError, match="memory of this machine is not enough"):
+        features.by_example(prompts).winner_map()

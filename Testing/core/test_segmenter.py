@@ -13,10 +13,12 @@ import pytest
 import torch
 from LabelConditionedSegmentationLib.core import features as features_module
 from LabelConditionedSegmentationLib.core import scoring
+from LabelConditionedSegmentationLib.core import segmenter as segmenter_module
 from LabelConditionedSegmentationLib.core.errors import Cancelled, DeviceError, InputError, LabelError
 from LabelConditionedSegmentationLib.core.geometry import Grid, resample
 from LabelConditionedSegmentationLib.core.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.labels import Label, LabelTree
+from LabelConditionedSegmentationLib.core.memory import MemoryPlan
 from LabelConditionedSegmentationLib.core.network.architecture import Architecture
 from LabelConditionedSegmentationLib.core.package import ModelPackage
 from LabelConditionedSegmentationLib.core.preprocessing import prepare
@@ -464,6 +466,74 @@ def test_out_of_memory_while_labels_are_decided_makes_the_label_chunk_smaller(mo
     result = tiny_segmenter().segment(volume)
     assert result.report.fallbacks == ["label chunk 40", "label chunk 16"]
     assert np.array_equal(result.label_map.array, answer)
+
+
+def test_every_scan_starts_from_the_top_of_the_ladder() -> None:
+    segmenter = tiny_segmenter()
+    segmenter.plan = top = replace(segmenter.plan, batch=4)
+    needs = 1
+    fail_with(torch.OutOfMemoryError("CUDA out of memory"), lambda plan: plan.batch <= needs, segmenter)
+    assert segmenter.features(samples.scan()).report.fallbacks == ["window batch 2", "window batch 1"]
+    assert segmenter.plan == top
+    needs = 4
+    assert segmenter.features(samples.scan()).report.fallbacks == []
+    needs = 0
+    with pytest.raises(DeviceError):
+        segmenter.features(samples.scan())
+    assert segmenter.plan == top
+
+
+GPU = torch.device("cuda", 0)
+
+
+def placements(monkeypatch: pytest.MonkeyPatch, free: Callable[[], bool]) -> list[str]:
+    """Let a GPU seem to be there that has no memory unless `free`; grows by where the network is put."""
+    put: list[str] = []
+
+    def place(self: Segmenter, device: torch.device) -> None:
+        put.append(device.type)
+        if device == GPU and not free():
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    def first(_device: torch.device) -> MemoryPlan:
+        return MemoryPlan(GPU, 1, 16, CPU)
+
+    monkeypatch.setattr(Segmenter, "_place", place)
+    monkeypatch.setattr(MemoryPlan, "first", first)
+    monkeypatch.setattr(segmenter_module, "describe_device", lambda device: device.type)
+    monkeypatch.setattr(segmenter_module, "peak_memory_mb", lambda device: {})
+    monkeypatch.setattr(features_module, "peak_memory_mb", lambda device: {})
+    real = segmenter_module.feature_slabs
+    on_cpu = lambda image, trunk, plan, axis, device, *more: real(image, trunk, plan, axis, CPU, *more)  # noqa: E731
+    monkeypatch.setattr(segmenter_module, "feature_slabs", on_cpu)
+    return put
+
+
+def test_after_a_scan_that_needed_the_cpu_the_next_one_is_back_on_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    volume, is_free = samples.scan(), True
+    answer = tiny_segmenter().segment(volume).label_map.array
+    put = placements(monkeypatch, lambda: is_free)
+    segmenter = tiny_segmenter()
+    put.clear()
+    is_free = False
+    bad = segmenter.features(volume)
+    assert put == ["cuda", "cpu"]
+    assert (bad.report.fallbacks, bad.report.device) == (["network on the CPU"], "cpu")
+    is_free = True
+    good = segmenter.features(volume)
+    assert put == ["cuda", "cpu", "cuda"]
+    assert (good.report.fallbacks, good.report.device) == ([], "cuda")
+    for features in (good, bad):  # what is kept does not mind where the network is now
+        assert np.array_equal(features.segment().label_map.array, answer)
+
+
+def test_features_that_were_kept_answer_after_the_network_has_moved() -> None:
+    volume = samples.scan()
+    expected = tiny_segmenter().segment(volume).label_map.array
+    segmenter = tiny_segmenter()
+    features = segmenter.features(volume)
+    segmenter.network.to("meta")
+    assert np.array_equal(features.segment().label_map.array, expected)
 
 
 def test_the_last_rung_ends_with_a_sentence() -> None:

@@ -33,6 +33,7 @@ SIDES = ("3rd Ventricle", "Left Hippocampus", "Right Hippocampus")
 """Labels of the made-up data of which every left one has its right one."""
 
 NO_CHANGE = Augmentation(rotation=0, scale=0, shift=0, warp=0, flip=False, intensity=False)
+CUBES = (1.0, 1.0, 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,7 @@ def config_of(
 
 
 def still(patch: tuple[int, ...], code: TargetCode, flip: bool = False) -> SpatialAugmentation:
-    return SpatialAugmentation(replace(NO_CHANGE, flip=flip), patch, code.mirrored)  # type: ignore[arg-type]
+    return SpatialAugmentation(replace(NO_CHANGE, flip=flip), patch, code.mirrored, CUBES)  # type: ignore[arg-type]
 
 
 def _flips(seed: int) -> bool:
@@ -170,12 +171,63 @@ def test_labels_move_with_the_image(whole: Prepared) -> None:
     )
     image[:, 12:20, 14:22, 9:17] = 5
     target[12:20, 14:22, 9:17] = 1
-    augment = SpatialAugmentation(Augmentation(flip=False, warp=2, warp_spacing=12), (40, 44, 40), code.mirrored)
+    settings = Augmentation(flip=False, warp=2, warp_spacing=12)
+    augment = SpatialAugmentation(settings, (40, 44, 40), code.mirrored, CUBES)
     for seed in range(5):
         moved, labels = augment(image, target, np.random.default_rng(seed))
         bright = moved[0] > (5 + BACKGROUND) / 2
         both = (bright & (labels == 1)).sum()
         assert 2 * both / (bright.sum() + (labels == 1).sum()) > 0.9
+
+
+TURNED = replace(NO_CHANGE, rotation=30.0)
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 3.0), (3.0, 1.0, 1.0), (0.8, 2.4, 1.6)])
+def test_a_rotation_leaves_a_ball_a_ball_whatever_the_spacing(spacing: tuple[float, float, float]) -> None:
+    """In millimetres, of the image and of the labels; turned in voxels it would be sheared."""
+    shape = tuple(round(72 / length) for length in spacing[::-1])
+    k, j, i = ((np.indices(shape).T - (np.array(shape) - 1) / 2) * spacing[::-1]).T
+    radius = torch.from_numpy(np.sqrt(k**2 + j**2 + i**2)).float()
+    image, ball = torch.exp(-(radius**2) / (2 * 9**2))[None] + BACKGROUND, (radius < 18).long()
+    augment = SpatialAugmentation(TURNED, shape, (0, 1), spacing)  # type: ignore[arg-type]
+    for seed in range(4):
+        turned, labels = augment(image, ball, np.random.default_rng(seed))
+        torch.testing.assert_close(turned, image, atol=0.03, rtol=0)
+        assert 2 * (labels & ball).sum() / (labels.sum() + ball.sum()) > 0.94
+
+
+def test_a_rotation_turns_by_its_angle_on_voxels_that_are_no_cubes() -> None:
+    """A rod along k: its ends move by the same millimetres as on cubes of the same size."""
+    ends = []
+    for spacing in ((1.0, 1.0, 1.0), (1.0, 1.0, 3.0)):
+        shape = (round(60 / spacing[2]), 60, 60)
+        rod = torch.zeros(1, *shape) + BACKGROUND
+        rod[:, :, 28:32, 28:32] = 1
+        turned, _ = SpatialAugmentation(TURNED, shape, (0,), spacing)(
+            rod, torch.zeros(shape, dtype=torch.long), np.random.default_rng(3)
+        )
+        weight = turned[0, round(9 / spacing[2])] - BACKGROUND  # 20.5 to 21 mm below the middle
+        ends.append(
+            [
+                float((weight * axis).sum() / weight.sum()) - 29.5
+                for axis in torch.meshgrid(*[torch.arange(60.0)] * 2, indexing="ij")
+            ]
+        )
+    assert max(map(abs, ends[0])) > 3
+    assert ends[1] == pytest.approx(ends[0], abs=0.6)
+
+
+def test_on_cubes_of_any_size_the_patch_is_the_same_to_the_last_bit(whole: Prepared) -> None:
+    cases, code = whole
+    one, other = (
+        SpatialAugmentation(Augmentation(flip=False), (40, 44, 40), code.mirrored, (size,) * 3)(
+            cases[1].image.float(), cases[1].target.long(), np.random.default_rng(0)
+        )
+        for size in (1.0, 0.7)
+    )
+    assert torch.equal(one[0], other[0])
+    assert torch.equal(one[1], other[1])
 
 
 def test_beyond_the_scan_there_is_background(whole: Prepared) -> None:

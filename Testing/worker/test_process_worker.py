@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -355,6 +357,106 @@ def test_missing_torch_is_a_sentence(tmp_path: Path, places: list[Path]) -> None
     assert event.text.startswith("PyTorch, or something it needs, cannot be loaded (")
     assert is_one_sentence(event)
     worker.close()
+
+
+# requests larger than a pipe
+
+LARGE = {"text": "".join(map(str, range(200_000)))}
+"""1 MiB."""
+
+WEIGHING = """
+import hashlib
+class WeighingServer(serving.Server):
+    def _status(self, request, progress, cancel):
+        text = request.arguments.get("text", "")
+        return {**super()._status(request, progress, cancel)[0], "read": hashlib.sha256(text.encode()).hexdigest()}, {}
+process.Server = WeighingServer
+"""
+
+
+@pytest.fixture
+def weighing(tmp_path: Path, places: list[Path]) -> Iterator[ProcessWorker]:
+    """A worker whose status says what it has read."""
+    worker = other_worker(tmp_path, WEIGHING)
+    yield worker
+    worker.close()
+    assert [list(place.iterdir()) for place in places] == [[], []]
+
+
+def weight(arguments: dict[str, str]) -> str:
+    return hashlib.sha256(arguments["text"].encode()).hexdigest()
+
+
+def unsent(worker: ProcessWorker) -> int:
+    """Bytes that wait to be sent."""
+    assert worker._child is not None
+    return len(worker._child._unsent)
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    start = time.monotonic()
+    work()
+    return time.monotonic() - start
+
+
+def test_request_of_a_megabyte_arrives_whole(weighing: ProcessWorker) -> None:
+    assert len(LARGE["text"]) > 2**20
+    for _ in range(3):
+        assert answer(weighing, "status", LARGE).values["read"] == weight(LARGE)
+
+
+def test_large_requests_wait_for_a_busy_process_without_blocking(weighing: ProcessWorker) -> None:
+    answer(weighing, "status")
+    (process,) = children()
+    process.suspend()
+    requests = [weighing.ask("status", {"text": LARGE["text"] + mark}) for mark in "ab"]
+    assert max(seconds_of(weighing.poll) for _ in range(20)) < 0.1
+    assert 2**19 < unsent(weighing) < 2**21  # of the first alone
+    process.resume()
+    events = [wait(weighing, request) for request in requests]
+    assert [event.values["read"] for event in events] == [weight({"text": LARGE["text"] + mark}) for mark in "ab"]
+    assert unsent(weighing) == 0
+
+
+def test_cancel_of_a_request_that_is_half_sent_leaves_the_process_whole(weighing: ProcessWorker) -> None:
+    answer(weighing, "status")
+    (process,) = children()
+    process.suspend()
+    request = weighing.ask("status", LARGE)
+    weighing.poll()
+    assert unsent(weighing) > 2**19
+    weighing.cancel(request)
+    process.resume()
+    assert (wait(weighing, request).kind, children()) == ("cancelled", [process])
+    assert answer(weighing, "status", LARGE).values["read"] == weight(LARGE)
+
+
+def test_process_that_never_reads_is_cancelled_and_closed_at_once(tmp_path: Path, places: list[Path]) -> None:
+    deaf = ProcessWorker(tmp_path / "log", [sys.executable, "-c", "import time; time.sleep(600)"])
+    request = deaf.ask("status", LARGE)
+    processes = children()
+    assert max(seconds_of(deaf.poll) for _ in range(20)) < 0.1
+    waiting = [deaf.ask("status", LARGE) for _ in range(20)]
+    deaf.cancel(waiting.pop())
+    assert unsent(deaf) < 1.1 * len(LARGE["text"])
+    deaf.cancel(request)
+    ended = ends(deaf)
+    assert (ended[request].kind, ended[request].text) == ("cancelled", DEAF)
+    assert [ended[n].kind for n in waiting] == ["failed"] * 19
+    assert all_gone(processes)
+    deaf.ask("status", LARGE)
+    assert seconds_of(deaf.close) < 2
+    assert [list(place.iterdir()) for place in places] == [[], []]
+
+
+def test_end_of_a_request_that_was_not_read_is_nonsense(tmp_path: Path, places: list[Path]) -> None:
+    """Else a process that answers without reading would make what waits to be sent grow without end."""
+    script = f"import json, time; print(json.dumps({GOOD}), flush=True); time.sleep(600)"
+    liar = ProcessWorker(tmp_path / "log", [sys.executable, "-c", script])
+    event = answer(liar, "status", LARGE)
+    assert (event.kind, event.values) == ("failed", {"error": "ProtocolError"})
+    assert not liar.busy
+    liar.close()
 
 
 # full disk and log

@@ -10,7 +10,7 @@ import torch
 from scipy.ndimage import distance_transform_edt
 
 from Training.losses.masked_sigmoid import known_labels
-from Training.losses.streamed_softmax import IGNORE, Truth
+from Training.losses.streamed_softmax import IGNORE, Truth, at_least_single
 
 
 def distance_weight(is_roi: torch.Tensor, margin: float, tau: float) -> torch.Tensor:
@@ -45,7 +45,9 @@ def context_loss(
 
     scores (K + t - 1, V), weight (V,), context (t, V). A voxel of which only a set of classes is known (see `Truth`) asks for the sum of their probabilities, the context
     counting as background, and its undecided classes take no part in the Dice. Without context classes this is `softmax_loss`.
+    Computed in float32 (float64 where they are).
     """
+    scores, weight, context = map(at_least_single, (scores, weight, context))
     target = soft_targets(truth, weight, context)
     known = (truth.target != IGNORE).to(scores.dtype)
     log_p = scores.log_softmax(0)
@@ -69,11 +71,11 @@ def roi_loss(scores: torch.Tensor, truth: Truth) -> torch.Tensor:
     """Mean binary cross entropy of the ROI probabilities, which are those of a softmax over all classes: the outer loss, blind to how the background is divided.
 
     scores (K + t - 1, V). Whether a voxel is of a label is left out where nobody knows.
+    Computed in float32 (float64 where they are).
     """
-    classes = len(truth.annotated)
-    is_there, is_known = known_labels(truth, torch.eye(classes, dtype=torch.bool, device=scores.device)[1:])
-    total = scores.logsumexp(0)
-    others = torch.stack([torch.cat([scores[:c], scores[c + 1 :]]).logsumexp(0) for c in range(1, classes)])
-    log_right = torch.where(is_there.T, scores[1:classes], others) - total
-    known = is_known.T.to(scores.dtype)
+    log_p, classes = at_least_single(scores).log_softmax(0), len(truth.annotated)
+    is_there, is_known = known_labels(truth, torch.eye(classes, dtype=torch.bool, device=log_p.device)[1:])
+    others = torch.stack([torch.cat([log_p[:c], log_p[c + 1 :]]).logsumexp(0) for c in range(1, classes)])
+    log_right = torch.where(is_there.T, log_p[1:classes], others)
+    known = is_known.T.to(log_p.dtype)
     return -(log_right * known).sum() / known.sum().clamp_min(1)

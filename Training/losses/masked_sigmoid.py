@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from Training.losses.streamed_softmax import IGNORE, Truth
+from Training.losses.streamed_softmax import IGNORE, Truth, at_least_single
 
 
 def masked_sigmoid_loss(
@@ -16,7 +16,7 @@ def masked_sigmoid_loss(
     as in LCS (Ma, Lee and Sabuncu, MIDL 2022); a label that is absent is scored too, so that the network learns to find nothing. What is not known has no part
     (masked channels as in MultiTalent, Ulrich et al., MICCAI 2023). Returns a scalar, in float32 or better.
     """
-    scores = scores if scores.dtype == torch.float64 else scores.float()
+    scores = at_least_single(scores)
     known, truth = is_known.to(scores.dtype), (is_there & is_known).to(scores.dtype)
     entropy = torch.nn.functional.binary_cross_entropy_with_logits(
         scores, truth, weight=known, reduction="sum"
@@ -24,7 +24,7 @@ def masked_sigmoid_loss(
     p = scores.sigmoid() * known
     dice = (2 * (p * truth).sum(0) + 1) / ((p * p).sum(0) + truth.sum(0) + 1)
     scored = is_known.any(0)
-    dice_loss = 1 - dice[scored].mean() if bool(scored.any()) else scores.sum() * 0
+    dice_loss = 1 - dice[scored].mean() if bool(scored.any()) else dice[scored].sum()
     return entropy + dice_weight * dice_loss
 
 

@@ -57,7 +57,7 @@ def streamed_softmax_loss(
     A voxel of target 0 says "none of the annotated labels": it minimises -log(p_0 + sum of p over the classes that were not annotated); one of target K + g
     minimises -log(sum of p over group g), so the parent is learnt and its children stay undecided: they take no part in the Dice there. Returns a scalar.
     """
-    dtype = torch.float64 if features.dtype == torch.float64 else torch.float32
+    dtype = at_least_single(features).dtype
     floats = (features.to(dtype), prompts.to(dtype), bias.to(dtype))
     return cast(torch.Tensor, _StreamedSoftmax.apply(*floats, truth.seen, truth.set_of, truth.sets, dice_weight))  # type: ignore[no-untyped-call]
 
@@ -77,23 +77,20 @@ class _Tile:
     ) -> None:
         self.rows = rows
         self.target = target[rows]
-        scores = torch.addmm(bias, features[rows], prompts.T)
-        self.log_sum = scores.logsumexp(1)
+        log_p = torch.addmm(bias, features[rows], prompts.T).log_softmax(1)
         self.in_set = (set_of[rows] >= 0).nonzero()[:, 0]
         self.single = (set_of[rows] < 0) & (self.target != IGNORE)
         self.true_class = torch.where(self.single, self.target, 0)[:, None]
-        self.log_true = scores.gather(1, self.true_class)[:, 0] - self.log_sum
+        self.log_true = log_p.gather(1, self.true_class)[:, 0]
         if len(self.in_set):
             self.outside_set = ~sets[set_of[rows][self.in_set]]
-            of_set = (
-                scores[self.in_set].masked_fill_(self.outside_set, -torch.inf).logsumexp(1) - self.log_sum[self.in_set]
-            )
-            self.log_true = self.log_true.index_copy(0, self.in_set, of_set)
-        self.probability = scores.sub_(self.log_sum[:, None]).exp_()
+            self.log_p_in_set = log_p[self.in_set].masked_fill_(self.outside_set, -torch.inf)
+            self.log_true = self.log_true.index_copy(0, self.in_set, self.log_p_in_set.logsumexp(1))
+        self.probability = log_p.exp_()
 
     def set_share(self) -> torch.Tensor:
-        """(voxels in a set, K): how the network itself divides a set among its classes."""
-        return self.probability[self.in_set].masked_fill_(self.outside_set, 0) / self.log_true[self.in_set, None].exp()
+        """(voxels in a set, K): how the network itself divides a set among its classes, however unlikely all are."""
+        return self.log_p_in_set.softmax(1)
 
     def for_dice(self, values: torch.Tensor) -> torch.Tensor:
         """values (voxels, K) without those of undecided classes, which take no part in the Dice."""
@@ -176,27 +173,35 @@ def plain_softmax_loss(
     features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, truth: Truth, dice_weight: float = 1.0
 ) -> torch.Tensor:
     """The same loss the plain way, with several arrays of voxels x labels: what a multi-channel network is trained with, and the reference in the tests."""
-    p = (features @ prompts.T + bias).softmax(1)
-    return softmax_loss(p, truth, dice_weight)
+    dtype = at_least_single(features).dtype
+    return softmax_loss(features.to(dtype) @ prompts.to(dtype).T + bias.to(dtype), truth, dice_weight)
 
 
-def softmax_loss(p: torch.Tensor, truth: Truth, dice_weight: float = 1.0) -> torch.Tensor:
-    """Cross entropy and soft Dice of probabilities p (V, K), as in `streamed_softmax_loss`."""
+def softmax_loss(scores: torch.Tensor, truth: Truth, dice_weight: float = 1.0) -> torch.Tensor:
+    """Cross entropy and soft Dice of scores (V, K), as in `streamed_softmax_loss`."""
     known = truth.target != IGNORE
-    if not bool(known.any()):
-        return p.sum() * 0
-    p, target, set_of = p[known], truth.seen[known], truth.set_of[known]
+    log_p = at_least_single(scores)[known].log_softmax(1)
+    if not len(log_p):
+        return log_p.sum()
+    target, set_of = truth.seen[known], truth.set_of[known]
     single = set_of < 0
-    one_hot = torch.nn.functional.one_hot(torch.where(single, target, 0), p.shape[1]).to(p.dtype) * single[:, None]
-    p_true = (p * one_hot).sum(1)
+    true_class = torch.where(single, target, 0)
+    log_true, p = log_p.gather(1, true_class[:, None])[:, 0], log_p.exp()
+    one_hot = torch.nn.functional.one_hot(true_class, p.shape[1]).to(p.dtype) * single[:, None]
     free = p
     if not bool(single.all()):
-        inside = truth.sets[set_of.clamp_min(0)] & ~single[:, None]
-        p_true = p_true + (p * inside).sum(1)
-        free = p.masked_fill(inside, 0)
+        inside = truth.sets[set_of.clamp_min(0)]
+        of_set = log_p.masked_fill(~inside & ~single[:, None], -torch.inf).logsumexp(1)
+        log_true = torch.where(single, log_true, of_set)
+        free = p.masked_fill(inside & ~single[:, None], 0)
     count = one_hot.sum(0)
     scored = count > 0
     scored[0] = False
     dice = (2 * (p * one_hot).sum(0) + 1) / (free.sum(0) + count + 1)
     dice_loss = 1 - dice[scored].mean() if scored.any() else p.sum() * 0
-    return -p_true.log().mean() + dice_weight * dice_loss
+    return -log_true.mean() + dice_weight * dice_loss
+
+
+def at_least_single(values: torch.Tensor) -> torch.Tensor:
+    """In float32, float64 where they are: half precision cannot add up the voxels of a patch."""
+    return values if values.dtype == torch.float64 else values.float()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,13 +13,15 @@ from .errors import InputError, LabelError
 from .example_prompt import ExamplePrompt, check_model, tree_of_prompts
 from .geometry import Grid, Shape, needed_box, resample
 from .labels import Label, LabelTree
-from .memory import MemoryPlan, is_out_of_memory, peak_memory_mb
+from .memory import MemoryPlan, down_the_ladder, peak_memory_mb
 from .progress import CancelToken, Progress, ProgressCallback
 from .report import RunReport
 from .result import Result, SegmentedLabel
 from .scoring import best_classes
 from .volume import Array, NiftiPlace, Volume
 from .windows import FeatureSlab
+
+T = TypeVar("T")
 
 SLAB_VALUES = 8 * 2**20
 """Feature values that are resampled and scored at once."""
@@ -243,25 +246,23 @@ class Features:
 
     def winner_map(self, progress: Progress | None = None) -> Array:
         """(k, j, i) of the scanned region: the class that wins each voxel, computed once."""
-        while self._winners is None:
-            assert self.stored is not None
-            try:
-                with self.report.timed("scoring"):
-                    self._winners = self._score(self.stored, progress or Progress(None, None))
-            except (RuntimeError, MemoryError) as error:
-                lower = self.plan.lower()
-                if not is_out_of_memory(error) or lower is None:
-                    raise
-                self.plan, what = lower
-                self.report.fallbacks.append(what)
-                if self.plan.accumulate_on != self.stored.device:
-                    self._move_to(self.plan.accumulate_on)
+        if self._winners is None:
+            steps = progress or Progress(None, None)
+            with self.report.timed("scoring"):
+                self._winners = self.with_ladder(lambda: self._score(self.kept("decide labels"), steps))
         return self._winners
 
-    def _move_to(self, device: torch.device) -> None:
-        assert self.stored is not None
-        self.stored = self.stored.to(device)
-        self.prompts = replace(self.prompts, vectors=self.prompts.vectors.to(device), bias=self.prompts.bias.to(device))
+    def with_ladder(self, run: Callable[[], T]) -> T:
+        """Ask what is kept; where memory runs out, take lower rungs of the ladder, at last main memory. Raises DeviceError."""
+        return down_the_ladder(self.plan, self._take, run)
+
+    def _take(self, plan: MemoryPlan, what: str) -> None:
+        self.plan = plan
+        self.report.fallbacks.append(what)
+        if self.stored is not None:
+            where, prompts = plan.accumulate_on, self.prompts
+            self.stored = self.stored.to(where)
+            self.prompts = replace(prompts, vectors=prompts.vectors.to(where), bias=prompts.bias.to(where))
 
     def _score(self, stored: torch.Tensor, progress: Progress) -> Array:
         target = self.input_grid.box(*self.region)

@@ -1,13 +1,21 @@
-"""The out-of-memory ladder: what is made smaller, in which order, when a device runs out of memory. Every rung gives the same result."""
+"""The out-of-memory ladder: what is made smaller, in which order, when a device runs out of memory.
+
+Every rung gives the same result. Every scan starts from the top, since another one may be smaller, or memory free again.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 
+from .errors import DeviceError
 from .scoring import DEFAULT_CHUNK
+
+T = TypeVar("T")
 
 SMALLEST_CHUNK = 16
 
@@ -40,6 +48,28 @@ class MemoryPlan:
         if self.device.type != "cpu":
             return replace(self, device=cpu), "network on the CPU"
         return None
+
+
+def down_the_ladder(plan: MemoryPlan, take: Callable[[MemoryPlan, str], None], run: Callable[[], T]) -> T:
+    """Run; where memory runs out, take the next rung below `plan` and run again. Raises DeviceError where none is left.
+
+    take: told the new plan, and in words what it changes.
+    """
+    while True:
+        try:
+            return run()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            lower = plan.lower()
+        if lower is None:
+            raise DeviceError(
+                "The memory of this machine is not enough for this scan; crop it, or use a machine with more memory."
+            )
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        plan = lower[0]
+        take(*lower)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

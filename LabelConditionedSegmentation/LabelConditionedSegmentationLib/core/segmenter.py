@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ import torch
 
 from .checks import check_volume
 from .devices import choose_device, describe_device
-from .errors import DeviceError, InputError
+from .errors import InputError
 from .example_fit import draw_voxels, features_at, fit, in_layers
 from .example_prompt import ExamplePrompt
 from .examples import Example, is_seen, pooled_over, shares_on
@@ -20,7 +21,7 @@ from .features import Features, Prompts, WinnerMap, resolve_labels
 from .findings import Finding
 from .geometry import Grid
 from .input_statistics import check_input
-from .memory import MemoryPlan, is_out_of_memory, peak_memory_mb
+from .memory import MemoryPlan, down_the_ladder, peak_memory_mb
 from .metadata import MetadataSchema
 from .network.model import LabelConditionedNetwork
 from .package import ModelPackage
@@ -46,7 +47,10 @@ READ, NETWORK = 0.05, 0.8
 
 
 class Segmenter:
-    """A model on a device. It keeps nothing of the scans it saw; what is worth keeping is in the Features it returns."""
+    """A model on a device. It keeps nothing of the scans it saw; what is worth keeping is in the Features it returns.
+
+    plan: the rung of the memory ladder that a scan is on; every scan starts from the top.
+    """
 
     def __init__(
         self,
@@ -102,7 +106,8 @@ class Segmenter:
         steps.update(0.0, 1.0, 0.0, "checking the scan")
         prepared, encoded, report = self._prepared(volume, metadata)
         steps.update(0.0, READ, 1.0, "running the network")
-        return self._found(volume, prepared, encoded, report, steps, self.feature_budget)
+        with self._from_the_top():
+            return self._found(volume, prepared, encoded, report, steps, self.feature_budget)
 
     def _prepared(
         self, volume: Volume, metadata: Mapping[str, Any] | None
@@ -187,15 +192,16 @@ class Segmenter:
         if not names:
             raise InputError("No structure was shown; give at least one mask.")
         steps.update(0.0, READ, 1.0, "running the network")
-        if pooled:
-            vectors, bias = self._with_ladder(report, lambda: self._show(prepared, shares, encoded, steps))
-        else:
 
-            def on_network(done: float, text: str) -> None:
-                steps.update(READ, NETWORK, done, text)
+        def on_network(done: float, text: str) -> None:
+            steps.update(READ, NETWORK, done, text)
 
-            features = self._found(atlas, prepared, encoded, report, Progress(on_network, cancel), EXAMPLE_BUDGET)
-            vectors, bias = self._fit(atlas, features, masks, steps, cancel)
+        with self._from_the_top():
+            if pooled:
+                vectors, bias = self._with_ladder(report, lambda: self._show(prepared, shares, encoded, steps))
+            else:
+                features = self._found(atlas, prepared, encoded, report, Progress(on_network, cancel), EXAMPLE_BUDGET)
+                vectors, bias = features.with_ladder(lambda: self._fit(atlas, features, masks, steps, cancel))
         steps.update(0.0, 1.0, 1.0, "example done")
         known = {
             "grid": report.grid,
@@ -351,26 +357,28 @@ class Segmenter:
         self.network.to(device)
         self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
+    @contextmanager
+    def _from_the_top(self) -> Iterator[None]:
+        """For one scan, which may go down the memory ladder: the next one has no part in what was short here."""
+        top = self.plan
+        try:
+            yield
+        finally:
+            self.plan = top
+
     def _with_ladder(self, report: RunReport, run: Callable[[], T]) -> T:
-        """Run; where memory runs out, take the next rung of the ladder and run again. Later scans start from the rung that worked."""
-        while True:
-            try:
-                return run()
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                lower = self.plan.lower()
-            if lower is None:
-                raise DeviceError(
-                    "The memory of this machine is not enough for this scan; crop it, or use a machine with more memory."
-                )
-            self.plan, what = lower
-            report.fallbacks.append(what)
-            if self.plan.device.type == "cpu":
-                report.device = describe_device(self.plan.device)
+        """Run the network where the plan has it; where memory runs out, with a smaller plan. Raises DeviceError."""
+
+        def placed() -> T:
             self._place(self.plan.device)
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            return run()
+
+        def take(plan: MemoryPlan, what: str) -> None:
+            self.plan = plan
+            report.fallbacks.append(what)
+            report.device = describe_device(plan.device)
+
+        return down_the_ladder(self.plan, take, placed)
 
     @property
     def metadata_schema(self) -> MetadataSchema:

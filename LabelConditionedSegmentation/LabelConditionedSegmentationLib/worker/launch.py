@@ -27,6 +27,9 @@ LONGEST_LINE = 4 * 2**20
 MOST_AT_ONCE = 2**20
 """Bytes read in one go, so that a child that never stops talking cannot keep its parent."""
 
+PIECE = 2**16
+"""Bytes written in one go."""
+
 
 class Child:
     """A running process and the exchange that is shared with it. `end` ends the process tree and removes the exchange, also when the parent exits or forgets this object."""
@@ -54,7 +57,7 @@ class Child:
         self._input, self._output = self._process.stdin.fileno(), self._process.stdout.fileno()
         os.set_blocking(self._input, False)
         os.set_blocking(self._output, False)  # Windows: Python 3.12 or newer
-        self._unread = b""
+        self._unread, self._unsent = b"", bytearray()
         self.end = weakref.finalize(self, _end, self._process, self.exchange)
 
     @property
@@ -63,15 +66,35 @@ class Child:
         return self.end.alive and self._process.poll() is None
 
     def send(self, line: bytes) -> None:
-        """Write a line; one that a dead or deaf child cannot take is lost, which reading, or a cancel, finds out."""
-        with contextlib.suppress(OSError):
-            os.write(self._input, line)
+        """Write a line as far as the pipe takes it now; `read_lines` writes on.
+
+        What a dead child cannot take is lost, which reading finds out; what a deaf one does not take waits for its end.
+        """
+        self._unsent += line
+        self._write_on()
+
+    @property
+    def has_taken_all(self) -> bool:
+        """Whether nothing waits to be sent: before that the child cannot have read the last line."""
+        return not self._unsent
+
+    def _write_on(self) -> None:
+        """Write what waits to be sent until the pipe is full, which some kilobytes may do."""
+        try:
+            while self._unsent:
+                del self._unsent[: os.write(self._input, self._unsent[:PIECE])]
+        except BlockingIOError:
+            pass  # the child is busy
+        except OSError:
+            self._unsent.clear()  # nobody will read it
 
     def read_lines(self) -> list[bytes] | None:
-        """The lines that have arrived, without waiting for more; None where the child has ended. Raises ProtocolError for a line without an end.
+        """Write on what waits to be sent, and return the lines that have arrived, without waiting for more; None where the child has ended.
 
         Not by a thread: inside Slicer the interpreter's lock is held by the application's event loop, and threads of Python starve.
+        Raises ProtocolError for a line without an end.
         """
+        self._write_on()
         try:
             data = os.read(self._output, MOST_AT_ONCE)
         except BlockingIOError:
