@@ -17,10 +17,7 @@ from pathlib import Path
 
 from LabelConditionedSegmentationLib.core.errors import LCSError
 from LabelConditionedSegmentationLib.core.labels import LabelTree
-from LabelConditionedSegmentationLib.core.metadata import MetadataSchema
 from LabelConditionedSegmentationLib.core.segmenter import Segmenter
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from Training.config import read_config
 from Training.crossvalidate import fold_settings, is_finished, make_folds, run_training
@@ -28,6 +25,7 @@ from Training.datasets import read_data_set
 from Training.evaluate import evaluate
 from Training.evaluation_results import by_label
 from Training.metrics import DEFINITIONS
+from Training.settings import read_settings
 from Training.whole_files import written_whole
 
 TOLD = ("told", "withheld", "shuffled")
@@ -72,13 +70,7 @@ class Run:
 
 def read_experiment(path: Path) -> Experiment:
     """An experiment file. SystemExit with a sentence where it cannot be used."""
-    try:
-        experiment = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Experiment), OmegaConf.load(path)))
-    except FileNotFoundError:
-        raise SystemExit(f'There is no experiment "{path}"; the shipped ones are in Training/experiments/.') from None
-    except OmegaConfBaseException as error:
-        raise SystemExit(f'"{path}" is no experiment: {str(error).splitlines()[0]}') from None
-    assert isinstance(experiment, Experiment)
+    experiment = read_settings(path, Experiment, what="experiment")
     names = [arm.name for arm in experiment.arms]
     strange = [name for arm in experiment.arms for name in arm.members if name not in names] + [
         t for arm in experiment.arms for t in arm.told if t not in TOLD
@@ -99,7 +91,7 @@ def runs_of(experiment: Experiment, base: Path, overrides: list[str], arm: Arm, 
     if experiment.folds:
         held_out = make_folds(
             read_data_set(Path(config.data.root), config.data.names).cases,
-            MetadataSchema.from_json(config.metadata),
+            config.schema,
             experiment.folds,
             0,
         )

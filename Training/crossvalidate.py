@@ -47,7 +47,7 @@ def crossvalidate(path: Path, overrides: list[str], folds: int, chosen: Sequence
     _check_honest(config)
     output = Path(config.output)
     check_stem(output / REPORT)
-    schema = MetadataSchema.from_json(config.metadata)
+    schema = config.schema
     held_out = make_folds(read_data_set(Path(config.data.root), config.data.names).cases, schema, folds, config.seed)
     if wrong := [n for n in chosen if n not in range(folds)]:
         raise SystemExit(f"There is no fold {wrong[0]}; with --folds {folds} they are 0 to {folds - 1}.")

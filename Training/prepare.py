@@ -332,7 +332,7 @@ def prepare_data(config: Config) -> Path:
         raise_problems,
     )  # reads images, which those who open a prepared folder need not
 
-    data, schema, multiple = config.data, MetadataSchema.from_json(config.metadata), config.network.multiple
+    data, schema, multiple = config.data, config.schema, config.network.multiple
     data_set = read_data_set(Path(data.root), data.names)
     raise_problems(check_data_set(data_set, len(config.input.channels)))
     tree = select(data_set.table, data.labels)

@@ -117,7 +117,7 @@ def test_the_last_validation_counts_for_the_choice_of_a_trial(experiment: Path) 
         ("arms: [{name: a, members: [b]}]\n", "unknown: b"),
         ("arms: [{name: a, told: [everything]}]\n", "unknown: everything"),
         ("measures: [beauty]\narms: [{name: a}]\n", "unknown: beauty"),
-        ("arm: []\n", "is no experiment"),
+        ("arm: []\n", r"no setting of the experiment\. Did you mean .arms"),
     ],
 )
 def test_an_experiment_that_cannot_be_understood_is_refused_with_a_sentence(
