@@ -16,7 +16,7 @@ from Training.prepare import Case
 @torch.no_grad()
 def features_of(network: LabelConditionedNetwork, case: Case) -> torch.Tensor:
     """The features of every voxel of a prepared case, (k, j, i, C) float32, from one pass over the whole of it."""
-    image = input_of(network, case.image)
+    image = input_of(network, case.image, case.foreground)
     features = network.features(image, case.metadata[None].to(image.device))[0]
     fine = Grid(np.eye(4), case.target.shape)  # type: ignore[arg-type]
     return resample(features.float().movedim(0, -1), fine.coarser(network.trunk.architecture.output_stride), fine)

@@ -14,11 +14,19 @@ from LabelConditionedSegmentationLib.core.image_io import image_of, read_volume
 from LabelConditionedSegmentationLib.core.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.labels import Label, LabelTree
 from LabelConditionedSegmentationLib.core.package import ModelPackage
-from LabelConditionedSegmentationLib.core.preprocessing import BACKGROUND, is_foreground
+from LabelConditionedSegmentationLib.core.preprocessing import BACKGROUND, position_channels
+from monai.transforms import Compose
 
 from Testing import samples
 from Testing.training.made_up_data import write_data_set
-from Training.augmentation import Augmentation, SpatialAugmentation, intensity_augmentation, vary_intensity
+from Training.augmentation import (
+    Augmentation,
+    SpatialAugmentation,
+    View,
+    crop_view,
+    intensity_augmentation,
+    vary_intensity,
+)
 from Training.config import Config, DataConfig, ObjectiveConfig, OptimizerConfig, PackageConfig
 from Training.data import Samples, StepBatches, draw_centre, draw_labels, draw_points, places_of_labels
 from Training.datasets import read_data_set
@@ -84,6 +92,10 @@ def still(patch: tuple[int, ...], code: TargetCode, flip: bool = False) -> Spati
     return SpatialAugmentation(replace(NO_CHANGE, flip=flip), patch, code.mirrored)  # type: ignore[arg-type]
 
 
+def view_of(case: Case) -> View:
+    return View(case.image.float(), case.foreground, case.target.long())
+
+
 def _flips(seed: int) -> bool:
     generator = np.random.default_rng(seed)
     generator.uniform(size=3)
@@ -99,20 +111,20 @@ FLIPPING = next(seed for seed in range(20) if _flips(seed))
 
 def test_without_any_change_the_patch_is_the_scan(whole: Prepared) -> None:
     cases, code = whole
-    image, target = still(tuple(cases[1].target.shape), code)(
-        cases[1].image.float(), cases[1].target.long(), np.random.default_rng(0)
-    )
+    image, foreground, target = still(tuple(cases[1].target.shape), code)(view_of(cases[1]), np.random.default_rng(0))
     torch.testing.assert_close(image, cases[1].image.float(), atol=1e-3, rtol=0)
     assert torch.equal(target, cases[1].target.long())
+    assert torch.equal(foreground, cases[1].foreground)
 
 
 def test_a_flip_mirrors_the_image_and_exchanges_left_and_right(sided: Prepared) -> None:
     cases, code = sided
     case, tree = cases[1], code.tree
-    image, target = still(tuple(case.target.shape), code, flip=True)(
-        case.image.float(), case.target.long(), np.random.default_rng(FLIPPING)
+    image, foreground, target = still(tuple(case.target.shape), code, flip=True)(
+        view_of(case), np.random.default_rng(FLIPPING)
     )
     torch.testing.assert_close(image, case.image.float().flip(-1), atol=1e-3, rtol=0)
+    assert torch.equal(foreground, case.foreground.flip(-1))
     before = case.target.long().flip(-1)
     left, right, middle = (
         tree.class_of[tree.find(name).id] for name in ("Left Hippocampus", "Right Hippocampus", "3rd Ventricle")
@@ -142,9 +154,8 @@ def test_an_undivided_parent_is_its_group_and_flipped_that_of_the_other_side(who
     left, right = (int(two_sided.encode(np.array([n]))[0]) for n in (1, 2))
     assert left >= two_sided.classes
     target = torch.full((4, 4, 8), left)
-    _, flipped = still((4, 4, 8), two_sided, flip=True)(
-        torch.zeros(1, 4, 4, 8), target, np.random.default_rng(FLIPPING)
-    )
+    view = View(torch.zeros(1, 4, 4, 8), torch.ones(4, 4, 8, dtype=torch.bool), target)
+    flipped = still((4, 4, 8), two_sided, flip=True)(view, np.random.default_rng(FLIPPING)).target
     assert torch.equal(flipped, torch.full_like(target, right))
 
 
@@ -161,7 +172,7 @@ def test_scans_are_flipped_only_where_every_side_has_its_counterpart(whole: Prep
 
 
 def test_labels_move_with_the_image(whole: Prepared) -> None:
-    """A marker painted into both stays in one place after rotation, scaling, shift and warp."""
+    """A marker painted into all of them stays in one place after rotation, scaling, shift and warp."""
     cases, code = whole
     image, target = (
         torch.full_like(cases[1].image, BACKGROUND).float(),
@@ -171,7 +182,8 @@ def test_labels_move_with_the_image(whole: Prepared) -> None:
     target[12:20, 14:22, 9:17] = 1
     augment = SpatialAugmentation(Augmentation(flip=False, warp=2, warp_spacing=12), (40, 44, 40), code.mirrored)
     for seed in range(5):
-        moved, labels = augment(image, target, np.random.default_rng(seed))
+        moved, foreground, labels = augment(View(image, target == 1, target), np.random.default_rng(seed))
+        assert torch.equal(foreground, labels == 1)
         bright = moved[0] > (5 + BACKGROUND) / 2
         both = (bright & (labels == 1)).sum()
         assert 2 * both / (bright.sum() + (labels == 1).sum()) > 0.9
@@ -179,19 +191,87 @@ def test_labels_move_with_the_image(whole: Prepared) -> None:
 
 def test_beyond_the_scan_there_is_background(whole: Prepared) -> None:
     cases, code = whole
-    image, target = still((80, 80, 80), code)(cases[1].image.float(), cases[1].target.long(), np.random.default_rng(0))
+    image, foreground, target = still((80, 80, 80), code)(view_of(cases[1]), np.random.default_rng(0))
     assert bool((image[0, :10] == BACKGROUND).all())
+    assert not foreground[:10].any()
     assert bool((target[:10] == 0).all())
 
 
 def test_intensity_changes_leave_the_background_and_normalise_again(whole: Prepared) -> None:
-    image = whole[0][0].image.float()
-    outside = ~is_foreground(image)[None]
-    varied = [vary_intensity(image, intensity_augmentation(), np.random.default_rng(seed)) for seed in range(8)]
+    view = view_of(whole[0][0])
+    outside = ~view.foreground[None]
+    varied = [vary_intensity(view, intensity_augmentation(), np.random.default_rng(seed)) for seed in range(8)]
     for out in varied:
         assert bool((out[outside] == BACKGROUND).all())
         assert abs(float(out[~outside].mean())) < 1e-3
     assert any(not torch.allclose(out, varied[0]) for out in varied[1:])
+
+
+# The foreground
+
+
+def dark_scan(tmp_path: Path) -> Prepared:
+    """A volume of which everything counts, a twentieth of it as dark as what is put outside of a foreground: air beside tissue."""
+    root = write_data_set(tmp_path / "dark", 1)
+    path = root / "imagesTr" / "case_0_0000.nii.gz"
+    scan = read_volume(path)
+    array = np.random.default_rng(0).normal(100, 1, scan.array.shape).astype(np.float32)
+    array[:, :, :, -2:] = 88
+    sitk.WriteImage(image_of(scan.with_array(array)), str(path))
+    data_set = read_data_set(root)
+    spec = InputSpec(foreground="all", margin_mm=0)
+    cases = prepare_cases(data_set, data_set.table, spec, samples.SCHEMA, 4, tmp_path / "cache")
+    return cases, TargetCode(data_set.table, data_set.table, data_set.ignored_ids)
+
+
+def test_a_voxel_as_dark_as_the_background_stays_what_it_is_in_a_sample(tmp_path: Path) -> None:
+    (case,), code = dark_scan(tmp_path)
+    assert bool(case.foreground.all())
+    is_dark = case.image[0] < BACKGROUND + 0.1
+    assert 0.04 < is_dark.float().mean() < 0.1
+    for augmentation in (NO_CHANGE, replace(NO_CHANGE, intensity=True)):
+        sample = Samples([case], code, config_of(tuple(case.target.shape), augmentation=augmentation))[0]  # type: ignore[arg-type]
+        assert bool(sample["foreground"].all())
+        torch.testing.assert_close(sample["image"][1:], position_channels(case.foreground))
+        if not augmentation.intensity:
+            torch.testing.assert_close(sample["image"][0], case.image[0].float(), atol=1e-3, rtol=0)
+    view = View(case.image.float(), case.foreground, case.target.long())
+    varied = vary_intensity(view, Compose([]), np.random.default_rng(0))
+    torch.testing.assert_close(varied[0], case.image[0].float(), atol=0.02, rtol=0)  # as inference has it
+
+
+def test_samples_of_a_scan_without_such_voxels_are_those_of_a_foreground_read_from_its_values(sided: Prepared) -> None:
+    cases, code = sided
+    by_value = [replace(case, foreground=(case.image > BACKGROUND + 0.1).any(0)) for case in cases]
+    assert all(torch.equal(case.foreground, other.foreground) for case, other in zip(cases, by_value, strict=True))
+    config = config_of(augmentation=Augmentation(rotation=0, scale=0, shift=0, warp=0, crop=1))
+    stored, read = Samples(cases, code, config), Samples(by_value, code, config)
+    for n in range(6):
+        a, b = stored[n], read[n]
+        assert all(torch.equal(a[key], b[key]) for key in a if key != "metadata")
+        assert torch.equal(a["foreground"], a["image"][0] > BACKGROUND + 0.1)
+
+
+def test_the_foreground_moves_with_the_image_and_ends_where_the_field_of_view_is_cut(whole: Prepared) -> None:
+    cases, code = whole
+    augment = SpatialAugmentation(Augmentation(flip=False, warp=2, warp_spacing=12), (40, 44, 40), code.mirrored)
+    for seed in range(4):
+        view = augment(view_of(cases[0]), np.random.default_rng(seed))
+        by_value = view.image[0] > BACKGROUND + 0.1  # with the rim that interpolation adds
+        assert 0.8 < view.foreground.sum() / by_value.sum() <= 1
+        assert not (view.foreground & ~by_value).any()
+        cut = crop_view(view, 1.0, np.random.default_rng(seed))
+        assert torch.equal(cut.foreground, view.foreground & (cut.image[0] > BACKGROUND))
+
+
+def test_nothing_outside_of_the_foreground_is_seen(whole: Prepared) -> None:
+    cases, code = whole
+    for intensity in (True, False):
+        samples_of_it = Samples(cases, code, config_of(augmentation=Augmentation(intensity=intensity)))
+        for n in range(3):
+            sample = samples_of_it[n]
+            assert bool((sample["image"][0][~sample["foreground"]] == BACKGROUND).all())
+            assert bool(sample["foreground"].any())
 
 
 # Where the patch lies
@@ -225,7 +305,7 @@ def test_a_patch_holds_the_voxel_that_it_was_centred_on() -> None:
     image = torch.full((1, 64, 64, 64), 1.0).half()
     target = torch.zeros(64, 64, 64, dtype=torch.int16)
     target[50:52, 9:11, 33:35] = 1
-    case = Case("one", image, target, torch.tensor([True, True]), torch.zeros(0), {})
+    case = Case("one", image, image[0] > BACKGROUND, target, torch.tensor([True, True]), torch.zeros(0), {})
     tree = LabelTree((Label(1, "Point"),))
     config = config_of(patch=(16, 16, 16), points=0, augmentation=NO_CHANGE)
     run = Samples([case], TargetCode(tree, tree), config)
@@ -248,7 +328,7 @@ def test_places_of_labels_are_voxels_of_each_label_and_not_too_many(whole: Prepa
 
 
 def test_points_lie_on_voxels_of_their_target_and_never_on_unknown_ones(whole: Prepared) -> None:
-    target, region = whole[0][1].target.long(), is_foreground(whole[0][1].image)
+    target, region = whole[0][1].target.long(), whole[0][1].foreground
     assert bool((target == IGNORE).any())
     points, classes = draw_points(target, region, 5000, np.random.default_rng(0))
     assert points.shape == (5000, 3)
