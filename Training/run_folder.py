@@ -53,7 +53,10 @@ def _open_locked(folder: Path) -> FileIO:
     while True:
         with writing_to(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            file = path.open("a+b", buffering=0)
+            try:
+                file = path.open("a+b", buffering=0)
+            except FileNotFoundError:  # a run that wrote nothing took the folder away just now
+                continue
         try:
             _lock(file)
         except BlockingIOError:

@@ -33,12 +33,12 @@ class RunLog:
         self.path = folder / "log.csv"
         self.columns = (*COLUMNS, *more)
         kept = _rows_before(self.path, first, self.columns)
+        self.hook, threading.excepthook = threading.excepthook, _leave_to_the_next_write
         with writing_to(folder):
             folder.mkdir(parents=True, exist_ok=True)
             _write(self.path, kept, self.columns)
             self.file = self.path.open("ab", buffering=0)  # so that nothing is left to write when it could not be
             self.curves = SummaryWriter(str(folder / "tensorboard"), purge_step=first)
-        self.hook, threading.excepthook = threading.excepthook, _leave_to_the_next_write
         self.earlier = float(kept[-1]["seconds"]) if kept else 0.0
         self.bar = tqdm(total=steps, initial=first, desc="training", unit="step", disable=not sys.stderr.isatty())
         self.dice = float("nan")
