@@ -111,9 +111,13 @@ def test_a_full_disk_at_the_curves_is_one_sentence_too(
 ) -> None:
     log = RunLog(tmp_path, 0, 100_000)
     monkeypatch.setattr("tensorboard.summary.writer.record_writer.RecordWriter.write", no_space)
-    with pytest.raises(OutputError, match="No space left on device"):
+
+    def run() -> None:
         for step in range(100_000):
             log.step(step, 1.0, 0.1, 1.0, None, samples.label_tree(4))
+
+    with pytest.raises(OutputError, match="No space left on device"):
+        run()
     with pytest.raises(OutputError):
         log.close()
     assert "Traceback" not in capfd.readouterr().err
@@ -143,10 +147,11 @@ def test_a_full_disk_where_cases_are_prepared_is_told_with_the_folder(
 
 
 def test_an_error_without_a_name_of_its_own_is_told_in_its_words(tmp_path: Path) -> None:
-    with (
-        pytest.raises(OutputError, match="cannot be written to: 7 requested and 3 written"),
-        written_whole(tmp_path / "file") as temporary,
-    ):
-        temporary.write_text("half")
-        raise OSError("7 requested and 3 written")
+    def write() -> None:
+        with written_whole(tmp_path / "file") as temporary:
+            temporary.write_text("half")
+            raise OSError("7 requested and 3 written")
+
+    with pytest.raises(OutputError, match="cannot be written to: 7 requested and 3 written"):
+        write()
     assert not list(tmp_path.iterdir())

@@ -16,7 +16,7 @@ from Testing.samples import SCHEMA, TINY
 from Testing.training.made_up_data import write_data_set
 from Testing.training.test_by_example import CLASSES, batch_of, gradients
 from Testing.training.test_methods import curve_of
-from Testing.training.test_train import config_of, losses, signals_as_before  # noqa: F401
+from Testing.training.test_train import config_of, losses
 from Training.config import Config, ObjectiveConfig, read_config
 from Training.losses.streamed_softmax import IGNORE
 from Training.methods import build_method
