@@ -168,36 +168,35 @@ class Config:
         return MetadataSchema(tuple(self.metadata))
 
 
+PLACES = (
+    *("output", "accelerator", "devices", "nodes", "resume", "save_every"),
+    *("data.cache", "data.workers"),
+)
+"""Settings that say where and in which pieces a run is made, not what comes out."""
+
 FREE = (
-    *(
-        "output",
-        "accelerator",
-        "devices",
-        "nodes",
-        "resume",
-        "init_from",
-        "validate_every",
-        "save_every",
-        "early_stop",
-        "package",
-    ),
-    *("data.root", "data.cache", "data.workers", "optimizer.steps", "optimizer.decay"),
+    *PLACES,
+    *("init_from", "validate_every", "early_stop", "package", "data.root", "optimizer.steps", "optimizer.decay"),
 )
 """Settings that may change between a checkpoint and the run that goes on from it."""
 
 
 def differences(
-    before: dict[str, Any], now: dict[str, Any], prefix: str = "", plain: dict[str, Any] | None = None
+    before: dict[str, Any],
+    now: dict[str, Any],
+    free: Sequence[str] = FREE,
+    prefix: str = "",
+    plain: dict[str, Any] | None = None,
 ) -> list[str]:
-    """The settings, other than those of FREE, in which two configurations differ, as "key: before -> now". A setting that did not exist before had its default."""
+    """The settings, other than free ones, in which two configurations differ, as "key: before -> now". A setting that did not exist before had its default."""
     plain = asdict(Config()) if plain is None else plain
     out = []
     for key in sorted(before.keys() | now.keys()):
         old, new, full = before.get(key, plain.get(key)), now.get(key), prefix + key
-        if full in FREE:
+        if full in free:
             continue
         if isinstance(old, dict) and isinstance(new, dict):
-            out += differences(old, new, full + ".", plain.get(key) or {})
+            out += differences(old, new, free, full + ".", plain.get(key) or {})
         elif not _are_same(full, old, new):
             out.append(f"{full}: {old} -> {new}")
     return out

@@ -25,13 +25,12 @@ def read_settings(path: Path, kind: type[Settings], words: Sequence[str] = (), w
     A case called 001, 1e3 or null stays text where the setting is text. A word is its value as it stands, whatever its characters; only where a setting holds several
     values are [...] and {...} read, as in the file but without comments. SystemExit with one sentence, and the nearest valid key, for what does not fit.
     """
-    schema, part = OmegaConf.structured(kind), ""
+    schema, content, word = OmegaConf.structured(kind), {}, ""
     try:
-        merged = schema
-        for part, value in _read_file(path, what).items():
-            merged = OmegaConf.merge(merged, {part: value})
-        for part in words:
-            merged = OmegaConf.merge(merged, _read_word(part, merged))
+        content = _read_file(path, what)
+        merged = OmegaConf.merge(schema, content)
+        for word in words:
+            merged = OmegaConf.merge(merged, _read_word(word, merged))
         settings = OmegaConf.to_object(merged)
     except FileNotFoundError:
         raise SystemExit(f'There is no {what} "{path}"; the shipped ones are in Training/experiments/.') from None
@@ -45,7 +44,8 @@ def read_settings(path: Path, kind: type[Settings], words: Sequence[str] = (), w
     except OmegaConfBaseException as error:
         first = re.sub(r"\s+", " ", str(error).splitlines()[0])
         why = "it holds a value of another kind" if "$VALUE" in first else first
-        raise SystemExit(f'The setting "{error.full_key or part.partition("=")[0]}" cannot be used: {why}.') from None
+        key = error.full_key or word.partition("=")[0] or _key_that_fails(schema, content)
+        raise SystemExit(f'The setting "{key}" cannot be used: {why}.') from None
     assert isinstance(settings, kind)
     return settings
 
@@ -107,6 +107,16 @@ def _read_word(word: str, settings: Any) -> Any:
 
 def _parse(text: str) -> Any:
     return _AsWritten(text).get_single_data()
+
+
+def _key_that_fails(schema: Any, content: dict[str, Any]) -> str:
+    """Where OmegaConf does not say it: the first section of a file that does not fit."""
+    for key, value in content.items():
+        try:
+            OmegaConf.merge(schema, {key: value})
+        except OmegaConfBaseException:
+            return key
+    return ""
 
 
 def _keys(node: Any, prefix: str = "") -> list[str]:
