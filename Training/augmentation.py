@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from LabelConditionedSegmentationLib.core.preprocessing import BACKGROUND, is_foreground
+from LabelConditionedSegmentationLib.core.preprocessing import BACKGROUND
 from monai.transforms import (
     Compose,
     RandAdjustContrast,
@@ -36,8 +37,16 @@ class Augmentation:
     intensity: bool = True
 
 
+class View(NamedTuple):
+    """What a sample sees of a scan: image (channel, k, j, i) float, foreground (k, j, i) bool, target (k, j, i) or (maps, k, j, i) int."""
+
+    image: torch.Tensor
+    foreground: torch.Tensor
+    target: torch.Tensor
+
+
 class SpatialAugmentation:
-    """Flip, rotate, scale, shift and warp an image and its label map in ONE resampling, onto a patch of fixed shape.
+    """Flip, rotate, scale, shift and warp an image, its foreground and its label map in ONE resampling, onto a patch of fixed shape.
 
     A left-right flip replaces every target by its mirrored one, so that a flipped left hippocampus is a right hippocampus. One resampling keeps the image sharp, which a
     chain of transforms would not. Works on the device of its input.
@@ -58,15 +67,14 @@ class SpatialAugmentation:
 
     def __call__(
         self,
-        image: torch.Tensor,
-        target: torch.Tensor,
+        view: View,
         generator: np.random.Generator,
         centre: tuple[float, float, float] = (0.0, 0.0, 0.0),
         flipped: bool | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """image (channel, k, j, i) float, target (k, j, i) int with negative values for unknown -> the same on the patch. Right-left runs along i.
+    ) -> View:
+        """A whole scan, its target with negative values for unknown -> the same on the patch. Right-left runs along i.
 
-        target may be (maps, k, j, i): the values of all maps but the first mean nothing that a flip exchanges. centre: where the patch's centre lies from the image's, in
+        The values of all maps of a target but the first mean nothing that a flip exchanges. centre: where the patch's centre lies from the image's, in
         voxels (i, j, k). flipped: whether to flip; None leaves it to chance.
         """
         s = self.settings
@@ -78,22 +86,28 @@ class SpatialAugmentation:
         if flipped:
             linear = linear @ np.diag([-1.0, 1.0, 1.0])
         shift = generator.uniform(-s.shift, s.shift, 3) + np.array(centre)
-        grid = self._sampling_grid(linear, shift, tuple(image.shape[1:]), generator, image.device)
+        grid = self._sampling_grid(linear, shift, tuple(view.image.shape[1:]), generator, view.image.device)
         warped = (
             torch.nn.functional.grid_sample(
-                image[None] - BACKGROUND, grid, mode="bilinear", padding_mode="zeros", align_corners=False
+                view.image[None] - BACKGROUND, grid, mode="bilinear", padding_mode="zeros", align_corners=False
             )[0]
             + BACKGROUND
         )
-        maps = target[None] if target.ndim == 3 else target
-        labels = torch.nn.functional.grid_sample(
-            (maps[None] + 1).float(), grid, mode="nearest", padding_mode="zeros", align_corners=False
-        )
-        moved = labels[0].round().long() - 1
-        moved[:, (grid[0].abs() > 1).any(dim=-1)] = 0  # beyond the scan there is background
+        maps = view.target[None] if view.target.ndim == 3 else view.target
+        carried = torch.nn.functional.grid_sample(
+            torch.cat([maps + 1, view.foreground[None]])[None].float(),
+            grid,
+            mode="nearest",
+            padding_mode="zeros",
+            align_corners=False,
+        )[0]
+        moved, foreground = carried[:-1].round().long() - 1, carried[-1] > 0
+        is_beyond = (grid[0].abs() > 1).any(dim=-1)  # beyond the scan there is background
+        moved[:, is_beyond], foreground[is_beyond] = 0, False
         if flipped:
             moved[0] = torch.where(moved[0] > 0, self.mirrored.to(moved.device)[moved[0].clamp_min(0)], moved[0])
-        return warped, moved.view(*target.shape[:-3], *self.patch)
+        target = moved.view(*view.target.shape[:-3], *self.patch)
+        return View(warped, foreground, target)
 
     def _sampling_grid(
         self,
@@ -126,16 +140,14 @@ class SpatialAugmentation:
         return grid
 
 
-def crop_view(
-    image: torch.Tensor, target: torch.Tensor, share: float, generator: np.random.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
+def crop_view(view: View, share: float, generator: np.random.Generator) -> View:
     """Take the field of view away beyond a plane or two, so that the network learns that a structure may be absent and must not be guessed from its place.
 
-    image (channel, k, j, i), target ([maps,] k, j, i); a share of the samples is cropped, by up to half of the foreground's extent along an axis.
+    A share of the samples is cropped, by up to half of the foreground's extent along an axis.
     """
     if generator.random() >= share:
-        return image, target
-    foreground = is_foreground(image)
+        return view
+    image, foreground, target = view
     outside = torch.zeros_like(foreground)
     for axis in generator.permutation(3)[: int(generator.integers(1, 3))]:
         profile = foreground.any(dim=tuple(a for a in range(3) if a != axis)).nonzero()[:, 0]
@@ -148,8 +160,10 @@ def crop_view(
         )
         outside.narrow(int(axis), start, length).fill_(True)
     if bool((foreground & ~outside).sum() * 20 < foreground.sum()):  # nearly nothing would be left
-        return image, target
-    return image.masked_fill(outside, BACKGROUND), target.masked_fill(outside & (target > 0), 0)
+        return view
+    return View(
+        image.masked_fill(outside, BACKGROUND), foreground & ~outside, target.masked_fill(outside & (target > 0), 0)
+    )
 
 
 def _rotation(angles: np.ndarray) -> np.ndarray:
@@ -179,9 +193,9 @@ def intensity_augmentation() -> Compose:
     )
 
 
-def vary_intensity(image: torch.Tensor, transform: Compose, generator: np.random.Generator) -> torch.Tensor:
-    """Apply the intensity changes inside the foreground only and normalise again; what is background stays background."""
-    foreground = is_foreground(image)
+def vary_intensity(view: View, transform: Compose, generator: np.random.Generator) -> torch.Tensor:
+    """The image with its intensities changed inside the foreground only, and normalised again; what is background stays background."""
+    image, foreground, _ = view
     transform.set_random_state(seed=int(generator.integers(2**31)))
     varied = torch.as_tensor(transform(image - BACKGROUND)) + BACKGROUND
     out = torch.full_like(image, BACKGROUND)

@@ -31,13 +31,12 @@ def save_checkpoint(
         state = moved.state_dict()["state"]
         for index, name in enumerate(names):
             tensors |= {f"{prefix}.{key}.{name}": value for key, value in state.get(index, {}).items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     with written_whole(path) as temporary:
-        save_file(
-            {k: v.detach().cpu().contiguous() for k, v in tensors.items()},
-            temporary,
-            metadata={"facts": json.dumps(facts)},
-        )
+        try:
+            save_file(plain, temporary, metadata={"facts": json.dumps(facts)})
+        except SafetensorError as error:  # in which the system's own error, such as a full disk, is text
+            raise OSError(str(error).rpartition("I/O error: ")[2]) from None
 
 
 def _optimizers(method: Method, optimizer: torch.optim.Optimizer) -> list[tuple[str, torch.optim.Optimizer, list[str]]]:

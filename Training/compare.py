@@ -9,25 +9,27 @@ import argparse
 import csv
 import json
 import math
+import shlex
 import statistics
 import sys
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from LabelConditionedSegmentationLib.core.errors import LCSError
 from LabelConditionedSegmentationLib.core.labels import LabelTree
-from LabelConditionedSegmentationLib.core.metadata import MetadataSchema
 from LabelConditionedSegmentationLib.core.segmenter import Segmenter
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from Training.config import read_config
-from Training.crossvalidate import fold_settings, is_finished, make_folds, run_training
+from Training.config import PLACES, differences, read_config
+from Training.crossvalidate import fold_settings, make_folds, run_training
 from Training.datasets import read_data_set
 from Training.evaluate import evaluate
 from Training.evaluation_results import by_label
+from Training.kept_runs import as_it_runs, is_finished, refuse_other_run
 from Training.metrics import DEFINITIONS
+from Training.settings import read_settings
 from Training.whole_files import written_whole
 
 TOLD = ("told", "withheld", "shuffled")
@@ -62,6 +64,17 @@ class Experiment:
 
 
 @dataclass(frozen=True)
+class Row:
+    """What an arm came to. values: what was told of the scans -> heading -> value, for every seed. trial: the number of the best one. settings: all that it
+    depends on. changed: what they differ in from those of now."""
+
+    values: dict[str, list[dict[str, float]]]
+    trial: int
+    settings: dict[str, Any]
+    changed: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Run:
     """One training: its folder, settings and held-out cases."""
 
@@ -72,19 +85,13 @@ class Run:
 
 def read_experiment(path: Path) -> Experiment:
     """An experiment file. SystemExit with a sentence where it cannot be used."""
-    try:
-        experiment = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Experiment), OmegaConf.load(path)))
-    except FileNotFoundError:
-        raise SystemExit(f'There is no experiment "{path}"; the shipped ones are in Training/experiments/.') from None
-    except OmegaConfBaseException as error:
-        raise SystemExit(f'"{path}" is no experiment: {str(error).splitlines()[0]}') from None
-    assert isinstance(experiment, Experiment)
+    experiment = read_settings(path, Experiment, what="experiment")
     names = [arm.name for arm in experiment.arms]
     strange = [name for arm in experiment.arms for name in arm.members if name not in names] + [
         t for arm in experiment.arms for t in arm.told if t not in TOLD
     ]
     strange += [name for name in experiment.measures if name not in DEFINITIONS]
-    if strange or not names or len(set(names)) < len(names):
+    if strange or not names or len({_slug(arm) for arm in experiment.arms}) < len(names):
         raise SystemExit(
             f'"{path}" needs arms with names of their own, and measures of Training/metrics.py; unknown: {", ".join(strange) or "none"}.'
         )
@@ -99,17 +106,20 @@ def runs_of(experiment: Experiment, base: Path, overrides: list[str], arm: Arm, 
     if experiment.folds:
         held_out = make_folds(
             read_data_set(Path(config.data.root), config.data.names).cases,
-            MetadataSchema.from_json(config.metadata),
+            config.schema,
             experiment.folds,
             0,
         )
-    slug = "".join(c if c.isalnum() else "-" for c in arm.name.lower())
     runs = []
     for seed in experiment.seeds:
         for fold, cases in enumerate(held_out):
-            folder = Path(experiment.output) / slug / f"trial{trial}-seed{seed}-fold{fold}"
+            folder = Path(experiment.output) / _slug(arm) / f"trial{trial}-seed{seed}-fold{fold}"
             runs.append(Run(folder, [*settings, f"seed={seed}", *fold_settings(cases, folder)], cases))
     return runs
+
+
+def _slug(arm: Arm) -> str:
+    return "".join(c if c.isalnum() else "-" for c in arm.name.lower())
 
 
 def train_run(run: Run, base: Path) -> None:
@@ -183,36 +193,83 @@ def column_of(labels: list[str], scores: dict[str, float], table: LabelTree) -> 
 
 
 def compare(path: Path, overrides: list[str], only: list[str]) -> str:
-    """Train and score the arms; returns the table in Markdown."""
+    """Train and score the arms, all or those named; returns the table in Markdown, with the rows of earlier calls for the other arms."""
     experiment = read_experiment(path)
     base = path.parent / experiment.base
-    config = read_config(base, overrides)
-    table = read_data_set(Path(config.data.root)).table
-    results: dict[tuple[str, str], list[dict[str, float]]] = {}  # (arm, told) -> a value a heading, for every seed
-    notes: dict[str, str] = {}
+    data = Path(read_config(base, overrides).data.root)
+    plans = {arm.name: _plans(experiment, base, overrides, arm) for arm in _asked(experiment, only)}
+    for runs in chain.from_iterable(plans.values()):
+        for run in runs:
+            refuse_other_run(run.folder, read_config(base, run.settings))
+    table = read_data_set(data).table
     for arm in experiment.arms:
-        if arm.members or (only and arm.name not in only):
-            continue
-        trials = []
-        for trial in range(len(experiment.trials)):
-            runs = runs_of(experiment, base, overrides, arm, trial)
-            for run in runs:
-                print(f"== {arm.name}: {run.folder}", flush=True)
-                train_run(run, base)
-            trials.append((statistics.fmean(last_validation(run) for run in runs), runs))
-        best = max(range(len(trials)), key=lambda n: trials[n][0])
-        notes[arm.name] = " ".join(experiment.trials[best])
-        for told in arm.told:
-            by_seed: dict[str, list[dict[str, float]]] = {}
-            for run in trials[best][1]:
-                by_seed.setdefault(run.folder.name.split("-")[1], []).append(
-                    row_of(run, experiment, Path(config.data.root), told, table)
-                )
-            results[arm.name, told] = [_mean_row(parts) for parts in by_seed.values()]
+        if arm.name in plans:
+            _keep(_row_file(experiment, arm), _row(experiment, base, data, table, arm, plans[arm.name]))
+    return _markdown(experiment, _kept_rows(experiment, base, overrides))
+
+
+def _asked(experiment: Experiment, only: list[str]) -> list[Arm]:
+    """The arms that are trained: those named, or all; never those that gather the scores of others."""
+    arms = {arm.name: arm for arm in experiment.arms if not arm.members}
+    if strange := sorted(set(only) - set(arms)):
+        raise SystemExit(
+            f'No arm of the experiment that is trained is called "{strange[0]}"; there are {", ".join(arms)}.'
+        )
+    return [arm for name, arm in arms.items() if not only or name in only]
+
+
+def _plans(experiment: Experiment, base: Path, overrides: list[str], arm: Arm) -> list[list[Run]]:
+    """The runs of every trial of an arm."""
+    return [runs_of(experiment, base, overrides, arm, trial) for trial in range(len(experiment.trials))]
+
+
+def _row(experiment: Experiment, base: Path, data: Path, table: LabelTree, arm: Arm, plans: list[list[Run]]) -> Row:
+    """Train all runs of an arm and score those of its best trial."""
+    for run in chain.from_iterable(plans):
+        print(f"== {arm.name}: {run.folder}", flush=True)
+        train_run(run, base)
+    trial = max(range(len(plans)), key=lambda n: statistics.fmean(last_validation(run) for run in plans[n]))
+    values = {}
+    for told in arm.told:
+        by_seed: dict[str, list[dict[str, float]]] = {}
+        for run in plans[trial]:
+            by_seed.setdefault(run.folder.name.split("-")[1], []).append(row_of(run, experiment, data, told, table))
+        values[told] = [_mean_row(parts) for parts in by_seed.values()]
+    return Row(values, trial, _settings_of(experiment, base, plans[trial][0]))
+
+
+def _settings_of(experiment: Experiment, base: Path, run: Run) -> dict[str, Any]:
+    """All that a row depends on: the settings of its first run, and what of the experiment chooses and sums up the others."""
+    summing_up = ("seeds", "folds", "trials", "columns", "measures")
+    return asdict(as_it_runs(read_config(base, run.settings))) | {key: getattr(experiment, key) for key in summing_up}
+
+
+def _row_file(experiment: Experiment, arm: Arm) -> Path:
+    return Path(experiment.output) / _slug(arm) / "row.json"
+
+
+def _keep(path: Path, row: Row) -> None:
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(asdict(row)), encoding="utf-8")
+
+
+def _kept_rows(experiment: Experiment, base: Path, overrides: list[str]) -> dict[str, Row]:
+    """The rows of all arms that were ever done in this folder, with what their settings differ in from those of now; and of those that gather them."""
+    rows = {}
     for arm in experiment.arms:
-        if arm.members and all((member, "told") in results for member in arm.members):
-            results[arm.name, "told"] = [_mean_row([results[member, "told"][0] for member in arm.members])]
-    return _markdown(experiment, results, notes)
+        path = _row_file(experiment, arm)
+        if not arm.members and path.is_file():
+            row = Row(**json.loads(path.read_text(encoding="utf-8")))
+            trial = min(row.trial, len(experiment.trials) - 1)
+            now = _settings_of(experiment, base, runs_of(experiment, base, overrides, arm, trial)[0])
+            rows[arm.name] = replace(row, changed=differences(row.settings, now, PLACES))
+    for arm in experiment.arms:
+        if arm.members and all(member in rows for member in arm.members):
+            members = [rows[member] for member in arm.members]
+            means = [_mean_row([member.values["told"][0] for member in members])]
+            changed = sorted({change for member in members for change in member.changed})
+            rows[arm.name] = Row({"told": means}, 0, {}, changed)
+    return rows
 
 
 def _mean_row(rows: list[dict[str, float]]) -> dict[str, float]:
@@ -224,27 +281,27 @@ def _mean_without_nan(values: list[float]) -> float:
     return statistics.fmean(known) if known else math.nan
 
 
-def _markdown(
-    experiment: Experiment, results: dict[tuple[str, str], list[dict[str, float]]], notes: dict[str, str]
-) -> str:
-    columns = list(next(iter(results.values()), [{}])[0])
-    header = ["arm", *columns] + (["best trial"] if len(experiment.trials) > 1 else [])
-    rows = []
+def _markdown(experiment: Experiment, rows: dict[str, Row]) -> str:
+    """The table; below it, what rows of earlier calls differ in from the settings of now."""
+    columns = list(dict.fromkeys(chain(*(seeds[0] for row in rows.values() for seeds in row.values.values()))))
+    several = len(experiment.trials) > 1
+    lines = [["arm", *columns, *(["best trial"] if several else [])]]
+    lines.append(["---"] * len(lines[0]))
     for arm in experiment.arms:
-        for told in arm.told:
-            seeds = results.get((arm.name, told))
-            if seeds is None:
-                continue
-            cells = [_cell([seed[column] for seed in seeds]) for column in columns]
-            rows.append(
-                [
-                    arm.name + ("" if told == "told" else f", metadata {told}"),
-                    *cells,
-                    *([notes.get(arm.name, "")] if len(experiment.trials) > 1 else []),
-                ]
+        if (row := rows.get(arm.name)) is None:
+            continue
+        for told, seeds in row.values.items():
+            name = (
+                arm.name
+                + ("" if told == "told" else f", metadata {told}")
+                + (" (other settings)" if row.changed else "")
             )
-    lines = ["| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *rows]]
-    return "\n".join(lines)
+            cells = [_cell([seed.get(column, math.nan) for seed in seeds]) for column in columns]
+            trial = "" if arm.members else " ".join(experiment.trials[min(row.trial, len(experiment.trials) - 1)])
+            lines.append([name, *cells, *([trial] if several else [])])
+    notes = [f"- {name}: {'; '.join(row.changed)}" for name, row in rows.items() if row.changed]
+    told_of = ["", "Other settings, in the rows of earlier calls -> now:", "", *notes] if notes else []
+    return "\n".join(["| " + " | ".join(line) + " |" for line in lines] + told_of)
 
 
 def _cell(values: list[float]) -> str:
@@ -253,6 +310,13 @@ def _cell(values: list[float]) -> str:
         return ""
     spread = f" ± {statistics.stdev(known):.3f}" if len(known) > 1 else ""
     return f"{statistics.fmean(known):.3f}{spread}"
+
+
+def _write_table(path: Path, text: str) -> None:
+    """The table with the command and the day that made it."""
+    command = shlex.join(["python", "Training/compare.py", *sys.argv[1:]])
+    with written_whole(path) as temporary:
+        temporary.write_text(f"`{command}`, {datetime.now(UTC).date().isoformat()}\n\n{text}\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -267,15 +331,11 @@ def main() -> None:
     arguments = parser.parse_intermixed_args()
     try:
         text = compare(arguments.experiment, arguments.overrides, arguments.only)
+        _write_table(Path(read_experiment(arguments.experiment).output) / "table.md", text)
     except LCSError as error:
         raise SystemExit(str(error)) from None
     except KeyboardInterrupt:
         sys.exit(130)
-    folder = Path(read_experiment(arguments.experiment).output)
-    stamp = datetime.now(UTC).date().isoformat()
-    (folder / "table.md").write_text(
-        f"`python Training/compare.py {arguments.experiment}`, {stamp}\n\n{text}\n", encoding="utf-8"
-    )
     print(text)
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
-import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from LabelConditionedSegmentationLib.core.errors import LCSError
+import yaml
 from LabelConditionedSegmentationLib.core.input_spec import InputSpec
+from LabelConditionedSegmentationLib.core.metadata import Field, MetadataSchema
 from LabelConditionedSegmentationLib.core.network.architecture import Architecture
-from omegaconf import OmegaConf
-from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
-from yaml import YAMLError
 
 from Training.augmentation import Augmentation
+from Training.settings import read_settings
 from Training.whole_files import written_whole
 
 
@@ -154,81 +152,72 @@ class Config:
     data: DataConfig = field(default_factory=DataConfig)
     input: InputSpec = field(default_factory=InputSpec)
     network: Architecture = field(default_factory=Architecture)
-    metadata: list[dict[str, Any]] = field(default_factory=list)
+    metadata: list[Field] = field(default_factory=list)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     context: ContextConfig = field(default_factory=ContextConfig)
     augmentation: Augmentation = field(default_factory=Augmentation)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     package: PackageConfig = field(default_factory=PackageConfig)
 
+    def __post_init__(self) -> None:
+        MetadataSchema(tuple(self.metadata))  # tells two fields of one name
+
+    @property
+    def schema(self) -> MetadataSchema:
+        """What can be known about a scan."""
+        return MetadataSchema(tuple(self.metadata))
+
+
+PLACES = (
+    *("output", "accelerator", "devices", "nodes", "resume", "save_every"),
+    *("data.cache", "data.workers"),
+)
+"""Settings that say where and in which pieces a run is made, not what comes out."""
 
 FREE = (
-    *(
-        "output",
-        "accelerator",
-        "devices",
-        "nodes",
-        "resume",
-        "init_from",
-        "validate_every",
-        "save_every",
-        "early_stop",
-        "package",
-    ),
-    *("data.root", "data.cache", "data.workers", "optimizer.steps", "optimizer.decay"),
+    *PLACES,
+    *("init_from", "validate_every", "early_stop", "package", "data.root", "optimizer.steps", "optimizer.decay"),
 )
 """Settings that may change between a checkpoint and the run that goes on from it."""
 
 
 def differences(
-    before: dict[str, Any], now: dict[str, Any], prefix: str = "", plain: dict[str, Any] | None = None
+    before: dict[str, Any],
+    now: dict[str, Any],
+    free: Sequence[str] = FREE,
+    prefix: str = "",
+    plain: dict[str, Any] | None = None,
 ) -> list[str]:
-    """The settings, other than those of FREE, in which two configurations differ, as "key: before -> now". A setting that did not exist before had its default."""
+    """The settings, other than free ones, in which two configurations differ, as "key: before -> now". A setting that did not exist before had its default."""
     plain = asdict(Config()) if plain is None else plain
     out = []
     for key in sorted(before.keys() | now.keys()):
         old, new, full = before.get(key, plain.get(key)), now.get(key), prefix + key
-        if full in FREE:
+        if full in free:
             continue
         if isinstance(old, dict) and isinstance(new, dict):
-            out += differences(old, new, full + ".", plain.get(key) or {})
-        elif _plain(old) != _plain(new):
+            out += differences(old, new, free, full + ".", plain.get(key) or {})
+        elif not _are_same(full, old, new):
             out.append(f"{full}: {old} -> {new}")
     return out
 
 
+def _are_same(key: str, old: Any, new: Any) -> bool:
+    if key == "metadata":  # what a field leaves out may have been written down or not
+        return MetadataSchema.from_json(old or ()) == MetadataSchema.from_json(new or ())
+    return bool(_plain(old) == _plain(new))
+
+
 def _plain(value: Any) -> Any:
-    """Tuples as lists, as JSON gives them back."""
+    """Tuples as lists, as JSON gives them back, and dictionaries without what says nothing."""
+    if isinstance(value, dict):
+        return {key: _plain(v) for key, v in value.items() if v is not None}
     return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 
-def read_config(path: Path, overrides: list[str]) -> Config:
-    """Defaults < file < overrides. A key or value that does not fit ends the program with one sentence and the nearest valid key."""
-    schema = OmegaConf.structured(Config)
-    try:
-        loaded = OmegaConf.load(path)
-        if not OmegaConf.is_dict(loaded):
-            raise SystemExit(
-                f'The configuration "{path}" cannot be used: it holds a list instead of settings, each a line "key: value".'
-            )
-        merged = OmegaConf.merge(schema, loaded, OmegaConf.from_dotlist(overrides))
-        config = OmegaConf.to_object(merged)
-    except FileNotFoundError:
-        raise SystemExit(
-            f'There is no configuration "{path}"; the shipped ones are in Training/experiments/.'
-        ) from None
-    except ConfigKeyError as error:
-        key = str(error.full_key or error.key)
-        near = difflib.get_close_matches(key, list(_keys(schema)), n=1)
-        raise SystemExit(
-            f'"{key}" is no setting of a training run.' + (f' Did you mean "{near[0]}"?' if near else "")
-        ) from None
-    except (LCSError, YAMLError, OSError, UnicodeDecodeError) as error:
-        raise SystemExit(f'The configuration "{path}" cannot be used: {" ".join(str(error).split())}') from None
-    except OmegaConfBaseException as error:
-        first = re.sub(r"\s+", " ", str(error).splitlines()[0])
-        raise SystemExit(f'The setting "{error.full_key}" cannot be used: {first}.') from None
-    assert isinstance(config, Config)
+def read_config(path: Path, words: Sequence[str] = ()) -> Config:
+    """Defaults < file < `key=value` words. A key or value that does not fit ends the program with one sentence and the nearest valid key."""
+    config = read_settings(path, Config, words)
     _check(config)
     return config
 
@@ -237,7 +226,7 @@ def write_config(config: Config, path: Path) -> None:
     """The resolved configuration as YAML, which `read_config` reads again; whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as temporary:
-        OmegaConf.save(OmegaConf.structured(config), temporary)
+        temporary.write_text(yaml.safe_dump(_plain(asdict(config)), sort_keys=False), encoding="utf-8")
 
 
 def _check(config: Config) -> None:
@@ -315,13 +304,3 @@ def check_sizes(config: Config) -> None:
         raise SystemExit(
             f"input.channels names {len(config.input.channels)} channel(s), but network.in_channels is {config.network.in_channels}; make them agree."
         )
-
-
-def _keys(node: Any, prefix: str = "") -> list[str]:
-    out: list[str] = []
-    for key in node:
-        full = f"{prefix}{key}"
-        out.append(full)
-        if OmegaConf.is_dict(node[key]):
-            out += _keys(node[key], full + ".")
-    return out

@@ -14,13 +14,14 @@ from types import FrameType
 import numpy as np
 from LabelConditionedSegmentationLib.core.errors import LCSError
 from LabelConditionedSegmentationLib.core.metadata import MetadataSchema
-from LabelConditionedSegmentationLib.core.package import DESCRIPTION, ModelPackage
+from LabelConditionedSegmentationLib.core.package import ModelPackage
 from LabelConditionedSegmentationLib.core.segmenter import Segmenter
 
 from Training.config import Config, read_config
 from Training.datasets import CaseFiles, read_data_set
 from Training.evaluate import INTERRUPTED, check_stem, evaluate, known_metadata, print_summary, write_report
 from Training.evaluation_results import joined
+from Training.kept_runs import is_finished, refuse_other_run
 
 TRAIN = Path(__file__).with_name("train.py")
 REPORT = "crossvalidation"
@@ -42,15 +43,22 @@ def make_folds(cases: Sequence[CaseFiles], schema: MetadataSchema, folds: int, s
 
 
 def crossvalidate(path: Path, overrides: list[str], folds: int, chosen: Sequence[int] = ()) -> None:
-    """Train the chosen folds (all, where none is named) that have no package yet; when every fold has one, score all cases and write the report."""
+    """Train the chosen folds (all, where none is named) that have no package yet; when every fold has one, score all cases and write the report.
+
+    SystemExit before anything is trained where a fold has the package of other settings.
+    """
     config = read_config(path, overrides)
     _check_honest(config)
     output = Path(config.output)
     check_stem(output / REPORT)
-    schema = MetadataSchema.from_json(config.metadata)
+    schema = config.schema
     held_out = make_folds(read_data_set(Path(config.data.root), config.data.names).cases, schema, folds, config.seed)
     if wrong := [n for n in chosen if n not in range(folds)]:
         raise SystemExit(f"There is no fold {wrong[0]}; with --folds {folds} they are 0 to {folds - 1}.")
+    for n in range(folds):
+        refuse_other_run(
+            _folder(output, n), read_config(path, [*overrides, *fold_settings(held_out[n], _folder(output, n))])
+        )
     for n in chosen or range(folds):
         _train_fold(n, held_out[n], path, overrides, output)
     missing = [n for n in range(folds) if not is_finished(_folder(output, n))]
@@ -76,11 +84,6 @@ def _folder(output: Path, fold: int) -> Path:
     return output / f"fold_{fold}"
 
 
-def is_finished(folder: Path) -> bool:
-    """Whether the run in a folder has ended with its package."""
-    return (folder / "package" / DESCRIPTION).is_file()
-
-
 def _train_fold(fold: int, held_out: Sequence[str], path: Path, overrides: Sequence[str], output: Path) -> None:
     """Run the training of a fold in a process of its own, so that each starts clean; one that was interrupted goes on where it was."""
     folder = _folder(output, fold)
@@ -94,7 +97,6 @@ def _train_fold(fold: int, held_out: Sequence[str], path: Path, overrides: Seque
         if not is_finished(folder):
             print("Interrupted; run the same command again to go on.", file=sys.stderr)
             raise SystemExit(INTERRUPTED)
-    _check_unseen(fold, folder, held_out)
 
 
 def fold_settings(held_out: Sequence[str], folder: Path) -> list[str]:
@@ -124,7 +126,7 @@ def run_training(path: Path, settings: Sequence[str]) -> int:
 
 
 def _check_unseen(fold: int, folder: Path, held_out: Sequence[str]) -> None:
-    """A package of another split or seed in the same place must not be scored on what it was trained on."""
+    """Whatever its settings say: a package must not be scored on what it was trained on."""
     trained = ModelPackage.load(folder / "package").about.get("provenance", {}).get("training_cases", [])
     if seen := sorted(set(trained) & set(held_out)):
         raise SystemExit(

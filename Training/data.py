@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from LabelConditionedSegmentationLib.core.preprocessing import is_foreground, position_channels
+from LabelConditionedSegmentationLib.core.preprocessing import BACKGROUND, position_channels
 from torch.utils.data import Dataset, Sampler
 
-from Training.augmentation import SpatialAugmentation, crop_view, intensity_augmentation, vary_intensity
+from Training.augmentation import SpatialAugmentation, View, crop_view, intensity_augmentation, vary_intensity
 from Training.config import Config
 from Training.example_tasks import draw_regions
 from Training.losses.streamed_softmax import IGNORE
@@ -24,7 +24,7 @@ LABELLED_CENTRES = 0.5
 class Samples(Dataset[dict[str, torch.Tensor]]):
     """Sample number n of a training run: reproducible from (seed, n) alone, whichever process makes it and wherever a run was resumed.
 
-    A sample: image (channel [+3], k, j, i) float32; points (P, 3), voxels (i, j, k) of the patch; target (P,) as TargetCode gives them;
+    A sample: image (channel [+3], k, j, i) float32; foreground (k, j, i) bool; points (P, 3), voxels (i, j, k) of the patch; target (P,) as TargetCode gives them;
     annotated (K,) bool; asked (L, K) bool: the classes of each label that is asked for; metadata (fields,); number: n.
     """
 
@@ -57,14 +57,13 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
         if self.config.objective.prompts != "class":
             return self._pair(case, number, generator)
         centre = draw_centre(case.target.shape, self.config.data.patch, lambda: self._places_in(case), generator)
-        image, target = self.spatial(
-            case.image.to(self.device).float(), case.target.to(self.device).long(), generator, centre
-        )
-        image, target = crop_view(image, target, self.config.augmentation.crop, generator)
-        image, points, classes = self._seen(image, target, generator)
+        view = self.spatial(self._view(case, case.target.long()), generator, centre)
+        view = crop_view(view, self.config.augmentation.crop, generator)
+        image, points, classes = self._seen(view, generator)
         told = self._told(case, generator)
         return {
             "image": image,
+            "foreground": view.foreground,
             "points": points,
             "target": classes,
             "annotated": case.annotated.to(self.device),
@@ -93,30 +92,34 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
         flipped = self.spatial.settings.flip and bool(generator.random() < 0.5)
         views = []
         for one, regions, crop in ((case, shown.query, settings.crop), (atlas, shown.atlas, 0.0)):
-            maps = torch.stack([one.target.long(), regions.long()]).to(self.device)
-            image, maps = self.spatial(one.image.to(self.device).float(), maps, generator, flipped=flipped)
-            image, maps = crop_view(image, maps, crop, generator)
-            image, points, values = self._seen(image, maps, generator)
+            view = self._view(one, torch.stack([one.target.long(), regions.long()]))
+            view = crop_view(self.spatial(view, generator, flipped=flipped), crop, generator)
+            image, points, values = self._seen(view, generator)
             views.append(
                 {
                     "image": image,
+                    "foreground": view.foreground,
                     "points": points,
                     "target": values[0],
                     "asked": values[1],
-                    "regions": maps[1].to(torch.int16),
+                    "regions": view.target[1].to(torch.int16),
                     "annotated": one.annotated.to(self.device),
                     "metadata": self._told(one, generator),
                 }
             )
         return {key: torch.stack([view[key] for view in views]) for key in views[0]} | {"number": torch.tensor(number)}
 
-    def _seen(
-        self, image: torch.Tensor, target: torch.Tensor, generator: np.random.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _view(self, case: Case, target: torch.Tensor) -> View:
+        """A whole case on the device where samples are varied."""
+        return View(case.image.to(self.device).float(), case.foreground.to(self.device), target.to(self.device))
+
+    def _seen(self, view: View, generator: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """What the network gets of a view: its intensities varied and its positions told; the points of the loss, and the values ([maps,] P) there."""
-        if self.config.augmentation.intensity:
-            image = vary_intensity(image, self.intensity, generator)
-        foreground = is_foreground(image)
+        image, foreground, target = view
+        is_varied = self.config.augmentation.intensity
+        image = (
+            vary_intensity(view, self.intensity, generator) if is_varied else image.masked_fill(~foreground, BACKGROUND)
+        )
         labels = target if target.ndim == 3 else target[0]
         points, classes = draw_points(labels, foreground | (labels > 0), self.config.data.points, generator)
         if target.ndim > 3:

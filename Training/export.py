@@ -17,6 +17,7 @@ from LabelConditionedSegmentationLib.core.package import save_package
 from Training.config import Config
 from Training.prepare import Case
 from Training.targets import can_be_flipped
+from Training.whole_files import writing_to
 
 
 def write_package(
@@ -28,7 +29,7 @@ def write_package(
     training: Sequence[Case],
     facts: dict[str, Any],
 ) -> Path:
-    """Write the package of a run; returns its folder."""
+    """Write the package of a run; returns its folder. Raises OutputError where it cannot be written."""
     names = sorted(case.name for case in training)
     about = {
         "title": config.package.title or config.package.name,
@@ -49,19 +50,20 @@ def write_package(
         },
     }
     card = model_card(about, tree, schema, config)
-    package = save_package(
-        path,
-        network,
-        config.package.name,
-        config.input,
-        tree,
-        schema,
-        config.package.patch,
-        card,
-        about,
-        config.package.flip and can_be_flipped(tree),
-        training_statistics(training),
-    )
+    with writing_to(path.parent):
+        package = save_package(
+            path,
+            network,
+            config.package.name,
+            config.input,
+            tree,
+            schema,
+            config.package.patch,
+            card,
+            about,
+            config.package.flip and can_be_flipped(tree),
+            training_statistics(training),
+        )
     return package.path
 
 

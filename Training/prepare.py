@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import os
 import platform
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from LabelConditionedSegmentationLib.core.errors import InputError, LCSError, OutputError
+from LabelConditionedSegmentationLib.core.errors import InputError, LCSError
 from LabelConditionedSegmentationLib.core.geometry import Grid, resample
 from LabelConditionedSegmentationLib.core.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.input_statistics import input_statistics
@@ -29,11 +30,12 @@ from tqdm import tqdm
 
 from Training.datasets import CaseFiles, DataSet, read_data_set, read_image, read_labels
 from Training.targets import TargetCode, select
+from Training.whole_files import unwritable, written_whole
 
 if TYPE_CHECKING:
     from Training.config import Config
 
-FORMAT = 1
+FORMAT = 2
 """Of what is stored; another number makes every case anew."""
 
 INDEX = "prepared.json"
@@ -43,12 +45,14 @@ INDEX = "prepared.json"
 class Case:
     """One labelled scan on the network's grid, mapped into memory: writing to it changes no file.
 
-    image (channel, k, j, i) float16 without position channels; target (k, j, i) int16 as TargetCode gives it; annotated (K,) bool; metadata (fields,) float32
-    with NaN for unknown; statistics: what `core.input_statistics` measures of a scan.
+    image (channel, k, j, i) float16 without position channels; foreground (k, j, i) bool: the voxels that count, all others of the image are BACKGROUND;
+    target (k, j, i) int16 as TargetCode gives it; annotated (K,) bool; metadata (fields,) float32 with NaN for unknown; statistics: what
+    `core.input_statistics` measures of a scan.
     """
 
     name: str
     image: torch.Tensor
+    foreground: torch.Tensor
     target: torch.Tensor
     annotated: torch.Tensor
     metadata: torch.Tensor
@@ -134,11 +138,10 @@ def write_index(
     annotated: Mapping[str, Sequence[str]] | None = None,
 ) -> Path:
     """Make the cache a prepared folder, which can be opened without the scans: prepared.json with the settings and the folder of each case."""
-    path, temporary = cache / INDEX, cache / _temporary_name()
     index = {"settings": settings, "annotated": _plain(annotated), "cases": keys}
-    temporary.write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
-    return path
+    with written_whole(cache / INDEX) as temporary:
+        temporary.write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+    return cache / INDEX
 
 
 def is_prepared(folder: Path) -> bool:
@@ -243,8 +246,8 @@ def _make(
     spec: InputSpec,
     schema: MetadataSchema,
     multiple: int,
-) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-    """Image (channel, k, j, i) float16 and target (k, j, i) int16 on the network's grid, and the facts that are stored with them."""
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Image, foreground and target of a Case on the network's grid, and the facts that are stored with them."""
     network_input = prepare(read_image(files), spec, multiple, with_position=False)
     labels = read_labels(files)
     target = torch.from_numpy(code.encode(labels.array)).movedim(0, -1)
@@ -256,31 +259,39 @@ def _make(
         "metadata": [None if np.isnan(value) else value for value in schema.encode(parsed).tolist()],
         "statistics": input_statistics(network_input),
     }
-    return network_input.image.half().contiguous().numpy(), on_grid.contiguous().numpy(), facts
+    tensors = {"image": network_input.image.half(), "foreground": network_input.foreground, "target": on_grid}
+    return {name: tensor.contiguous().numpy() for name, tensor in tensors.items()}, facts
 
 
-def _store(cache: Path, key: str, image: np.ndarray, target: np.ndarray, facts: Mapping[str, Any]) -> None:
+def _store(cache: Path, key: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
     """Write a case beside its place and rename it there; where another process was faster, its case stays."""
     temporary = cache / _temporary_name()
     try:
         temporary.mkdir()
-        np.save(temporary / "image.npy", image, allow_pickle=False)
-        np.save(temporary / "target.npy", target, allow_pickle=False)
+        for name, array in arrays.items():
+            _write_array(temporary / f"{name}.npy", array)
         (temporary / "case.json").write_text(json.dumps(facts, allow_nan=False) + "\n", encoding="utf-8")
         os.rename(temporary, cache / key)
     except OSError as error:
         if not (cache / key).is_dir():
-            raise OutputError(f'"{cache}" cannot be written to: {error.strerror}.') from None
+            raise unwritable(cache, error) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_array(path: Path, array: np.ndarray) -> None:
+    """By way of memory: numpy does not say why it could not write to a file."""
+    written = io.BytesIO()
+    np.save(written, array, allow_pickle=False)
+    path.write_bytes(written.getbuffer())
 
 
 def _load(cache: Path, key: str) -> Case:
     folder = cache / key
     try:
-        image, target = (
-            torch.from_numpy(np.load(folder / name, mmap_mode="c", allow_pickle=False))
-            for name in ("image.npy", "target.npy")
+        image, foreground, target = (
+            torch.from_numpy(np.load(folder / f"{name}.npy", mmap_mode="c", allow_pickle=False))
+            for name in ("image", "foreground", "target")
         )
         facts = json.loads((folder / "case.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -288,7 +299,9 @@ def _load(cache: Path, key: str) -> Case:
             f'The prepared case "{folder}" is missing or damaged; delete that folder and prepare the data again.'
         ) from None
     metadata = torch.tensor([np.nan if value is None else value for value in facts["metadata"]], dtype=torch.float32)
-    return Case(facts["name"], image, target, torch.tensor(facts["annotated"]), metadata, facts["statistics"])
+    return Case(
+        facts["name"], image, foreground, target, torch.tensor(facts["annotated"]), metadata, facts["statistics"]
+    )
 
 
 def _make_cache(cache: Path) -> None:
@@ -332,7 +345,7 @@ def prepare_data(config: Config) -> Path:
         raise_problems,
     )  # reads images, which those who open a prepared folder need not
 
-    data, schema, multiple = config.data, MetadataSchema.from_json(config.metadata), config.network.multiple
+    data, schema, multiple = config.data, config.schema, config.network.multiple
     data_set = read_data_set(Path(data.root), data.names)
     raise_problems(check_data_set(data_set, len(config.input.channels)))
     tree = select(data_set.table, data.labels)

@@ -15,7 +15,6 @@ from pathlib import Path
 import torch
 from LabelConditionedSegmentationLib.core.errors import LCSError
 from LabelConditionedSegmentationLib.core.labels import LabelTree
-from LabelConditionedSegmentationLib.core.preprocessing import is_foreground
 from LabelConditionedSegmentationLib.core.scoring import best_classes
 from LabelConditionedSegmentationLib.core.segmenter import Segmenter
 
@@ -39,7 +38,7 @@ class Seen:
 @torch.inference_mode()
 def see(segmenter: Segmenter, case: Case) -> Seen:
     """The trunk over a prepared scan, up-sampled to its voxels."""
-    network, foreground = segmenter.network, is_foreground(case.image)
+    network, foreground = segmenter.network, case.foreground
     on_voxels = features_of(network, case, segmenter.package.patch)[foreground]
     coarse = best_classes(on_voxels, network.prompts, network.bias).best_class
     return Seen(on_voxels.clone(), case.target[foreground].long(), coarse.long())

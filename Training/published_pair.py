@@ -38,7 +38,7 @@ def score(run: Path, atlas: str, cases: list[str]) -> dict[str, tuple[np.ndarray
     missing = sorted({atlas, *cases} - {case.name for case in data_set.cases})
     if missing:
         raise SystemExit(f'"{data_set.root}" has no case called {", ".join(missing)}.')
-    tree, schema = data_set.table, MetadataSchema.from_json(config.metadata)
+    tree, schema = data_set.table, config.schema
     code = TargetCode(tree, tree, data_set.ignored_ids)
     prepared = {
         case.name: case

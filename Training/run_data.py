@@ -32,7 +32,7 @@ class RunData:
 
 def load_data(config: Config, known: LabelTree | None = None) -> RunData:
     """Read `data.root`. known: the labels of a package that is fine-tuned. SystemExit, with all problems at once, where the data cannot be used."""
-    root, schema = Path(config.data.root), MetadataSchema.from_json(config.metadata)
+    root, schema = Path(config.data.root), config.schema
     names = [*config.data.names, *config.context.meta_cases] if config.data.names else []
     if is_prepared(root):
         if with_anatomy(config):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import colorsys
 import csv
+import io
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +19,7 @@ from LabelConditionedSegmentationLib.core.memory import peak_memory_mb
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from Training.whole_files import written_whole
+from Training.whole_files import writing_to, written_whole
 
 COLUMNS = ("step", "loss", "rate", "dice", "seconds", "memory_mb")
 """memory_mb: the most that the process has had so far, on the GPU where it works there."""
@@ -31,17 +33,13 @@ class RunLog:
         self.path = folder / "log.csv"
         self.columns = (*COLUMNS, *more)
         kept = _rows_before(self.path, first, self.columns)
-        try:
+        self.hook, threading.excepthook = threading.excepthook, _leave_to_the_next_write
+        with writing_to(folder):
             folder.mkdir(parents=True, exist_ok=True)
             _write(self.path, kept, self.columns)
-        except OSError as error:
-            raise SystemExit(
-                f'The folder "{folder}" cannot be written to: {error.strerror}. Choose another output.'
-            ) from None
-        self.file = self.path.open("a", newline="", encoding="utf-8")
-        self.table = csv.DictWriter(self.file, self.columns, restval=float("nan"))
+            self.file = self.path.open("ab", buffering=0)  # so that nothing is left to write when it could not be
+            self.curves = SummaryWriter(str(folder / "tensorboard"), purge_step=first)
         self.earlier = float(kept[-1]["seconds"]) if kept else 0.0
-        self.curves = SummaryWriter(str(folder / "tensorboard"), purge_step=first)
         self.bar = tqdm(total=steps, initial=first, desc="training", unit="step", disable=not sys.stderr.isatty())
         self.dice = float("nan")
 
@@ -56,26 +54,31 @@ class RunLog:
         measured: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         """One step: its mean loss, what the method measured and, where the run was validated after it, Dice of every leaf in every case."""
-        dice = float("nan")
-        if scores is not None:
-            dice = self.dice = float(np.nanmean(np.stack(list(scores.values()))))
-            self._validated(step, scores, tree)
-        row = {
-            "step": step,
-            "loss": loss,
-            "rate": rate,
-            "dice": dice,
-            "seconds": round(self.earlier + seconds, 1),
-            "memory_mb": _memory_mb(),
-        }
-        self.table.writerow({**row, **measured})
-        self.file.flush()
-        self.curves.add_scalar("loss", loss, step)
-        self.curves.add_scalar("rate", rate, step)
-        for name, value in measured.items():
-            self.curves.add_scalar(name, value, step)
+        with writing_to(self.path.parent):
+            dice = float("nan")
+            if scores is not None:
+                dice = self.dice = float(np.nanmean(np.stack(list(scores.values()))))
+                self._validated(step, scores, tree)
+            row = {
+                "step": step,
+                "loss": loss,
+                "rate": rate,
+                "dice": dice,
+                "seconds": round(self.earlier + seconds, 1),
+                "memory_mb": _memory_mb(),
+            }
+            self._append({**row, **measured})
+            for name, value in {"loss": loss, "rate": rate, **measured}.items():
+                self.curves.add_scalar(name, value, step)
         self.bar.set_postfix(loss=f"{loss:.3f}", dice=f"{self.dice:.3f}")
         self.bar.update()
+
+    def _append(self, row: Mapping[str, Any]) -> None:
+        line = io.StringIO(newline="")
+        csv.DictWriter(line, self.columns, restval=float("nan")).writerow(row)
+        left = line.getvalue().encode()
+        while left:  # the last bytes of a full disk are taken before it says so
+            left = left[self.file.write(left) :]
 
     def _validated(self, step: int, scores: dict[str, np.ndarray], tree: LabelTree) -> None:
         self.curves.add_scalar("dice/mean", self.dice, step)
@@ -92,19 +95,25 @@ class RunLog:
     ) -> None:
         """The scan, the truth and what was found in three slices: image, truth and found (k, j, i), classes with negative values for unknown."""
         colours = torch.tensor([(0.0, 0.0, 0.0), *(leaf.color for leaf in tree.leaves)])
-        self.curves.add_image("scan, truth, found", sheet_of(image, [truth, found], colours), step, dataformats="HWC")
+        self._add_sheet("scan, truth, found", sheet_of(image, [truth, found], colours), step)
 
     def context(self, step: int, image: torch.Tensor, classes: torch.Tensor, tree: LabelTree) -> None:
         """A sample and how its target is divided: image (k, j, i), classes (k, j, i) of labels and of the context after them."""
         more = [colorsys.hsv_to_rgb(n * 0.618 % 1, 0.7, 0.9) for n in range(int(classes.max()) - len(tree.leaves))]
         colours = torch.tensor([(0.0, 0.0, 0.0), *(leaf.color for leaf in tree.leaves), *more])
-        self.curves.add_image("sample, context", sheet_of(image, [classes], colours), step, dataformats="HWC")
+        self._add_sheet("sample, context", sheet_of(image, [classes], colours), step)
+
+    def _add_sheet(self, name: str, sheet: torch.Tensor, step: int) -> None:
+        with writing_to(self.path.parent):
+            self.curves.add_image(name, sheet, step, dataformats="HWC")
 
     def close(self) -> None:
         """End bar and files."""
+        threading.excepthook = self.hook
         self.bar.close()
-        self.file.close()
-        self.curves.close()
+        with writing_to(self.path.parent):
+            self.file.close()
+            self.curves.close()
 
 
 def sheet_of(image: torch.Tensor, maps: Sequence[torch.Tensor], colours: torch.Tensor) -> torch.Tensor:
@@ -127,6 +136,12 @@ def sheet_of(image: torch.Tensor, maps: Sequence[torch.Tensor], colours: torch.T
         rows.append(torch.cat(panels, dim=1))
     width = max(row.shape[1] for row in rows)
     return torch.cat([torch.nn.functional.pad(row, (0, 0, 0, width - row.shape[1])) for row in rows])
+
+
+def _leave_to_the_next_write(hooked: threading.ExceptHookArgs) -> None:
+    """TensorBoard writes in a thread of its own; its error is kept there, and what is written next raises it."""
+    if not isinstance(hooked.exc_value, OSError):
+        threading.__excepthook__(hooked)
 
 
 def _memory_mb() -> float:

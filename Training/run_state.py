@@ -29,14 +29,13 @@ class RunState:
         self.average = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         self.facts: dict[str, Any] = {"step": 0, "best": -1.0, "worse": 0, "history": history}
 
-    def begin(self) -> str:
-        """Go on from the last checkpoint of the run, or start from the one that the configuration names; returns what was done, in words."""
-        last, start, said = self.path("last"), Path(self.config.init_from), ""
-        if self.config.resume == "auto" and last.exists():
-            _refuse_other_settings(last, self.config)
-            self.facts |= load_checkpoint(last, self.method, self.average, self.optimizer)
-            said = f"going on from step {self.facts['step']} of {last}"
-        elif start.suffix == ".safetensors":
+    def begin(self, start: Path | None) -> str:
+        """Take what `checkpoint_to_start_from` found; returns what was done, in words."""
+        said = ""
+        if start == self.path("last"):
+            self.facts |= load_checkpoint(start, self.method, self.average, self.optimizer)
+            said = f"going on from step {self.facts['step']} of {start}"
+        elif start is not None:
             before = load_checkpoint(start, self.method, self.average, self.optimizer)
             self.facts["history"] = [*before["history"], f"{before['step']} steps as in {start}"]
         self.facts["config"] = asdict(self.config)
@@ -44,7 +43,7 @@ class RunState:
 
     def path(self, name: str) -> Path:
         """Where a checkpoint is kept."""
-        return Path(self.config.output) / f"{name}.safetensors"
+        return _path(self.config, name)
 
     def save(self, name: str) -> None:
         """Write a checkpoint, whole or not at all."""
@@ -88,10 +87,36 @@ class RunState:
         self.network.load_state_dict(self.average)
 
 
+def checkpoint_to_start_from(config: Config) -> Path | None:
+    """The last checkpoint of the run itself, else the one that `init_from` names. SystemExit, before any data are read, where the run cannot go on from it."""
+    last, start = _path(config, "last"), Path(config.init_from)
+    if config.resume == "auto" and last.exists():
+        _refuse_other_settings(last, config)
+        return last
+    if start.suffix == ".safetensors":
+        _refuse_other_optimizer(start, config)
+        return start
+    return None
+
+
+def _path(config: Config, name: str) -> Path:
+    return Path(config.output) / f"{name}.safetensors"
+
+
 def _refuse_other_settings(checkpoint: Path, config: Config) -> None:
     """A run goes on only with the settings that it began with."""
     changed = differences(read_facts(checkpoint).get("config", {}), asdict(config))
     if changed:
         raise SystemExit(
             f'The checkpoint "{checkpoint}" belongs to a run with other settings: {"; ".join(changed)}. Put them back, or choose another output, or resume=never.'
+        )
+
+
+def _refuse_other_optimizer(checkpoint: Path, config: Config) -> None:
+    """Every optimizer keeps something else of a parameter."""
+    before = read_facts(checkpoint).get("config", {}).get("optimizer", {}).get("name", Config().optimizer.name)
+    if before != config.optimizer.name:
+        raise SystemExit(
+            f'The checkpoint "{checkpoint}" holds what optimizer.name={before} goes on from, and optimizer.name={config.optimizer.name} cannot: '
+            f"set optimizer.name={before}, or start from the package of that run, which holds weights alone."
         )

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from LabelConditionedSegmentationLib.core.labels import LabelTree
-from LabelConditionedSegmentationLib.core.metadata import MetadataSchema
 from LabelConditionedSegmentationLib.core.network.head import ClassEmbeddings
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 from LabelConditionedSegmentationLib.core.package import ModelPackage
@@ -30,7 +29,6 @@ def settings_of_package(config: Config, package: ModelPackage) -> Config:
     """
     config = copy.deepcopy(config)
     plain = Config()
-    schema = package.metadata.to_json()
     network = replace(package.architecture, examples=config.network.examples or config.objective.prompts != "class")
     for key, there, allowed in (
         ("network", network, (plain.network, replace(plain.network, examples=True), package.architecture, network)),
@@ -41,11 +39,11 @@ def settings_of_package(config: Config, package: ModelPackage) -> Config:
                 f"A fine-tuned package keeps its {key}: leave the section {key} out of the configuration, or make it {there.to_json()}."
             )
         setattr(config, key, there)
-    if config.metadata and MetadataSchema.from_json(config.metadata) != package.metadata:
+    if config.metadata and config.schema != package.metadata:
         raise SystemExit(
             "A fine-tuned package keeps its metadata fields: leave the section metadata out of the configuration."
         )
-    config.metadata = schema
+    config.metadata = list(package.metadata.fields)
     check_sizes(config)
     return config
 

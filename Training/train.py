@@ -7,13 +7,14 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from LabelConditionedSegmentationLib.core.errors import LCSError
+from LabelConditionedSegmentationLib.core.errors import LCSError, OutputError
 from LabelConditionedSegmentationLib.core.memory import is_out_of_memory
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 from lightning.fabric import Fabric
@@ -26,8 +27,9 @@ from Training.gradients import clip_gradients, load_scaler, scaler_state
 from Training.methods import build_method
 from Training.methods.method import Method
 from Training.run_data import load_data
+from Training.run_folder import held_alone
 from Training.run_log import RunLog
-from Training.run_state import RunState
+from Training.run_state import RunState, checkpoint_to_start_from
 from Training.start import describe_start, freeze, package_to_start_from, settings_of_package, take_weights
 from Training.validation import validate
 
@@ -75,10 +77,16 @@ def make_fabric(config: Config) -> Fabric:
 def train(config: Config) -> None:
     """One run from its configuration to a model package."""
     fabric = make_fabric(config)
+    with _only_run_in(Path(config.output), fabric), _signals_restored():
+        _train(config, fabric)
+
+
+def _train(config: Config, fabric: Fabric) -> None:
     fabric.seed_everything(config.seed, verbose=False)
     package = package_to_start_from(config)
     if package is not None:
         config = settings_of_package(config, package)
+    start = checkpoint_to_start_from(config)
     batches = StepBatches(config.optimizer.batch, fabric.global_rank, fabric.world_size)
     with fabric.rank_zero_first():  # one process prepares, the others find it done
         data = load_data(config, package.labels if package else None)
@@ -96,7 +104,7 @@ def train(config: Config) -> None:
     moved = make_optimizer(method, config.optimizer)
     model, optimizer = fabric.setup(method, moved)
     state = RunState(method, moved, config, describe_start(package) if package else [])
-    if said := state.begin():
+    if said := state.begin(start):
         fabric.print(said)
     load_scaler(fabric, state.facts.get("scaler", {}))
 
@@ -171,6 +179,32 @@ def train(config: Config) -> None:
         fabric.print(
             f"model package: {write_package(Path(config.output) / 'package', network, tree, data.schema, config, data.training + data.meta, state.facts)}"
         )
+
+
+@contextmanager
+def _only_run_in(folder: Path, fabric: Fabric) -> Iterator[None]:
+    """One process holds the folder for all of the run; where another run has it, all of them end."""
+    with ExitStack() as stack:
+        refusal = ""
+        if fabric.is_global_zero:
+            try:
+                stack.enter_context(held_alone(folder))
+            except OutputError as error:
+                refusal = str(error)
+        if refusal := fabric.broadcast(refusal):
+            raise OutputError(refusal)
+        yield
+
+
+@contextmanager
+def _signals_restored() -> Iterator[None]:
+    """Who calls `train` has the handlers of before when it ends."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def leave_together() -> None:

@@ -57,7 +57,7 @@ def _grids(network: LabelConditionedNetwork, case: Case) -> tuple[Grid, Grid]:
 
 
 def _slabs(network: LabelConditionedNetwork, case: Case, patch: Shape, precision: Precision) -> Iterator[FeatureSlab]:
-    image, (fine, _) = input_of(network, case.image)[0], _grids(network, case)
+    image, (fine, _) = input_of(network, case.image, case.foreground)[0], _grids(network, case)
     metadata = case.metadata[None].to(image.device)
 
     def trunk(patches: torch.Tensor) -> torch.Tensor:

@@ -25,7 +25,7 @@ from Testing.training.made_up_data import write_data_set
 from Testing.training.test_distributed import run_together, torchrun
 from Testing.training.test_fine_tuning import config_of as tuning_of
 from Testing.training.test_methods import curve_of
-from Testing.training.test_train import config_of, losses, signals_as_before, weights, write_config  # noqa: F401
+from Testing.training.test_train import config_of, losses, weights, write_config
 from Training.config import Config, ObjectiveConfig, OptimizerConfig, differences, read_config
 from Training.evaluate import evaluate
 from Training.example_tasks import masks_of

@@ -21,7 +21,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from Testing.samples import TINY
 from Testing.training.made_up_data import write_data_set
 from Testing.training.test_methods import EDGE, Batch, batch_of, build
-from Testing.training.test_train import config_of, losses, rows, signals_as_before
+from Testing.training.test_train import config_of, losses, rows
 from Training.config import Config, ContextConfig, DataConfig, OptimizerConfig
 from Training.data import Samples
 from Training.datasets import read_data_set
@@ -45,8 +45,6 @@ COLAB = (
     "context.tau=3",
     "context.every=2",
 )
-
-_ = signals_as_before  # a fixture that every test here takes
 
 
 @pytest.fixture(scope="module")

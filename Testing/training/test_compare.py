@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,81 @@ def test_the_table_shows_the_best_trial_of_every_arm_and_a_second_call_trains_no
     capfd.readouterr()
     assert compare(experiment, [], []) == table
     assert [path.stat().st_mtime_ns for path in packages] == times
+
+
+@pytest.fixture
+def short(experiment: Path, tmp_path: Path) -> Path:
+    """An experiment of two arms and a few steps, in a folder of its own."""
+    path = experiment.with_name(f"{tmp_path.name}.yaml")
+    path.write_text(
+        f"""
+base: run.yaml
+output: {tmp_path / "out"}
+columns: {{all: [all]}}
+arms:
+  - {{name: a, settings: [optimizer.steps=3, optimizer.decay=1]}}
+  - {{name: b, settings: [optimizer.steps=4, optimizer.decay=1]}}
+  - {{name: both, members: [a, b]}}
+"""
+    )
+    return path
+
+
+def rows_of(table: str) -> dict[str, list[str]]:
+    """Name of each row of a table -> its cells."""
+    lines = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("|")]
+    return {cells[0]: cells[1:] for cells in lines[2:]}
+
+
+def test_one_arm_done_anew_leaves_the_rows_of_the_others_in_the_table(short: Path, tmp_path: Path) -> None:
+    first = rows_of(compare(short, [], []))
+    assert list(first) == ["a", "b", "both"]
+    shutil.rmtree(tmp_path / "out" / "b")
+    assert list(rows_of(compare(short, [], ["a"]))) == ["a"]
+    again = compare(short, [], ["b"])
+    assert rows_of(again) == first
+    assert "ther settings" not in again
+
+
+def test_runs_of_other_settings_are_refused_with_the_difference_before_anything_is_trained(
+    short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compare(short, [], ["b"])
+    monkeypatch.setattr(script, "train_run", None)  # would fail
+    with pytest.raises(
+        SystemExit, match=r"out/b/trial0-seed0-fold0.* other settings: optimizer\.rate: 0\.01 -> 0\.02\. "
+    ):
+        compare(short, ["optimizer.rate=2e-2"], [])
+    short.write_text(short.read_text().replace("steps=4", "steps=5"))
+    with pytest.raises(SystemExit, match=r"optimizer\.steps: 4 -> 5"):
+        compare(short, [], [])
+
+
+def test_rows_that_are_kept_say_which_settings_they_have(short: Path, tmp_path: Path) -> None:
+    compare(short, [], [])
+    shutil.rmtree(tmp_path / "out" / "a")
+    table = compare(short, ["optimizer.rate=2e-2"], ["a"])
+    assert list(rows_of(table)) == ["a", "b (other settings)", "both (other settings)"]
+    assert "- b: optimizer.rate: 0.01 -> 0.02" in table.splitlines()
+    short.write_text(short.read_text().replace("all: [all]", "all: [Left Hippocampus]"))
+    assert "- b: columns.all: ['all'] -> ['Left Hippocampus']; optimizer.rate: 0.01 -> 0.02" in compare(
+        short, ["optimizer.rate=2e-2"], ["a"]
+    )
+
+
+def test_the_table_is_a_file_with_the_command_that_made_it(
+    short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["compare.py", str(short), "--only", "a"])
+    script.main()
+    text = (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
+    assert text.startswith(f"`python Training/compare.py {short} --only a`")
+    assert list(rows_of(text)) == ["a"]
+
+
+def test_an_arm_that_is_not_there_is_told(short: Path) -> None:
+    with pytest.raises(SystemExit, match='called "c"; there are a, b'):
+        compare(short, [], ["c"])
 
 
 def test_several_measures_and_the_costs_are_columns_with_their_spread_over_seeds(experiment: Path) -> None:
@@ -114,10 +190,11 @@ def test_the_last_validation_counts_for_the_choice_of_a_trial(experiment: Path) 
     [
         ("base: run.yaml\n", "needs arms"),
         ("arms: [{name: a}, {name: a}]\n", "names of their own"),
+        ("arms: [{name: a b}, {name: A-b}]\n", "names of their own"),  # one folder
         ("arms: [{name: a, members: [b]}]\n", "unknown: b"),
         ("arms: [{name: a, told: [everything]}]\n", "unknown: everything"),
         ("measures: [beauty]\narms: [{name: a}]\n", "unknown: beauty"),
-        ("arm: []\n", "is no experiment"),
+        ("arm: []\n", r"no setting of the experiment\. Did you mean .arms"),
     ],
 )
 def test_an_experiment_that_cannot_be_understood_is_refused_with_a_sentence(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -118,8 +119,46 @@ def test_finished_folds_are_not_trained_again(output: Path, config: Path, monkey
 def test_packages_of_another_split_are_not_scored_on_what_they_were_trained_on(output: Path, config: Path) -> None:
     folds = [make_folds(read_data_set(config.parent / "made_up").cases, samples.SCHEMA, 2, seed) for seed in range(20)]
     other = next(seed for seed in range(20) if folds[seed] != folds[0])
-    with pytest.raises(SystemExit, match=r"belongs to other settings"):
+    with pytest.raises(
+        SystemExit, match=rf"finished run with other settings: data\.validation: .*seed: 0 -> {other}\."
+    ):
         crossvalidate(config, [f"seed={other}"], 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "folds", "says"),
+    [
+        (["optimizer.steps=4"], 2, r"optimizer\.steps: 3 -> 4"),
+        (["network.widths=[4, 16]"], 2, r"network\.widths: \(4, 8\) -> \(4, 16\)"),
+        (["package.patch=[32, 32, 32]"], 2, r"package\.patch"),
+        ([], 3, r"data\.validation"),
+    ],
+)
+def test_finished_folds_of_other_settings_are_refused_with_the_difference(
+    output: Path, config: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], folds: int, says: str
+) -> None:
+    monkeypatch.setattr(module, "run_training", None)  # would fail
+    before = (output / "crossvalidation.json").read_bytes()
+    with pytest.raises(
+        SystemExit, match=f'fold_0" holds a finished run with other settings: {says}.*choose another output'
+    ):
+        crossvalidate(config, words, folds, [1])
+    assert (output / "crossvalidation.json").read_bytes() == before
+
+
+def test_finished_folds_are_taken_over_by_another_device_and_number_of_workers(
+    output: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "run_training", None)  # would fail
+    crossvalidate(config, ["accelerator=auto", "data.workers=2", "save_every=7", f"data.cache={config.parent}"], 2)
+
+
+def test_a_package_is_not_scored_on_what_it_says_it_was_trained_on(output: Path, config: Path, tmp_path: Path) -> None:
+    shutil.copytree(output, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "fold_0" / "package")
+    shutil.copytree(output / "fold_1" / "package", tmp_path / "run" / "fold_0" / "package")
+    with pytest.raises(SystemExit, match="which fold 0 of this split holds out"):
+        crossvalidate(config, [f"output={tmp_path / 'run'}"], 2)
 
 
 @pytest.mark.parametrize(

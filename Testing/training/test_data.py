@@ -15,11 +15,19 @@ from LabelConditionedSegmentationLib.core.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.itk import image_of
 from LabelConditionedSegmentationLib.core.labels import Label, LabelTree
 from LabelConditionedSegmentationLib.core.package import ModelPackage
-from LabelConditionedSegmentationLib.core.preprocessing import BACKGROUND, is_foreground
+from LabelConditionedSegmentationLib.core.preprocessing import BACKGROUND, position_channels
+from monai.transforms import Compose
 
 from Testing import samples
 from Testing.training.made_up_data import write_data_set
-from Training.augmentation import Augmentation, SpatialAugmentation, intensity_augmentation, vary_intensity
+from Training.augmentation import (
+    Augmentation,
+    SpatialAugmentation,
+    View,
+    crop_view,
+    intensity_augmentation,
+    vary_intensity,
+)
 from Training.config import Config, DataConfig, ObjectiveConfig, OptimizerConfig, PackageConfig
 from Training.data import Samples, StepBatches, draw_centre, draw_labels, draw_points, places_of_labels
 from Training.datasets import read_data_set
@@ -86,6 +94,10 @@ def still(patch: tuple[int, ...], code: TargetCode, flip: bool = False) -> Spati
     return SpatialAugmentation(replace(NO_CHANGE, flip=flip), patch, code.mirrored, CUBES)  # type: ignore[arg-type]
 
 
+def view_of(case: Case) -> View:
+    return View(case.image.float(), case.foreground, case.target.long())
+
+
 def _flips(seed: int) -> bool:
     generator = np.random.default_rng(seed)
     generator.uniform(size=3)
@@ -101,20 +113,20 @@ FLIPPING = next(seed for seed in range(20) if _flips(seed))
 
 def test_without_any_change_the_patch_is_the_scan(whole: Prepared) -> None:
     cases, code = whole
-    image, target = still(tuple(cases[1].target.shape), code)(
-        cases[1].image.float(), cases[1].target.long(), np.random.default_rng(0)
-    )
+    image, foreground, target = still(tuple(cases[1].target.shape), code)(view_of(cases[1]), np.random.default_rng(0))
     torch.testing.assert_close(image, cases[1].image.float(), atol=1e-3, rtol=0)
     assert torch.equal(target, cases[1].target.long())
+    assert torch.equal(foreground, cases[1].foreground)
 
 
 def test_a_flip_mirrors_the_image_and_exchanges_left_and_right(sided: Prepared) -> None:
     cases, code = sided
     case, tree = cases[1], code.tree
-    image, target = still(tuple(case.target.shape), code, flip=True)(
-        case.image.float(), case.target.long(), np.random.default_rng(FLIPPING)
+    image, foreground, target = still(tuple(case.target.shape), code, flip=True)(
+        view_of(case), np.random.default_rng(FLIPPING)
     )
     torch.testing.assert_close(image, case.image.float().flip(-1), atol=1e-3, rtol=0)
+    assert torch.equal(foreground, case.foreground.flip(-1))
     before = case.target.long().flip(-1)
     left, right, middle = (
         tree.class_of[tree.find(name).id] for name in ("Left Hippocampus", "Right Hippocampus", "3rd Ventricle")
@@ -144,9 +156,8 @@ def test_an_undivided_parent_is_its_group_and_flipped_that_of_the_other_side(who
     left, right = (int(two_sided.encode(np.array([n]))[0]) for n in (1, 2))
     assert left >= two_sided.classes
     target = torch.full((4, 4, 8), left)
-    _, flipped = still((4, 4, 8), two_sided, flip=True)(
-        torch.zeros(1, 4, 4, 8), target, np.random.default_rng(FLIPPING)
-    )
+    view = View(torch.zeros(1, 4, 4, 8), torch.ones(4, 4, 8, dtype=torch.bool), target)
+    flipped = still((4, 4, 8), two_sided, flip=True)(view, np.random.default_rng(FLIPPING)).target
     assert torch.equal(flipped, torch.full_like(target, right))
 
 
@@ -163,7 +174,7 @@ def test_scans_are_flipped_only_where_every_side_has_its_counterpart(whole: Prep
 
 
 def test_labels_move_with_the_image(whole: Prepared) -> None:
-    """A marker painted into both stays in one place after rotation, scaling, shift and warp."""
+    """A marker painted into all of them stays in one place after rotation, scaling, shift and warp."""
     cases, code = whole
     image, target = (
         torch.full_like(cases[1].image, BACKGROUND).float(),
@@ -174,7 +185,8 @@ def test_labels_move_with_the_image(whole: Prepared) -> None:
     settings = Augmentation(flip=False, warp=2, warp_spacing=12)
     augment = SpatialAugmentation(settings, (40, 44, 40), code.mirrored, CUBES)
     for seed in range(5):
-        moved, labels = augment(image, target, np.random.default_rng(seed))
+        moved, foreground, labels = augment(View(image, target == 1, target), np.random.default_rng(seed))
+        assert torch.equal(foreground, labels == 1)
         bright = moved[0] > (5 + BACKGROUND) / 2
         both = (bright & (labels == 1)).sum()
         assert 2 * both / (bright.sum() + (labels == 1).sum()) > 0.9
@@ -192,7 +204,8 @@ def test_a_rotation_leaves_a_ball_a_ball_whatever_the_spacing(spacing: tuple[flo
     image, ball = torch.exp(-(radius**2) / (2 * 9**2))[None] + BACKGROUND, (radius < 18).long()
     augment = SpatialAugmentation(TURNED, shape, (0, 1), spacing)  # type: ignore[arg-type]
     for seed in range(4):
-        turned, labels = augment(image, ball, np.random.default_rng(seed))
+        turned, foreground, labels = augment(View(image, ball > 0, ball), np.random.default_rng(seed))
+        assert torch.equal(foreground, labels > 0)
         torch.testing.assert_close(turned, image, atol=0.03, rtol=0)
         assert 2 * (labels & ball).sum() / (labels.sum() + ball.sum()) > 0.94
 
@@ -204,10 +217,9 @@ def test_a_rotation_turns_by_its_angle_on_voxels_that_are_no_cubes() -> None:
         shape = (round(60 / spacing[2]), 60, 60)
         rod = torch.zeros(1, *shape) + BACKGROUND
         rod[:, :, 28:32, 28:32] = 1
-        turned, _ = SpatialAugmentation(TURNED, shape, (0,), spacing)(
-            rod, torch.zeros(shape, dtype=torch.long), np.random.default_rng(3)
-        )
-        weight = turned[0, round(9 / spacing[2])] - BACKGROUND  # 20.5 to 21 mm below the middle
+        view = View(rod, rod[0] > 0, torch.zeros(shape, dtype=torch.long))
+        turned = SpatialAugmentation(TURNED, shape, (0,), spacing)(view, np.random.default_rng(3))
+        weight = turned.image[0, round(9 / spacing[2])] - BACKGROUND  # 20.5 to 21 mm below the middle
         ends.append(
             [
                 float((weight * axis).sum() / weight.sum()) - 29.5
@@ -222,29 +234,97 @@ def test_on_cubes_of_any_size_the_patch_is_the_same_to_the_last_bit(whole: Prepa
     cases, code = whole
     one, other = (
         SpatialAugmentation(Augmentation(flip=False), (40, 44, 40), code.mirrored, (size,) * 3)(
-            cases[1].image.float(), cases[1].target.long(), np.random.default_rng(0)
+            view_of(cases[1]), np.random.default_rng(0)
         )
         for size in (1.0, 0.7)
     )
-    assert torch.equal(one[0], other[0])
-    assert torch.equal(one[1], other[1])
+    assert torch.equal(one.image, other.image)
+    assert torch.equal(one.target, other.target)
 
 
 def test_beyond_the_scan_there_is_background(whole: Prepared) -> None:
     cases, code = whole
-    image, target = still((80, 80, 80), code)(cases[1].image.float(), cases[1].target.long(), np.random.default_rng(0))
+    image, foreground, target = still((80, 80, 80), code)(view_of(cases[1]), np.random.default_rng(0))
     assert bool((image[0, :10] == BACKGROUND).all())
+    assert not foreground[:10].any()
     assert bool((target[:10] == 0).all())
 
 
 def test_intensity_changes_leave_the_background_and_normalise_again(whole: Prepared) -> None:
-    image = whole[0][0].image.float()
-    outside = ~is_foreground(image)[None]
-    varied = [vary_intensity(image, intensity_augmentation(), np.random.default_rng(seed)) for seed in range(8)]
+    view = view_of(whole[0][0])
+    outside = ~view.foreground[None]
+    varied = [vary_intensity(view, intensity_augmentation(), np.random.default_rng(seed)) for seed in range(8)]
     for out in varied:
         assert bool((out[outside] == BACKGROUND).all())
         assert abs(float(out[~outside].mean())) < 1e-3
     assert any(not torch.allclose(out, varied[0]) for out in varied[1:])
+
+
+# The foreground
+
+
+def dark_scan(tmp_path: Path) -> Prepared:
+    """A volume of which everything counts, a twentieth of it as dark as what is put outside of a foreground: air beside tissue."""
+    root = write_data_set(tmp_path / "dark", 1)
+    path = root / "imagesTr" / "case_0_0000.nii.gz"
+    scan = read_volume(path)
+    array = np.random.default_rng(0).normal(100, 1, scan.array.shape).astype(np.float32)
+    array[:, :, :, -2:] = 88
+    sitk.WriteImage(image_of(scan.with_array(array)), str(path))
+    data_set = read_data_set(root)
+    spec = InputSpec(foreground="all", margin_mm=0)
+    cases = prepare_cases(data_set, data_set.table, spec, samples.SCHEMA, 4, tmp_path / "cache")
+    return cases, TargetCode(data_set.table, data_set.table, data_set.ignored_ids)
+
+
+def test_a_voxel_as_dark_as_the_background_stays_what_it_is_in_a_sample(tmp_path: Path) -> None:
+    (case,), code = dark_scan(tmp_path)
+    assert bool(case.foreground.all())
+    is_dark = case.image[0] < BACKGROUND + 0.1
+    assert 0.04 < is_dark.float().mean() < 0.1
+    for augmentation in (NO_CHANGE, replace(NO_CHANGE, intensity=True)):
+        sample = Samples([case], code, config_of(tuple(case.target.shape), augmentation=augmentation))[0]  # type: ignore[arg-type]
+        assert bool(sample["foreground"].all())
+        torch.testing.assert_close(sample["image"][1:], position_channels(case.foreground))
+        if not augmentation.intensity:
+            torch.testing.assert_close(sample["image"][0], case.image[0].float(), atol=1e-3, rtol=0)
+    view = View(case.image.float(), case.foreground, case.target.long())
+    varied = vary_intensity(view, Compose([]), np.random.default_rng(0))
+    torch.testing.assert_close(varied[0], case.image[0].float(), atol=0.02, rtol=0)  # as inference has it
+
+
+def test_samples_of_a_scan_without_such_voxels_are_those_of_a_foreground_read_from_its_values(sided: Prepared) -> None:
+    cases, code = sided
+    by_value = [replace(case, foreground=(case.image > BACKGROUND + 0.1).any(0)) for case in cases]
+    assert all(torch.equal(case.foreground, other.foreground) for case, other in zip(cases, by_value, strict=True))
+    config = config_of(augmentation=Augmentation(rotation=0, scale=0, shift=0, warp=0, crop=1))
+    stored, read = Samples(cases, code, config), Samples(by_value, code, config)
+    for n in range(6):
+        a, b = stored[n], read[n]
+        assert all(torch.equal(a[key], b[key]) for key in a if key != "metadata")
+        assert torch.equal(a["foreground"], a["image"][0] > BACKGROUND + 0.1)
+
+
+def test_the_foreground_moves_with_the_image_and_ends_where_the_field_of_view_is_cut(whole: Prepared) -> None:
+    cases, code = whole
+    augment = SpatialAugmentation(Augmentation(flip=False, warp=2, warp_spacing=12), (40, 44, 40), code.mirrored, CUBES)
+    for seed in range(4):
+        view = augment(view_of(cases[0]), np.random.default_rng(seed))
+        by_value = view.image[0] > BACKGROUND + 0.1  # with the rim that interpolation adds
+        assert 0.8 < view.foreground.sum() / by_value.sum() <= 1
+        assert not (view.foreground & ~by_value).any()
+        cut = crop_view(view, 1.0, np.random.default_rng(seed))
+        assert torch.equal(cut.foreground, view.foreground & (cut.image[0] > BACKGROUND))
+
+
+def test_nothing_outside_of_the_foreground_is_seen(whole: Prepared) -> None:
+    cases, code = whole
+    for intensity in (True, False):
+        samples_of_it = Samples(cases, code, config_of(augmentation=Augmentation(intensity=intensity)))
+        for n in range(3):
+            sample = samples_of_it[n]
+            assert bool((sample["image"][0][~sample["foreground"]] == BACKGROUND).all())
+            assert bool(sample["foreground"].any())
 
 
 # Where the patch lies
@@ -278,7 +358,7 @@ def test_a_patch_holds_the_voxel_that_it_was_centred_on() -> None:
     image = torch.full((1, 64, 64, 64), 1.0).half()
     target = torch.zeros(64, 64, 64, dtype=torch.int16)
     target[50:52, 9:11, 33:35] = 1
-    case = Case("one", image, target, torch.tensor([True, True]), torch.zeros(0), {})
+    case = Case("one", image, image[0] > BACKGROUND, target, torch.tensor([True, True]), torch.zeros(0), {})
     tree = LabelTree((Label(1, "Point"),))
     config = config_of(patch=(16, 16, 16), points=0, augmentation=NO_CHANGE)
     run = Samples([case], TargetCode(tree, tree), config)
@@ -301,7 +381,7 @@ def test_places_of_labels_are_voxels_of_each_label_and_not_too_many(whole: Prepa
 
 
 def test_points_lie_on_voxels_of_their_target_and_never_on_unknown_ones(whole: Prepared) -> None:
-    target, region = whole[0][1].target.long(), is_foreground(whole[0][1].image)
+    target, region = whole[0][1].target.long(), whole[0][1].foreground
     assert bool((target == IGNORE).any())
     points, classes = draw_points(target, region, 5000, np.random.default_rng(0))
     assert points.shape == (5000, 3)

@@ -323,9 +323,7 @@ def test_the_two_scans_are_varied_each_on_its_own(prepared: tuple[list[Case], Ta
     cases, code = prepared
     twice = [
         cases[1],
-        type(cases[1])(
-            "again", *(getattr(cases[1], key) for key in ("image", "target", "annotated", "metadata", "statistics"))
-        ),
+        replace(cases[1], name="again"),
     ]
     image = pairs_of((twice, code), Augmentation(rotation=10, shift=1, warp=1, intensity=False, flip=False, crop=0))[0][
         "image"

@@ -15,7 +15,7 @@ from LabelConditionedSegmentationLib.core.volume import Array, Volume
 
 from Testing import samples
 from Testing.training.test_registration import SPACING, agreement, atlas, bent, moved, quick, turned  # noqa: F401
-from Testing.training.test_train import config_of, losses, signals_as_before  # noqa: F401
+from Testing.training.test_train import config_of, losses
 from Training.data_checks import check_data_set
 from Training.datasets import read_data_set
 from Training.parcels import FEWEST, carry, divide, main

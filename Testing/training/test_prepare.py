@@ -21,10 +21,12 @@ from LabelConditionedSegmentationLib.core.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.itk import image_of
 from LabelConditionedSegmentationLib.core.labels import LabelTree
 from LabelConditionedSegmentationLib.core.metadata import MetadataSchema
+from LabelConditionedSegmentationLib.core.preprocessing import BACKGROUND
 from LabelConditionedSegmentationLib.core.volume import Volume
 
 from Testing import samples
 from Testing.training.made_up_data import as_datalist, write_data_set
+from Training import prepare
 from Training.datasets import DataSet, read_data_set
 from Training.losses.streamed_softmax import IGNORE
 from Training.prepare import (
@@ -76,6 +78,7 @@ def assert_same(one: Sequence[Case], other: Sequence[Case]) -> None:
     assert [case.name for case in one] == [case.name for case in other]
     for a, b in zip(one, other, strict=True):
         assert torch.equal(a.image, b.image)
+        assert torch.equal(a.foreground, b.foreground)
         assert torch.equal(a.target, b.target)
         assert torch.equal(a.annotated, b.annotated)
         assert torch.equal(a.metadata.nan_to_num(9), b.metadata.nan_to_num(9))
@@ -95,6 +98,8 @@ def test_a_case_has_the_shapes_and_types_that_are_stated(cases: list[Case], code
         assert case.image.dtype == torch.float16
         assert case.target.dtype == torch.int16
         assert case.image.shape == (1, *case.target.shape)
+        assert (case.foreground.dtype, case.foreground.shape) == (torch.bool, case.target.shape)
+        assert bool((case.image[0][~case.foreground] == BACKGROUND).all())
         assert all(n % MULTIPLE == 0 for n in case.target.shape)
         assert case.annotated.shape == (code.classes,)
         assert case.annotated.dtype == torch.bool
@@ -258,13 +263,14 @@ print(len(cases), {after})
 """
 
 KILLED_AT_THE_SECOND_FILE_OF_THE_SECOND_CASE = """
-saved, save = [], np.save
-def save_or_die(path, *rest, **words):
+from Training import prepare
+saved, save = [], prepare._write_array
+def save_or_die(path, array):
     saved.append(path)
-    if len(saved) == 4:
+    if len(saved) == 5:
         os.kill(os.getpid(), signal.SIGKILL)
-    save(path, *rest, **words)
-np.save = save_or_die
+    save(path, array)
+prepare._write_array = save_or_die
 """
 
 KILLED_BEFORE_THE_CASE_IS_PUT_IN_PLACE = """
@@ -331,14 +337,14 @@ def test_what_a_running_process_is_writing_stays(data_set: DataSet, tmp_path: Pa
 def prepare_host(data_set: DataSet, folder: Path) -> str:
     """How this computer is named in temporary names: taken from one that is being written."""
     seen: list[str] = []
-    save = np.save
+    save = prepare._write_array
 
-    def look(path: Path, *rest: object, **words: object) -> None:
+    def look(path: Path, array: np.ndarray) -> None:
         seen.append(path.parent.name)
-        save(path, *rest, **words)  # type: ignore[arg-type]
+        save(path, array)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(np, "save", look)
+        patch.setattr(prepare, "_write_array", look)
         prepare_files(
             replace(data_set, cases=data_set.cases[:1]), data_set.table, SPEC, SCHEMA, MULTIPLE, folder / "other"
         )

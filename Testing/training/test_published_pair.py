@@ -16,7 +16,7 @@ from Testing.samples import SCHEMA, TINY
 from Testing.training.made_up_data import write_data_set
 from Testing.training.test_by_example import CLASSES, batch_of, gradients
 from Testing.training.test_methods import curve_of
-from Testing.training.test_train import config_of, losses, signals_as_before  # noqa: F401
+from Testing.training.test_train import config_of, losses
 from Training.config import Config, ObjectiveConfig, read_config
 from Training.losses.streamed_softmax import IGNORE
 from Training.methods import build_method
@@ -50,7 +50,7 @@ def build() -> torch.nn.Module:
 def case_of(name: str, shape: tuple[int, int, int]) -> Case:
     torch.manual_seed(len(name))
     image, target = torch.randn(1, *shape, dtype=torch.float16), torch.zeros(shape, dtype=torch.int16)
-    return Case(name, image, target, torch.ones(3, dtype=torch.bool), torch.full((2,), torch.nan), {})
+    return Case(name, image, image[0] > -1, target, torch.ones(3, dtype=torch.bool), torch.full((2,), torch.nan), {})
 
 
 # The loss

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from LabelConditionedSegmentationLib.core.errors import OutputError
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
@@ -75,7 +76,7 @@ def test_earlier_lines_are_never_lost_not_even_before_the_first_new_step(tmp_pat
 
 def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(SystemExit, match=r"run.* cannot be written to: .*Choose another output"):
+    with pytest.raises(OutputError, match=r"run.* cannot be written to: Not a directory.*choose another folder"):
         RunLog(tmp_path / "file" / "run", 0, 10)
 
 

@@ -6,10 +6,10 @@ import csv
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -37,15 +37,6 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_data_set(tmp_path_factory.mktemp("data") / "made_up")
-
-
-@pytest.fixture(autouse=True)
-def signals_as_before() -> Iterator[None]:
-    """A run takes Ctrl-C and SIGTERM to itself."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def write_config(folder: Path, data_set: Path) -> Path:
@@ -215,6 +206,57 @@ def test_ctrl_c_or_the_end_of_a_job_saves_and_ends_cleanly(
     assert not (tmp_path / "run" / "package").exists()
 
 
+def test_who_calls_a_run_has_the_handlers_of_signals_back(data_set: Path, tmp_path: Path) -> None:
+    def mine(*_: Any) -> None:
+        """Of a program that trains."""
+
+    before = {number: signal.signal(number, mine) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        train(config_of(tmp_path, data_set, "optimizer.steps=1"))
+        with pytest.raises(SystemExit):
+            train(config_of(tmp_path, data_set, "optimizer.rate=1"))
+        assert all(signal.getsignal(number) is mine for number in before)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_a_second_run_in_the_folder_of_one_that_lives_is_refused_and_changes_nothing(
+    data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_config(tmp_path, data_set)
+    process = start(path, "optimizer.steps=100000", "save_every=100000")
+    try:
+        wait_for_steps(process, tmp_path, 2)
+        said = run_main(monkeypatch, path, "optimizer.rate=1", "resume=never")
+        assert f"Another run (process {process.pid} on " in said
+        assert f'is writing to "{tmp_path / "run"}"' in said
+        assert process.poll() is None
+        assert read_config(tmp_path / "run" / "config.yaml").optimizer.rate == 1e-2
+    finally:
+        process.kill()
+        process.communicate()
+    train(read_config(path, ["optimizer.steps=2"]))
+    assert len(losses(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("umask", [0o002, 0o077], ids=oct)
+def test_all_that_a_run_writes_has_the_mode_of_a_new_file(data_set: Path, tmp_path: Path, umask: int) -> None:
+    words = ("optimizer.steps=4", "optimizer.decay=1", "validate_every=2", f"data.cache={tmp_path / 'run' / 'cache'}")
+    config = config_of(tmp_path, data_set, *words)
+    before = os.umask(umask)
+    try:
+        train(config)
+    finally:
+        os.umask(before)
+    entries = [tmp_path / "run", *(tmp_path / "run").rglob("*")]
+    names = {"last.safetensors", "best.safetensors", "stable.safetensors", "config.yaml", "log.csv", "model.json"}
+    assert names <= {entry.name for entry in entries}
+    for entry in entries:
+        expected = (0o777 if entry.is_dir() else 0o666) & ~umask
+        assert (entry, oct(stat.S_IMODE(entry.stat().st_mode))) == (entry, oct(expected))
+
+
 def test_a_finished_run_that_is_started_again_makes_no_further_step(data_set: Path, tmp_path: Path) -> None:
     for _ in range(2):
         train(config_of(tmp_path, data_set, "optimizer.steps=3"))
@@ -252,6 +294,17 @@ def test_a_checkpoint_of_other_settings_is_refused_and_the_difference_named(data
     assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
     train(config_of(tmp_path, data_set, "optimizer.steps=3", "optimizer.rate=2e-2", "resume=never"))
     assert len(losses(tmp_path)) == 3
+
+
+@pytest.mark.parametrize(("first", "second"), [("sgd", "adamw"), ("adamw", "sgd")])
+def test_a_checkpoint_of_another_optimizer_is_refused_before_data_are_read(
+    data_set: Path, tmp_path: Path, first: str, second: str
+) -> None:
+    train(config_of(tmp_path / "a", data_set, "optimizer.steps=2", f"optimizer.name={first}", "optimizer.rate=1e-3"))
+    start = tmp_path / "a" / "run" / "last.safetensors"
+    words = (f"init_from={start}", f"optimizer.name={second}", "optimizer.steps=2", "data.root=/nowhere")
+    with pytest.raises(SystemExit, match=rf"optimizer\.name={first} goes on from.*optimizer\.name={second} cannot"):
+        train(config_of(tmp_path / "b", data_set, *words))
 
 
 def test_length_place_and_workers_may_change_when_a_run_goes_on(data_set: Path, tmp_path: Path) -> None:

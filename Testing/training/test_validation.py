@@ -45,13 +45,16 @@ def case_of(model: Segmenter) -> tuple[Case, Grid]:
     metadata = torch.from_numpy(package.metadata.encode(parsed))
     target = torch.zeros(seen.grid.shape, dtype=torch.int16)
     image = seen.image[: package.architecture.in_channels]
-    return Case("one", image, target, torch.ones(model.network.classes, dtype=torch.bool), metadata, {}), seen.grid
+    annotated = torch.ones(model.network.classes, dtype=torch.bool)
+    return Case("one", image, seen.foreground, target, annotated, metadata, {}), seen.grid
 
 
 def in_one_pass(network: LabelConditionedNetwork, case: Case) -> torch.Tensor:
     """The classes that the whole scan at once gives."""
     with torch.no_grad():
-        features = network.features(input_of(network, case.image), case.metadata[None])[0].movedim(0, -1)
+        features = network.features(input_of(network, case.image, case.foreground), case.metadata[None])[0].movedim(
+            0, -1
+        )
         fine = Grid(np.eye(4), case.target.shape)  # type: ignore[arg-type]
         on_voxels = resample(features, fine.coarser(network.trunk.architecture.output_stride), fine)
         found = best_classes(on_voxels.flatten(0, 2), network.prompts, network.bias)

@@ -117,7 +117,9 @@ class ByExample(Method):
         """Prompts (n, C) and bias (n,) that a whole case gives for some of its classes."""
         assert self.network.examples is not None
         device = self.everyone.device
-        levels = self.network.levels(input_of(self.network, case.image), case.metadata[None].to(device))
+        levels = self.network.levels(
+            input_of(self.network, case.image, case.foreground), case.metadata[None].to(device)
+        )
         numbers = torch.zeros(self.network.classes, dtype=torch.long)
         numbers[list(classes)] = torch.arange(1, len(classes) + 1)
         regions = numbers[torch.where(case.target < self.network.classes, case.target, 0).clamp_min(0).long()].to(

@@ -9,7 +9,7 @@ import torch
 from LabelConditionedSegmentationLib.core.labels import LabelTree
 from LabelConditionedSegmentationLib.core.network.architecture import POSITION_CHANNELS, Architecture
 from LabelConditionedSegmentationLib.core.network.trunk import Trunk
-from LabelConditionedSegmentationLib.core.preprocessing import is_foreground, position_channels
+from LabelConditionedSegmentationLib.core.preprocessing import position_channels
 from scipy.cluster.vq import kmeans2
 
 from Training.config import ContextConfig
@@ -111,9 +111,10 @@ class Clusters(ContextSource):
         found = []
         for number in range(len(samples.cases)):
             sample = samples[number]
-            image, target = sample["image"].cpu(), sample["target"].cpu().view(sample["image"].shape[1:])
+            image, foreground = sample["image"].cpu(), sample["foreground"].cpu()
+            target = sample["target"].cpu().view(foreground.shape)
             near = (distance_weight(target > 0, self.margin, 1.0) == 1) & (target == 0)
-            voxels = self.measured(image[None])[0].flatten(1).T[near.flatten()]
+            voxels = self.measured(image[None], foreground[None])[0].flatten(1).T[near.flatten()]
             found.append(voxels[generator.permutation(len(voxels))[:VOXELS_A_SAMPLE]])
         voxels = torch.cat(found)
         if len(voxels) < len(self.centres):
@@ -127,14 +128,15 @@ class Clusters(ContextSource):
         order = np.argsort(-np.bincount(nearest, minlength=len(centres)), kind="stable")
         self.centres.copy_(torch.from_numpy(centres[order]))
 
-    def measured(self, image: torch.Tensor) -> torch.Tensor:
-        """(batch, image channels + 3, k, j, i): intensities and positions."""
+    def measured(self, image: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:
+        """(batch, image channels [+ 3], k, j, i) and (batch, k, j, i) -> (batch, image channels + 3, k, j, i): intensities and positions."""
         if image.shape[1] > self.image_channels:
             return image
-        return torch.stack([torch.cat([one, position_channels(is_foreground(one)).to(one)]) for one in image])
+        positions = torch.stack([position_channels(one).to(image) for one in foreground])
+        return torch.cat([image, positions], dim=1)
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        voxels = (self.measured(batch["image"]).movedim(1, -1) - self.middle) / self.spread
+        voxels = (self.measured(batch["image"], batch["foreground"]).movedim(1, -1) - self.middle) / self.spread
         distance = torch.stack([((voxels - centre) ** 2).sum(-1) for centre in self.centres], dim=-1)
         return _one_hot(distance.argmin(-1), len(self.centres), batch["image"].dtype)
 

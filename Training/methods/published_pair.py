@@ -60,7 +60,8 @@ def find_by_pair(
     masks: number of a structure, above 0 -> (k, j, i) bool on the atlas. The scans are laid centre on centre, as in training. One pass a structure.
     """
     shape = [max(lengths) for lengths in zip(query.target.shape, atlas.target.shape, strict=True)]
-    image = input_of(network, _centred(query.image, shape, BACKGROUND))
+    foreground = _centred(query.foreground[None], shape, 0)[0]
+    image = input_of(network, _centred(query.image, shape, BACKGROUND), foreground)
     shown = _centred(atlas.image, shape, BACKGROUND).float().to(image.device)
     fine = Grid(np.eye(4), (shape[0], shape[1], shape[2]))
     coarse = fine.coarser(network.trunk.architecture.output_stride)

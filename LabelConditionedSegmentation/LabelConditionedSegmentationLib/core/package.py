@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import stat
-import tempfile
+import uuid
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -171,14 +171,13 @@ def save_package(
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    temporary = _new_folder_beside(path)
     try:
         (temporary / DESCRIPTION).write_text(
             json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )
         (temporary / WEIGHTS).write_bytes(weights)
         (temporary / CARD).write_text(card, encoding="utf-8")
-        temporary.chmod(0o755)
         _replace_folder(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -207,7 +206,7 @@ def install_package(source: Path, folder: Path) -> ModelPackage:
     if target.exists():
         raise PackageInstallError(f'A model "{package.name}" is already installed in "{folder}"; remove it first.')
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{package.name}.", dir=folder))
+    temporary = _new_folder_beside(target)
     try:
         for member in MEMBERS:
             try:
@@ -217,17 +216,23 @@ def install_package(source: Path, folder: Path) -> ModelPackage:
                     raise
                 continue
             (temporary / member).write_bytes(data)
-        temporary.chmod(0o755)
         os.replace(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return ModelPackage.load(target)
 
 
+def _new_folder_beside(path: Path) -> Path:
+    """A hidden folder next to `path`, open to whom any new folder there is."""
+    folder = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    folder.mkdir()
+    return folder
+
+
 def _replace_folder(new: Path, path: Path) -> None:
     """Put a finished folder in the place of an older one; the older one is away only between two renames."""
     if path.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent)) / "package"
+        old = _new_folder_beside(path) / "package"
         os.replace(path, old)
         os.replace(new, path)
         shutil.rmtree(old.parent)

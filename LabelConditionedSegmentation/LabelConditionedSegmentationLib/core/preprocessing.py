@@ -34,11 +34,6 @@ def foreground_mask(array: Array, rule: str) -> Array:
     return np.ones(array.shape[1:], dtype=bool) if rule == "all" else (array != 0).any(axis=0)
 
 
-def is_foreground(image: torch.Tensor) -> torch.Tensor:
-    """The foreground (k, j, i) of a normalised image (channel, k, j, i), where only the image was kept."""
-    return (image > BACKGROUND + 0.1).any(dim=0)
-
-
 def prepare(volume: Volume, spec: InputSpec, multiple: int, with_position: bool) -> NetworkInput:
     """Crop a scan to its foreground, put it on the network's grid, normalise it and append the position channels.
 
