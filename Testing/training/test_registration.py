@@ -133,7 +133,7 @@ class StandIn:
     ) -> dict[str, list[str]]:
         files = [f"{outprefix}1Warp.nii.gz", f"{outprefix}0GenericAffine.mat"]
         shape = (*fixed.GetSize()[::-1], 3)
-        field = sitk.GetImageFromArray(np.broadcast_to(np.float32([0, 0, -SPACING]), shape), isVector=True)
+        field = sitk.GetImageFromArray(np.broadcast_to(np.array([0, 0, -SPACING], np.float32), shape), isVector=True)
         field.CopyInformation(fixed)
         sitk.WriteImage(field, files[0])
         linear = sitk.AffineTransform(3)
