@@ -30,7 +30,7 @@ from Training.evaluate import INTERRUPTED, TOLD, compare_labels, known_metadata,
 from Training.evaluation_results import Evaluation, Row, mean_of, roots, rows_of_groups
 from Training.example_answers import ByExample, Question, ask, by_registration
 from Training.metrics import Scores
-from Training.registration import WAYS
+from Training.registration import WAYS, require
 from Training.threads import use_threads
 from Training.whole_files import keep_to, written_whole
 
@@ -217,7 +217,7 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         choices=WAYS,
-        help="ways to register the atlases to the cases, which the answer is compared with",
+        help="ways to register the atlases to the cases, which the answer is compared with; syn needs antspyx",
     )
     parser.add_argument(
         "--scale",
@@ -245,6 +245,7 @@ def main() -> None:
     arguments = build_parser().parse_args()
     use_threads(arguments.threads)
     try:
+        require(arguments.registration)
         labels = [name.strip() for name in arguments.labels.split(",") if name.strip()]
         question = ask(arguments.data, arguments.atlases, arguments.cases, labels, arguments.scale)
         segmenter = Segmenter.from_package(arguments.package, arguments.device)

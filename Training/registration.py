@@ -1,4 +1,4 @@
-"""Labels carried from an atlas to a scan by registration with SimpleITK: what labels by example are compared with (Training/by_example.py).
+"""Labels carried from an atlas to a scan by registration: what labels by example are compared with (Training/by_example.py).
 
 The settings are in millimetres and meant for heads of human size. The scans' outside is 0 (skull-stripped). The seed is fixed, so that the same scans give the
 same labels on one thread; several add up in any order, which moves a point by some nanometres.
@@ -14,6 +14,8 @@ import SimpleITK as sitk
 from LabelConditionedSegmentationLib.core.errors import InputError
 from LabelConditionedSegmentationLib.core.itk import image_of
 from LabelConditionedSegmentationLib.core.volume import Array, Volume
+
+from Training import ants_syn
 
 MARGIN_MM = 10.0
 """Kept around the foreground of both images."""
@@ -85,8 +87,19 @@ def demons(fixed: sitk.Image, moving: sitk.Image) -> sitk.Transform:
     return sitk.CompositeTransform([before, sitk.DisplacementFieldTransform(sitk.Cast(field, sitk.sitkVectorFloat64))])
 
 
-WAYS: dict[str, Callable[[sitk.Image, sitk.Image], sitk.Transform]] = {"affine": affine, "demons": demons}
+def syn(fixed: sitk.Image, moving: sitk.Image) -> sitk.Transform:
+    """Symmetric normalisation by ANTs, an affine registration of its own before it: see Training.ants_syn."""
+    return ants_syn.register(_around_foreground(fixed), _around_foreground(moving))
+
+
+WAYS: dict[str, Callable[[sitk.Image, sitk.Image], sitk.Transform]] = {"affine": affine, "demons": demons, "syn": syn}
 """Fixed and moving image, both float32 -> the transform that takes points of the fixed image to the moving one."""
+
+
+def require(ways: Sequence[str]) -> None:
+    """Raise InputError where one of WAYS needs a package that is not there, before anything is computed for it."""
+    if "syn" in ways:
+        ants_syn.load_ants()
 
 
 def carried(scan: Volume, atlas: Volume, values: Array, way: str) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import SimpleITK as sitk
 import torch
 
@@ -14,3 +16,4 @@ def use_threads(count: int | None) -> None:
         raise SystemExit("At least one thread is needed.")
     torch.set_num_threads(count)
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(count)
+    os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = str(count)  # ANTs has an ITK of its own

@@ -24,6 +24,9 @@ from Training.prepare import Case
 Precision = Callable[[], AbstractContextManager[object]]
 """What the trunk runs in; features are blended and scored in float32."""
 
+AXIS = 0
+"""Along which windows are done one after the other."""
+
 
 @torch.no_grad()
 def features_of(network: LabelConditionedNetwork, case: Case, patch: Shape) -> torch.Tensor:
@@ -43,10 +46,6 @@ def find_classes(
     for slab in _slabs(network, case, patch, precision):
         winners.add(slab)
     return torch.from_numpy(winners.winners).long()
-
-
-AXIS = 0
-"""Along which windows are done one after the other."""
 
 
 def _grids(network: LabelConditionedNetwork, case: Case) -> tuple[Grid, Grid]:

@@ -498,13 +498,14 @@ def placements(monkeypatch: pytest.MonkeyPatch, free: Callable[[], bool]) -> lis
     def first(_device: torch.device) -> MemoryPlan:
         return MemoryPlan(GPU, 1, 16, CPU)
 
+    def on_cpu(image: torch.Tensor, trunk: Any, plan: WindowPlan, axis: int, _device: Any, *more: Any) -> Any:
+        return feature_slabs(image, trunk, plan, axis, CPU, *more)
+
     monkeypatch.setattr(Segmenter, "_place", place)
     monkeypatch.setattr(MemoryPlan, "first", first)
     monkeypatch.setattr(segmenter_module, "describe_device", lambda device: device.type)
     monkeypatch.setattr(segmenter_module, "peak_memory_mb", lambda device: {})
     monkeypatch.setattr(features_module, "peak_memory_mb", lambda device: {})
-    real = segmenter_module.feature_slabs
-    on_cpu = lambda image, trunk, plan, axis, device, *more: real(image, trunk, plan, axis, CPU, *more)  # noqa: E731
     monkeypatch.setattr(segmenter_module, "feature_slabs", on_cpu)
     return put
 

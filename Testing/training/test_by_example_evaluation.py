@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -385,11 +387,23 @@ def test_the_number_of_threads_holds_for_network_and_registration(
     balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
+    monkeypatch.setattr(os, "environ", os.environ.copy())
     monkeypatch.setattr(torch, "set_num_threads", asked.append)
     monkeypatch.setattr(sitk.ProcessObject, "SetGlobalDefaultNumberOfThreads", asked.append)
     with pytest.raises(SystemExit, match="no case called"):
         call(monkeypatch, package, balls, "--atlases", "none", "--cases", "case_2", "--threads", "1", "-o", tmp_path)
     assert asked == [1, 1]
+    assert os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] == "1"  # which ANTs reads
+
+
+def test_missing_ants_is_told_before_anything_is_computed(
+    balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ants", None)
+    words = ("--atlases", "case_0", "--cases", "case_2", "--registration", "demons", "syn", "-o", tmp_path / "out")
+    with pytest.raises(SystemExit, match="needs the package antspyx"):
+        call(monkeypatch, package, balls, *words)
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_page_and_the_means_are_written_for_every_way(

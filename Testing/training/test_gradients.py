@@ -30,7 +30,7 @@ def in_half_precision(monkeypatch: pytest.MonkeyPatch, first_scale: float = 2.0*
     """Runs in 16-mixed on a CPU, where Fabric would take bf16-mixed: with float16 and its scaler, as on a GPU."""
 
     def make_fabric(_config: Config) -> Fabric:
-        scaler = torch.amp.GradScaler("cpu", init_scale=first_scale, growth_interval=3)  # type: ignore[attr-defined]
+        scaler = torch.amp.GradScaler("cpu", init_scale=first_scale, growth_interval=3)
         fabric = Fabric(accelerator="cpu", devices=1, plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
         fabric.launch()
         return fabric
@@ -58,7 +58,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, steps: set[int], value: float) -> Non
     def spoiled(self: AllLabels, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         loss = forward(self, batch)
         is_spoiled = int(batch["number"][0]) in steps
-        return _Spoiled.apply(loss, value) if is_spoiled else loss  # type: ignore[no-any-return, no-untyped-call]
+        return _Spoiled.apply(loss, value) if is_spoiled else loss  # type: ignore[no-untyped-call]
 
     monkeypatch.setattr(AllLabels, "forward", spoiled)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,7 +15,7 @@ from LabelConditionedSegmentationLib.core.volume import Array, Volume
 
 from Testing import samples
 from Training import registration
-from Training.registration import affine, carried, demons, majority
+from Training.registration import affine, carried, demons, majority, require, syn
 
 SPACING = 2.5
 
@@ -100,6 +102,64 @@ def test_bending_that_no_affine_transform_can_undo_is_found(atlas: Volume) -> No
     before, after = (agreement(truth, carried(scan, atlas, labels, name)) for name in ("affine", "demons"))
     assert after > before + 0.2
     assert after > 0.7
+
+
+def test_syn_finds_bending_as_far_as_demons_do() -> None:
+    """In a small ball; a scan of an ordinary size takes an hour."""
+    pytest.importorskip("ants")
+    ball = samples.scan((24, 29, 26), np.diag([4.0, 4.0, 4.0, 1.0]))
+    true = bent(ball)
+    scan, labels = moved(ball, true), blocks(ball)
+    truth = moved(ball.with_array(labels), true, nearest=True).array[0]
+    found = {way: agreement(truth, carried(scan, ball, labels, way)) for way in ("affine", "demons", "syn")}
+    assert found["syn"] > found["affine"] + 0.1
+    assert found["syn"] > found["demons"] - 0.05
+
+
+class StandIn:
+    """Of ANTs: it writes what it would find, a shift and then a field, and remembers what it was given."""
+
+    config = types.SimpleNamespace(set_ants_deterministic=lambda on, seed_value: None)
+
+    def __init__(self) -> None:
+        self.sizes: list[tuple[int, ...]] = []
+
+    def from_sitk(self, image: sitk.Image) -> sitk.Image:
+        self.sizes.append(image.GetSize())
+        return image
+
+    def registration(
+        self, fixed: sitk.Image, moving: sitk.Image, type_of_transform: str, outprefix: str
+    ) -> dict[str, list[str]]:
+        files = [f"{outprefix}1Warp.nii.gz", f"{outprefix}0GenericAffine.mat"]
+        shape = (*fixed.GetSize()[::-1], 3)
+        field = sitk.GetImageFromArray(np.broadcast_to(np.array([0, 0, -SPACING], np.float32), shape), isVector=True)
+        field.CopyInformation(fixed)
+        sitk.WriteImage(field, files[0])
+        linear = sitk.AffineTransform(3)
+        linear.Scale(2.0)
+        sitk.WriteTransform(linear, files[1])
+        return {"fwdtransforms": files}
+
+
+def test_what_ants_finds_takes_points_of_the_scan_by_the_field_first(
+    atlas: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ants = StandIn()
+    monkeypatch.setitem(sys.modules, "ants", ants)
+    image = sitk.Cast(image_of(atlas), sitk.sitkFloat32)
+    point = image.TransformContinuousIndexToPhysicalPoint([n / 2 for n in image.GetSize()])
+    expected = 2 * np.add(point, [0, 0, -SPACING])
+    assert np.allclose(syn(image, image).TransformPoint(point), expected, atol=1e-4)
+    assert all(a != b for a, b in zip(ants.sizes[0], image.GetSize(), strict=True))  # cut to the foreground's margin
+
+
+def test_missing_ants_is_told_with_what_to_install(atlas: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ants", None)
+    for ask in (lambda: require(["demons", "syn"]), lambda: carried(atlas, atlas, blocks(atlas), "syn")):
+        with pytest.raises(InputError, match=r"SyN needs the package antspyx.*pip install .*leave syn out\.$"):
+            ask()
+    require(["affine", "demons"])
 
 
 def test_a_scan_on_another_grid_with_turned_axes_gets_labels_on_its_own_voxels(atlas: Volume) -> None:

@@ -253,7 +253,7 @@ class Features:
         return self._winners
 
     def with_ladder(self, run: Callable[[], T]) -> T:
-        """Ask what is kept; where memory runs out, take lower rungs of the ladder, at last main memory. Raises DeviceError."""
+        """Ask what is kept; where memory runs out, on lower rungs of the ladder, at last in main memory. Raises DeviceError."""
         return down_the_ladder(self.plan, self._take, run)
 
     def _take(self, plan: MemoryPlan, what: str) -> None:

@@ -1,0 +1,45 @@
+"""Symmetric normalisation (SyN) by ANTs, which needs the package antspyx.
+
+B. Avants et al., "Symmetric diffeomorphic image registration with cross-correlation", Medical Image Analysis 2008.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import SimpleITK as sitk
+from LabelConditionedSegmentationLib.core.errors import InputError
+
+SETTINGS = "antsRegistrationSyN[s]"
+"""Those of the script that ANTs recommends: rigid and affine by mutual information, then SyN by cross-correlation.
+
+Each goes down to the resolution of the images, which takes about an hour for two heads of 1 mm.
+"""
+
+SEED = 1
+
+
+def load_ants() -> Any:
+    """The package. Raises InputError where it is not there."""
+    try:
+        import ants
+    except ImportError as error:
+        raise InputError(
+            f"Registration by SyN needs the package antspyx, which cannot be loaded ({error}); "
+            "install it in an environment of its own (pip install .[training,registration]), or leave syn out."
+        ) from None
+    return ants
+
+
+def register(fixed: sitk.Image, moving: sitk.Image) -> sitk.Transform:
+    """The transform that takes points of the fixed image to the moving one. Raises InputError where ANTs is missing."""
+    ants = load_ants()
+    ants.config.set_ants_deterministic(on=False, seed_value=SEED)
+    with tempfile.TemporaryDirectory(prefix="lcs-syn-") as folder:
+        images = (ants.from_sitk(image) for image in (fixed, moving))
+        found = ants.registration(*images, type_of_transform=SETTINGS, outprefix=str(Path(folder) / "syn"))
+        warp, linear = found["fwdtransforms"]
+        field = sitk.DisplacementFieldTransform(sitk.ReadImage(warp, sitk.sitkVectorFloat64))
+        return sitk.CompositeTransform([sitk.ReadTransform(linear), field])
