@@ -217,7 +217,7 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         choices=WAYS,
-        help="ways to register the atlases to the cases, which the answer is compared with; syn needs antspyx",
+        help="ways to register the atlases to the cases, which the answer is compared with; syn and syn_quick need antspyx",
     )
     parser.add_argument(
         "--scale",

@@ -92,13 +92,23 @@ def syn(fixed: sitk.Image, moving: sitk.Image) -> sitk.Transform:
     return ants_syn.register(_around_foreground(fixed), _around_foreground(moving))
 
 
-WAYS: dict[str, Callable[[sitk.Image, sitk.Image], sitk.Transform]] = {"affine": affine, "demons": demons, "syn": syn}
+def syn_quick(fixed: sitk.Image, moving: sitk.Image) -> sitk.Transform:
+    """The same by the quick settings of ANTs."""
+    return ants_syn.register(_around_foreground(fixed), _around_foreground(moving), ants_syn.QUICK)
+
+
+WAYS: dict[str, Callable[[sitk.Image, sitk.Image], sitk.Transform]] = {
+    "affine": affine,
+    "demons": demons,
+    "syn": syn,
+    "syn_quick": syn_quick,
+}
 """Fixed and moving image, both float32 -> the transform that takes points of the fixed image to the moving one."""
 
 
 def require(ways: Sequence[str]) -> None:
     """Raise InputError where one of WAYS needs a package that is not there, before anything is computed for it."""
-    if "syn" in ways:
+    if {"syn", "syn_quick"} & set(ways):
         ants_syn.load_ants()
 
 

@@ -156,7 +156,7 @@ def test_what_ants_finds_takes_points_of_the_scan_by_the_field_first(
 
 def test_missing_ants_is_told_with_what_to_install(atlas: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ants", None)
-    for ask in (lambda: require(["demons", "syn"]), lambda: carried(atlas, atlas, blocks(atlas), "syn")):
+    for ask in (lambda: require(["demons", "syn_quick"]), lambda: carried(atlas, atlas, blocks(atlas), "syn")):
         with pytest.raises(InputError, match=r"SyN needs the package antspyx.*pip install .*leave syn out\.$"):
             ask()
     require(["affine", "demons"])
