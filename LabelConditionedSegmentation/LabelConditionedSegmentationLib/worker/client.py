@@ -118,7 +118,7 @@ class ProcessWorker:
         check_event(message)
         if not self._pending or message["request"] != next(iter(self._pending)):
             raise ProtocolError(f"an event of no request: {str(message)[:200]}")
-        if message["kind"] != "progress" and not child.has_taken_all:
+        if message["kind"] != "progress" and not child.write_on():
             raise ProtocolError(f"the end of a request that was not read: {str(message)[:200]}")
         event = Event(**{**message, "arrays": child.exchange.take_all(message["arrays"])})
         if event.kind == "done" and self._cancelled_at is not None:

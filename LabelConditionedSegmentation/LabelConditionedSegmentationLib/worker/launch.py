@@ -22,7 +22,9 @@ NO_WINDOW: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 """Windows would show a console."""
 
 LARGEST_LOG = 10**6
-LOG_END = 4000
+LOG_END = 8000
+"""Bytes of it that are told, enough for where every thread was at a crash."""
+
 LONGEST_LINE = 4 * 2**20
 MOST_AT_ONCE = 2**20
 """Bytes read in one go, so that a child that never stops talking cannot keep its parent."""
@@ -71,15 +73,13 @@ class Child:
         What a dead child cannot take is lost, which reading finds out; what a deaf one does not take waits for its end.
         """
         self._unsent += line
-        self._write_on()
+        self.write_on()
 
-    @property
-    def has_taken_all(self) -> bool:
-        """Whether nothing waits to be sent: before that the child cannot have read the last line."""
-        return not self._unsent
+    def write_on(self) -> bool:
+        """Write what waits to be sent until the pipe is full, which some kilobytes may do.
 
-    def _write_on(self) -> None:
-        """Write what waits to be sent until the pipe is full, which some kilobytes may do."""
+        Returns whether nothing waits any more: before that the child cannot have read the last line.
+        """
         try:
             while self._unsent:
                 del self._unsent[: os.write(self._input, self._unsent[:PIECE])]
@@ -87,6 +87,7 @@ class Child:
             pass  # the child is busy
         except OSError:
             self._unsent.clear()  # nobody will read it
+        return not self._unsent
 
     def read_lines(self) -> list[bytes] | None:
         """Write on what waits to be sent, and return the lines that have arrived, without waiting for more; None where the child has ended.
@@ -94,7 +95,7 @@ class Child:
         Not by a thread: inside Slicer the interpreter's lock is held by the application's event loop, and threads of Python starve.
         Raises ProtocolError for a line without an end.
         """
-        self._write_on()
+        self.write_on()
         try:
             data = os.read(self._output, MOST_AT_ONCE)
         except BlockingIOError:
