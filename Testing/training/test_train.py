@@ -543,6 +543,46 @@ def test_the_rate_rises_stays_and_falls_to_zero() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["method=lsc"], 'There is no method "lsc"; .*Did you mean "lcs"'),
+        (["method=colab"], "method=colab .*data.points=0"),
+        (["method=colab", "data.points=0", "data.patch=[32, 36, 36]"], "data.patch is .*multiple of 16"),
+        (["network.context_classes=2"], "Only method=colab trains context classes"),
+        (["objective.labels=sampled"], "set objective.loss=sigmoid"),
+        (["objective.prompts=example"], "network.examples=true and objective.prompts"),
+        (["optimizer.freeze=[examples]", "init_from=a.safetensors"], '"examples", which this network does not have'),
+        (["data.validation=[case_1, case_1]"], "case_1 is named twice"),
+        (["package.name=a/b"], "cannot be the name of a folder"),
+        (["seed=-1"], "seed is -1, but has to be at least 0"),
+        (["optimizer.rate=nan"], "optimizer.rate is nan, but has to be at least 0"),
+        (["field_dropout=20"], "field_dropout is 20, but is a share"),
+    ],
+)
+def test_settings_that_cannot_be_are_told_before_data_are_read(
+    data_set: Path, tmp_path: Path, words: list[str], says: str
+) -> None:
+    with pytest.raises(SystemExit, match=says):
+        config_of(tmp_path, data_set, "data.root=/nowhere", *words)
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("data.labels=[Left Hipocampus]", r'data\.labels: .*"Left Hippocampus"'),
+        ("data.annotated.case_1=[Left Hipocampus]", r'data\.annotated: .*"Left Hippocampus"'),
+        ("data.validation=[case_7]", "no case called case_7"),
+    ],
+)
+def test_names_that_the_data_set_does_not_have_are_told_before_its_images_are_read(
+    data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, says: str
+) -> None:
+    monkeypatch.setattr("Training.data_checks.check_data_set", None)  # would fail
+    with pytest.raises(SystemExit, match=says):
+        train(config_of(tmp_path, data_set, word))
+
+
+@pytest.mark.parametrize(
     ("override", "words"),
     [
         ("data.root=/nowhere", "no folder labelsTr"),
