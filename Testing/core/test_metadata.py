@@ -20,7 +20,10 @@ AGE = Field("age", "number", unit="years", possible=(0, 120), trained=(19, 34))
 SEX = Field("sex", "choice", choices=("F", "M"))
 
 
-@pytest.mark.parametrize("value", [None, "", "  ", "unknown", " Unknown ", "UNKNOWN", "n/a", "N/A", "NaN", "nan", math.nan, np.float32("nan")])
+@pytest.mark.parametrize(
+    "value",
+    [None, "", "  ", "unknown", " Unknown ", "UNKNOWN", "n/a", "N/A", "NaN", "nan", math.nan, np.float32("nan")],
+)
 @pytest.mark.parametrize("field", [AGE, SEX], ids=["number", "choice"])
 def test_everything_may_be_unknown(field: Field, value: Any) -> None:
     assert field.parse(value) is None
@@ -79,7 +82,8 @@ def test_what_is_no_choice_is_refused_with_the_choices(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["old", "34Y", "89++", "+", "-5+", "130+", "inf", math.inf, -math.inf, -1, 120.5, "1e9", [31], {}, "3 1", 1j]
+    "value",
+    ["old", "34Y", "89++", "+", "-5+", "130+", "inf", math.inf, -math.inf, -1, 120.5, "1e9", [31], {}, "3 1", 1j],
 )
 def test_what_is_no_possible_number_is_refused_with_the_range(value: Any) -> None:
     with pytest.raises(MetadataError, match=r'"age".*0 to 120 years or unknown'):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -139,8 +140,8 @@ def test_every_method_ends_with_a_package_that_finds_the_right_labels(
     several = (
         "data.labels=[3rd Ventricle, Left Hippocampus, Right Hippocampus]",
         "objective.labels_per_sample=3",
-        "optimizer.steps=30",
-        "optimizer.decay=10",
+        "optimizer.steps=90",
+        "optimizer.decay=30",
     )
     train(config_of(tmp_path, data_set, *several, "optimizer.rate=2e-2", *words))
     segmenter = Segmenter.from_package(tmp_path / "run" / "package", "cpu")
@@ -533,6 +534,18 @@ def test_every_shipped_experiment_is_a_valid_configuration() -> None:
         assert all(n % config.network.multiple == 0 for n in (*config.data.patch, *config.package.patch)), path
 
 
+def test_the_data_of_every_shipped_experiment_have_a_section_that_says_where_they_are_had() -> None:
+    sections = set(re.findall(r"^## (.*)$", (ROOT / "Training" / "DATA.md").read_text(encoding="utf-8"), re.MULTILINE))
+    roots = {
+        Path(read_config(path).data.root)
+        for path in (ROOT / "Training" / "experiments").glob("*.yaml")
+        if not path.name.startswith("compare_")
+    }
+    assert {root for root in roots if root.parts[0] != "runs"} == {Path("data") / name for name in sections}
+    told = [path for path in (ROOT / "Training").rglob("*") if path.suffix in (".py", ".yaml", ".md")]
+    assert not [path for path in told if "../shared" in path.read_text(encoding="utf-8")]
+
+
 def test_the_rate_rises_stays_and_falls_to_zero() -> None:
     settings = OptimizerConfig(rate=1.0, steps=100, warmup=10, decay=20)
     rates = [rate_at(step, settings) for step in range(101)]
@@ -585,7 +598,7 @@ def test_names_that_the_data_set_does_not_have_are_told_before_its_images_are_re
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("data.root=/nowhere", "no folder labelsTr"),
+        ("data.root=/nowhere", "Training/DATA.md"),
         ("data.validation=[case_7]", "case_7"),
         ("init_from=/nowhere.safetensors", "no checkpoint"),
         ("init_from=/nowhere", "/nowhere"),
