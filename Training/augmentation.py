@@ -37,12 +37,24 @@ class Augmentation:
     intensity: bool = True
 
 
+RIM = 0.05
+"""Share of foreground from which on a voxel counts as its rim: interpolation leaves traces there, and the labels end there."""
+
+
 class View(NamedTuple):
-    """What a sample sees of a scan: image (channel, k, j, i) float, foreground (k, j, i) bool, target (k, j, i) or (maps, k, j, i) int."""
+    """What a sample sees of a scan: image (channel, k, j, i) float, share (k, j, i) float, target (k, j, i) or (maps, k, j, i) int.
+
+    share: how much of each voxel is foreground, from 0 to 1; of a scan that was not moved, all or nothing.
+    """
 
     image: torch.Tensor
-    foreground: torch.Tensor
+    share: torch.Tensor
     target: torch.Tensor
+
+    @property
+    def foreground(self) -> torch.Tensor:
+        """(k, j, i) bool: the voxels that count, by the rule of `core.preprocessing.prepare`."""
+        return self.share > 0.5
 
 
 class SpatialAugmentation:
@@ -87,27 +99,19 @@ class SpatialAugmentation:
             linear = linear @ np.diag([-1.0, 1.0, 1.0])
         shift = generator.uniform(-s.shift, s.shift, 3) + np.array(centre)
         grid = self._sampling_grid(linear, shift, tuple(view.image.shape[1:]), generator, view.image.device)
-        warped = (
-            torch.nn.functional.grid_sample(
-                view.image[None] - BACKGROUND, grid, mode="bilinear", padding_mode="zeros", align_corners=False
-            )[0]
-            + BACKGROUND
-        )
-        maps = view.target[None] if view.target.ndim == 3 else view.target
-        carried = torch.nn.functional.grid_sample(
-            torch.cat([maps + 1, view.foreground[None]])[None].float(),
-            grid,
-            mode="nearest",
-            padding_mode="zeros",
-            align_corners=False,
+        drawn = torch.cat([view.image - BACKGROUND, view.share[None]])
+        warped = torch.nn.functional.grid_sample(
+            drawn[None], grid, mode="bilinear", padding_mode="zeros", align_corners=False
         )[0]
-        moved, foreground = carried[:-1].round().long() - 1, carried[-1] > 0
-        is_beyond = (grid[0].abs() > 1).any(dim=-1)  # beyond the scan there is background
-        moved[:, is_beyond], foreground[is_beyond] = 0, False
+        maps = view.target[None] if view.target.ndim == 3 else view.target
+        labels = torch.nn.functional.grid_sample(
+            (maps[None] + 1).float(), grid, mode="nearest", padding_mode="zeros", align_corners=False
+        )
+        moved = labels[0].round().long() - 1
+        moved[:, (grid[0].abs() > 1).any(dim=-1)] = 0  # beyond the scan there is background
         if flipped:
             moved[0] = torch.where(moved[0] > 0, self.mirrored.to(moved.device)[moved[0].clamp_min(0)], moved[0])
-        target = moved.view(*view.target.shape[:-3], *self.patch)
-        return View(warped, foreground, target)
+        return View(warped[:-1] + BACKGROUND, warped[-1], moved.view(*view.target.shape[:-3], *self.patch))
 
     def _sampling_grid(
         self,
@@ -147,7 +151,8 @@ def crop_view(view: View, share: float, generator: np.random.Generator) -> View:
     """
     if generator.random() >= share:
         return view
-    image, foreground, target = view
+    image, share, target = view
+    foreground = view.foreground
     outside = torch.zeros_like(foreground)
     for axis in generator.permutation(3)[: int(generator.integers(1, 3))]:
         profile = foreground.any(dim=tuple(a for a in range(3) if a != axis)).nonzero()[:, 0]
@@ -162,7 +167,9 @@ def crop_view(view: View, share: float, generator: np.random.Generator) -> View:
     if bool((foreground & ~outside).sum() * 20 < foreground.sum()):  # nearly nothing would be left
         return view
     return View(
-        image.masked_fill(outside, BACKGROUND), foreground & ~outside, target.masked_fill(outside & (target > 0), 0)
+        image.masked_fill(outside, BACKGROUND),
+        share.masked_fill(outside, 0),
+        target.masked_fill(outside & (target > 0), 0),
     )
 
 
@@ -195,7 +202,7 @@ def intensity_augmentation() -> Compose:
 
 def vary_intensity(view: View, transform: Compose, generator: np.random.Generator) -> torch.Tensor:
     """The image with its intensities changed inside the foreground only, and normalised again; what is background stays background."""
-    image, foreground, _ = view
+    image, foreground = view.image, view.foreground
     transform.set_random_state(seed=int(generator.integers(2**31)))
     varied = torch.as_tensor(transform(image - BACKGROUND)) + BACKGROUND
     out = torch.full_like(image, BACKGROUND)

@@ -196,11 +196,11 @@ def compare(path: Path, overrides: list[str], only: list[str]) -> str:
     """Train and score the arms, all or those named; returns the table in Markdown, with the rows of earlier calls for the other arms."""
     experiment = read_experiment(path)
     base = path.parent / experiment.base
-    data = Path(read_config(base, overrides).data.root)
     plans = {arm.name: _plans(experiment, base, overrides, arm) for arm in _asked(experiment, only)}
-    for runs in chain.from_iterable(plans.values()):
-        for run in runs:
-            refuse_other_run(run.folder, read_config(base, run.settings))
+    for run in chain.from_iterable(chain.from_iterable(plans.values())):
+        config = read_config(base, run.settings)
+        refuse_other_run(run.folder, config)
+    data = Path(config.data.root)
     table = read_data_set(data).table
     for arm in experiment.arms:
         if arm.name in plans:

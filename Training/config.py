@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ import yaml
 from LabelConditionedSegmentationLib.core.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.metadata import Field, MetadataSchema
 from LabelConditionedSegmentationLib.core.network.architecture import Architecture
+from LabelConditionedSegmentationLib.core.package import FOLDER_NAME
 
 from Training.augmentation import Augmentation
 from Training.settings import read_settings
@@ -243,29 +245,62 @@ def _check(config: Config) -> None:
     ):
         if value not in allowed:
             raise SystemExit(f'{what} is "{value}", but has to be {" or ".join(allowed)}.')
+    _check_numbers(config)
+    twice = [
+        name for name, times in Counter([*config.data.validation, *config.context.meta_cases]).items() if times > 1
+    ]
+    if twice:
+        raise SystemExit(
+            f"{twice[0]} is named twice in data.validation and context.meta_cases; name each case once in one of them."
+        )
+    if not FOLDER_NAME.fullmatch(config.package.name):
+        raise SystemExit(
+            f'package.name is "{config.package.name}", which cannot be the name of a folder, as that of a model has to be.'
+        )
+    _check_frozen(config)
+    if not starts_from_package(config):
+        check_network(config)
+
+
+def _check_numbers(config: Config) -> None:
+    """Every number within its bounds. One that is no number (nan) is within none."""
+    optimizer, objective, data, context = config.optimizer, config.objective, config.data, config.context
     for number, least, what in (
-        (config.optimizer.steps, 1, "optimizer.steps"),
-        (config.optimizer.batch, 1, "optimizer.batch"),
-        (config.objective.labels_per_sample, 1, "objective.labels_per_sample"),
-        (config.objective.examples_per_sample, 1, "objective.examples_per_sample"),
+        (optimizer.steps, 1, "optimizer.steps"),
+        (optimizer.batch, 1, "optimizer.batch"),
+        (optimizer.warmup, 0, "optimizer.warmup"),
+        (optimizer.decay, 0, "optimizer.decay"),
+        (optimizer.rate, 0, "optimizer.rate"),
+        (optimizer.clip, 0, "optimizer.clip"),
+        (optimizer.weight_decay, 0, "optimizer.weight_decay"),
+        (objective.labels_per_sample, 1, "objective.labels_per_sample"),
+        (objective.examples_per_sample, 1, "objective.examples_per_sample"),
+        (objective.dice_weight, 0, "objective.dice_weight"),
+        (config.seed, 0, "seed"),
+        (config.devices, 1, "devices"),
+        (config.nodes, 1, "nodes"),
         (config.validate_every, 1, "validate_every"),
         (config.save_every, 1, "save_every"),
-        (config.data.points, 0, "data.points"),
-        (config.context.every, 1, "context.every"),
-        (config.context.margin, 0, "context.margin"),
+        (config.early_stop, 0, "early_stop"),
+        (data.points, 0, "data.points"),
+        (data.workers, 0, "data.workers"),
+        (config.augmentation.warp_spacing, 1, "augmentation.warp_spacing"),
+        (context.every, 1, "context.every"),
+        (context.margin, 0, "context.margin"),
     ):
-        if number < least:
-            raise SystemExit(f"{what} is {number}, but has to be at least {least}.")
-    for share, what in ((config.objective.unions, "objective.unions"), (config.objective.splits, "objective.splits")):
+        if not number >= least:
+            raise SystemExit(f"{what} is {number:g}, but has to be at least {least}.")
+    for share, what in (
+        (objective.unions, "objective.unions"),
+        (objective.splits, "objective.splits"),
+        (optimizer.averaging, "optimizer.averaging"),
+        (config.field_dropout, "field_dropout"),
+        (config.augmentation.crop, "augmentation.crop"),
+    ):
         if not 0 <= share <= 1:
             raise SystemExit(f"{what} is {share:g}, but is a share, from 0 to 1.")
-    _check_frozen(config)
-    if config.context.tau <= 0 or config.context.eps <= 0:
-        raise SystemExit(
-            f"context.tau is {config.context.tau} and context.eps {config.context.eps}, but both have to be above 0."
-        )
-    if not starts_from_package(config):
-        check_sizes(config)
+    if not (context.tau > 0 and context.eps > 0):
+        raise SystemExit(f"context.tau is {context.tau} and context.eps {context.eps}, but both have to be above 0.")
 
 
 def _check_frozen(config: Config) -> None:
@@ -291,8 +326,17 @@ def starts_from_package(config: Config) -> bool:
     return bool(config.init_from) and Path(config.init_from).suffix != ".safetensors"
 
 
-def check_sizes(config: Config) -> None:
-    """Patches and channels that the network cannot take end the program with a sentence, before anything is learned."""
+def check_network(config: Config) -> None:
+    """Patches, channels, parts and a method that the network cannot take end the program with a sentence, before any data are read."""
+    from Training.methods import check_method  # which needs this module
+
+    _check_sizes(config)
+    if "examples" in config.optimizer.freeze and not config.network.examples:
+        raise SystemExit('optimizer.freeze names "examples", which this network does not have; leave it out.')
+    check_method(config)
+
+
+def _check_sizes(config: Config) -> None:
     multiple = config.network.multiple
     for patch, most, what in ((config.data.patch, None, "data.patch"), (config.package.patch, 1024, "package.patch")):
         if any(n < multiple or n % multiple or (most and n > most) for n in patch):

@@ -18,6 +18,7 @@ from LabelConditionedSegmentationLib.core.package import ModelPackage
 from LabelConditionedSegmentationLib.core.segmenter import Segmenter
 
 from Training.config import Config, read_config
+from Training.data_checks import metadata_problems, raise_problems
 from Training.datasets import CaseFiles, read_data_set
 from Training.evaluate import INTERRUPTED, check_stem, evaluate, known_metadata, print_summary, write_report
 from Training.evaluation_results import joined
@@ -35,6 +36,7 @@ def make_folds(cases: Sequence[CaseFiles], schema: MetadataSchema, folds: int, s
     """
     if not 2 <= folds <= len(cases):
         raise SystemExit(f"{folds} folds cannot be made of {len(cases)} cases; use a number from 2 to {len(cases)}.")
+    raise_problems(metadata_problems(cases, schema))
     field = next((field for field in schema.fields if field.kind == "choice"), None)
     stratum = {case.name: str(known_metadata(case, schema)[field.name]) if field else "" for case in cases}
     shuffled = [sorted(stratum)[n] for n in np.random.default_rng(seed).permutation(len(stratum))]

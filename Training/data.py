@@ -10,7 +10,7 @@ import torch
 from LabelConditionedSegmentationLib.core.preprocessing import BACKGROUND, position_channels
 from torch.utils.data import Dataset, Sampler
 
-from Training.augmentation import SpatialAugmentation, View, crop_view, intensity_augmentation, vary_intensity
+from Training.augmentation import RIM, SpatialAugmentation, View, crop_view, intensity_augmentation, vary_intensity
 from Training.config import Config
 from Training.example_tasks import draw_regions
 from Training.losses.streamed_softmax import IGNORE
@@ -111,17 +111,15 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
 
     def _view(self, case: Case, target: torch.Tensor) -> View:
         """A whole case on the device where samples are varied."""
-        return View(case.image.to(self.device).float(), case.foreground.to(self.device), target.to(self.device))
+        return View(case.image.to(self.device).float(), case.foreground.to(self.device).float(), target.to(self.device))
 
     def _seen(self, view: View, generator: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """What the network gets of a view: its intensities varied and its positions told; the points of the loss, and the values ([maps,] P) there."""
-        image, foreground, target = view
-        is_varied = self.config.augmentation.intensity
-        image = (
-            vary_intensity(view, self.intensity, generator) if is_varied else image.masked_fill(~foreground, BACKGROUND)
-        )
+        foreground, target = view.foreground, view.target
+        still = view.image.masked_fill(~foreground, BACKGROUND)
+        image = vary_intensity(view, self.intensity, generator) if self.config.augmentation.intensity else still
         labels = target if target.ndim == 3 else target[0]
-        points, classes = draw_points(labels, foreground | (labels > 0), self.config.data.points, generator)
+        points, classes = draw_points(labels, (view.share > RIM) | (labels > 0), self.config.data.points, generator)
         if target.ndim > 3:
             i, j, k = points.unbind(1)
             classes = target[:, k, j, i]

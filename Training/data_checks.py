@@ -6,23 +6,36 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from LabelConditionedSegmentationLib.core.errors import InputError, LabelError
+from LabelConditionedSegmentationLib.core.errors import InputError, LabelError, MetadataError
 from LabelConditionedSegmentationLib.core.image_io import read_volume
+from LabelConditionedSegmentationLib.core.metadata import MetadataSchema
 from LabelConditionedSegmentationLib.core.volume import Array, Volume
 from tqdm import tqdm
 
 from Training.datasets import CaseFiles, DataSet, grid_difference
 
+if TYPE_CHECKING:
+    from Training.config import Config
+
 MOST_LISTED = 10
-"""Unknown ids that one sentence names."""
+"""Ids, or cases, that one sentence names."""
 
 
-def check_data_set(data_set: DataSet, spec_channels: int, progress: bool = True) -> list[str]:
+def refuse_problems(data_set: DataSet, config: Config, progress: bool = True) -> None:
+    """SystemExit with all problems of a data set, where it has any; what is only worth knowing of its metadata is said on the terminal."""
+    raise_problems(check_data_set(data_set, len(config.input.channels), config.schema, progress))
+    for text in metadata_notes(data_set.cases, config.schema):
+        print(text, file=sys.stderr)
+
+
+def check_data_set(data_set: DataSet, spec_channels: int, schema: MetadataSchema, progress: bool = True) -> list[str]:
     """Read every image and label file; returns one sentence for each problem, none where all is well.
 
-    Found are: missing, unreadable and truncated files; another number of channels than `spec_channels`; channels or labels on another grid than the first image
+    Found are: metadata that a field of the schema cannot take;
+    missing, unreadable and truncated files; another number of channels than `spec_channels`; channels or labels on another grid than the first image
     (see `Training.datasets.SAME_PLACE`); label values that are no whole numbers or that the table does not know; cases of one name; annotated labels that the
     table does not know.
     """
@@ -37,6 +50,7 @@ def check_data_set(data_set: DataSet, spec_channels: int, progress: bool = True)
         found = [
             *_channel_problems(case, spec_channels),
             *_annotation_problems(case, data_set),
+            *_metadata_problems(case, schema),
             *_file_problems(case, known),
         ]
         problems += [f"{case.name}: {problem}" for problem in found]
@@ -48,6 +62,30 @@ def raise_problems(problems: Sequence[str]) -> None:
     if problems:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise SystemExit("\n- ".join([f"The data set cannot be used as it is; {count}:", *problems]))
+
+
+def metadata_problems(cases: Sequence[CaseFiles], schema: MetadataSchema) -> list[str]:
+    """One sentence for every value of any case that its field cannot take."""
+    return [f"{case.name}: {problem}" for case in cases for problem in _metadata_problems(case, schema)]
+
+
+def _metadata_problems(case: CaseFiles, schema: MetadataSchema) -> list[str]:
+    problems = []
+    for field in schema.fields:
+        try:
+            field.parse(case.metadata.get(field.name))
+        except MetadataError as error:
+            problems.append(str(error))
+    return problems
+
+
+def metadata_notes(cases: Sequence[CaseFiles], schema: MetadataSchema) -> list[str]:
+    """What the network makes of metadata that it can take, but not as they stand: a sentence a value, with the cases that have it."""
+    told: dict[str, list[str]] = {}
+    for case in cases:
+        for finding in schema.parse({field.name: case.metadata.get(field.name) for field in schema.fields})[1]:
+            told.setdefault(finding.text, []).append(case.name)
+    return [f"{text} ({_listed(names)})" for text, names in told.items()]
 
 
 def _channel_problems(case: CaseFiles, spec_channels: int) -> list[str]:
@@ -103,8 +141,12 @@ def _value_problems(path: Path, array: Array, known: Array) -> list[str]:
     if not strange.any():
         return []
     listed = [f"{int(value)} ({count} voxels)" for value, count in zip(values[strange], counts[strange], strict=True)]
-    more = f" and {len(listed) - MOST_LISTED} more" if len(listed) > MOST_LISTED else ""
     return [
-        f'"{path.name}" holds label ids that the table of labels does not know: {", ".join(listed[:MOST_LISTED])}{more}; '
+        f'"{path.name}" holds label ids that the table of labels does not know: {_listed(listed)}; '
         "give them lines in a labels.csv, with scored = 0 to ignore them."
     ]
+
+
+def _listed(items: Sequence[str]) -> str:
+    more = f" and {len(items) - MOST_LISTED} more" if len(items) > MOST_LISTED else ""
+    return ", ".join(items[:MOST_LISTED]) + more

@@ -63,6 +63,10 @@ def read_data_set(root: Path, names: Sequence[str] = ()) -> DataSet:
     root: a folder in the raw layout of nnU-Net (labelsTr), a MONAI datalist (.json with "training"), or a BIDS folder (sub-* with derivatives/*/sub-*).
     A labels.csv beside the data wins over the label table of the layout. SystemExit with a sentence for anything else, and for names that are not there.
     """
+    if not root.exists():
+        raise SystemExit(
+            f'There is no data set "{root}". Name yours with data.root; Training/DATA.md says where those of the shipped experiments are had, and where they go.'
+        )
     if root.suffix == ".json" and root.is_file():
         cases, (table, ignored_ids) = _read_datalist(root)
     elif (root / "labelsTr").is_dir():

@@ -19,6 +19,7 @@ from LabelConditionedSegmentationLib.core.volume import Array, Volume
 from scipy.ndimage import find_objects
 from tqdm import tqdm
 
+from Training.data_checks import metadata_problems, raise_problems
 from Training.datasets import CaseFiles, DataSet, grid_difference, read_data_set, read_image
 from Training.evaluation_page import page
 from Training.evaluation_pictures import MOST, Picture, draw, worst_of
@@ -58,13 +59,14 @@ def evaluate(
     """Segment the cases of a data set (all, or those named) and compare every label with the truth.
 
     Labels are matched by name; a case is scored on those of `labels` (all leaves of the model, where none is named) that somebody looked for in it.
-    shuffle_seed: tell the model of every case the metadata of another one. Raises InputError, MetadataError or LabelError, or SystemExit with a sentence.
+    shuffle_seed: tell the model of every case the metadata of another one. Raises InputError or LabelError, or SystemExit with a sentence.
     """
     data_set = read_data_set(data, names)
     package = segmenter.package
     code = TargetCode(package.labels, data_set.table, data_set.ignored_ids)
     code_of_found = TargetCode(package.labels, package.labels)
     wanted = _wanted_labels(code, labels, data)
+    raise_problems(metadata_problems(data_set.cases, package.metadata))
     metadata = {case.name: known_metadata(case, package.metadata) for case in data_set.cases}
     told = _told_metadata(data_set, package.metadata, with_metadata, shuffle_seed)
     rows: list[Row] = []

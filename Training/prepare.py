@@ -340,15 +340,12 @@ def _runs(process: int) -> bool:
 
 def prepare_data(config: Config) -> Path:
     """Check and prepare the data set of a configuration; returns the folder, which takes its place as `data.root`."""
-    from Training.data_checks import (
-        check_data_set,
-        raise_problems,
-    )  # reads images, which those who open a prepared folder need not
+    from Training.data_checks import refuse_problems  # reads images, which those who open a prepared folder need not
 
     data, schema, multiple = config.data, config.schema, config.network.multiple
     data_set = read_data_set(Path(data.root), data.names)
-    raise_problems(check_data_set(data_set, len(config.input.channels)))
     tree = select(data_set.table, data.labels)
+    refuse_problems(data_set, config)
     keys = prepare_files(data_set, tree, config.input, schema, multiple, Path(data.cache), data.annotated)
     index = write_index(
         Path(data.cache), keys, settings_of(data_set, tree, config.input, schema, multiple), data.annotated

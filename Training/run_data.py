@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from LabelConditionedSegmentationLib.core.labels import LabelTree
@@ -14,7 +15,7 @@ from Training.config import Config
 from Training.methods.context import with_context_labels
 from Training.prepare import Case, is_prepared, open_prepared, prepare_cases
 from Training.start import joined_tree
-from Training.targets import TargetCode, select
+from Training.targets import TargetCode, find_label, select
 
 
 @dataclass(frozen=True)
@@ -32,42 +33,12 @@ class RunData:
 
 def load_data(config: Config, known: LabelTree | None = None) -> RunData:
     """Read `data.root`. known: the labels of a package that is fine-tuned. SystemExit, with all problems at once, where the data cannot be used."""
-    root, schema = Path(config.data.root), config.schema
+    root = Path(config.data.root)
     names = [*config.data.names, *config.context.meta_cases] if config.data.names else []
-    if is_prepared(root):
-        if with_anatomy(config):
-            raise SystemExit(
-                f'Anatomy as context needs the data set itself, but "{root}" is a prepared folder; set data.root to the data set.'
-            )
-        if known is not None:
-            raise SystemExit(
-                f'A package is fine-tuned on a data set, but "{root}" is a prepared folder; set data.root to the data set itself.'
-            )
-        prepared = open_prepared(
-            root, config.input, schema, config.network.multiple, config.data.labels, names, config.data.annotated
-        )
-        tree, cases, code = prepared.tree, prepared.cases, TargetCode(prepared.tree, prepared.table)
-    else:
-        from Training.data_checks import check_data_set, raise_problems
-        from Training.datasets import read_data_set
-
-        data_set = read_data_set(root, names)
-        _named([case.name for case in data_set.cases], [*config.data.validation, *config.data.annotated], root)
-        raise_problems(check_data_set(data_set, len(config.input.channels), sys.stderr.isatty()))
-        tree = select(data_set.table, config.data.labels)
-        tree = tree if known is None else joined_tree(known, tree)
-        code = TargetCode(tree, data_set.table, data_set.ignored_ids)
-        settings = (config.input, schema, config.network.multiple, Path(config.data.cache), config.data.annotated)
-        cases = prepare_cases(data_set, tree, *settings)
-        if with_anatomy(config):
-            wider = with_context_labels(tree, data_set.table, config.context.anatomy)
-            code = TargetCode(wider, data_set.table, data_set.ignored_ids)
-            divided = {case.name: case for case in prepare_cases(data_set, wider, *settings)}
-            cases = [case if case.name in config.data.validation else divided[case.name] for case in cases]
+    read = _prepared if is_prepared(root) else _prepared_now
+    tree, code, cases = read(config, names, known)
     held_out = [*config.data.validation, *config.context.meta_cases]
     _named([case.name for case in cases], held_out, root)
-    if len(set(held_out)) < len(held_out):
-        raise SystemExit("A case is named twice in data.validation and context.meta_cases; name it in one of them.")
     training = [case for case in cases if case.name not in held_out]
     if not training:
         raise SystemExit(
@@ -81,7 +52,52 @@ def load_data(config: Config, known: LabelTree | None = None) -> RunData:
     validation, meta = (
         [case for case in cases if case.name in kept] for kept in (config.data.validation, config.context.meta_cases)
     )
-    return RunData(tree, code, schema, training, validation, meta)
+    return RunData(tree, code, config.schema, training, validation, meta)
+
+
+def _prepared(
+    config: Config, names: Sequence[str], known: LabelTree | None
+) -> tuple[LabelTree, TargetCode, list[Case]]:
+    """Cases of a folder that was prepared before: their tree, what their targets mean, and they."""
+    root = Path(config.data.root)
+    if with_anatomy(config):
+        raise SystemExit(
+            f'Anatomy as context needs the data set itself, but "{root}" is a prepared folder; set data.root to the data set.'
+        )
+    if known is not None:
+        raise SystemExit(
+            f'A package is fine-tuned on a data set, but "{root}" is a prepared folder; set data.root to the data set itself.'
+        )
+    prepared = open_prepared(
+        root, config.input, config.schema, config.network.multiple, config.data.labels, names, config.data.annotated
+    )
+    return prepared.tree, TargetCode(prepared.tree, prepared.table), prepared.cases
+
+
+def _prepared_now(
+    config: Config, names: Sequence[str], known: LabelTree | None
+) -> tuple[LabelTree, TargetCode, list[Case]]:
+    """Cases of a data set, checked and prepared. What the names of labels and cases say against it comes before any image is read."""
+    from Training.data_checks import refuse_problems  # and with it what reads images
+    from Training.datasets import read_data_set
+
+    root = Path(config.data.root)
+    data_set = read_data_set(root, names)
+    _named([case.name for case in data_set.cases], [*config.data.validation, *config.data.annotated], root)
+    tree = select(data_set.table, config.data.labels)
+    tree = tree if known is None else joined_tree(known, tree)
+    anatomy = config.context.anatomy if with_anatomy(config) else []
+    wider = with_context_labels(tree, data_set.table, anatomy) if anatomy else tree
+    code = TargetCode(wider, data_set.table, data_set.ignored_ids)
+    for name in chain.from_iterable(config.data.annotated.values()):
+        find_label(data_set.table, name, "data.annotated")
+    refuse_problems(data_set, config, sys.stderr.isatty())
+    settings = (config.input, config.schema, config.network.multiple, Path(config.data.cache), config.data.annotated)
+    cases = prepare_cases(data_set, tree, *settings)
+    if anatomy:
+        divided = {case.name: case for case in prepare_cases(data_set, wider, *settings)}
+        cases = [case if case.name in config.data.validation else divided[case.name] for case in cases]
+    return tree, code, cases
 
 
 def with_anatomy(config: Config) -> bool:

@@ -14,7 +14,7 @@ from LabelConditionedSegmentationLib.core.network.head import ClassEmbeddings
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 from LabelConditionedSegmentationLib.core.package import ModelPackage
 
-from Training.config import Config, check_sizes, starts_from_package
+from Training.config import Config, check_network, starts_from_package
 
 
 def package_to_start_from(config: Config) -> ModelPackage | None:
@@ -44,7 +44,7 @@ def settings_of_package(config: Config, package: ModelPackage) -> Config:
             "A fine-tuned package keeps its metadata fields: leave the section metadata out of the configuration."
         )
     config.metadata = list(package.metadata.fields)
-    check_sizes(config)
+    check_network(config)
     return config
 
 
@@ -102,10 +102,7 @@ def take_weights(network: LabelConditionedNetwork, tree: LabelTree, package: Mod
 def freeze(network: LabelConditionedNetwork, parts: Sequence[str]) -> None:
     """Parts of the network keep their weights. A frozen trunk costs no backward pass either, since nothing below its features has a gradient."""
     for name in parts:
-        part = getattr(network, name)
-        if part is None:
-            raise SystemExit(f'optimizer.freeze names "{name}", which this network does not have; leave it out.')
-        part.requires_grad_(False)
+        getattr(network, name).requires_grad_(False)
 
 
 def describe_start(package: ModelPackage) -> list[str]:

@@ -20,7 +20,10 @@ AGE = Field("age", "number", unit="years", possible=(0, 120), trained=(19, 34))
 SEX = Field("sex", "choice", choices=("F", "M"))
 
 
-@pytest.mark.parametrize("value", [None, "", "  ", "unknown", " Unknown ", "UNKNOWN"])
+@pytest.mark.parametrize(
+    "value",
+    [None, "", "  ", "unknown", " Unknown ", "UNKNOWN", "n/a", "N/A", "NaN", "nan", math.nan, np.float32("nan")],
+)
 @pytest.mark.parametrize("field", [AGE, SEX], ids=["number", "choice"])
 def test_everything_may_be_unknown(field: Field, value: Any) -> None:
     assert field.parse(value) is None
@@ -40,6 +43,38 @@ def test_a_number_is_read_from_text_and_from_numbers(value: Any, expected: float
     assert AGE.parse(value) == expected
 
 
+@pytest.mark.parametrize(
+    ("choices", "value", "expected"),
+    [
+        (("F", "M"), "female", "F"),
+        (("F", "M"), " MALE ", "M"),
+        (("Female", "Male"), "f", "Female"),
+        (("female", "male", "other"), "O", "other"),
+        (("m", "male"), "male", "male"),  # what is there itself comes first
+    ],
+)
+def test_spellings_of_bids_are_one_choice(choices: tuple[str, ...], value: str, expected: str) -> None:
+    assert Field("sex", "choice", choices=choices).parse(value) == expected
+
+
+def test_spellings_of_one_field_mean_nothing_in_another() -> None:
+    assert Field("handedness", "choice", choices=("R", "L")).parse("left") == "L"
+    with pytest.raises(MetadataError, match='"size" cannot be "male"'):
+        Field("size", "choice", choices=("S", "M")).parse("male")
+    with pytest.raises(MetadataError, match='"sex" cannot be "other"'):
+        SEX.parse("other")
+
+
+def test_an_age_that_bids_hides_is_the_least_that_it_can_be_and_told() -> None:
+    old = MetadataSchema((Field("age", "number", unit="years", possible=(0, 120), trained=(60, 95)),))
+    parsed, findings = old.parse({"age": "89+"})
+    assert parsed == {"age": 89.0}
+    assert [(f.level, f.text) for f in findings] == [("warning", "age = 89+ means at least 89; it is taken as 89.")]
+    parsed, findings = SCHEMA.parse({"age": "89+"})
+    assert parsed["age"] is None
+    assert ["treated as unknown" in f.text for f in findings] == [True]
+
+
 @pytest.mark.parametrize("value", ["x", "F M", 1, 0.0, True, ["F"]])
 def test_what_is_no_choice_is_refused_with_the_choices(value: Any) -> None:
     with pytest.raises(MetadataError, match=r'"sex".*F, M or unknown'):
@@ -47,7 +82,8 @@ def test_what_is_no_choice_is_refused_with_the_choices(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["old", "nan", math.nan, "inf", math.inf, -math.inf, -1, 120.5, "1e9", [31], {}, "3 1", 1j]
+    "value",
+    ["old", "34Y", "89++", "+", "-5+", "130+", "inf", math.inf, -math.inf, -1, 120.5, "1e9", [31], {}, "3 1", 1j],
 )
 def test_what_is_no_possible_number_is_refused_with_the_range(value: Any) -> None:
     with pytest.raises(MetadataError, match=r'"age".*0 to 120 years or unknown'):

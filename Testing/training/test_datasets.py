@@ -17,10 +17,12 @@ from LabelConditionedSegmentationLib.core.labels import LabelTree
 from LabelConditionedSegmentationLib.core.volume import Volume
 from LabelConditionedSegmentationLib.resources import resources_folder
 
+from Testing.samples import SCHEMA
 from Testing.training.made_up_data import as_bids, as_datalist, write_data_set
 from Training.catalogue import label_table
-from Training.data_checks import check_data_set, raise_problems
+from Training.data_checks import check_data_set, metadata_notes, raise_problems
 from Training.datasets import read_data_set, read_image, read_labels
+from Training.evaluate import known_metadata
 
 
 @pytest.fixture(scope="module")
@@ -343,7 +345,7 @@ def test_a_wrong_table_is_refused_with_a_sentence(tmp_path: Path, text: str, wor
 
 
 def problems_of(root: Path, channels: int = 1) -> list[str]:
-    return check_data_set(read_data_set(root), channels, progress=False)
+    return check_data_set(read_data_set(root), channels, SCHEMA, progress=False)
 
 
 def change_label(root: Path, case: str, change: object) -> None:
@@ -360,7 +362,7 @@ def test_a_good_data_set_has_no_problems_in_any_layout(made_up: Path, tmp_path: 
 
 def test_the_scans_at_hand_have_no_problems(malc2012: Path) -> None:
     data_set = read_data_set(malc2012, ["malc_1000"])
-    assert check_data_set(data_set, 1, progress=False) == []
+    assert check_data_set(data_set, 1, SCHEMA, progress=False) == []
 
 
 def test_all_problems_are_told_at_once_each_with_its_case(copy: Path) -> None:
@@ -391,6 +393,33 @@ def test_all_problems_are_told_at_once_each_with_its_case(copy: Path) -> None:
         raise_problems(problems)
     assert all(problem in str(ended.value) for problem in problems)
     assert "5 problems" in str(ended.value)
+
+
+def test_metadata_that_cannot_be_are_told_for_all_cases_beside_all_other_problems(copy: Path) -> None:
+    (copy / "imagesTr" / "case_1_0000.nii.gz").unlink()
+    (copy / "participants.tsv").write_text(
+        "participant_id\tage\tsex\ncase_0\t34Y\tfemale\ncase_1\t130\tm\ncase_2\t89+\tboth\n"
+    )
+    problems = problems_of(copy)
+    assert [problem[: problem.index(": ")] for problem in problems] == ["case_0", "case_1", "case_1", "case_2"]
+    assert all('"age"' in problem for problem in problems[:2])
+    assert '"34Y"' in problems[0]
+    assert "no file" in problems[2]
+    assert '"sex" cannot be "both"' in problems[3]
+
+
+def test_spellings_of_bids_and_what_tables_call_unknown_are_no_problems(copy: Path) -> None:
+    (copy / "participants.tsv").write_text(
+        "participant_id\tage\tsex\ncase_0\t89+\tfemale\ncase_1\tNaN\tMALE\ncase_2\tn/a\t\n"
+    )
+    data_set = read_data_set(copy)
+    assert problems_of(copy) == []
+    assert metadata_notes(data_set.cases, SCHEMA) == [
+        "age = 89 lies outside what the model was trained on (19 to 34 years); it is treated as unknown. (case_0)"
+    ]
+    told = [known_metadata(case, SCHEMA) for case in data_set.cases]
+    assert [facts["sex"] for facts in told] == ["F", "M", None]
+    assert [facts["age"] for facts in told] == [89.0, None, None]
 
 
 def test_unknown_ids_are_counted_and_ids_of_made_parents_are_unknown(copy: Path) -> None:

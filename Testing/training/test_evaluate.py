@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from LabelConditionedSegmentationLib.core.errors import InputError, LabelError, MetadataError
+from LabelConditionedSegmentationLib.core.errors import InputError, LabelError
 from LabelConditionedSegmentationLib.core.labels import Label, LabelTree
 from LabelConditionedSegmentationLib.core.report import RunReport
 from LabelConditionedSegmentationLib.core.result import Result
@@ -502,6 +502,6 @@ def test_broken_cases_are_named(package: Path, tmp_path: Path) -> None:
     (copy / "imagesTr" / "case_0_0000.nii.gz").write_bytes(b"nothing")
     with pytest.raises(InputError, match="case_0"):
         evaluate(oracle, copy)
-    (copy / "participants.tsv").write_text("participant_id\tage\ncase_0\t-5\ncase_1\t20\n")
-    with pytest.raises(MetadataError, match=r"case_0.*age"):
+    (copy / "participants.tsv").write_text("participant_id\tage\tsex\ncase_0\t-5\tF\ncase_1\t20\tx\n")
+    with pytest.raises(SystemExit, match=r'2 problems:\n- case_0: .*"age".*\n- case_1: .*"sex"'):
         evaluate(oracle, copy)

@@ -232,7 +232,7 @@ def test_the_patch_need_only_fit_the_network_of_the_package(
 ) -> None:
     """[32, 36, 36] does not fit the network that a run without a package would have."""
     with pytest.raises(SystemExit, match=r"data\.patch.*multiple of 16"):
-        config_of(tmp_path, second_data, first.path, "init_from=''")
+        config_of(tmp_path, second_data, first.path, "init_from=")
     assert config_of(tmp_path, second_data, first.path).data.patch == (32, 36, 36)
 
 

@@ -12,7 +12,7 @@ from LabelConditionedSegmentationLib.core.network.model import LabelConditionedN
 from Testing.samples import SCHEMA, TINY
 from Training.config import Config, ContextConfig, DataConfig, ObjectiveConfig
 from Training.losses.streamed_softmax import IGNORE
-from Training.methods import build_method
+from Training.methods import build_method, check_method
 
 CLASSES = 6
 GROUP = CLASSES
@@ -271,4 +271,4 @@ def test_asking_for_a_union_at_the_head_adds_the_probabilities_of_its_labels() -
 )
 def test_settings_that_exclude_each_other_are_refused(config: Config, words: str) -> None:
     with pytest.raises(SystemExit, match=words):
-        build(config)
+        check_method(config)

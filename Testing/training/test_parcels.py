@@ -125,7 +125,7 @@ def made(data: Path, quick: None, monkeypatch: pytest.MonkeyPatch) -> Path:  # n
 
 def test_what_is_written_is_a_data_set_whose_labels_have_sides_and_lie_below_the_coarse_ones(made: Path) -> None:
     data_set = read_data_set(made / "datalist.json")
-    assert check_data_set(data_set, 1, progress=False) == []
+    assert check_data_set(data_set, 1, samples.SCHEMA, progress=False) == []
     assert [case.name for case in data_set.cases] == ["first", "second"]
     assert data_set.cases[0].metadata["sex"] == "F"
     assert "sex" not in data_set.cases[1].metadata

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -139,8 +140,8 @@ def test_every_method_ends_with_a_package_that_finds_the_right_labels(
     several = (
         "data.labels=[3rd Ventricle, Left Hippocampus, Right Hippocampus]",
         "objective.labels_per_sample=3",
-        "optimizer.steps=30",
-        "optimizer.decay=10",
+        "optimizer.steps=90",
+        "optimizer.decay=30",
     )
     train(config_of(tmp_path, data_set, *several, "optimizer.rate=2e-2", *words))
     segmenter = Segmenter.from_package(tmp_path / "run" / "package", "cpu")
@@ -533,6 +534,18 @@ def test_every_shipped_experiment_is_a_valid_configuration() -> None:
         assert all(n % config.network.multiple == 0 for n in (*config.data.patch, *config.package.patch)), path
 
 
+def test_the_data_of_every_shipped_experiment_have_a_section_that_says_where_they_are_had() -> None:
+    sections = set(re.findall(r"^## (.*)$", (ROOT / "Training" / "DATA.md").read_text(encoding="utf-8"), re.MULTILINE))
+    roots = {
+        Path(read_config(path).data.root)
+        for path in (ROOT / "Training" / "experiments").glob("*.yaml")
+        if not path.name.startswith("compare_")
+    }
+    assert {root for root in roots if root.parts[0] != "runs"} == {Path("data") / name for name in sections}
+    told = [path for path in (ROOT / "Training").rglob("*") if path.suffix in (".py", ".yaml", ".md")]
+    assert not [path for path in told if "../shared" in path.read_text(encoding="utf-8")]
+
+
 def test_the_rate_rises_stays_and_falls_to_zero() -> None:
     settings = OptimizerConfig(rate=1.0, steps=100, warmup=10, decay=20)
     rates = [rate_at(step, settings) for step in range(101)]
@@ -543,9 +556,49 @@ def test_the_rate_rises_stays_and_falls_to_zero() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["method=lsc"], 'There is no method "lsc"; .*Did you mean "lcs"'),
+        (["method=colab"], "method=colab .*data.points=0"),
+        (["method=colab", "data.points=0", "data.patch=[32, 36, 36]"], "data.patch is .*multiple of 16"),
+        (["network.context_classes=2"], "Only method=colab trains context classes"),
+        (["objective.labels=sampled"], "set objective.loss=sigmoid"),
+        (["objective.prompts=example"], "network.examples=true and objective.prompts"),
+        (["optimizer.freeze=[examples]", "init_from=a.safetensors"], '"examples", which this network does not have'),
+        (["data.validation=[case_1, case_1]"], "case_1 is named twice"),
+        (["package.name=a/b"], "cannot be the name of a folder"),
+        (["seed=-1"], "seed is -1, but has to be at least 0"),
+        (["optimizer.rate=nan"], "optimizer.rate is nan, but has to be at least 0"),
+        (["field_dropout=20"], "field_dropout is 20, but is a share"),
+    ],
+)
+def test_settings_that_cannot_be_are_told_before_data_are_read(
+    data_set: Path, tmp_path: Path, words: list[str], says: str
+) -> None:
+    with pytest.raises(SystemExit, match=says):
+        config_of(tmp_path, data_set, "data.root=/nowhere", *words)
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("data.labels=[Left Hipocampus]", r'data\.labels: .*"Left Hippocampus"'),
+        ("data.annotated.case_1=[Left Hipocampus]", r'data\.annotated: .*"Left Hippocampus"'),
+        ("data.validation=[case_7]", "no case called case_7"),
+    ],
+)
+def test_names_that_the_data_set_does_not_have_are_told_before_its_images_are_read(
+    data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, says: str
+) -> None:
+    monkeypatch.setattr("Training.data_checks.check_data_set", None)  # would fail
+    with pytest.raises(SystemExit, match=says):
+        train(config_of(tmp_path, data_set, word))
+
+
+@pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("data.root=/nowhere", "no folder labelsTr"),
+        ("data.root=/nowhere", "Training/DATA.md"),
         ("data.validation=[case_7]", "case_7"),
         ("init_from=/nowhere.safetensors", "no checkpoint"),
         ("init_from=/nowhere", "/nowhere"),

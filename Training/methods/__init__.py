@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from LabelConditionedSegmentationLib.core.network.architecture import ATLAS_PAIR
@@ -17,44 +19,61 @@ from Training.methods.published_pair import PublishedPair
 from Training.methods.sampled_labels import SampledLabels
 
 
-def _baseline(network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> Method:
-    """Multi-channel network: one output channel a class, all of them in memory; softmax, or sigmoid channels that are masked where not annotated."""
+@dataclass(frozen=True)
+class Recipe:
+    """check: SystemExit, from the settings alone, for those that exclude each other. build: the module from a network, the settings, and the classes under each parent."""
+
+    check: Callable[[Config], None]
+    build: Callable[[LabelConditionedNetwork, Config, torch.Tensor], Method]
+
+
+def _check_baseline(config: Config) -> None:
     if config.network.conditioning != "head" or config.objective.labels != "all":
         raise SystemExit(
             "method=baseline has one output channel a label: network.conditioning has to be head and objective.labels all."
         )
+
+
+def _baseline(network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> Method:
+    """Multi-channel network: one output channel a class, all of them in memory; softmax, or sigmoid channels that are masked where not annotated."""
     return AllLabels(network, config.objective, members, streamed=False)
+
+
+def _check_lcs(config: Config) -> None:
+    objective, conditioning = config.objective, config.network.conditioning
+    if objective.labels == "sampled":
+        if objective.loss != "sigmoid":
+            raise SystemExit(
+                "Sampled labels do not compete within a sample: set objective.loss=sigmoid with objective.labels=sampled."
+            )
+    elif conditioning == ATLAS_PAIR:
+        if objective.loss != "sigmoid":
+            raise SystemExit(
+                "network.conditioning=atlas_pair decides each label alone, in a pass of its own: set objective.loss=sigmoid."
+            )
+    elif conditioning != "head":
+        raise SystemExit(
+            f"network.conditioning={conditioning} needs a pass a label; set objective.labels=sampled and objective.loss=sigmoid, or network.conditioning=head."
+        )
+    elif objective.loss != "softmax":
+        raise SystemExit(
+            "method=lcs over all labels has a softmax loss; sigmoid channels of all labels are method=baseline."
+        )
 
 
 def _lcs(network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> Method:
     """Label conditioned segmentation (Ma, Lee and Sabuncu, MIDL 2022): a softmax over all labels that is never in memory, sampled labels with sigmoid losses, or examples."""
     if config.objective.labels == "sampled":
-        if config.objective.loss != "sigmoid":
-            raise SystemExit(
-                "Sampled labels do not compete within a sample: set objective.loss=sigmoid with objective.labels=sampled."
-            )
         return SampledLabels(network, config.objective, members)
     if config.network.conditioning == ATLAS_PAIR:
-        if config.objective.loss != "sigmoid":
-            raise SystemExit(
-                "network.conditioning=atlas_pair decides each label alone, in a pass of its own: set objective.loss=sigmoid."
-            )
         return PublishedPair(network, config.objective)
-    if config.network.conditioning != "head":
-        raise SystemExit(
-            f"network.conditioning={config.network.conditioning} needs a pass a label; set objective.labels=sampled and objective.loss=sigmoid, or network.conditioning=head."
-        )
-    if config.objective.loss != "softmax":
-        raise SystemExit(
-            "method=lcs over all labels has a softmax loss; sigmoid channels of all labels are method=baseline."
-        )
     if config.objective.prompts != "class":
         return ByExample(network, config.objective, members)
     return AllLabels(network, config.objective, members, streamed=True)
 
 
-def _colab(network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> Method:
-    """Context label learning (Li et al., TMI 2023): the background divided among context classes that a second network learns."""
+def _check_colab(config: Config) -> None:
+    context, classes = config.context, config.network.context_classes
     if config.network.conditioning != "head" or config.objective.labels != "all" or config.objective.loss != "softmax":
         raise SystemExit(
             "method=colab has a softmax over all classes: network.conditioning has to be head, objective.labels all and objective.loss softmax."
@@ -63,31 +82,47 @@ def _colab(network: LabelConditionedNetwork, config: Config, members: torch.Tens
         raise SystemExit(
             f"method=colab takes its loss at every voxel, since it needs distances between them: set data.points=0 in place of {config.data.points}."
         )
-    multiple = config.context.stride * 2 ** (len(config.context.widths) - 1)
+    multiple = context.stride * 2 ** (len(context.widths) - 1)
     if any(n % multiple for n in config.data.patch):
         raise SystemExit(
             f"data.patch is {list(config.data.patch)}; with context.widths and context.stride every axis has to be a multiple of {multiple}."
         )
+    if classes and context.source == "anatomy" and len(context.anatomy) != classes:
+        raise SystemExit(
+            f"context.anatomy names {len(context.anatomy)} labels, each of them a context class; set network.context_classes={len(context.anatomy)}."
+        )
+    if config.optimizer.freeze:
+        raise SystemExit("method=colab trains the whole network: leave optimizer.freeze out.")
+
+
+def _colab(network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> Method:
+    """Context label learning (Li et al., TMI 2023): the background divided among context classes that a second network learns."""
     return CoLab(network, config, members)
 
 
-METHODS: dict[str, Callable[[LabelConditionedNetwork, Config, torch.Tensor], Method]] = {
-    "baseline": _baseline,
-    "lcs": _lcs,
-    "colab": _colab,
+METHODS = {
+    "baseline": Recipe(_check_baseline, _baseline),
+    "lcs": Recipe(_check_lcs, _lcs),
+    "colab": Recipe(_check_colab, _colab),
 }
 
 
-def build_method(network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> Method:
-    """The module of a run: batch -> loss. members (G, K): the classes under each parent, for voxels known only to lie in it. An unknown name ends the program."""
+def check_method(config: Config) -> None:
+    """What the settings alone say against a method, before any data are read. SystemExit with a sentence; a mistyped method is told with the nearest one."""
     if config.method not in METHODS:
-        raise SystemExit(f'There is no method "{config.method}"; there are {", ".join(METHODS)}.')
+        near = difflib.get_close_matches(config.method, METHODS, n=1)
+        hint = f' Did you mean "{near[0]}"?' if near else ""
+        raise SystemExit(f'There is no method "{config.method}"; there are {", ".join(METHODS)}.{hint}')
     if config.network.context_classes and config.method != "colab":
         raise SystemExit(
             f"Only method=colab trains context classes: take it in place of {config.method}, or set network.context_classes=0."
         )
-    if config.optimizer.freeze and config.method == "colab":
-        raise SystemExit("method=colab trains the whole network: leave optimizer.freeze out.")
+    _check_prompts(config)
+    METHODS[config.method].check(config)
+
+
+def _check_prompts(config: Config) -> None:
+    """Examples are learned by one method, and by networks that can take them."""
     by_example = config.objective.prompts != "class"
     if by_example and (config.method != "lcs" or config.objective.labels != "all"):
         raise SystemExit(
@@ -102,4 +137,8 @@ def build_method(network: LabelConditionedNetwork, config: Config, members: torc
         raise SystemExit(
             "network.examples=true and objective.prompts=example or both belong together: set both of them, or neither."
         )
-    return METHODS[config.method](network, config, members)
+
+
+def build_method(network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> Method:
+    """The module of a run whose settings were checked: batch -> loss. members (G, K): the classes under each parent, for voxels known only to lie in it."""
+    return METHODS[config.method].build(network, config, members)

@@ -111,10 +111,10 @@ class Clusters(ContextSource):
         found = []
         for number in range(len(samples.cases)):
             sample = samples[number]
-            image, foreground = sample["image"].cpu(), sample["foreground"].cpu()
-            target = sample["target"].cpu().view(foreground.shape)
+            seen = {key: sample[key][None].cpu() for key in ("image", "foreground", "target")}
+            target = seen["target"].view(seen["foreground"].shape[1:])
             near = (distance_weight(target > 0, self.margin, 1.0) == 1) & (target == 0)
-            voxels = self.measured(image[None], foreground[None])[0].flatten(1).T[near.flatten()]
+            voxels = self.measured(seen)[0].flatten(1).T[near.flatten()]
             found.append(voxels[generator.permutation(len(voxels))[:VOXELS_A_SAMPLE]])
         voxels = torch.cat(found)
         if len(voxels) < len(self.centres):
@@ -128,15 +128,16 @@ class Clusters(ContextSource):
         order = np.argsort(-np.bincount(nearest, minlength=len(centres)), kind="stable")
         self.centres.copy_(torch.from_numpy(centres[order]))
 
-    def measured(self, image: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:
-        """(batch, image channels [+ 3], k, j, i) and (batch, k, j, i) -> (batch, image channels + 3, k, j, i): intensities and positions."""
+    def measured(self, batch: Batch) -> torch.Tensor:
+        """(batch, image channels + 3, k, j, i): intensities and positions."""
+        image = batch["image"]
         if image.shape[1] > self.image_channels:
             return image
-        positions = torch.stack([position_channels(one).to(image) for one in foreground])
+        positions = torch.stack([position_channels(one).to(image) for one in batch["foreground"]])
         return torch.cat([image, positions], dim=1)
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        voxels = (self.measured(batch["image"], batch["foreground"]).movedim(1, -1) - self.middle) / self.spread
+        voxels = (self.measured(batch).movedim(1, -1) - self.middle) / self.spread
         distance = torch.stack([((voxels - centre) ** 2).sum(-1) for centre in self.centres], dim=-1)
         return _one_hot(distance.argmin(-1), len(self.centres), batch["image"].dtype)
 
@@ -147,10 +148,6 @@ def build_source(network: Architecture, settings: ContextConfig, targets: int) -
     if classes == 1:
         return NoContext()
     if settings.source == "anatomy":
-        if len(settings.anatomy) != network.context_classes:
-            raise SystemExit(
-                f"context.anatomy names {len(settings.anatomy)} labels, each of them a context class; set network.context_classes={len(settings.anatomy)}."
-            )
         return Anatomy(settings.anatomy, targets)
     return (Clusters if settings.source == "kmeans" else TaskGenerator)(network, classes, settings)
 

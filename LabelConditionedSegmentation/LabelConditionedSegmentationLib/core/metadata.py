@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,15 @@ from .errors import MetadataError
 from .findings import Finding
 
 UNKNOWN = "unknown"
+
+UNKNOWN_SPELLINGS = ("", UNKNOWN, "n/a", "nan")
+"""How forms, BIDS and tables that went through a program say that nothing is known."""
+
+SYNONYMS = {
+    "sex": (("f", "female"), ("m", "male"), ("o", "other")),
+    "handedness": (("l", "left"), ("r", "right"), ("a", "ambidextrous")),
+}
+"""Field -> what BIDS (participants.tsv) lets stand for one value."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,7 @@ class Field:
                 f'Metadata field "{self.name}" is a number and needs the ranges "possible" and "trained".'
             )
         names = [choice.strip().lower() for choice in self.choices]
-        if len(set(names)) != len(names) or UNKNOWN in names or "" in names:
+        if len(set(names)) != len(names) or set(names) & set(UNKNOWN_SPELLINGS):
             raise MetadataError(
                 f'Metadata field "{self.name}" has choices that cannot be told apart or from "{UNKNOWN}".'
             )
@@ -63,16 +73,26 @@ class Field:
         return f"{self.possible[0]:g} to {self.possible[1]:g} {self.unit}".strip() + " or " + UNKNOWN
 
     def parse(self, value: Any) -> str | float | None:
-        """A value as the user gave it (number or text) -> number, choice, or None where it is unknown. Impossible values raise MetadataError."""
-        if value is None or (isinstance(value, str) and value.strip().lower() in ("", UNKNOWN)):
+        """A value as the user gave it (number or text) -> number, choice, or None where it is unknown. Impossible values raise MetadataError.
+
+        BIDS hides high ages: "89+" is at least 89, and taken as the least that it can be (`MetadataSchema.parse` says so).
+        """
+        if value is None or str(value).strip().lower() in UNKNOWN_SPELLINGS:
             return None
-        if self.kind == "choice":
+        return self._choice(value) if self.kind == "choice" else self._number(value)
+
+    def _choice(self, value: Any) -> str:
+        said = str(value).strip().lower()
+        same = next((spellings for spellings in SYNONYMS.get(self.name.lower(), ()) if said in spellings), ())
+        for spelling in (said, *same):
             for choice in self.choices:
-                if str(value).strip().lower() == choice.strip().lower():
+                if choice.strip().lower() == spelling:
                     return choice
-            raise MetadataError(f'Metadata "{self.name}" cannot be "{value}"; allowed: {self.allowed}.')
+        raise MetadataError(f'Metadata "{self.name}" cannot be "{value}"; allowed: {self.allowed}.')
+
+    def _number(self, value: Any) -> float:
         try:
-            number = math.nan if isinstance(value, bool | np.bool_) else float(value)
+            number = math.nan if isinstance(value, bool | np.bool_) else float(at_least(value) or value)
         except (TypeError, ValueError):
             raise MetadataError(
                 f'Metadata "{self.name}" needs a number, not "{value}"; allowed: {self.allowed}.'
@@ -93,6 +113,12 @@ class Field:
         return (2 * float(value) - low - high) / max(high - low, 1e-6)
 
 
+def at_least(value: Any) -> str:
+    """The number of a value such as "89+", as text; empty for any other value."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*\+\s*", value) if isinstance(value, str) else None
+    return found[1] if found else ""
+
+
 @dataclass(frozen=True)
 class MetadataSchema:
     """The fields that a model can use, in the order in which its network takes them."""
@@ -105,7 +131,8 @@ class MetadataSchema:
             raise MetadataError("Two metadata fields of the model have the same name.")
 
     def parse(self, values: Mapping[str, Any] | None) -> tuple[dict[str, str | float | None], list[Finding]]:
-        """Check what the user said. Unknown fields and impossible values raise MetadataError; numbers outside the trained range become unknown, with a warning."""
+        """Check what the user said. Unknown fields and impossible values raise MetadataError; numbers outside the trained range become unknown, with a warning,
+        and one that says "at least" is told too."""
         values = dict(values or {})
         names = [f.name for f in self.fields]
         for name in values:
@@ -135,6 +162,10 @@ class MetadataSchema:
                     )
                 )
                 value = None
+            elif field.kind == "number" and (least := at_least(values.get(field.name))):
+                findings.append(
+                    Finding.warning(f"{field.name} = {least}+ means at least {least}; it is taken as {least}.")
+                )
             parsed[field.name] = value
         return parsed, findings
 
