@@ -119,10 +119,13 @@ def _file_problems(case: CaseFiles, known: Array) -> list[str]:
 
 def _read(path: Path, problems: list[str]) -> Volume | None:
     try:
-        return read_volume(path)
+        volume = read_volume(path)
     except InputError as error:
         problems.append(str(error))
         return None
+    for finding in volume.findings:
+        tqdm.write(f"{finding.level}: {path}: {finding}", file=sys.stderr)
+    return volume
 
 
 def _grid_problems(case: CaseFiles, first: Volume | None, path: Path, volume: Volume | None) -> list[str]:

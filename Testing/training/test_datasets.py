@@ -7,6 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -464,6 +465,35 @@ def test_grids_that_differ_by_rounding_are_one(copy: Path) -> None:
     assert problems_of(copy) == []
     change_label(copy, "case_1", lambda v: Volume(v.array, v.affine + np.array([[0, 0, 0, 0.1]] * 3 + [[0, 0, 0, 0]])))
     assert len(problems_of(copy)) == 1
+
+
+def with_forms(path: Path, sform: int, qform: int, moved: float) -> None:
+    """Give a NIfTI file these codes and a qform that lies apart from the sform by so many millimetres."""
+    image = nib.load(path)
+    header = image.header.copy()
+    apart = image.affine.copy()
+    apart[2, 3] += moved
+    header.set_sform(image.affine, sform)
+    header.set_qform(apart, qform)
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), None, header), path)
+
+
+def test_a_header_that_says_two_places_is_told_and_the_case_is_used(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_forms(copy / "imagesTr" / "case_1_0000.nii.gz", 2, 1, 7.0)
+    assert problems_of(copy) == []
+    said = capsys.readouterr().err
+    assert "case_1_0000.nii.gz: The header says twice where the scan lies" in said
+    assert "lie up to 7 mm apart" in said
+    assert said.count("\n") == 1
+
+
+def test_files_that_do_not_say_where_left_is_are_problems(copy: Path) -> None:
+    with_forms(copy / "labelsTr" / "case_1.nii.gz", 0, 0, 0.0)
+    (problem,) = problems_of(copy)
+    assert problem.startswith("case_1: ")
+    assert "left and right are not known" in problem
 
 
 def test_a_file_that_is_no_image_is_told(copy: Path) -> None:
