@@ -245,8 +245,9 @@ def test_asking_for_a_union_at_the_head_adds_the_probabilities_of_its_labels() -
     union[..., [1, 2]] = True
     single = torch.eye(CLASSES, dtype=torch.bool)[None, 1:3]
     scores = [
-        method._scores(batch["image"], batch["metadata"], batch["points"], asked) for asked in (union[0], single[0])
-    ]  # type: ignore[operator]
+        method._scores(batch["image"], batch["metadata"], batch["points"], asked)  # type: ignore[operator]
+        for asked in (union[0], single[0])
+    ]
     torch.testing.assert_close(scores[0][0].exp(), scores[1].exp().sum(0), rtol=1e-4, atol=1e-5)
 
 
