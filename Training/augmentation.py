@@ -151,7 +151,6 @@ def crop_view(view: View, share: float, generator: np.random.Generator) -> View:
     """
     if generator.random() >= share:
         return view
-    image, share, target = view
     foreground = view.foreground
     outside = torch.zeros_like(foreground)
     for axis in generator.permutation(3)[: int(generator.integers(1, 3))]:
@@ -161,15 +160,15 @@ def crop_view(view: View, share: float, generator: np.random.Generator) -> View:
         first, last = int(profile[0]), int(profile[-1])
         lost = int(generator.uniform(0.05, 0.5) * (last - first))
         start, length = (
-            (0, first + lost) if generator.random() < 0.5 else (last - lost, image.shape[1 + int(axis)] - last + lost)
+            (0, first + lost) if generator.random() < 0.5 else (last - lost, outside.shape[int(axis)] - last + lost)
         )
         outside.narrow(int(axis), start, length).fill_(True)
     if bool((foreground & ~outside).sum() * 20 < foreground.sum()):  # nearly nothing would be left
         return view
     return View(
-        image.masked_fill(outside, BACKGROUND),
-        share.masked_fill(outside, 0),
-        target.masked_fill(outside & (target > 0), 0),
+        view.image.masked_fill(outside, BACKGROUND),
+        view.share.masked_fill(outside, 0),
+        view.target.masked_fill(outside & (view.target > 0), 0),
     )
 
 

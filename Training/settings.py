@@ -50,7 +50,7 @@ def read_settings(path: Path, kind: type[Settings], words: Sequence[str] = (), w
     return settings
 
 
-class _AsWritten(yaml.SafeLoader):
+class _AsWritten(yaml.SafeLoader):  # type: ignore[misc]  # which has no types
     """Every plain value is the text that stands there. A key that comes twice is an error; one without a value keeps its default."""
 
     yaml_implicit_resolvers = {"<": [("tag:yaml.org,2002:merge", re.compile("^<<$"))]}  # noqa: RUF012  as the base has it
