@@ -68,15 +68,20 @@ def check_volume(volume: Volume, spec: InputSpec, not_a_label_map: bool = False)
 
 def _background_notes(volume: Volume, spec: InputSpec) -> list[Finding]:
     """What was taken for outside, where that is not simply 0."""
+    if spec.foreground == "all":
+        return []
     notes = []
-    for number, channel in enumerate(volume.array if spec.foreground == "nonzero" else ()):
+    for name, channel in zip(spec.channels, volume.array, strict=False):  # another number of them is told elsewhere
         background = find_background(channel)
         if not (background.value or background.tolerance):
             continue
-        what = f"{background.value:g}, not 0"
-        if background.tolerance:
-            around = 0.0 if abs(background.value) < background.tolerance else background.value
-            what = f"noise of up to {background.tolerance:.3g} around {around:g}"
-        whose = f"the channel {spec.channels[number]}" if len(volume.array) > 1 else "the scan"
-        notes.append(Finding.note(f"The background of {whose} is {what}; it is taken for outside."))
+        around = 0.0 if abs(background.value) <= background.tolerance else background.value
+        whose = f"the channel {name}" if len(volume.array) > 1 else "the scan"
+        notes.append(
+            Finding.note(
+                f"The background of {whose} is noise around {around:g}; what lies within {background.tolerance:.3g} of it is taken for outside."
+                if background.tolerance
+                else f"The background of {whose} is {around:g}, not 0; it is taken for outside."
+            )
+        )
     return notes
