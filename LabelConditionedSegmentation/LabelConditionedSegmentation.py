@@ -117,15 +117,25 @@ class LabelConditionedSegmentationLogic(ScriptedLoadableModuleLogic):
         device: str = "auto",
         progress: Callable[[float, str], None] | None = None,
         examples: Sequence[str | Path] = (),
+        notALabelMap: bool = False,
     ) -> Any:
         """Segment a volume node, or a sequence of them (one a channel), and return the segmentation node; a new one where none is given.
 
         labels: names, synonyms or ids; None is every leaf. metadata: field -> value; the rest is unknown. model: name or path of a package; None is the shipped one.
         progress: called with the fraction done and what is being done. examples: files of labels by example (.lcs-label.json) of the model, which are found beside
-        the labels; alone where labels is empty. Raises LCSError with a sentence that says what is wrong.
+        the labels; alone where labels is empty. notALabelMap: the volume is a scan, even where it looks like a label map. Raises LCSError with a sentence that says what is wrong.
         """
         return process(
-            self.runner, inputVolume, outputSegmentation, labels, metadata, model, device, progress, examples
+            self.runner,
+            inputVolume,
+            outputSegmentation,
+            labels,
+            metadata,
+            model,
+            device,
+            progress,
+            examples,
+            notALabelMap,
         )
 
     def close(self) -> None:

@@ -649,7 +649,7 @@ def test_age_beyond_the_training_is_unknown_with_a_warning(place: Place, capsys:
 @pytest.mark.parametrize(
     ("statistics", "says"),
     [
-        ({"foreground_ml": [1, 5]}, "does not look skull-stripped"),
+        ({"foreground_ml": [1, 5]}, "more than the model was trained on (1 ml to 5 ml)"),
         ({"foreground_ml": [900, 1800]}, "Only"),
         ({"foreground_ml": [1, 500], "rim_contrast": [50, 60]}, "contrast differs"),
     ],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from LabelConditionedSegmentationLib.cli.demo import find_scan
 from LabelConditionedSegmentationLib.cli.models import resolve_model
-from LabelConditionedSegmentationLib.core.checks import check_volume
+from LabelConditionedSegmentationLib.core.checks import LABEL_MAP, check_volume
 from LabelConditionedSegmentationLib.core.findings import Finding
 from LabelConditionedSegmentationLib.core.image_io import read_volume
 from LabelConditionedSegmentationLib.core.input_spec import InputSpec
@@ -33,7 +34,7 @@ def mni() -> Volume:
 def findings(volume: Volume, package: ModelPackage) -> list[Finding]:
     return [
         *check_volume(volume, package.input),
-        *check_input(prepare(volume, package.input, 16, False), package.statistics),
+        *check_input(prepare(volume, package.input, 16, False), package),
     ]
 
 
@@ -50,7 +51,66 @@ def test_an_inverted_contrast_is_told(mni: Volume, package: ModelPackage) -> Non
 def test_a_scan_with_noise_all_around_is_taken_as_not_stripped(mni: Volume, package: ModelPackage) -> None:
     noisy = mni.array.astype(np.int16) + np.random.default_rng(0).integers(1, 9, mni.array.shape, dtype=np.int16)
     found = findings(mni.with_array(noisy), package)
-    assert any("skull-stripped" in f.text and f.fix for f in found)
+    assert any("more than the model" in f.text and "skull-stripped" in f.fix for f in found)
+
+
+@pytest.mark.parametrize("spread", [1, 40])
+def test_a_head_in_noisy_air_is_taken_as_not_stripped(spread: int, mni: Volume, package: ModelPackage) -> None:
+    generator = np.random.default_rng(0)
+    head = np.hypot(mni.array + generator.normal(0, spread, mni.array.shape), generator.normal(0, spread, mni.shape))
+    found = findings(mni.with_array(head.astype(np.float32)), package)
+    assert any("skull-stripped" in f.fix for f in found)
+    assert all(f.level != "note" for f in found)
+
+
+@pytest.mark.parametrize("value", [-1024.0, -1.0, 1e-5])
+def test_a_background_that_is_not_0_is_told_and_nothing_else(value: float, mni: Volume, package: ModelPackage) -> None:
+    shifted = np.where(mni.array > 0, mni.array, value).astype(np.float32)
+    assert findings(mni.with_array(shifted), package) == [
+        Finding.note(f"The background of the scan is {value:g}, not 0; it is taken for outside.")
+    ]
+
+
+def test_a_background_of_noise_is_told_and_nothing_else(mni: Volume, package: ModelPackage) -> None:
+    noise = np.random.default_rng(0).normal(0, 1e-3, mni.array.shape)
+    (found,) = findings(mni.with_array(np.where(mni.array > 0, mni.array, noise)), package)
+    assert found.level == "note"
+    assert found.text.startswith("The background of the scan is noise around 0; what lies within 2.")
+
+
+def test_every_channel_says_what_its_background_is(mni: Volume) -> None:
+    second = np.where(mni.array > 0, mni.array.astype(np.int16), -7)
+    volume = mni.with_array(np.concatenate([mni.array.astype(np.int16), second]))
+    found = check_volume(volume, InputSpec(channels=("T1", "T2")))
+    assert [f.text for f in found] == ["The background of the channel T2 is -7, not 0; it is taken for outside."]
+    assert check_volume(volume, InputSpec(channels=("T1", "T2"), foreground="all")) == []
+
+
+@pytest.mark.parametrize("kind", ["too_large", "too_small", "contrast"])
+def test_what_to_do_is_said_in_the_words_of_the_package(kind: str, mni: Volume, package: ModelPackage) -> None:
+    statistics = {
+        "too_large": {"foreground_ml": [0.1, 0.25]},
+        "too_small": {"foreground_ml": [9000.0, 9500.0]},
+        "contrast": {"rim_contrast": [50.0, 60.0]},
+    }[kind]
+    mouse = replace(package, statistics=statistics, advice={kind: "Scan the mouse again."})
+    (found,) = findings(mni, mouse)
+    assert found.level == "warning"
+    assert found.fix == "Scan the mouse again."
+    (plain,) = findings(mni, replace(mouse, advice={}))
+    assert plain.fix
+    assert not any(word in str(plain).lower() for word in ("brain", "skull", "head", "t1"))
+    if kind == "too_large":
+        assert "(0.1 ml to 0.25 ml)" in found.text
+
+
+def test_a_scan_that_looks_like_a_label_map_is_refused_until_the_user_says_that_it_is_one(mni: Volume) -> None:
+    blocks = mni.with_array(mni.array // 100 * 100)
+    assert check_volume(blocks, InputSpec()) == [LABEL_MAP]
+    assert "--not-a-label-map" in LABEL_MAP.fix
+    assert check_volume(blocks, InputSpec(), not_a_label_map=True) == []
+    both = mni.with_array(np.concatenate([mni.array, blocks.array]))
+    assert check_volume(both, InputSpec(channels=("T1", "T2"))) == [LABEL_MAP]
 
 
 def test_half_a_brain_is_told(mni: Volume, package: ModelPackage) -> None:

@@ -371,7 +371,65 @@ def test_voxels_of_an_aligned_scan_of_the_same_spacing_coincide(
     assert torch.equal(resample(resample(values, region, grid), grid, region), values)
 
 
+@MODEST
+@given(grids(), spacings, st.floats(0, 9), st.sampled_from([1, 4, 16]), st.integers(0, 2**32 - 1))
+def test_the_networks_grid_covers_every_voxel_of_a_foreground(
+    region: Grid, spacing: tuple[float, float, float], margin: float, multiple: int, seed: int
+) -> None:
+    foreground = np.random.default_rng(seed).random(region.shape) < 0.1
+    foreground[0, 0, 0] = True
+    grid = network_grid(region, spacing, margin, multiple, foreground)
+    ras = positions(region)[torch.from_numpy(foreground)].numpy()
+    first, last = grid.affine[:3, 3], grid.affine[:3, 3] + (np.array(grid.shape[::-1]) - 1) * spacing
+    slack = 1e-3 * np.array(spacing)
+    assert (ras.min(0) - margin >= first - slack).all()
+    assert (ras.max(0) + margin <= last + slack).all()
+
+
+@pytest.mark.parametrize(("order", "signs"), ORIENTATIONS[::7])
+def test_the_networks_grid_of_a_straight_scan_is_that_of_its_box(
+    order: tuple[int, ...], signs: tuple[int, ...]
+) -> None:
+    region = Grid(turned(order, signs, (0.7, 1.2, 1.9), (-31.3, 17.1, 44.9)), (14, 12, 16))
+    ball = np.zeros(region.shape, dtype=bool)
+    ball[3:10, :, 5:9] = ball[:, 4:8, 5:9] = ball[3:10, 4:8] = True
+    box, around = (network_grid(region, (1.0, 1.1, 0.9), 2.0, 4, mask) for mask in (None, ball))
+    assert np.array_equal(box.affine, around.affine)
+    assert box.shape == around.shape
+
+
+def test_the_corners_of_an_oblique_region_take_no_room() -> None:
+    region = Grid(affine_of(rotation(0.5, 0.6, 0.7)), (61, 61, 61))
+    index = np.stack(np.meshgrid(*[np.arange(-30, 31)] * 3, indexing="ij"))
+    ball = (index**2).sum(0) <= 30**2
+    assert network_grid(region, (1.0, 1.0, 1.0), 0.0, 1, ball).shape == (61, 61, 61)
+    assert min(network_grid(region, (1.0, 1.0, 1.0), 0.0, 1).shape) > 75
+
+
 # There and back
+
+
+def in_space(grid: Grid) -> Array:
+    """(k, j, i): a head-like thing that is the same in space whatever grid it is sampled on; 0 outside of an ellipsoid."""
+    x, y, z = positions(grid).numpy().transpose(3, 0, 1, 2)
+    inside = (x / 22) ** 2 + (y / 28) ** 2 + (z / 24) ** 2 <= 1
+    return np.where(inside, 500 + 200 * np.sin(x / 5) + 150 * np.cos(y / 6 + z / 9) + 60 * np.sin(z / 4), 0.0)
+
+
+@pytest.mark.parametrize("lean", [(0.0, 0.3, 0.0), (0.2, -0.25, 0.15)], ids=["gantry tilt", "all axes"])
+def test_a_sheared_scan_is_seen_as_the_straight_one_is(lean: tuple[float, float, float]) -> None:
+    shear = np.array([[1, lean[0], lean[2]], [0, 1, lean[1]], [0, 0, 1.0]])
+    straight, sheared = (
+        Grid(affine_of(linear, tuple(-linear @ np.array([40, 45, 42]))), (85, 91, 81)) for linear in (np.eye(3), shear)
+    )
+    spec = InputSpec(spacing=(1.5, 1.5, 1.5))
+    here, there = (prepare(Volume(in_space(grid)[None], grid.affine), spec, 4, False) for grid in (straight, sheared))
+    assert np.ptp([here.grid.shape, there.grid.shape], axis=0).max() <= 4
+    moved = resample(torch.stack([there.image[0], 1.0 * there.foreground], dim=-1), there.grid, here.grid)
+    both = here.foreground & (moved[..., 1] > 0.99)
+    assert float(both.sum() / here.foreground.sum()) > 0.8
+    assert float((moved[..., 0] - here.image[0])[both].abs().mean()) < 0.05
+    assert Grid.of(Volume(in_space(sheared)[None], sheared.affine)).box(*there.region).shape < sheared.shape
 
 
 def coordinate_volume(affine: Affine, shape: Shape) -> Volume:

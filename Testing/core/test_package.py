@@ -149,6 +149,20 @@ def test_a_network_that_broke_down_is_not_saved_over_a_good_one(folder: Path, va
     package.build_network()
 
 
+def test_advice_is_kept_and_may_be_missing(folder: Path) -> None:
+    package = ModelPackage.load(folder)
+    assert package.advice == {}
+    advice = {"too_large": "Remove the skull.", "contrast": "Take a T1 scan."}
+    about = (samples.network(), "tiny", package.input, package.labels, package.metadata, package.patch, "", {})
+    assert save_package(folder, *about, advice=advice).advice == advice
+    description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    del description["advice"]
+    (folder / DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
+    assert ModelPackage.load(folder).advice == {}
+    with pytest.raises(PackageFormatError, match='advice "contrast"'):
+        save_package(folder, *about, advice={"contrast": "x" * 501})
+
+
 def test_entries_that_no_package_has_are_not_saved(tmp_path: Path) -> None:
     with pytest.raises(PackageFormatError, match="author"):
         save_package(
@@ -207,6 +221,10 @@ def architecture(**changes: Any) -> dict[str, Any]:
         ({"patch": [0, 0, 0]}, "patch"),
         ({"patch": [10**9, 32, 32]}, "patch"),
         ({"patch": [math.inf, 32, 32]}, "wrong kind"),
+        ({"advice": ["too_large"]}, "wrong kind"),
+        ({"advice": {"contrast": 7}}, 'advice "contrast"'),
+        ({"advice": {"contrast": ""}}, 'advice "contrast"'),
+        ({"advice": {"too_large": "x" * 501}}, "1 to 500 characters"),
         ({"labels": []}, "at least one label"),
         ({"labels": [{"id": 1, "name": "A"}, {"id": 1, "name": "B"}]}, "same id"),
         ({"labels": [{"id": 1, "name": "A", "parent": 7}]}, "parent 7"),

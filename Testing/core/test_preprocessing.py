@@ -182,6 +182,79 @@ def test_two_channels_are_normalised_apart_and_share_their_foreground() -> None:
     assert torch.equal(out.image[0], prepared(first).image[0])
 
 
+COARSE = InputSpec(spacing=(1.3, 1.7, 1.1))
+"""A grid that no scan at 1 mm lies on, so that all of it is interpolated."""
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1, 1000), (1, -2000), (-1, 0), (0.01, -5.505)])
+def test_brightness_does_not_matter_where_a_scan_is_interpolated(scale: float, shift: float) -> None:
+    array = scan((24, 26, 25)).array.astype(np.float64)
+    plain, other = prepared(array, COARSE), prepared(np.where(array != 0, scale * array + shift, 0), COARSE)
+    assert torch.equal(other.foreground, plain.foreground)
+    sign = np.sign(scale)
+    torch.testing.assert_close(
+        sign * other.image[0][plain.foreground], plain.image[0][plain.foreground], atol=2e-3, rtol=0
+    )
+
+
+def test_what_lies_outside_mixes_into_nothing() -> None:
+    array = scan((24, 26, 25)).array.astype(np.float64)
+    flat = np.where(array != 0, 1000.0 + np.arange(25), 0)  # a ramp along R
+    out = prepared(flat, InputSpec(spacing=(1.0, 1.7, 1.1)))
+    values = out.image[0].masked_fill(~out.foreground, torch.nan)
+    spread = [float(np.ptp(line[~line.isnan()].numpy())) for line in values.flatten(0, 1).T if not line.isnan().all()]
+    assert len(spread) > 20
+    assert max(spread) < 1e-3
+
+
+@pytest.mark.parametrize("background", [-1024, -1, 1e-5, 40000])
+def test_a_scan_with_another_background_is_seen_as_that_with_0(background: float) -> None:
+    array = scan((24, 26, 25)).array.astype(np.float64)
+    plain, other = prepared(array, COARSE), prepared(np.where(array != 0, array, background), COARSE)
+    assert torch.equal(other.image, plain.image)
+    assert other.region == plain.region
+
+
+def test_a_straight_scan_at_the_models_spacing_is_copied_without_a_bit_of_loss() -> None:
+    array = scan((24, 26, 25)).array
+    out = prepared(array)
+    inside = array[0][array[0] != 0].astype(np.float64)
+    low, high = np.percentile(inside, (0.5, 99.5))
+    clipped = torch.from_numpy(inside.clip(low, high))
+    expected = ((clipped - clipped.mean()) / clipped.std()).float()
+    assert torch.equal(out.image[0][out.foreground], expected)
+
+
+@pytest.mark.parametrize(
+    ("scale", "shift", "dtype"),
+    [
+        (1e300, 0, "float64"),
+        (1e-300, 0, "float64"),
+        (1e35, 0, "float32"),
+        (1e-35, 0, "float32"),
+        (1e-6, 1e6, "float64"),
+        (1, 2**31 - 2**11, "int64"),
+        (1, 1e6, "float32"),
+        (10, 1e6, "int32"),
+        (10, 2**15, "uint16"),
+        (0.1, 0, "int8"),
+    ],
+)
+@pytest.mark.parametrize("spec", [COARSE, InputSpec(foreground="all"), InputSpec()], ids=["coarse", "all", "aligned"])
+def test_huge_tiny_and_distant_values_are_seen_as_they_are(
+    scale: float, shift: float, dtype: str, spec: InputSpec
+) -> None:
+    array = scan((24, 26, 25)).array.astype(np.float64)
+    other = (array * scale + shift).astype(dtype)
+    assert len(np.unique(other)) > 50
+    plain, out = prepared(array, spec), prepared(other, spec)
+    same = plain.foreground & out.foreground
+    assert same.sum() > 0.98 * plain.foreground.sum()
+    tolerance = 0.1 if dtype == "int8" else 2e-3
+    assert out.image.isfinite().all()
+    assert float((out.image[0] - plain.image[0])[same].abs().mean()) < tolerance
+
+
 def test_positions_are_left_out_where_the_network_uses_none() -> None:
     volume = scan((14, 16, 15))
     assert prepare(volume, InputSpec(), 4, False).image.shape[0] == 1

@@ -344,6 +344,28 @@ def test_outside_the_scanned_region_there_is_background() -> None:
     assert found.any()
 
 
+def test_what_looks_like_a_label_map_is_segmented_where_the_user_says_that_it_is_a_scan() -> None:
+    segmenter, scan = tiny_segmenter(), samples.scan()
+    greys = scan.with_array(scan.array // 300 * 300)
+    for ask in (segmenter.segment, segmenter.features):
+        with pytest.raises(InputError, match="label map or mask.*--not-a-label-map"):
+            ask(greys)
+    found = segmenter.segment(greys, not_a_label_map=True).label_map.array
+    assert np.array_equal(found, segmenter.features(greys, not_a_label_map=True).segment().label_map.array)
+    assert len(np.unique(found)) > 3
+
+
+def test_a_background_that_is_not_0_changes_no_label_and_is_in_the_report() -> None:
+    segmenter, scan = tiny_segmenter(), samples.scan(affine=OBLIQUE)
+    shifted = scan.with_array(np.where(scan.array != 0, scan.array, -1000))
+    one, other = segmenter.segment(scan), segmenter.segment(shifted)
+    assert np.array_equal(one.label_map.array, other.label_map.array)
+    assert len(np.unique(one.label_map.array)) > 3
+    assert [f.text for f in other.report.findings if f not in one.report.findings] == [
+        "The background of the scan is -1000, not 0; it is taken for outside."
+    ]
+
+
 def test_unknown_labels_are_told_before_the_network_runs() -> None:
     segmenter = tiny_segmenter()
     calls = count_trunk_calls(segmenter)

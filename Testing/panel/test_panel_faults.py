@@ -594,6 +594,26 @@ def test_volume_that_cannot_be_segmented(kind: str, user: User) -> None:
     assert_works(user)
 
 
+def test_a_scan_that_was_taken_for_a_label_map_is_called_a_scan_once(user: User) -> None:
+    assert not user.ui.scanButton.visible
+    (volume,) = user.panel.inputs.nodes
+    other_voxels(SCAN // 300 * 300)(user, volume)
+    assert "label map or mask" in user.ui.applyButton.toolTip
+    assert str(user.ui.scanButton.text) in user.ui.findingsLabel.text
+    assert user.ui.scanButton.visible
+    user.press("scanButton")
+    assert not user.ui.scanButton.visible
+    assert "✔" in user.ui.findingsLabel.text
+    user.apply()
+    other = user.add_volume()
+    other_voxels(SCAN // 300 * 300)(user, other)
+    user.choose(other)
+    assert user.ui.scanButton.visible
+    user.choose(volume)
+    assert not user.ui.scanButton.visible
+    assert_works(user)
+
+
 def test_channels_on_different_grids(host: Host, models: Path) -> None:
     samples.package(models, replace(samples.TINY, in_channels=2), name="pair", spec=InputSpec(("T1", "T2")))
     user = User(host)

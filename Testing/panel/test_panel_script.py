@@ -77,6 +77,15 @@ def test_without_labels_every_leaf_is_segmented(user: User, logic: Any) -> None:
     assert len(segment_names(logic.process(user.add_volume(), model="tiny"))) == 6
 
 
+def test_what_looks_like_a_label_map_is_segmented_where_the_script_says_that_it_is_a_scan(
+    user: User, logic: Any
+) -> None:
+    volume = nodes.volume(user.host.scene, PLACE, samples.scan().array[0] // 300 * 300)
+    with pytest.raises(InputError, match="label map or mask"):
+        logic.process(volume)
+    assert len(segment_names(logic.process(volume, notALabelMap=True))) > 3
+
+
 def test_a_single_name_is_one_label(user: User, logic: Any) -> None:
     assert segment_names(logic.process(user.add_volume(), labels="Left Putamen", model="tiny")) == ["Left Putamen"]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from LabelConditionedSegmentationLib.panel.situation import Situation, findings_text, time_left
-from LabelConditionedSegmentationLib.scene.words import Finding
+from LabelConditionedSegmentationLib.scene.words import LABEL_MAP, Finding
 
 READY = Situation(model="Whole brain", wanted=3)
 
@@ -52,6 +52,14 @@ def test_a_point_can_be_picked_without_a_structure_chosen() -> None:
     assert replace(READY, wanted=0).pick_tip.startswith("The model runs once. Then: click")
     assert replace(READY, is_answered=True).pick_tip.startswith("Click into a view")
     assert not replace(READY, running=True).can_pick
+
+
+def test_only_what_was_taken_for_a_label_map_can_be_called_a_scan() -> None:
+    assert replace(READY, findings=(LABEL_MAP,)).may_be_scan
+    assert replace(READY, findings=(replace(LABEL_MAP, text=f"T2: {LABEL_MAP.text}"),)).may_be_scan
+    assert not replace(
+        READY, findings=(Finding.error("Empty.", "Load it again."), Finding.note("A frame."))
+    ).may_be_scan
 
 
 def test_cancel_can_be_pressed_once_a_run() -> None:

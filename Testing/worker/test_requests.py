@@ -262,6 +262,18 @@ def test_an_example_becomes_the_prompt_that_the_segmenter_makes(either: Worker, 
     assert ExamplePrompt.from_json(event.values["prompt"]) == expected
 
 
+def test_what_looks_like_a_label_map_is_used_where_the_request_says_that_it_is_a_scan(
+    either: Worker, learner: Path
+) -> None:
+    greys = SCAN.with_array(SCAN.array // 300 * 300)
+    for asked in (run_of(learner, greys), {**example_of(learner), "arrays": {"volume": greys.array, "mask": MASK}}):
+        refused = answer(either, **asked)
+        assert refused.values == {"error": "InputError"}
+        assert "label map or mask" in refused.text
+        arguments = {**asked["arguments"], "not_a_label_map": True}
+        assert answer(either, **{**asked, "arguments": arguments}).kind == "done"
+
+
 def test_prompts_are_asked_of_the_features_of_the_last_run(either: Worker, learner: Path) -> None:
     prompt = ExamplePrompt.from_json(answer(either, **example_of(learner)).values["prompt"])
     found = Segmenter.from_package(learner, "cpu").features(SCAN)

@@ -5,15 +5,27 @@ from __future__ import annotations
 import numpy as np
 
 from .findings import Finding
+from .foreground import find_background
 from .input_spec import InputSpec
-from .volume import Array, Volume
+from .label_map_likeness import looks_like_label_map
+from .volume import Volume
 
 COARSE_FACTOR = 2.5
 """Scans whose voxels are longer than this many network voxels get a warning."""
 
 
-def check_volume(volume: Volume, spec: InputSpec) -> list[Finding]:
-    """Findings that need only the voxels and the geometry of a scan. Errors among them mean that it cannot be segmented."""
+LABEL_MAP = Finding.error(
+    "This looks like a label map or mask, not a scan: whole regions share one value.",
+    'Give the scan itself; if this is one, say so: --not-a-label-map, or in Slicer the button "It is a scan".',
+)
+"""The one error that can be overruled, since it is a guess."""
+
+
+def check_volume(volume: Volume, spec: InputSpec, not_a_label_map: bool = False) -> list[Finding]:
+    """Findings that need only the voxels and the geometry of a scan. Errors among them mean that it cannot be segmented.
+
+    not_a_label_map: the user says that it is a scan, whatever it looks like.
+    """
     array = volume.array
     if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_) or np.iscomplexobj(array):
         return [Finding.error(f"The scan's voxels are of the kind {array.dtype}; real numbers are needed.")]
@@ -33,14 +45,9 @@ def check_volume(volume: Volume, spec: InputSpec) -> list[Finding]:
         return [
             Finding.error("The scan is constant: all its voxels have the same value, so there is nothing to segment.")
         ]
-    if _looks_like_label_map(array):
-        return [
-            Finding.error(
-                "This looks like a label map or mask, not a scan: whole regions share one value.",
-                "Give the scan itself.",
-            )
-        ]
-    findings = list(volume.findings)
+    if not not_a_label_map and any(looks_like_label_map(channel) for channel in array):
+        return [LABEL_MAP]
+    findings = [*volume.findings, *_background_notes(volume, spec)]
     spacing = volume.spacing
     if max(spacing) > COARSE_FACTOR * max(spec.spacing):
         findings.append(
@@ -59,15 +66,22 @@ def check_volume(volume: Volume, spec: InputSpec) -> list[Finding]:
     return findings
 
 
-def _looks_like_label_map(array: Array) -> bool:
-    """Whether voxels are whole numbers and neighbours in the foreground mostly share one value, as in no scan."""
-    sample = array[0, :, :: max(1, array.shape[2] // 64)]
-    if np.issubdtype(sample.dtype, np.floating) and not bool((sample == np.rint(sample)).all()):
-        return False
-    low, high = int(sample.min()), int(sample.max())
-    background = low
-    if high - low < 2**24:  # the most frequent value, where values can be counted
-        background += int(np.bincount((sample.astype(np.int64) - low).ravel()).argmax())
-    left, right = sample[..., :-1], sample[..., 1:]
-    inside = (left != background) & (right != background)
-    return int(inside.sum()) > 100 and bool((left == right)[inside].mean() > 0.6)
+def _background_notes(volume: Volume, spec: InputSpec) -> list[Finding]:
+    """What was taken for outside, where that is not simply 0."""
+    if spec.foreground == "all":
+        return []
+    notes = []
+    for name, channel in zip(spec.channels, volume.array, strict=False):  # another number of them is told elsewhere
+        background = find_background(channel)
+        if not (background.value or background.tolerance):
+            continue
+        around = 0.0 if abs(background.value) <= background.tolerance else background.value
+        whose = f"the channel {name}" if len(volume.array) > 1 else "the scan"
+        notes.append(
+            Finding.note(
+                f"The background of {whose} is noise around {around:g}; what lies within {background.tolerance:.3g} of it is taken for outside."
+                if background.tolerance
+                else f"The background of {whose} is {around:g}, not 0; it is taken for outside."
+            )
+        )
+    return notes

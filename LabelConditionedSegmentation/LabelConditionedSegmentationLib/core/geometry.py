@@ -64,22 +64,23 @@ def bounding_box(mask: Array) -> tuple[Shape, Shape] | None:
     return tuple(b[0] for b in bounds), tuple(b[1] for b in bounds)  # type: ignore[return-value]
 
 
-def network_grid(region: Grid, spacing: tuple[float, float, float], margin_mm: float, multiple: int) -> Grid:
+def network_grid(
+    region: Grid,
+    spacing: tuple[float, float, float],
+    margin_mm: float,
+    multiple: int,
+    foreground: Array | None = None,
+) -> Grid:
     """The RAS-aligned grid on which the network sees a region of a scan.
 
     region: the part of the input grid that is to be covered. spacing: millimetres along R, A, S. margin_mm: added on every side.
     multiple: the shape is rounded up to a multiple of this (what the network's strides need); the surplus is split between both sides in whole voxels.
+    foreground (k, j, i) bool, of a region that ends where it does: all that has to be covered; the corners of an oblique region reach far beyond it.
     A region that already lies along the RAS axes with this spacing gives a grid whose voxels coincide with the region's.
     """
-    corners = np.array(
-        [
-            [i, j, k, 1.0]
-            for i in (0, region.shape[2] - 1)
-            for j in (0, region.shape[1] - 1)
-            for k in (0, region.shape[0] - 1)
-        ]
-    )
-    ras = (region.affine @ corners.T).T[:, :3]
+    oblique = foreground is not None and _parallel_axes(region.affine[:3, :3]) is None
+    outermost = _ends_of_rows(foreground) if oblique and foreground is not None else _corners(region.shape)
+    ras = (region.affine @ outermost.T).T[:, :3]
     low, high = ras.min(0), ras.max(0)
     steps = np.asarray(spacing, dtype=np.float64)
     margin = np.ceil(margin_mm / steps - 1e-9)
@@ -89,6 +90,19 @@ def network_grid(region: Grid, spacing: tuple[float, float, float], margin_mm: f
     affine = np.diag([*steps, 1.0])
     affine[:3, 3] = origin
     return Grid(affine, tuple(int(n) for n in padded[::-1]))  # type: ignore[arg-type]
+
+
+def _corners(shape: Shape) -> Array:
+    """(8, 4): the indices (i, j, k, 1) of the corner voxels of a grid."""
+    return np.array([[i, j, k, 1.0] for i in (0, shape[2] - 1) for j in (0, shape[1] - 1) for k in (0, shape[0] - 1)])
+
+
+def _ends_of_rows(mask: Array) -> Array:
+    """(n, 4): the indices (i, j, k, 1) of the first and last true voxel of every row of `mask` (k, j, i); whatever the axes, the outermost ones are among them."""
+    k, j = np.nonzero(mask.any(axis=2))
+    rows = mask[k, j]
+    first, last = rows.argmax(axis=1), mask.shape[2] - 1 - rows[:, ::-1].argmax(axis=1)
+    return np.array([[*first, *last], [*j, *j], [*k, *k], np.ones(2 * len(k))], dtype=np.float64).T
 
 
 def resample(

@@ -2,48 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 import torch
 
 from .findings import Finding
+from .package import ModelPackage
 from .preprocessing import NetworkInput
 
 
-def check_input(prepared: NetworkInput, statistics: Mapping[str, Sequence[float]]) -> list[Finding]:
-    """Findings from what the network sees, against the ranges that the training scans had."""
-    measured = input_statistics(prepared)
-    findings = []
+DEFAULT_ADVICE = {
+    "too_large": "Check that the scan shows nothing but what the model expects, and that its spacing is right.",
+    "too_small": "Check that the whole structure is in the scan and that the spacing is right.",
+    "contrast": "Check that it is of the kind that the model expects; the result may be wrong.",
+}
+"""What to do, where the model's package does not say it better."""
+
+
+def check_input(prepared: NetworkInput, package: ModelPackage) -> list[Finding]:
+    """Findings from what the network sees, against the ranges that the package's training scans had; what to do about them is the package's advice."""
+    advice = DEFAULT_ADVICE | package.advice
     outside = {
-        name: (value, *statistics[name])
-        for name, value in measured.items()
-        if name in statistics and not statistics[name][0] <= value <= statistics[name][1]
+        name: (value, *package.statistics[name])
+        for name, value in input_statistics(prepared).items()
+        if name in package.statistics and not package.statistics[name][0] <= value <= package.statistics[name][1]
     }
     if "foreground_ml" in outside:
         value, low, high = outside["foreground_ml"]
+        trained = f"than the model was trained on ({_in_ml(low)} to {_in_ml(high)})"
         if value > high:
-            findings.append(
-                Finding.warning(
-                    f"{value:.0f} ml of the scan are not 0, more than any brain has ({low:.0f} to {high:.0f} ml): it does not look skull-stripped.",
-                    "Remove the skull first (for example with SynthStrip or HD-BET), or the result will be wrong.",
-                )
-            )
-        else:
-            findings.append(
-                Finding.warning(
-                    f"Only {value:.0f} ml of the scan are not 0, less than the model was trained on ({low:.0f} to {high:.0f} ml).",
-                    "Check that the whole structure is in the scan and that the spacing is right.",
-                )
-            )
-    if "rim_contrast" in outside and "foreground_ml" not in outside:
-        findings.append(
-            Finding.warning(
-                "The scan's contrast differs from what the model was trained on (its rim is too bright or too dark against its middle).",
-                "Check that it is of the kind that the model expects; the result may be wrong.",
-            )
-        )
-    return findings
+            return [
+                Finding.warning(f"{_in_ml(value)} of the scan are foreground, more {trained}.", advice["too_large"])
+            ]
+        text = f"Only {_in_ml(value)} of the scan are foreground, less {trained}."
+        return [Finding.warning(text, advice["too_small"])]
+    if "rim_contrast" in outside:
+        text = "The scan's contrast differs from what the model was trained on (its rim is too bright or too dark against its middle)."
+        return [Finding.warning(text, advice["contrast"])]
+    return []
+
+
+def _in_ml(value: float) -> str:
+    return f"{value:.0f} ml" if value >= 10 else f"{value:.2g} ml"
 
 
 def input_statistics(prepared: NetworkInput) -> dict[str, float]:

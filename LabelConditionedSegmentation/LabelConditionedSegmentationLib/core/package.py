@@ -46,7 +46,7 @@ class ModelPackage:
     """What `model.json` says, checked; the weights are read by `build_network`.
 
     patch: largest window (k, j, i) in voxels. flip: average each scan with its left-right mirror image. statistics: ranges that scans like those of the training have,
-    which findings are made from. about: title, description, licence, citation, intended_use, not_for, and provenance (data, training cases, steps, date).
+    which findings are made from. advice: what to do about them, in words of what the model is for (see ADVICE). about: title, description, licence, citation, intended_use, not_for, and provenance (data, training cases, steps, date).
     """
 
     path: Path
@@ -59,6 +59,7 @@ class ModelPackage:
     flip: bool
     weights_sha256: str
     statistics: dict[str, list[float]] = field(default_factory=dict)
+    advice: dict[str, str] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
 
     @staticmethod
@@ -91,6 +92,7 @@ class ModelPackage:
                 statistics={
                     str(key): [float(v) for v in values] for key, values in entry.get("statistics", {}).items()
                 },
+                advice=_checked_advice(entry.get("advice", {})),
                 about={key: value for key, value in entry.items() if key in ABOUT},
             )
         except KeyError as error:
@@ -134,6 +136,10 @@ class ModelPackage:
         return sum(f.stat().st_size for f in self.path.iterdir() if f.is_file())
 
 
+ADVICE = ("too_large", "too_small", "contrast")
+"""What a package may advise: where more, or less, of a scan counts than the training scans had, and where its contrast is another one."""
+
+LONGEST_ADVICE = 500
 ABOUT = ("title", "description", "licence", "citation", "intended_use", "not_for", "provenance")
 
 
@@ -149,6 +155,7 @@ def save_package(
     about: Mapping[str, Any],
     flip: bool = False,
     statistics: Mapping[str, Sequence[float]] | None = None,
+    advice: Mapping[str, str] | None = None,
 ) -> ModelPackage:
     """Write a package with weights in half precision, whole or not at all; an existing one at `path` is replaced."""
     unknown = sorted(set(about) - set(ABOUT))
@@ -166,6 +173,7 @@ def save_package(
         "patch": list(patch),
         "flip": flip,
         "statistics": {key: [round(float(v), 4) for v in values] for key, values in (statistics or {}).items()},
+        "advice": _checked_advice(advice or {}),
         "metadata": metadata.to_json(),
         "labels": labels.to_json(),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
@@ -182,6 +190,15 @@ def save_package(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return ModelPackage.load(path)
+
+
+def _checked_advice(entry: Mapping[str, Any]) -> dict[str, str]:
+    """The advice that is known. Raises PackageFormatError where it is no text that can be shown."""
+    known = {key: text for key, text in entry.items() if key in ADVICE}
+    for key, text in known.items():
+        if not isinstance(text, str) or not 0 < len(text) <= LONGEST_ADVICE:
+            raise PackageFormatError(f'The advice "{key}" has to be a text of 1 to {LONGEST_ADVICE} characters.')
+    return known
 
 
 def find_packages(folders: Sequence[Path]) -> list[Path]:

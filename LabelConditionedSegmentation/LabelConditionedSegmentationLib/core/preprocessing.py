@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from .errors import InputError
+from .foreground import foreground_mask
 from .geometry import Grid, bounding_box, network_grid, resample, smooth_for
 from .input_spec import InputSpec
 from .volume import Array, Volume
@@ -19,6 +20,10 @@ LARGEST_EXTENT_MM = 2500.0
 """No scan of a patient is longer."""
 
 
+FINEST, SMALLEST, LARGEST = 1e3, 1e-30, 1e30
+"""Values up to so many times larger than their range, whose range and size are between these, are told apart by 32-bit floats as they are."""
+
+
 @dataclass(frozen=True)
 class NetworkInput:
     """A scan as the network sees it: `image` (channel, k, j, i) float32 and `foreground` (k, j, i) bool on `grid`, and the part of the input grid that it covers."""
@@ -27,11 +32,6 @@ class NetworkInput:
     foreground: torch.Tensor
     grid: Grid
     region: tuple[tuple[int, int, int], tuple[int, int, int]]
-
-
-def foreground_mask(array: Array, rule: str) -> Array:
-    """(channel, k, j, i) -> (k, j, i) bool: the voxels that count, by the rule of the model's input."""
-    return np.ones(array.shape[1:], dtype=bool) if rule == "all" else (array != 0).any(axis=0)
 
 
 def prepare(volume: Volume, spec: InputSpec, multiple: int, with_position: bool) -> NetworkInput:
@@ -47,32 +47,58 @@ def prepare(volume: Volume, spec: InputSpec, multiple: int, with_position: bool)
     mask = foreground_mask(volume.array, spec.foreground)
     region = bounding_box(mask)
     if region is None:
-        raise InputError("The scan is empty: every voxel is 0. Check that the right file was chosen.")
-    (k0, j0, i0), (k1, j1, i1) = region
+        raise InputError("The scan is empty: all its voxels are background. Check that the right file was chosen.")
     covered = Grid.of(volume).box(*region)
     longest = max(n * s for n, s in zip(covered.shape[::-1], volume.spacing, strict=True))
     if longest > LARGEST_EXTENT_MM:
         raise InputError(
             f"The scan would be {longest / 1000:.1f} m long; its voxel spacing is wrong. Repair its header."
         )
-    grid = network_grid(covered, spec.spacing, spec.margin_mm, multiple)
-    cropped = torch.from_numpy(np.ascontiguousarray(volume.array[:, k0:k1, j0:j1, i0:i1], dtype=np.float32))
-    inside = torch.from_numpy(np.ascontiguousarray(mask[k0:k1, j0:j1, i0:i1], dtype=np.float32))[None]
-    if (
-        spec.foreground == "nonzero"
-    ):  # a rim of background, so that replication at the border continues background and not brain
-        cropped, inside = (torch.nn.functional.pad(t, (1, 1, 1, 1, 1, 1)) for t in (cropped, inside))
-        covered = covered.box((-1, -1, -1), tuple(n + 1 for n in covered.shape))  # type: ignore[arg-type]
-    factors = _coarsening(covered, grid)
-    image, weight = (
-        resample(smooth_for(t, factors).movedim(0, -1), covered, grid).movedim(-1, 0) for t in (cropped, inside)
-    )
-    weight = weight[0]
-    foreground = weight > 0.5
+    k, j, i = (slice(start, stop) for start, stop in zip(*region, strict=True))
+    inside = mask[k, j, i]
+    grid = network_grid(covered, spec.spacing, spec.margin_mm, multiple, inside)
+    values = _in_single_precision(volume.array[:, k, j, i], inside)
+    # with a rim of background, replication at the border continues it and not what lies inside
+    image, foreground = _on_grid(values, inside, covered, grid, rim=0 if spec.foreground == "all" else 1)
     image = normalise(image, foreground)
     if with_position:
         image = torch.cat([image, position_channels(foreground)])
     return NetworkInput(image.contiguous(), foreground, grid, region)
+
+
+def _in_single_precision(array: Array, inside: Array) -> Array:
+    """(channel, k, j, i) as float32; a channel whose values there would run together, or out of range, is brought to 0 to 1 first, which normalisation does not see."""
+    if np.can_cast(array.dtype, np.float32):
+        return array.astype(np.float32, order="C")
+    return np.stack([_channel_in_single_precision(channel, inside) for channel in array])
+
+
+def _channel_in_single_precision(channel: Array, inside: Array) -> Array:
+    values = channel[inside].astype(np.float64)
+    low, high = float(values.min()), float(values.max())
+    largest, reach = max(abs(low), abs(high)), high - low
+    if reach == 0 or (reach > SMALLEST and largest < LARGEST and largest < FINEST * reach):
+        return channel.astype(np.float32)
+    scaled = np.zeros(channel.shape, dtype=np.float32)
+    scaled[inside] = (values - low) / reach
+    return scaled
+
+
+def _on_grid(values: Array, inside: Array, source: Grid, target: Grid, rim: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Values (channel, k, j, i) float32 and foreground (k, j, i) bool of `source` on the grid `target`, by normalised convolution: what lies outside mixes into nothing.
+
+    rim: voxels of background that are put around the source.
+    """
+    weight = torch.from_numpy(np.ascontiguousarray(inside, dtype=np.float32))[None]
+    around = source.box((-rim,) * 3, tuple(n + rim for n in source.shape))  # type: ignore[arg-type]
+    factors = _coarsening(source, target)
+    image, weight = (
+        resample(smooth_for(torch.nn.functional.pad(t, (rim,) * 6), factors).movedim(0, -1), around, target).movedim(
+            -1, 0
+        )
+        for t in (torch.from_numpy(values) * weight, weight)
+    )
+    return image / weight.clamp_min(0.5), weight[0] > 0.5
 
 
 def _coarsening(source: Grid, target: Grid) -> tuple[float, float, float]:

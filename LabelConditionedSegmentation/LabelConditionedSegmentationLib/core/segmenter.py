@@ -84,11 +84,16 @@ class Segmenter:
         metadata: Mapping[str, Any] | None = None,
         progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
+        not_a_label_map: bool = False,
     ) -> Result:
         """Segment a scan: the network once, then the labels. Arguments as in `features` and `Features.segment`."""
         resolve_labels(self.package.labels, labels)  # a mistyped name is told before the network runs
         steps = Progress(progress, cancel)
-        found = self.features(volume, metadata, lambda done, text: steps.update(0.0, NETWORK, done, text), cancel)
+
+        def on_network(done: float, text: str) -> None:
+            steps.update(0.0, NETWORK, done, text)
+
+        found = self.features(volume, metadata, on_network, cancel, not_a_label_map)
         return found.segment(labels, lambda done, text: steps.update(NETWORK, 1.0, done, text), cancel)
 
     def features(
@@ -97,24 +102,26 @@ class Segmenter:
         metadata: Mapping[str, Any] | None = None,
         progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
+        not_a_label_map: bool = False,
     ) -> Features:
         """Run the network once over a scan.
 
-        volume: as many channels as the model has. metadata: field -> value; what is left out is unknown. Raises InputError, MetadataError, DeviceError or Cancelled.
+        volume: as many channels as the model has. metadata: field -> value; what is left out is unknown. not_a_label_map: it is a scan even where it
+        looks like a label map, which is refused otherwise. Raises InputError, MetadataError, DeviceError or Cancelled.
         """
         steps = Progress(progress, cancel)
         steps.update(0.0, 1.0, 0.0, "checking the scan")
-        prepared, encoded, report = self._prepared(volume, metadata)
+        prepared, encoded, report = self._prepared(volume, metadata, not_a_label_map)
         steps.update(0.0, READ, 1.0, "running the network")
         with self._from_the_top():
             return self._found(volume, prepared, encoded, report, steps, self.feature_budget)
 
     def _prepared(
-        self, volume: Volume, metadata: Mapping[str, Any] | None
+        self, volume: Volume, metadata: Mapping[str, Any] | None, not_a_label_map: bool
     ) -> tuple[NetworkInput, torch.Tensor, RunReport]:
         """A checked scan as the network sees it, its metadata (1, fields), and a report that holds what was noticed. Raises InputError or MetadataError."""
         parsed, findings = self.package.metadata.parse(metadata)
-        findings += check_volume(volume, self.package.input)
+        findings += check_volume(volume, self.package.input, not_a_label_map)
         _raise_errors(findings)
         report = RunReport(
             self.package.name,
@@ -127,7 +134,7 @@ class Segmenter:
         with report.timed("preparing"):
             architecture = self.package.architecture
             prepared = prepare(volume, self.package.input, architecture.multiple, architecture.position)
-            findings += check_input(prepared, self.package.statistics)
+            findings += check_input(prepared, self.package)
         return prepared, torch.from_numpy(self.package.metadata.encode(parsed))[None], report
 
     def _found(
@@ -166,10 +173,11 @@ class Segmenter:
         progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
         pooled: bool = False,
+        not_a_label_map: bool = False,
     ) -> list[ExamplePrompt]:
         """What structures that were painted on an atlas become for this model: one run of the network over the whole atlas, for any number of them.
 
-        The prompts work on the features of any scan (`Features.by_example`). metadata: of the atlas. They are fitted to the atlas's own features (see `core.example_fit`), the
+        The prompts work on the features of any scan (`Features.by_example`). metadata, not_a_label_map: of the atlas, as in `features`. They are fitted to the atlas's own features (see `core.example_fit`), the
         structures against each other where they do not overlap; pooled: they are what the network makes of the means of its features under each mask instead, which needs a
         network that was trained for it. Raises InputError where the model cannot be shown examples, or the atlas or a mask cannot be used; MetadataError, DeviceError or
         Cancelled.
@@ -177,7 +185,7 @@ class Segmenter:
         self.package.require_examples(pooled)
         steps = Progress(progress, cancel)
         steps.update(0.0, 1.0, 0.0, "checking the atlas")
-        prepared, encoded, report = self._prepared(atlas, metadata)
+        prepared, encoded, report = self._prepared(atlas, metadata, not_a_label_map)
         stride = self.package.architecture.output_stride
         names, volumes, masks, shares = [], [], [], []
         for example in shown:
@@ -187,7 +195,7 @@ class Segmenter:
             masks.append(np.packbits(example.mask))
             if not is_seen(shares[-1], prepared, stride):
                 raise InputError(
-                    f'The mask of "{example.name}" lies outside of what the model sees of its scan, which is the part that is not 0; give the scan that it was painted on.'
+                    f'The mask of "{example.name}" lies outside of what the model sees of its scan, which is the part that is not background; give the scan that it was painted on.'
                 )
         if not names:
             raise InputError("No structure was shown; give at least one mask.")

@@ -15,7 +15,7 @@ from ..scene.example_labels import SUFFIX, load_label, plain_name, save_label
 from ..scene.example_mask import example_mask
 from ..scene.segmentations import hand_over
 from ..scene.volumes import check_nodes
-from ..scene.words import ExamplePrompt, InputError, Label, LabelError, LCSError, ModelPackage, averaged
+from ..scene.words import ExamplePrompt, Finding, InputError, Label, LabelError, LCSError, ModelPackage, averaged
 from .input_view import InputView
 from .label_view import LabelView
 from .model_view import title
@@ -130,7 +130,7 @@ class MyLabelsView:
         self._ui.addExampleButton.checked = False
         self._ui.exampleOfSelector.currentIndex = 0
         warnings = [
-            finding["text"]
+            str(Finding(**finding))
             for known in made.examples
             for finding in known.get("findings", ())
             if finding["level"] != "note"

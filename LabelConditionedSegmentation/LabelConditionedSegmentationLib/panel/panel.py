@@ -17,7 +17,7 @@ from ..scene.dicom_metadata import known_facts
 from ..scene.picking import PointPicker
 from ..scene.run_report import report_of
 from ..scene.segmentations import check_target
-from ..scene.volumes import check_nodes, fingerprint
+from ..scene.volumes import check_nodes, declare_scan, fingerprint, is_declared_scan
 from ..scene.volumes_table import put_volumes
 from ..scene.words import Finding, Label, LCSError, ModelPackage
 from . import installation, model_view
@@ -148,6 +148,7 @@ class Panel(VTKObservationMixin):
             self._let_pick_button_up()
         ui.setupNotice.visible = bool(now.missing)
         ui.setupLabel.text = now.missing
+        ui.scanButton.visible = now.may_be_scan
         ui.applyButton.enabled, ui.applyButton.toolTip = now.can_apply, now.apply_tip
         ui.pickButton.enabled, ui.pickButton.toolTip = now.can_pick, now.pick_tip
         ui.cancelButton.enabled = now.can_cancel
@@ -186,6 +187,7 @@ class Panel(VTKObservationMixin):
     def _connect(self) -> None:
         ui = self.ui
         ui.setupButton.connect("clicked(bool)", self._install)
+        ui.scanButton.connect("clicked(bool)", self._declare_scans)
         ui.addModelButton.connect("clicked(bool)", self._add_model)
         ui.pickButton.connect("toggled(bool)", self._pick_toggled)
         ui.outputSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._output_chosen)
@@ -268,6 +270,11 @@ class Panel(VTKObservationMixin):
         self._watch(self.inputs.nodes)
         self._changed()
         self._look_for_devices()
+
+    def _declare_scans(self, _checked: bool) -> None:
+        for node in self.inputs.nodes:
+            declare_scan(node)
+        self.refresh()
 
     def _model_chosen(self) -> None:
         self._show_model()
@@ -541,7 +548,7 @@ class Panel(VTKObservationMixin):
         return ", ".join(part for part in (self.runner.text or _("starting"), left) if part)
 
     def _done_text(self, report: dict[str, Any], empty: list[Label]) -> str:
-        warnings = [finding["text"] for finding in report["findings"] if finding["level"] != "note"]
+        warnings = [str(Finding(**finding)) for finding in report["findings"] if finding["level"] != "note"]
         fallbacks = (
             [_("Memory was short: {steps}.").format(steps=", ".join(report["fallbacks"]))]
             if report["fallbacks"]
@@ -569,7 +576,7 @@ class Panel(VTKObservationMixin):
         if self.package is None:
             return ()
         nodes = self.inputs.nodes
-        key = (fingerprint(nodes), self.package.weights_sha256)
+        key = (fingerprint(nodes), tuple(map(is_declared_scan, nodes)), self.package.weights_sha256)
         if key != self._checked[0]:
             self._checked = key, tuple(check_nodes(nodes, self.package))
             name = next((node.GetName() for node in nodes if node), "")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..scene.volumes import fingerprint, volume_of
+from ..scene.volumes import fingerprint, is_declared_scan, volume_of
 from ..scene.words import Array, ExamplePrompt, InputError, Label, LabelTree, ModelPackage, Winners
 from ..worker.protocol import Event, Worker
 
@@ -111,6 +111,7 @@ class Runner:
             "device": task.device,
             "metadata": dict(task.metadata),
             "affine": volume.affine.tolist(),
+            "not_a_label_map": any(map(is_declared_scan, task.nodes)),
         }
         key = task.key
         self._ask("run", arguments, {"volume": volume.array})
@@ -143,6 +144,7 @@ class Runner:
             "device": device,
             "metadata": {},
             "affine": atlas.affine.tolist(),
+            "not_a_label_map": any(map(is_declared_scan, nodes)),
             "name": name,
         }
         self._ask("example", arguments, {"volume": atlas.array, "mask": mask})

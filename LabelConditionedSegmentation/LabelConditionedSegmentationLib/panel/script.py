@@ -13,7 +13,7 @@ from ..resources import DEFAULT_MODEL, model_folders
 from ..scene.example_labels import load_label
 from ..scene.models import installed_models
 from ..scene.segmentations import check_target
-from ..scene.volumes import check_nodes
+from ..scene.volumes import check_nodes, declare_scan
 from ..scene.words import InputError, LCSError, ModelPackage
 from .live_segments import LiveSegments
 from .my_labels import MyLabels
@@ -32,6 +32,7 @@ def process(
     device: str,
     progress: Callable[[float, str], None] | None,
     examples: Sequence[str | Path],
+    not_a_label_map: bool = False,
 ) -> Any:
     """See LabelConditionedSegmentationLogic.process."""
     package = find_model(model)
@@ -51,6 +52,9 @@ def process(
     }  # the run itself says which of them the model was not trained on
     nodes = tuple(volumes) if isinstance(volumes, Sequence) else (volumes,)
     check_number(nodes, package)
+    if not_a_label_map:
+        for node in nodes:
+            declare_scan(node)
     errors = [str(finding) for finding in check_nodes(nodes, package) if finding.level == "error"]
     if errors:
         raise InputError(" ".join(errors))

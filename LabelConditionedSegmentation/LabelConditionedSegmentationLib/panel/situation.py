@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..scene.words import Finding
+from ..scene.words import LABEL_MAP, Finding
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ class Situation:
             return "Choose a model, or add one."
         errors = [str(finding) for finding in self.findings if finding.level == "error"]
         return next(iter((*errors, *self.problems)), "")
+
+    @property
+    def may_be_scan(self) -> bool:
+        """Whether a volume was taken for a label map, which the user can overrule."""
+        return any(finding.fix == LABEL_MAP.fix for finding in self.findings)
 
     @property
     def can_apply(self) -> bool:

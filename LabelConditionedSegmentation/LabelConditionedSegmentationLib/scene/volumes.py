@@ -21,6 +21,20 @@ TOLERANCE_MM = 0.01
 """Channels whose corners lie closer than this to each other are on the same grid."""
 
 
+NOT_A_LABEL_MAP = "LabelConditionedSegmentation.NotALabelMap"
+"""The attribute of a volume node that the user calls a scan, whatever it looks like; a saved scene keeps it."""
+
+
+def declare_scan(node: Any) -> None:
+    """Remember with a volume node that it is a scan, though it looks like a label map."""
+    node.SetAttribute(NOT_A_LABEL_MAP, "1")
+
+
+def is_declared_scan(node: Any) -> bool:
+    """Whether `declare_scan` was called for a volume node."""
+    return node is not None and node.GetAttribute(NOT_A_LABEL_MAP) == "1"
+
+
 def check_nodes(nodes: Sequence[Any], package: ModelPackage) -> list[Finding]:
     """Everything noticed about the volume nodes chosen for the model's channels, one entry a channel, None where nothing is chosen.
 
@@ -43,7 +57,7 @@ def check_nodes(nodes: Sequence[Any], package: ModelPackage) -> list[Finding]:
             )
         )
     for node, channel in zip(nodes, package.input.channels, strict=True):
-        for found in check_volume(volume_of([node]), package.input):
+        for found in check_volume(volume_of([node]), package.input, is_declared_scan(node)):
             findings.append(Finding(found.level, _for_channel(found.text, channel, len(nodes)), found.fix))
         findings += [Finding(f.level, _for_channel(f.text, channel, len(nodes)), f.fix) for f in check_file(node)]
         frame = _frame(node)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..core.checks import LABEL_MAP
 from ..core.errors import (
     Cancelled,
     DeviceError,
@@ -23,6 +24,7 @@ from ..core.volume import Array, Volume
 from ..core.winners import Winners
 
 __all__ = [
+    "LABEL_MAP",
     "UNKNOWN",
     "Array",
     "Cancelled",

@@ -45,7 +45,8 @@ class Worker(Protocol):
 
     Requests, their arguments and the values of their answers:
     - devices: -> devices [[name, words], ...], note (why there is no GPU, or nothing)
-    - run: model (path), device, metadata {field: value}, affine (4x4 IJK to RAS), array volume (channel, k, j, i) -> region [[k, j, i], [k, j, i]] of the input grid, report,
+    - run: model (path), device, metadata {field: value}, affine (4x4 IJK to RAS), array volume (channel, k, j, i), not_a_label_map (as in
+      `Segmenter.features`; may be left out) -> region [[k, j, i], [k, j, i]] of the input grid, report,
       can_rank (whether `at` and `examples` can answer), array winners (k, j, i) of the region
     - at: run (number of the request), position_ras (mm), count -> ranked [[label id, probability], ...]
     - example: as run, with the atlas for the volume, name and array mask (k, j, i), bool, of the structure on it -> prompt (as ExamplePrompt.to_json)

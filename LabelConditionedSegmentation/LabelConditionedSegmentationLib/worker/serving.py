@@ -87,7 +87,11 @@ class Server:
         volume = Volume(request.arrays["volume"], np.array(arguments["affine"], dtype=np.float64))
         segmenter = self._segmenter_for(arguments["model"], arguments["device"], progress)
         features = segmenter.features(
-            volume, arguments["metadata"], lambda done, text: progress.update(0.0, NETWORK, done, text), cancel
+            volume,
+            arguments["metadata"],
+            lambda done, text: progress.update(0.0, NETWORK, done, text),
+            cancel,
+            not_a_label_map=arguments.get("not_a_label_map", False),
         )
         self._trunk_passes += features.report.trunk_passes
         winners = features.winner_map(Progress(lambda done, text: progress.update(NETWORK, 1.0, done, text), cancel))
@@ -127,7 +131,12 @@ class Server:
 
         shown = [Example(arguments["name"], request.arrays["mask"])]
         (prompt,) = segmenter.examples(
-            atlas, shown, arguments["metadata"], lambda done, text: progress.update(0.0, 1.0, done, text), cancel
+            atlas,
+            shown,
+            arguments["metadata"],
+            lambda done, text: progress.update(0.0, 1.0, done, text),
+            cancel,
+            not_a_label_map=arguments.get("not_a_label_map", False),
         )
         return {"prompt": prompt.to_json()}, {}
 
