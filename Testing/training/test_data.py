@@ -205,10 +205,10 @@ def test_a_rotation_leaves_a_ball_a_ball_whatever_the_spacing(spacing: tuple[flo
     image, ball = torch.exp(-(radius**2) / (2 * 9**2))[None] + BACKGROUND, (radius < 18).long()
     augment = SpatialAugmentation(TURNED, shape, (0, 1), spacing)  # type: ignore[arg-type]
     for seed in range(4):
-        turned, foreground, labels = augment(View(image, ball > 0, ball), np.random.default_rng(seed))
-        assert torch.equal(foreground, labels > 0)
-        torch.testing.assert_close(turned, image, atol=0.03, rtol=0)
-        assert 2 * (labels & ball).sum() / (labels.sum() + ball.sum()) > 0.94
+        view = augment(View(image, ball.float(), ball), np.random.default_rng(seed))
+        torch.testing.assert_close(view.image, image, atol=0.03, rtol=0)
+        for found in (view.target, view.foreground.long()):
+            assert 2 * (found & ball).sum() / (found.sum() + ball.sum()) > 0.94
 
 
 def test_a_rotation_turns_by_its_angle_on_voxels_that_are_no_cubes() -> None:
@@ -218,7 +218,7 @@ def test_a_rotation_turns_by_its_angle_on_voxels_that_are_no_cubes() -> None:
         shape = (round(60 / spacing[2]), 60, 60)
         rod = torch.zeros(1, *shape) + BACKGROUND
         rod[:, :, 28:32, 28:32] = 1
-        view = View(rod, rod[0] > 0, torch.zeros(shape, dtype=torch.long))
+        view = View(rod, (rod[0] > 0).float(), torch.zeros(shape, dtype=torch.long))
         turned = SpatialAugmentation(TURNED, shape, (0,), spacing)(view, np.random.default_rng(3))
         weight = turned.image[0, round(9 / spacing[2])] - BACKGROUND  # 20.5 to 21 mm below the middle
         ends.append(
