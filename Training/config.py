@@ -245,6 +245,7 @@ def _check(config: Config) -> None:
     ):
         if value not in allowed:
             raise SystemExit(f'{what} is "{value}", but has to be {" or ".join(allowed)}.')
+    _check_paths(config)
     _check_numbers(config)
     twice = [
         name for name, times in Counter([*config.data.validation, *config.context.meta_cases]).items() if times > 1
@@ -260,6 +261,18 @@ def _check(config: Config) -> None:
     _check_frozen(config)
     if not starts_from_package(config):
         check_network(config)
+
+
+def _check_paths(config: Config) -> None:
+    """Names of files that are no text, which some libraries that read or write there cannot take."""
+    for path, what in (
+        (config.output, "output"),
+        (config.data.root, "data.root"),
+        (config.data.cache, "data.cache"),
+        (config.init_from, "init_from"),
+    ):
+        if any("\ud800" <= letter <= "\udfff" for letter in path):
+            raise SystemExit(f"{what} is {path!a}, which is no name in UTF-8; rename that file or folder.")
 
 
 def _check_numbers(config: Config) -> None:

@@ -109,6 +109,7 @@ def test_the_words_of_a_fold_are_read_as_they_were_meant(empty: Path) -> None:
         ("data.validation=[@a]", "Put each text with special characters into quotes"),
         ("data.validation=a", r'setting "data\.validation" cannot be used'),
         ("optimizer.steps=1e3", r'setting "optimizer\.steps" cannot be used: .*1e3'),
+        ("output=out\udcff", r"output is 'out\\udcff', which is no name in UTF-8"),
         ("data.rot=x", r'Did you mean "data\.root"'),
         ("network.widths.more=[1]", r"network\.widths"),
     ],
@@ -186,7 +187,7 @@ def _empty(folder: Path) -> Path:
 
 
 def test_a_configuration_that_was_written_is_the_same_when_it_is_read(empty: Path) -> None:
-    words = [f"data.validation=[{','.join(NAMES)}]", "data.root=a ${b} #c: \udcff", "package.licence=null"]
+    words = [f"data.validation=[{','.join(NAMES)}]", "data.root=a ${b} #c: \u00fc\u2028", "package.licence=null"]
     config = config_with(
         empty,
         "metadata: [{name: sex, kind: choice, choices: [yes, no]}, {name: age, kind: number, possible: [0, 9], trained: [1, 2]}]",
