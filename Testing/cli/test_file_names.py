@@ -87,7 +87,7 @@ def test_a_batch_takes_scans_whose_names_are_no_utf8(scan: Path, tiny_package: P
     for n, suffix in enumerate(suffixes):
         plain = write_scan(scan.parent / f"plain{n}{suffix}", samples.scan((16, 18, 20)))
         plain.rename(scan.parent / f"{n}{LATIN}{suffix}")
-    tables = ["--volumes", tmp_path / "v.csv", "--report", tmp_path / "r.json"]
+    tables: list[str | Path] = ["--volumes", tmp_path / "v.csv", "--report", tmp_path / "r.json"]
     finished = lcs("segment", scan.parent, "-r", "-o", tmp_path / "out/{name}.mha", "--model", tiny_package, *tables)
     assert (finished.returncode, finished.stdout) == (0, "")
     assert "Traceback" not in finished.stderr
@@ -126,7 +126,7 @@ def test_masks_and_atlases_may_have_such_names(scan: Path, tiny_package: Path, t
     mask = write_scan(tmp_path / "mask.nrrd", samples.scan((16, 18, 20))).rename(tmp_path / f"{LATIN}-mask.nrrd")
     label = tmp_path / "x.lcs-label.json"
     package = samples.package(tmp_path, samples.SEEING, patch=(32, 32, 32), made=samples.seeing_network()).path
-    shown = ["--example", atlas, mask, "--name", "x", "--save-label", label]
+    shown: list[str | Path] = ["--example", atlas, mask, "--name", "x", "--save-label", label]
     finished = lcs(*words(scan, tmp_path / "result.seg.nrrd", package), *shown)
     assert finished.returncode == 0, finished.stderr
     assert json.loads(label.read_text(encoding="utf-8"))["examples"][0]["scan"] == f"{LATIN}.nrrd"
@@ -148,6 +148,10 @@ def test_a_link_stands_for_a_name_that_is_no_utf8_only_while_it_is_needed(tmp_pa
 # What cannot be written, and why
 
 
+def write_half(path: Path) -> None:
+    path.write_text("half")
+
+
 def test_a_name_that_is_too_long_is_refused_before_the_run(
     scan: Path, tiny_package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -163,11 +167,11 @@ def test_a_name_that_is_too_long_is_refused_before_the_run(
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.ENOENT, errno.EDQUOT, errno.EACCES])
 def test_the_reason_of_the_system_is_told(number: int, tmp_path: Path) -> None:
     def write(path: Path) -> None:
-        path.write_text("half")
+        write_half(path)
         raise OSError(number, os.strerror(number))
 
     with pytest.raises(OutputError) as error:
-        write_all({tmp_path / "a.nii.gz": lambda path: path.write_text("whole") and None, tmp_path / "b.nii.gz": write})
+        write_all({tmp_path / "a.nii.gz": write_half, tmp_path / "b.nii.gz": write})
     assert (
         str(error.value)
         == f'"{tmp_path}/b.nii.gz" could not be written ({os.strerror(number)}); nothing was left behind.'
@@ -196,5 +200,5 @@ def test_the_reason_that_a_library_keeps_to_itself_is_found(tiny_package: Path, 
 def test_a_file_that_cannot_get_its_name_takes_the_others_with_it(tmp_path: Path) -> None:
     (tmp_path / "a.nii.gz" / "folder").mkdir(parents=True)
     with pytest.raises(OutputError, match=r"a\.nii\.gz"):
-        write_all({tmp_path / name: lambda path: path.write_text("x") and None for name in ("a.nii.gz", "a.json")})
+        write_all({tmp_path / name: write_half for name in ("a.nii.gz", "a.json")})
     assert set(contents(tmp_path)) == {tmp_path / "a.nii.gz", tmp_path / "a.nii.gz" / "folder"}

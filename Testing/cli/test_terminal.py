@@ -31,7 +31,11 @@ def run(
 
 
 def closing(*descriptors: int) -> Callable[[], None]:
-    return lambda: [os.close(number) for number in descriptors] and None
+    def close() -> None:
+        for number in descriptors:
+            os.close(number)
+
+    return close
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import IO
 
 from .terminal import answer
 
@@ -19,7 +18,7 @@ EXAMPLES = """examples:
 class Parser(argparse.ArgumentParser):
     """Prints its help as any other answer is printed."""
 
-    def print_help(self, file: IO[str] | None = None) -> None:  # noqa: ARG002
+    def print_help(self, file: object = None) -> None:  # noqa: ARG002
         """To standard output, whatever `file`. Raises OutputError where it cannot be written."""
         answer(self.format_help().rstrip("\n"))
 

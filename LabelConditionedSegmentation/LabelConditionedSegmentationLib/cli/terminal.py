@@ -20,7 +20,7 @@ def forgiving() -> Iterator[None]:
     _fill_descriptors()
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         before = sys.stderr
-        sys.stderr = _Forgiving(before or nowhere)  # type: ignore[assignment]
+        sys.stderr = _Forgiving(before or nowhere)
         try:
             yield
         finally:
