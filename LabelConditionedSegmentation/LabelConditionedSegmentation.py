@@ -123,20 +123,11 @@ class LabelConditionedSegmentationLogic(ScriptedLoadableModuleLogic):
 
         labels: names, synonyms or ids; None is every leaf. metadata: field -> value; the rest is unknown. model: name or path of a package; None is the shipped one.
         progress: called with the fraction done and what is being done. examples: files of labels by example (.lcs-label.json) of the model, which are found beside
-        the labels; alone where labels is empty. notALabelMap: the volume is a scan, even where it looks like a label map. Raises LCSError with a sentence that says what is wrong.
+        the labels; alone where labels is empty. notALabelMap: the volume is a scan, even where it looks like a label map.
+        Raises LCSError with a sentence that says what is wrong.
         """
-        return process(
-            self.runner,
-            inputVolume,
-            outputSegmentation,
-            labels,
-            metadata,
-            model,
-            device,
-            progress,
-            examples,
-            notALabelMap,
-        )
+        asked = labels, metadata, model, device, progress, examples, notALabelMap
+        return process(self.runner, inputVolume, outputSegmentation, *asked)
 
     def close(self) -> None:
         """End the process that holds the model."""

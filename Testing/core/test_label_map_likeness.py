@@ -38,13 +38,15 @@ def parcels(labels: int, seed: int = 0, shape: tuple[int, int, int] = SHAPE) -> 
 
 def tissues(brain: Array, classes: int) -> Array:
     """Classes that lie all over a head, numbered at random."""
-    return np.random.default_rng(3).permutation(classes)[in_greys(brain, classes)]
+    out: Array = np.random.default_rng(3).permutation(classes)[in_greys(brain, classes)]
+    return out
 
 
 def in_greys(array: Array, levels: int) -> Array:
     """The scan in so many grey levels, 0 among them."""
     top = np.percentile(array[array > 0], 99.5)
-    return np.clip(np.ceil(array / top * (levels - 1)), 0, levels - 1).astype(np.uint8)
+    out: Array = np.clip(np.ceil(array / top * (levels - 1)), 0, levels - 1).astype(np.uint8)
+    return out
 
 
 def smooth(array: Array, factor: int) -> Array:

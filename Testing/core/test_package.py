@@ -153,14 +153,18 @@ def test_advice_is_kept_and_may_be_missing(folder: Path) -> None:
     package = ModelPackage.load(folder)
     assert package.advice == {}
     advice = {"too_large": "Remove the skull.", "contrast": "Take a T1 scan."}
-    about = (samples.network(), "tiny", package.input, package.labels, package.metadata, package.patch, "", {})
-    assert save_package(folder, *about, advice=advice).advice == advice
+
+    def saved(advice: dict[str, str]) -> ModelPackage:
+        about = package.input, package.labels, package.metadata, package.patch
+        return save_package(folder, samples.network(), "tiny", *about, "", {}, advice=advice)
+
+    assert saved(advice).advice == advice
     description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
     del description["advice"]
     (folder / DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
     assert ModelPackage.load(folder).advice == {}
     with pytest.raises(PackageFormatError, match='advice "contrast"'):
-        save_package(folder, *about, advice={"contrast": "x" * 501})
+        saved({"contrast": "x" * 501})
 
 
 def test_entries_that_no_package_has_are_not_saved(tmp_path: Path) -> None:

@@ -348,7 +348,7 @@ def test_what_looks_like_a_label_map_is_segmented_where_the_user_says_that_it_is
     segmenter, scan = tiny_segmenter(), samples.scan()
     greys = scan.with_array(scan.array // 300 * 300)
     for ask in (segmenter.segment, segmenter.features):
-        with pytest.raises(InputError, match="label map or mask.*--not-a-label-map"):
+        with pytest.raises(InputError, match=r"label map or mask.*--not-a-label-map"):
             ask(greys)
     found = segmenter.segment(greys, not_a_label_map=True).label_map.array
     assert np.array_equal(found, segmenter.features(greys, not_a_label_map=True).segment().label_map.array)

@@ -9,7 +9,6 @@ from .findings import Finding
 from .package import ModelPackage
 from .preprocessing import NetworkInput
 
-
 DEFAULT_ADVICE = {
     "too_large": "Check that the scan shows nothing but what the model expects, and that its spacing is right.",
     "too_small": "Check that the whole structure is in the scan and that the spacing is right.",

@@ -46,7 +46,8 @@ class ModelPackage:
     """What `model.json` says, checked; the weights are read by `build_network`.
 
     patch: largest window (k, j, i) in voxels. flip: average each scan with its left-right mirror image. statistics: ranges that scans like those of the training have,
-    which findings are made from. advice: what to do about them, in words of what the model is for (see ADVICE). about: title, description, licence, citation, intended_use, not_for, and provenance (data, training cases, steps, date).
+    which findings are made from. advice: what to do about them, in words of what the model is for (see ADVICE). about: title, description, licence, citation,
+    intended_use, not_for, and provenance (data, training cases, steps, date).
     """
 
     path: Path

@@ -177,10 +177,10 @@ class Segmenter:
     ) -> list[ExamplePrompt]:
         """What structures that were painted on an atlas become for this model: one run of the network over the whole atlas, for any number of them.
 
-        The prompts work on the features of any scan (`Features.by_example`). metadata, not_a_label_map: of the atlas, as in `features`. They are fitted to the atlas's own features (see `core.example_fit`), the
-        structures against each other where they do not overlap; pooled: they are what the network makes of the means of its features under each mask instead, which needs a
-        network that was trained for it. Raises InputError where the model cannot be shown examples, or the atlas or a mask cannot be used; MetadataError, DeviceError or
-        Cancelled.
+        The prompts work on the features of any scan (`Features.by_example`). metadata, not_a_label_map: of the atlas, as in `features`. They are fitted to the atlas's own
+        features (see `core.example_fit`), the structures against each other where they do not overlap; pooled: they are what the network makes of the means of its features
+        under each mask instead, which needs a network that was trained for it. Raises InputError where the model cannot be shown examples, or the atlas or a mask cannot be
+        used; MetadataError, DeviceError or Cancelled.
         """
         self.package.require_examples(pooled)
         steps = Progress(progress, cancel)
@@ -195,7 +195,7 @@ class Segmenter:
             masks.append(np.packbits(example.mask))
             if not is_seen(shares[-1], prepared, stride):
                 raise InputError(
-                    f'The mask of "{example.name}" lies outside of what the model sees of its scan, which is the part that is not background; give the scan that it was painted on.'
+                    f'The mask of "{example.name}" lies outside of what the model sees of its scan, which is all but the background; give the scan that it was painted on.'
                 )
         if not names:
             raise InputError("No structure was shown; give at least one mask.")

@@ -54,7 +54,8 @@ def process(
     check_number(nodes, package)
     if not_a_label_map:
         for node in nodes:
-            declare_scan(node)
+            if node is not None:
+                declare_scan(node)
     errors = [str(finding) for finding in check_nodes(nodes, package) if finding.level == "error"]
     if errors:
         raise InputError(" ".join(errors))
