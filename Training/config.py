@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from LabelConditionedSegmentationLib.core.errors import PackageFormatError
 from LabelConditionedSegmentationLib.core.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.metadata import Field, MetadataSchema
 from LabelConditionedSegmentationLib.core.network.architecture import Architecture
-from LabelConditionedSegmentationLib.core.package import FOLDER_NAME
+from LabelConditionedSegmentationLib.core.package import ADVICE, FOLDER_NAME, checked_advice
 
 from Training.augmentation import Augmentation
 from Training.settings import read_settings
@@ -116,7 +117,7 @@ class OptimizerConfig:
 
 @dataclass
 class PackageConfig:
-    """What the model package says about itself."""
+    """What the model package says about itself. advice: what to do about an odd scan (`core.package.ADVICE`), in words of what the model is for."""
 
     name: str = "model"
     title: str = ""
@@ -126,6 +127,7 @@ class PackageConfig:
     intended_use: str = ""
     not_for: str = ""
     data: str = ""
+    advice: dict[str, str] = field(default_factory=dict)
     patch: tuple[int, int, int] = (160, 208, 160)
     flip: bool = False
 
@@ -259,8 +261,19 @@ def _check(config: Config) -> None:
             f'package.name is "{config.package.name}", which cannot be the name of a folder, as that of a model has to be.'
         )
     _check_frozen(config)
+    _check_advice(config)
     if not starts_from_package(config):
         check_network(config)
+
+
+def _check_advice(config: Config) -> None:
+    """Advice for a finding that there is not, or too much of it."""
+    try:
+        checked_advice(config.package.advice)
+    except PackageFormatError as error:
+        raise SystemExit(f"package.advice cannot be used: {error}") from None
+    if strange := sorted(set(config.package.advice) - set(ADVICE)):
+        raise SystemExit(f'package.advice names "{strange[0]}", but there is advice for {", ".join(ADVICE)}.')
 
 
 def _check_paths(config: Config) -> None:

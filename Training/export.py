@@ -63,6 +63,7 @@ def write_package(
             about,
             config.package.flip and can_be_flipped(tree),
             training_statistics(training),
+            config.package.advice,
         )
     return package.path
 

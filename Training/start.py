@@ -23,7 +23,7 @@ def package_to_start_from(config: Config) -> ModelPackage | None:
 
 
 def settings_of_package(config: Config, package: ModelPackage) -> Config:
-    """The configuration with the network, input and metadata of the package. SystemExit where the configuration asks for others.
+    """The configuration with the network, input and metadata of the package, and its advice where it has none of its own. SystemExit where the configuration asks for others.
 
     Only the encoder of examples comes and goes with what is learned: a trunk that is trained without it leaves it behind.
     """
@@ -44,6 +44,7 @@ def settings_of_package(config: Config, package: ModelPackage) -> Config:
             "A fine-tuned package keeps its metadata fields: leave the section metadata out of the configuration."
         )
     config.metadata = list(package.metadata.fields)
+    config.package.advice = dict(package.advice) | config.package.advice
     check_network(config)
     return config
 

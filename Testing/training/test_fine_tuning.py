@@ -63,7 +63,8 @@ def second_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def first(first_data: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelPackage:
     """A package that knows the ventricle, both hippocampi and the insula as a whole."""
     folder = tmp_path_factory.mktemp("trained")
-    train(config_of_new(folder, first_data, LEARNED_FIRST, "package.name=first"))
+    advice = "package.advice={contrast: Take a T1 scan., too_small: Is it whole}"
+    train(config_of_new(folder, first_data, LEARNED_FIRST, "package.name=first", advice))
     return ModelPackage.load(folder / "run" / "package")
 
 
@@ -193,8 +194,10 @@ def test_what_the_new_data_does_not_know_is_not_forgotten_and_what_is_new_is_lea
 
 
 def test_the_package_says_where_it_comes_from(first: ModelPackage, second_data: Path, tmp_path: Path) -> None:
-    train(config_of(tmp_path, second_data, first.path, "optimizer.steps=2"))
-    train(config_of(tmp_path, second_data, first.path, "optimizer.steps=3"))  # a run that went on has the same history
+    train(config_of(tmp_path, second_data, first.path, "optimizer.steps=2", "package.advice.too_small=Whole head?"))
+    train(
+        config_of(tmp_path, second_data, first.path, "optimizer.steps=3", "package.advice.too_small=Whole head?")
+    )  # a run that went on has the same history
     package = ModelPackage.load(tmp_path / "run" / "package")
     said = '60 steps of the package "first" on case_0, case_1'
     assert package.about["provenance"]["history"] == [said]
@@ -203,6 +206,18 @@ def test_the_package_says_where_it_comes_from(first: ModelPackage, second_data: 
     assert len(losses(tmp_path)) == 3
     assert package.architecture == first.architecture
     assert package.metadata == first.metadata
+    assert package.advice == {"contrast": "Take a T1 scan.", "too_small": "Whole head?"}
+
+
+@pytest.mark.parametrize(
+    ("advice", "words"),
+    [("contrst: x", 'names "contrst", but there is advice for'), ("contrast: ''", "a text of 1 to 500 characters")],
+)
+def test_advice_that_cannot_be_is_refused(
+    first: ModelPackage, second_data: Path, tmp_path: Path, advice: str, words: str
+) -> None:
+    with pytest.raises(SystemExit, match=words):
+        config_of(tmp_path, second_data, first.path, f"package.advice={{{advice}}}")
 
 
 @pytest.mark.parametrize(

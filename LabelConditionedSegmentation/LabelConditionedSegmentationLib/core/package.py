@@ -93,7 +93,7 @@ class ModelPackage:
                 statistics={
                     str(key): [float(v) for v in values] for key, values in entry.get("statistics", {}).items()
                 },
-                advice=_checked_advice(entry.get("advice", {})),
+                advice=checked_advice(entry.get("advice", {})),
                 about={key: value for key, value in entry.items() if key in ABOUT},
             )
         except KeyError as error:
@@ -174,7 +174,7 @@ def save_package(
         "patch": list(patch),
         "flip": flip,
         "statistics": {key: [round(float(v), 4) for v in values] for key, values in (statistics or {}).items()},
-        "advice": _checked_advice(advice or {}),
+        "advice": checked_advice(advice or {}),
         "metadata": metadata.to_json(),
         "labels": labels.to_json(),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
@@ -193,7 +193,7 @@ def save_package(
     return ModelPackage.load(path)
 
 
-def _checked_advice(entry: Mapping[str, Any]) -> dict[str, str]:
+def checked_advice(entry: Mapping[str, Any]) -> dict[str, str]:
     """The advice that is known. Raises PackageFormatError where it is no text that can be shown."""
     known = {key: text for key, text in entry.items() if key in ADVICE}
     for key, text in known.items():
