@@ -27,8 +27,9 @@ from Training.crossvalidate import fold_settings, make_folds, run_training
 from Training.datasets import read_data_set
 from Training.evaluate import evaluate
 from Training.evaluation_results import by_label
-from Training.kept_runs import as_it_runs, is_finished, refuse_other_run
+from Training.kept_runs import is_finished, refuse_other_run
 from Training.metrics import DEFINITIONS
+from Training.run_settings import settled
 from Training.settings import read_settings
 from Training.whole_files import written_whole
 
@@ -241,7 +242,7 @@ def _row(experiment: Experiment, base: Path, data: Path, table: LabelTree, arm: 
 def _settings_of(experiment: Experiment, base: Path, run: Run) -> dict[str, Any]:
     """All that a row depends on: the settings of its first run, and what of the experiment chooses and sums up the others."""
     summing_up = ("seeds", "folds", "trials", "columns", "measures")
-    return asdict(as_it_runs(read_config(base, run.settings))) | {key: getattr(experiment, key) for key in summing_up}
+    return asdict(settled(read_config(base, run.settings))[0]) | {key: getattr(experiment, key) for key in summing_up}
 
 
 def _row_file(experiment: Experiment, arm: Arm) -> Path:

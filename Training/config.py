@@ -353,13 +353,10 @@ def starts_from_package(config: Config) -> bool:
 
 
 def check_network(config: Config) -> None:
-    """Patches, channels, parts and a method that the network cannot take end the program with a sentence, before any data are read."""
-    from Training.methods import check_method  # which needs this module
-
+    """Patches, channels and parts that the network cannot take end the program with a sentence, before any data are read."""
     _check_sizes(config)
     if "examples" in config.optimizer.freeze and not config.network.examples:
         raise SystemExit('optimizer.freeze names "examples", which this network does not have; leave it out.')
-    check_method(config)
 
 
 def _check_sizes(config: Config) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from LabelConditionedSegmentationLib.core.package import DESCRIPTION
 
 from Training.config import PLACES, Config, differences, read_config
-from Training.start import package_to_start_from, settings_of_package
+from Training.run_settings import settled
 
 
 def is_finished(folder: Path) -> bool:
@@ -21,14 +21,8 @@ def refuse_other_run(folder: Path, config: Config) -> None:
     if not is_finished(folder):
         return  # one that goes on looks at that itself
     before = read_config(folder / "config.yaml")
-    if changed := differences(asdict(before), asdict(as_it_runs(config)), PLACES):
+    if changed := differences(asdict(before), asdict(settled(config)[0]), PLACES):
         raise SystemExit(
             f'"{folder}" holds a finished run with other settings: {"; ".join(changed)}. '
             "Put them back, delete that folder to train anew, or choose another output."
         )
-
-
-def as_it_runs(config: Config) -> Config:
-    """The configuration that a run writes down: with the network, input and metadata of the package that it starts from."""
-    package = package_to_start_from(config)
-    return config if package is None else settings_of_package(config, package)

@@ -29,8 +29,9 @@ from Training.methods.method import Method
 from Training.run_data import load_data
 from Training.run_folder import held_alone
 from Training.run_log import RunLog
+from Training.run_settings import settled
 from Training.run_state import RunState, checkpoint_to_start_from
-from Training.start import describe_start, freeze, package_to_start_from, settings_of_package, take_weights
+from Training.start import describe_start, freeze, take_weights
 from Training.validation import validate
 
 
@@ -83,9 +84,7 @@ def train(config: Config) -> None:
 
 def _train(config: Config, fabric: Fabric) -> None:
     fabric.seed_everything(config.seed, verbose=False)
-    package = package_to_start_from(config)
-    if package is not None:
-        config = settings_of_package(config, package)
+    config, package = settled(config)
     start = checkpoint_to_start_from(config)
     batches = StepBatches(config.optimizer.batch, fabric.global_rank, fabric.world_size)
     with fabric.rank_zero_first():  # one process prepares, the others find it done

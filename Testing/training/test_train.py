@@ -576,7 +576,7 @@ def test_settings_that_cannot_be_are_told_before_data_are_read(
     data_set: Path, tmp_path: Path, words: list[str], says: str
 ) -> None:
     with pytest.raises(SystemExit, match=says):
-        config_of(tmp_path, data_set, "data.root=/nowhere", *words)
+        train(config_of(tmp_path, data_set, "data.root=/nowhere", *words))
 
 
 @pytest.mark.parametrize(
