@@ -13,7 +13,7 @@ from LabelConditionedSegmentationLib.core.dicom import find_series
 from LabelConditionedSegmentationLib.core.errors import InputError
 from LabelConditionedSegmentationLib.core.image_io import read_volume
 from LabelConditionedSegmentationLib.core.volume import Affine, Volume
-from pydicom.uid import SegmentationStorage
+from pydicom.uid import MediaStorageDirectoryStorage, SegmentationStorage
 
 from Testing.dicom_files import LPS, dataset, voxels, write_enhanced, write_series
 
@@ -175,6 +175,13 @@ def test_several_series_are_listed_with_what_they_are(tmp_path: Path) -> None:
         read_volume(two(tmp_path / "scan"))
 
 
+def test_of_very_many_series_the_first_are_listed(tmp_path: Path) -> None:
+    for n in range(1, 31):
+        write_series(tmp_path / "scan", voxels((2, 4, 4)), prefix=f"S{n:02d}_", SeriesNumber=n)
+    with pytest.raises(InputError, match=r'holds 30 DICOM series.* 20: "T1" \(MR, 2 slices\); and 10 more\.$'):
+        read_volume(tmp_path / "scan")
+
+
 @pytest.mark.parametrize("wanted", ["5", "1.2.2", " 5 "])
 def test_a_series_is_chosen_by_number_or_uid(tmp_path: Path, wanted: str) -> None:
     assert np.array_equal(read_volume(two(tmp_path / "scan"), series=wanted).array[0], voxels(seed=1)[:9])
@@ -199,6 +206,11 @@ def test_what_is_no_scan_does_not_count(tmp_path: Path) -> None:
     dataset(voxels()[0], SegmentationStorage, Modality="SEG", SeriesInstanceUID="1.9").save_as(
         folder / "seg.dcm", enforce_file_format=True
     )
+    directory = dataset(voxels()[0])
+    directory.file_meta.MediaStorageSOPClassUID = MediaStorageDirectoryStorage
+    for keyword in ("SOPClassUID", "SOPInstanceUID", "Modality", "Rows", "Columns", "PixelData"):
+        delattr(directory, keyword)
+    directory.save_as(folder / "DICOMDIR", enforce_file_format=False)
     (folder / "notes.txt").write_text("no DICOM")
     (folder / ".hidden.dcm").write_bytes((folder / "IM0003.dcm").read_bytes())
     volume = read_volume(folder)

@@ -75,6 +75,9 @@ SUFFIXES = (".dcm", ".ima")
 
 SAME_POINT_MM = 0.01
 
+MOST_LISTED = 20
+"""Series that one sentence names."""
+
 
 @dataclass(frozen=True)
 class SlicePlace:
@@ -169,11 +172,16 @@ def choose_series(folder: Path, found: Sequence[DicomSeries], wanted: str | None
     ]
     if len(fitting) == 1:
         return fitting[0]
-    listed = "; ".join(map(str, fitting or found))
+    listed = _listed(fitting or found)
     if wanted is None:
         raise InputError(f'The folder "{folder}" holds {len(found)} DICOM series; choose one with --series: {listed}.')
     how_many = f"{len(fitting)} series" if fitting else "no series"
     raise InputError(f'The folder "{folder}" holds {how_many} "{wanted}"; choose one with --series: {listed}.')
+
+
+def _listed(found: Sequence[DicomSeries]) -> str:
+    more = f"; and {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
+    return "; ".join(map(str, found[:MOST_LISTED])) + more
 
 
 def _header(file: Path) -> Any:
@@ -187,7 +195,10 @@ def _header(file: Path) -> Any:
             header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(OF_SERIES), force=unmarked)
     except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError):
         return None
-    return header if "SOPClassUID" in header else None
+    kind = header.get("SOPClassUID") or header.file_meta.get(
+        "MediaStorageSOPClassUID"
+    )  # the latter alone in a DICOMDIR
+    return header if kind else None
 
 
 def _is_scan(header: Any) -> bool:
