@@ -321,6 +321,7 @@ def test_channels_of_a_batch_are_told_by_their_suffixes(
         "sub/y_0000",
         "sub/y_0001",
         "half_0001",
+        "other_0000",
         "more_0000",
         "more_0001",
         "more_0002",
@@ -331,6 +332,7 @@ def test_channels_of_a_batch_are_told_by_their_suffixes(
     assert main([*words, "--report", f"{tmp_path}/r.json"]) == 1
     stderr = capsys.readouterr().err
     assert '/half" lacks the channel "T1", which is the one called half_0000.' in stderr
+    assert '/other" lacks the channel "T2", which is the one called other_0001.' in stderr
     assert '/more" has the channel _0002, which the model "two" does not take' in stderr
     assert '/alone.nii.gz" is one image, and the model "two" takes the channels T1 (_0000), T2 (_0001)' in stderr
     assert {path.name for path in (tmp_path / "out").rglob("*.mha")} == {"x.mha", "y.mha"}

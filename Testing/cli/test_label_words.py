@@ -24,6 +24,7 @@ NAMES = (
     "a,b",
     "b, c",
     "c",
+    'Sulcus "calcarinus"',
 )
 TREE = LabelTree(tuple(Label(n, name, synonyms=(f"L{n}", "twofold")) for n, name in enumerate(NAMES, start=1)))
 
@@ -40,6 +41,11 @@ TREE = LabelTree(tuple(Label(n, name, synonyms=(f"L{n}", "twofold")) for n, name
         ('Left Hippocampus, "Insula, posterior"', ["Left Hippocampus", "Insula, posterior"]),
         ("a,b, c", ["a,b", "c"]),
         ("a, b", ["a,b"]),
+        ('Sulcus "calcarinus"', ['Sulcus "calcarinus"']),
+        (
+            'Left Hippocampus, sulcus "calcarinus","Insula", anterior',
+            ["Left Hippocampus", 'Sulcus "calcarinus"', "Insula", "anterior"],
+        ),
         ("1,5", ["1", "5"]),
         (" , ", []),
         ("Insula, superior", ["Insula", "superior"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from Testing.cli.command import ENVIRONMENT, LCS, contents, one_sentence, write_
 
 FULL = Path("/dev/full")
 
+BUFFERED = {name: value for name, value in ENVIRONMENT.items() if name != "PYTHONUNBUFFERED"}
+"""As on most machines: what could not be written waits for the end of the process, and fails there again."""
+
 
 def run(
     words: list[str], stdout: str = "", stderr: str = "", before: Callable[[], None] | None = None
@@ -22,7 +26,7 @@ def run(
     """Exit status, output and errors of a command whose streams lead to these files; those that are not named are read here."""
     streams = [open(path, "w") if path else subprocess.PIPE for path in (stdout, stderr)]  # noqa: SIM115
     done = subprocess.run(
-        [*LCS, *words], stdout=streams[0], stderr=streams[1], env=ENVIRONMENT, preexec_fn=before, timeout=120, text=True
+        [*LCS, *words], stdout=streams[0], stderr=streams[1], env=BUFFERED, preexec_fn=before, timeout=120, text=True
     )
     for stream in streams:
         if not isinstance(stream, int):
@@ -56,6 +60,20 @@ def test_results_are_written_though_streams_are_closed(
     assert contents(tmp_path / "out") == whole  # and no message of a library is in them
 
 
+def test_no_file_is_opened_under_the_number_of_a_closed_stream(tmp_path: Path) -> None:
+    """Else libraries would write their messages into it."""
+    code = """
+import os, sys
+from LabelConditionedSegmentationLib.cli.terminal import forgiving
+with forgiving(), open(sys.argv[1], "w") as file:
+    os.write(2, b"a message of a library")
+    file.write(str(file.fileno()))
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "file")]
+    subprocess.run(command, env=BUFFERED, preexec_fn=closing(0, 1, 2), timeout=60, check=True)
+    assert int((tmp_path / "file").read_text()) > 2
+
+
 @pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")
 def test_results_are_written_though_standard_error_is_full(words: list[str], tmp_path: Path) -> None:
     assert run(words, stderr="/dev/full")[0] == 0
@@ -81,7 +99,7 @@ def test_an_answer_that_cannot_be_written_is_a_failure_in_one_sentence(command: 
 
 
 def test_a_reader_who_has_seen_enough_is_no_error() -> None:
-    process = subprocess.Popen([*LCS, "labels"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
+    process = subprocess.Popen([*LCS, "labels"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=BUFFERED)
     assert process.stdout is not None
     assert process.stderr is not None
     process.stdout.close()  # before anything was written
@@ -94,7 +112,7 @@ def test_letters_that_standard_output_does_not_know_are_written_with_backslashes
     done = subprocess.run(
         [*LCS, "labels", "--model", str(package)],
         capture_output=True,
-        env={**ENVIRONMENT, "PYTHONIOENCODING": "ascii"},
+        env={**BUFFERED, "PYTHONIOENCODING": "ascii"},
         timeout=60,
         check=True,
     )

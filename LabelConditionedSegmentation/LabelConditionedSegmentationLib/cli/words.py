@@ -33,10 +33,14 @@ def wanted_labels(arguments: argparse.Namespace, tree: LabelTree) -> list[str] |
     return names
 
 
+_IN_QUOTES = re.compile(r'(?:^|,)\s*"([^"]*)"\s*(?=,|$)')
+"""A name in quotes, between commas; quotes within a name are letters of it."""
+
+
 def split_names(text: str, tree: LabelTree) -> list[str]:
     """Names of labels separated by commas, which may hold commas themselves: as much is one name as the tree knows, and what stands in quotes."""
     names: list[str] = []
-    for n, part in enumerate(re.split(r'"([^"]*)"', text)):
+    for n, part in enumerate(_IN_QUOTES.split(text)):
         names += [part] if n % 2 else _split_known(part.split(","), tree)
     return [name.strip() for name in names if name.strip()]
 
