@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from LabelConditionedSegmentationLib.core.channels import grid_difference
 from LabelConditionedSegmentationLib.core.errors import InputError, LabelError, MetadataError
 from LabelConditionedSegmentationLib.core.image_io import read_volume
 from LabelConditionedSegmentationLib.core.metadata import MetadataSchema
 from LabelConditionedSegmentationLib.core.volume import Array, Volume
 from tqdm import tqdm
 
-from Training.datasets import CaseFiles, DataSet, grid_difference
+from Training.datasets import CaseFiles, DataSet
 
 if TYPE_CHECKING:
     from Training.config import Config
@@ -36,7 +37,7 @@ def check_data_set(data_set: DataSet, spec_channels: int, schema: MetadataSchema
 
     Found are: metadata that a field of the schema cannot take;
     missing, unreadable and truncated files; another number of channels than `spec_channels`; channels or labels on another grid than the first image
-    (see `Training.datasets.SAME_PLACE`); label values that are no whole numbers or that the table does not know; cases of one name; annotated labels that the
+    (see `core.channels.SAME_PLACE`); label values that are no whole numbers or that the table does not know; cases of one name; annotated labels that the
     table does not know.
     """
     times = Counter(case.name for case in data_set.cases)

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from LabelConditionedSegmentationLib.core.errors import InputError
+from LabelConditionedSegmentationLib.core.channels import stacked
 from LabelConditionedSegmentationLib.core.labels import LabelTree
 
 from Training.catalogue import label_table, names_table, read_rows, tree_of_rows
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
 
 BIDS_CONTRASTS = ("T1w", "T2w", "FLAIR")
 """The order of channels in a BIDS folder; other contrasts follow by name."""
-
-SAME_PLACE = 0.05
-"""Voxels. Two grids are taken for one where no corner lies farther apart: far below what moves a label, above what headers in single precision round."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +87,7 @@ def read_image(case: CaseFiles) -> Volume:
     """The channels of a case as one volume (channel, k, j, i). InputError where a file cannot be read, or where a channel lies on another grid than the first."""
     from LabelConditionedSegmentationLib.core.image_io import read_volume
 
-    channels = [read_volume(path) for path in case.images]
-    for path, channel in zip(case.images, channels, strict=True):
-        if difference := grid_difference(channels[0], channel):
-            raise InputError(
-                f'"{path}" does not lie on the grid of "{case.images[0].name}": {difference}. Resample one to the other.'
-            )
-    return channels[0].with_array(np.concatenate([channel.array for channel in channels]))
+    return stacked([read_volume(path) for path in case.images], case.images)
 
 
 def read_labels(case: CaseFiles) -> Volume:
@@ -105,16 +95,6 @@ def read_labels(case: CaseFiles) -> Volume:
     from LabelConditionedSegmentationLib.core.image_io import read_volume
 
     return read_volume(case.label)
-
-
-def grid_difference(first: Volume, second: Volume) -> str:
-    """How the grids of two volumes differ, in words; empty where they are the same to within SAME_PLACE."""
-    if first.shape != second.shape:
-        return f"{'x'.join(map(str, first.shape[::-1]))} voxels here and {'x'.join(map(str, second.shape[::-1]))} there"
-    last = np.array(first.shape[::-1]) - 1
-    corners = np.array([[i, j, k, 1] for i in (0, last[0]) for j in (0, last[1]) for k in (0, last[2])]).T
-    apart = np.linalg.norm((np.linalg.solve(first.affine, second.affine) @ corners - corners)[:3], axis=0).max()
-    return f"a corner lies {apart:.2g} voxels apart" if apart > SAME_PLACE else ""
 
 
 def _read_nnunet(root: Path) -> tuple[list[CaseFiles], Table]:

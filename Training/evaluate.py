@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from LabelConditionedSegmentationLib.core.channels import grid_difference
 from LabelConditionedSegmentationLib.core.errors import InputError, LCSError, MetadataError
 from LabelConditionedSegmentationLib.core.image_io import read_volume
 from LabelConditionedSegmentationLib.core.labels import Label
@@ -20,7 +21,7 @@ from scipy.ndimage import find_objects
 from tqdm import tqdm
 
 from Training.data_checks import metadata_problems, raise_problems
-from Training.datasets import CaseFiles, DataSet, grid_difference, read_data_set, read_image
+from Training.datasets import CaseFiles, DataSet, read_data_set, read_image
 from Training.evaluation_page import page
 from Training.evaluation_pictures import MOST, Picture, draw, worst_of
 from Training.evaluation_results import (
