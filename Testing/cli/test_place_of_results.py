@@ -95,11 +95,15 @@ def test_a_scan_without_a_side_is_refused_and_goes_on_when_it_is_told(
 def test_an_atlas_and_its_mask_are_read_by_the_same_rule(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     package = samples.package(tmp_path, samples.SEEING, patch=(32, 32, 32), made=samples.seeing_network()).path
     mirrored = np.diag([-1.0, 1, 1, 1]) @ STRAIGHT
+    mask = tmp_path / "mask.nii.gz"
     atlas = write(tmp_path / "atlas.nii.gz", mirrored, (2, 1))
-    mask = nib.Nifti1Image((samples.scan((20, 24, 22)).array[0].T > 500).astype(np.uint8), mirrored)
-    nib.save(mask, tmp_path / "mask.nii.gz")  # it says the sform's place alone
-    words = ["--example", str(atlas), str(tmp_path / "mask.nii.gz"), "--name", "Bright"]
+    header = nib.load(atlas).header.copy()
+    header.set_qform(np.diag([1.0, 1, 1, 1]), 1)  # elsewhere; only its sform is the atlas's
+    nib.save(nib.Nifti1Image((samples.scan((20, 24, 22)).array[0].T > 500).astype(np.uint8), None, header), mask)
+    words = ["--example", str(atlas), str(mask), "--name", "Bright"]
     assert segment(atlas, tmp_path / "out.nii.gz", package, *words) == 0
-    assert f"warning: {atlas}: The header says twice where the scan lies" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    for file in (atlas, mask):
+        assert f"warning: {file}: The header says twice where the scan lies" in said
     image = sitk.ReadImage(str(tmp_path / "out.nii.gz"))
     assert image.GetDirection() == sitk.ReadImage(str(atlas)).GetDirection()

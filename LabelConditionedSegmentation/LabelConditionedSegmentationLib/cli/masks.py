@@ -16,6 +16,7 @@ from ..core.itk import affine_of
 from ..core.volume import Affine, Array, Volume
 from .places import SEGMENTATION
 from .reading import Reading
+from .terminal import say
 
 Color = tuple[float, float, float]
 
@@ -40,7 +41,10 @@ def read_structures(
 ) -> tuple[Structure, ...]:
     """What a file shows on an atlas: one structure of this name; without a name the segments of a segmentation, all or those named. Raises InputError."""
     if not path.name.lower().endswith(SEGMENTATION):
-        return (_structure(name, atlas, reading.image(path), f'mask "{path}"', None),)
+        mask = reading.image(path)
+        for finding in mask.findings:
+            say(f"{finding.level}: {path}: {finding}")
+        return (_structure(name, atlas, mask, f'mask "{path}"', None),)
     file = _Segmentation(path)
     chosen = [file.the_one(segments[0] if segments else None, name)] if name else file.several(segments)
     return tuple(
