@@ -41,7 +41,7 @@ def find_classes(
 ) -> torch.Tensor:
     """The best class of every voxel of a prepared case, (k, j, i) on the network's grid, as a Segmenter finds it."""
     fine, coarse = _grids(network, case)
-    prompts = Prompts(network.prompts, network.bias, network.trunk.architecture.context_classes)
+    prompts = Prompts(network.prompts.float(), network.bias.float(), network.trunk.architecture.context_classes)
     winners = WinnerMap(coarse, fine, AXIS, prompts, DEFAULT_CHUNK)
     for slab in _slabs(network, case, patch, precision):
         winners.add(slab)
@@ -56,8 +56,9 @@ def _grids(network: LabelConditionedNetwork, case: Case) -> tuple[Grid, Grid]:
 
 
 def _slabs(network: LabelConditionedNetwork, case: Case, patch: Shape, precision: Precision) -> Iterator[FeatureSlab]:
-    image, (fine, _) = input_of(network, case.image, case.foreground)[0], _grids(network, case)
-    metadata = case.metadata[None].to(image.device)
+    kind = next(network.parameters()).dtype  # double where precision=64-true
+    image, (fine, _) = input_of(network, case.image, case.foreground)[0].to(kind), _grids(network, case)
+    metadata = case.metadata[None].to(image)
 
     def trunk(patches: torch.Tensor) -> torch.Tensor:
         with precision():

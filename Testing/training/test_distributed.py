@@ -23,6 +23,7 @@ from Training.train import leave_together, make_fabric, train
 
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = (
+    "precision=64-true",  # sums in another order drift apart within a few steps of AdamW, on some machines even here
     "optimizer.batch=2",
     "optimizer.decay=1",
     "optimizer.warmup=2",
@@ -89,7 +90,7 @@ def run_together(
 
 
 def is_the_same_run(folder: Path, alone: Path) -> None:
-    assert losses(folder) == pytest.approx(losses(alone), rel=1e-5, abs=1e-5)
+    assert losses(folder) == pytest.approx(losses(alone), rel=1e-7, abs=1e-7)
     assert len(losses(alone)) == 6
     for name in ("last", "best"):
         together, single = (load_file(run / "run" / f"{name}.safetensors") for run in (folder, alone))
