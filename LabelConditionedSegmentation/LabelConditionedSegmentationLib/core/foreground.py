@@ -8,7 +8,7 @@ import numpy as np
 
 from .volume import Array
 
-NOISE, RINGING = 2e-3, 1e-2
+NOISE, RINGING = 1e-3, 1e-2
 """How far from its background's value interpolation leaves most of what lies outside of a stripped scan, and nearly all of it, as parts of the scan's range."""
 
 BORDER_SHARE, NOISE_SHARE = 0.1, 0.01
