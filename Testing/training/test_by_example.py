@@ -408,6 +408,7 @@ def test_two_processes_learn_what_one_would(data_set: Path, tmp_path: Path) -> N
         "optimizer.batch=2",
         "optimizer.steps=3",
         "data.validation=[]",
+        "precision=32-true",
         "optimizer.name=sgd",
     )  # which does not magnify rounding where gradients are near 0
     for name in ("alone", "together"):
