@@ -23,7 +23,8 @@ from PySide6.QtCore import Property, Signal, Slot
 from Testing.host import members, mrml, parameter_node, scripted_module
 from Testing.host import qt as adaptor
 from Testing.host.dialogs import Question
-from Testing.host.widgets import CTK, QMRML, plain_property
+from Testing.host.selectors import QMRML
+from Testing.host.widgets import CTK, plain_property
 
 if (
     sys.version_info < (3, 12)

@@ -126,6 +126,34 @@ class StoredDict(StoredList):
         return ObservedDict(dict(self._items(node, name)), lambda value: self.write(node, name, value))
 
 
+class Cached:
+    """A parameter that is read when the node is modified, and at no other time: whoever asks within the event may be told the value before it."""
+
+    def __init__(self, how: Stored, node: Any, name: str, default: Any) -> None:
+        self._how, self._node, self._name, self._default = how, node, name, default
+        self._is_writing = False
+        self.value = self._read()
+        node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._changed)  # for good, as in 5.10
+
+    def _read(self) -> Any:
+        if not self._how.is_in(self._node, self._name):
+            self._how.write(self._node, self._name, self._default)
+        return self._how.read(self._node, self._name)
+
+    def _changed(self, *_: Any) -> None:
+        if not self._is_writing:
+            self.value = self._read()
+
+    def write(self, value: Any) -> None:
+        self._is_writing = True
+        try:
+            with slicer.util.NodeModify(self._node):
+                self._how.write(self._node, self._name, value)
+                self.value = self._read()
+        finally:
+            self._is_writing = False
+
+
 class ObservedList(collections.abc.MutableSequence[Any]):
     """A list that writes itself into the node when it is changed."""
 
@@ -218,13 +246,11 @@ def parameterNodeWrapper(cls: type) -> type:  # noqa: N802
         how = stored(typing.get_args(hint)[0] if annotated else hint)
         given = [known.value for known in typing.get_args(hint)[1:] if isinstance(known, Default)] if annotated else []
         defaults[name] = how, getattr(cls, name, given[0] if given else how.default())
-        setattr(cls, name, _property(how, name))
+        setattr(cls, name, _property(name))
 
     def initialize(self: Any, node: Any) -> None:
         self.parameterNode = node
-        for name, (how, default) in defaults.items():
-            if not how.is_in(node, name):
-                how.write(node, name, default)
+        self._cached = {name: Cached(how, node, name, default) for name, (how, default) in defaults.items()}
 
     methods: dict[str, Any] = {
         "__init__": initialize,
@@ -243,12 +269,8 @@ def parameterNodeWrapper(cls: type) -> type:  # noqa: N802
     return cls
 
 
-def _property(how: Stored, name: str) -> property:
-    def write(self: Any, value: Any) -> None:
-        with slicer.util.NodeModify(self.parameterNode):
-            how.write(self.parameterNode, name, value)
-
-    return property(lambda self: how.read(self.parameterNode, name), write)
+def _property(name: str) -> property:
+    return property(lambda self: self._cached[name].value, lambda self, value: self._cached[name].write(value))
 
 
 CONNECTORS = {
@@ -284,16 +306,19 @@ def _connect_gui(self: Any, gui: Any) -> Any:
         for widget in vars(gui).values()
         if widget.property("SlicerParameterName")
     }
+    is_showing = [False]
 
     def show(*_: Any) -> None:
+        is_showing[0] = True
         for name, widget in widgets.items():
             _write_widget(widget, getattr(self, name))
+        is_showing[0] = False
 
     def store(name: str) -> Callable[[], None]:
-        return lambda: setattr(self, name, _read_widget(widgets[name]))
+        return lambda: None if is_showing[0] else setattr(self, name, _read_widget(widgets[name]))
 
     show()
-    connections = []
+    connections: list[tuple[Any, Callable[[], None]]] = []
     for name, widget in widgets.items():
         signal = getattr(
             widget,
@@ -302,11 +327,13 @@ def _connect_gui(self: Any, gui: Any) -> Any:
         callback = store(name)
         signal.connect(callback)
         connections.append((signal, callback))
-    return connections, self.AddObserver(vtk.vtkCommand.ModifiedEvent, show)
+    self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: show() if connections else None)
+    return connections
 
 
-def _disconnect_gui(self: Any, connected: Any) -> None:
-    connections, tag = connected
-    for signal, callback in connections:
+def _disconnect_gui(self: Any, connections: Any) -> None:
+    """The widgets are let go of; the observer of the node stays, as in 5.10."""
+    for signal, callback in connections or ():
         signal.disconnect(callback)
-    self.RemoveObserver(tag)
+    if connections:
+        connections.clear()

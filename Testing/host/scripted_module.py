@@ -10,7 +10,7 @@ from typing import Any
 import slicer
 
 from Testing.host import qt as adaptor
-from Testing.host.widgets import qMRMLWidget
+from Testing.host.selectors import qMRMLWidget
 
 
 def _resource(module_file: str, name: str) -> str:

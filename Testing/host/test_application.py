@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import slicer
+import slicer.util
 
 from Testing.host.application import Host
 
@@ -175,6 +177,53 @@ def test_parameters_and_widgets_follow_each_other(host: Host, folder: Path) -> N
     parameters.disconnectGui(connected)
     ui.model.text = "hip"  # type: ignore[attr-defined]
     assert parameters.model == "knee"
+
+
+def test_an_observer_within_the_event_is_told_the_value_before_it(host: Host, folder: Path) -> None:
+    """What is added first to an object is called last: here it is what keeps the first parameter."""
+    import vtk
+
+    node = host.scene.AddNewNodeByClass("vtkMRMLScriptedModuleNode", "Holder")
+    host.open_module(folder, "Small")
+    parameters = sys.modules["Small"].Parameters(node)
+    seen: list[tuple[Any, int]] = []
+    for priority in (0.0, -1.0):
+        parameters.AddObserver(
+            vtk.vtkCommand.ModifiedEvent, lambda *_: seen.append((parameters.volume, parameters.count)), priority
+        )
+    volume = host.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
+    with slicer.util.NodeModify(node):
+        node.SetNodeReferenceID("volume", volume.GetID())
+        node.SetParameter("count", "7")
+    assert seen == [(None, 7), (volume, 7)]
+
+
+def test_a_parameter_is_kept_until_the_node_is_modified(host: Host, folder: Path) -> None:
+    parameters = host.open_module(folder, "Small").logic.getParameterNode()
+    parameters.volume = host.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
+    held = parameters.parameterNode.StartModify()
+    parameters.parameterNode.SetNodeReferenceID("volume", None)
+    assert parameters.volume.GetName() == "CT"
+    parameters.parameterNode.EndModify(held)
+    assert parameters.volume is None
+
+
+def test_widgets_that_are_let_go_of_leave_an_observer_behind(host: Host, folder: Path) -> None:
+    import qt
+
+    parameters = host.open_module(folder, "Small").logic.getParameterNode()
+
+    class Ui:
+        pass
+
+    ui = Ui()
+    ui.model = qt.QLineEdit()  # type: ignore[attr-defined]
+    ui.model.setProperty("SlicerParameterName", "model")  # type: ignore[attr-defined]
+    added: list[Any] = []
+    parameters.AddObserver = lambda *arguments: added.append(arguments)
+    for _ in range(3):
+        parameters.disconnectGui(parameters.connectGui(ui))
+    assert len(added) == 3
 
 
 def test_messages_of_slicer_util_are_recorded(host: Host) -> None:

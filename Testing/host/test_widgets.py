@@ -82,6 +82,33 @@ def test_a_collapsible_button_hides_and_shows_its_contents(host: Host, panel: An
     assert seen == [False, True, False]
 
 
+def test_what_a_collapsible_button_prefers_is_the_least_that_it_takes(host: Host) -> None:
+    """Its size policy is Minimum: it does not shrink, and with it no panel, below what its contents would like."""
+    import ctk
+    import qt
+
+    from Testing.host.qt import unwrap
+
+    panel = qt.QWidget()
+    button = ctk.ctkCollapsibleButton("Section")
+    qt.QVBoxLayout(panel).addWidget(button)
+    label = qt.QLabel("A sentence that is broken into lines, and would rather not be. " * 3)
+    label.wordWrap = True
+    qt.QVBoxLayout(button).addWidget(label)
+    least = unwrap(panel).layout().totalMinimumSize().width()
+    assert least > unwrap(button).sizeHint().width() > unwrap(button).minimumSizeHint().width() + 100
+    button.collapsed = True
+    assert unwrap(panel).layout().totalMinimumSize().width() < least - 100
+
+
+def test_a_node_selector_is_as_wide_as_its_longest_name(host: Host, ui: Any) -> None:
+    from Testing.host.qt import unwrap
+
+    before = unwrap(ui.volume).sizeHint().width()
+    volume(host, "x" * 100)
+    assert unwrap(ui.volume).sizeHint().width() > before + 300
+
+
 def test_a_node_selector_lists_the_nodes_of_its_types(host: Host, ui: Any) -> None:
     assert ui.volume.currentNode() is None
     shown = volume(host)
@@ -114,17 +141,6 @@ def test_a_node_selector_without_none_takes_the_first_node(host: Host, ui: Any) 
     assert ui.volume.currentNode() is node
 
 
-def test_a_node_selector_loses_a_node_that_is_removed(host: Host, ui: Any) -> None:
-    first, second = volume(host, "A"), volume(host, "B")
-    ui.volume.setCurrentNode(first)
-    host.scene.RemoveNode(first)
-    assert ui.volume.currentNode() is None
-    ui.volume.setCurrentNode(second)
-    host.scene.Clear(False)
-    assert ui.volume.currentNode() is None
-    assert ui.volume.nodeCount() == 0
-
-
 def test_a_node_selector_follows_names_and_creates_nodes(host: Host, ui: Any) -> None:
     from PySide6 import QtWidgets
 
@@ -134,34 +150,17 @@ def test_a_node_selector_follows_names_and_creates_nodes(host: Host, ui: Any) ->
     ui.volume.baseName = "Result"
     node.SetName("after")
     combo = unwrap(ui.volume).findChild(QtWidgets.QComboBox)
-    assert [combo.itemText(row) for row in range(combo.count())] == ["None", "after", "Create new Volume"]
-    combo.setCurrentIndex(2)
-    combo.activated.emit(2)
+    assert [combo.itemText(row) for row in range(combo.count())] == [
+        "None",
+        "after",
+        "",
+        "Create new Volume",
+        "Delete current Volume",
+    ]
+    combo.activated.emit(3)
     assert ui.volume.currentNode().GetName() == "Result"
 
 
 def test_a_selector_that_is_gone_no_longer_listens(host: Host, panel: Any) -> None:
     panel.delete()
     assert volume(host) is not None
-
-
-def test_a_segment_selector_gives_the_first_segment_and_follows_what_is_added(host: Host) -> None:
-    import slicer
-
-    seen: list[Any] = []
-    selector = slicer.qMRMLSegmentSelectorWidget()
-    selector.noneEnabled = True
-    selector.setMRMLScene(host.scene)
-    selector.connect("currentSegmentChanged(QString)", seen.append)
-    selector.connect("currentNodeChanged(vtkMRMLNode*)", seen.append)
-    node = volume(host, "Painted", "vtkMRMLSegmentationNode")
-    assert (selector.currentNode(), selector.currentSegmentID()) == (None, "")
-    selector.setCurrentNode(node)
-    for name in ("a", "b"):
-        node.GetSegmentation().AddEmptySegment(name, name.upper(), [1.0, 0.0, 0.0])
-    selector.setCurrentSegmentID("b")
-    selector.setCurrentSegmentID("c")  # there is none
-    assert selector.currentSegmentID() == "b"
-    assert seen == [node, "a", "a", "b"]
-    host.scene.RemoveNode(node)
-    assert (selector.currentNode(), selector.currentSegmentID()) == (None, "b")  # the application forgets it no sooner
