@@ -14,8 +14,9 @@ import slicer
 import slicer.util
 from LabelConditionedSegmentationLib.panel import sample_data
 from LabelConditionedSegmentationLib.panel.panel import Panel
-from LabelConditionedSegmentationLib.panel.parameters import PanelParameters
+from LabelConditionedSegmentationLib.panel.parameters import PanelParameters, parameters_of
 from LabelConditionedSegmentationLib.panel.runner import Runner
+from LabelConditionedSegmentationLib.panel.scene_copy import LAST
 from LabelConditionedSegmentationLib.panel.script import process
 from LabelConditionedSegmentationLib.resources import resources_folder, user_models_folder
 from LabelConditionedSegmentationLib.worker.client import ProcessWorker
@@ -68,8 +69,13 @@ class LabelConditionedSegmentationWidget(ScriptedLoadableModuleWidget, VTKObserv
         self.logic = LabelConditionedSegmentationLogic()
         self.panel = Panel(self.ui, self.logic.runner, self.logic.logFile)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
-        self._enter_if_shown()  # the module may have been reloaded
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.enterIfShown)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.enterIfShown, priority=LAST)
+        self.enterIfShown()
+
+    def exit(self) -> None:
+        """The user goes to another module."""
+        self.panel.picker.stop()
 
     def enter(self) -> None:
         """The user opens the module."""
@@ -84,10 +90,8 @@ class LabelConditionedSegmentationWidget(ScriptedLoadableModuleWidget, VTKObserv
     def onSceneStartClose(self, _caller: Any, _event: Any) -> None:
         self.panel.scene_closes()
 
-    def onSceneEndClose(self, _caller: Any, _event: Any) -> None:
-        self._enter_if_shown()
-
-    def _enter_if_shown(self) -> None:
+    def enterIfShown(self, *_: Any) -> None:
+        """The module was reloaded, the scene was closed, or another one was loaded into it."""
         if getattr(self.parent, "isEntered", False):  # a widget of its own, outside the module panel, does not have it
             self.enter()
 
@@ -97,6 +101,7 @@ class LabelConditionedSegmentationLogic(ScriptedLoadableModuleLogic):
 
     def __init__(self) -> None:
         super().__init__()
+        self._parameters: PanelParameters | None = None
         self.logFile = user_models_folder().parent / "log.txt"
         python = (
             shutil.which("PythonSlicer") or sys.executable
@@ -105,7 +110,8 @@ class LabelConditionedSegmentationLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> PanelParameters:
         """The state of the panel in the scene."""
-        return PanelParameters(super().getParameterNode())  # type: ignore[call-arg]  # the wrapper gives it a constructor
+        self._parameters = parameters_of(super().getParameterNode(), self._parameters)
+        return self._parameters
 
     def process(
         self,

@@ -15,7 +15,7 @@ from .quiet import quiet
 class InputView:
     """Volume selectors in the form layout of a widget. title, tip: of each of them, with {channel} in it.
 
-    on_change is called when the user, or a removed node, changes a choice.
+    on_change is called when the user, or a removed node, changes a choice; not where a selector tells its node again, which was renamed or moved to another row.
     """
 
     def __init__(self, form: Any, on_change: Callable[[], None], title: str, tip: str) -> None:
@@ -24,6 +24,7 @@ class InputView:
         self._tip = tip
         self._on_change = on_change
         self._selectors: list[Any] = []
+        self._known: tuple[Any, ...] = ()
         self._channels: tuple[str, ...] = ()
 
     def show_channels(self, channels: Sequence[str]) -> None:
@@ -42,6 +43,11 @@ class InputView:
         self.set_nodes(chosen)
 
     @property
+    def selectors(self) -> tuple[Any, ...]:
+        """One for each channel."""
+        return tuple(self._selectors)
+
+    @property
     def nodes(self) -> tuple[Any, ...]:
         """The chosen volume node of every channel, None where none is."""
         return tuple(selector.currentNode() for selector in self._selectors)
@@ -51,6 +57,7 @@ class InputView:
         for selector, node in zip(self._selectors, nodes, strict=False):
             with quiet(selector):
                 selector.setCurrentNode(node)
+        self._known = self.nodes
 
     def set_enabled(self, enabled: bool) -> None:
         """Whether another volume may be chosen."""
@@ -71,4 +78,6 @@ class InputView:
         return selector
 
     def _chosen(self, _node: Any) -> None:
-        self._on_change()
+        if self.nodes != self._known:
+            self._known = self.nodes
+            self._on_change()

@@ -67,6 +67,11 @@ class MyLabelsView:
         ui.removeLabelButton.connect("clicked(bool)", self._remove)
         ui.labelTree.connect("currentItemChanged(QTreeWidgetItem*,QTreeWidgetItem*)", lambda _now, _before: refresh())
 
+    @property
+    def selectors(self) -> tuple[Any, ...]:
+        """Those of nodes."""
+        return (*self._atlas.selectors, self._ui.exampleSelector)
+
     def show_model(self, package: ModelPackage) -> None:
         """Offer what a model needs: its channels, and the labels that a new one may lie in."""
         self._package = package

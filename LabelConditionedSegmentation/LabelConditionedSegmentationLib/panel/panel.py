@@ -14,12 +14,13 @@ from slicer.util import VTKObservationMixin
 
 from ..resources import resources_folder, user_models_folder
 from ..scene.dicom_metadata import known_facts
+from ..scene.nodes import first_scan
 from ..scene.picking import PointPicker
 from ..scene.run_report import report_of
 from ..scene.segmentations import check_target
-from ..scene.volumes import check_nodes, declare_scan, fingerprint, is_declared_scan
+from ..scene.volumes import declare_scan
 from ..scene.volumes_table import put_volumes
-from ..scene.words import Finding, Label, LCSError, ModelPackage
+from ..scene.words import Label, LCSError, ModelPackage
 from . import installation, model_view
 from .device_view import DeviceView
 from .input_view import InputView
@@ -31,11 +32,14 @@ from .metadata_entries import MetadataEntries
 from .metadata_form import MetadataForm
 from .my_labels import MyLabels
 from .my_labels_view import MyLabelsView
+from .node_selectors import NodeSelectors
 from .parameters import INPUT_ROLE
 from .quiet import quiet
 from .runner import Answer, Outcome, Runner, Task
+from .scene_copy import SceneCopy
 from .situation import Situation, findings_text, time_left
 from .structures_view import StructuresView
+from .volume_findings import VolumeFindings
 
 POLL_MS = 50
 
@@ -59,13 +63,11 @@ class Panel(VTKObservationMixin):
         self.memory = Memory()
         self.live = LiveSegments()
         self.entries: MetadataEntries | None = None
-        self.parameters: Any = None
-        self._gui_tag: Any = None
+        self.copy = SceneCopy(ui, self._read_parameters)
+        self.findings = VolumeFindings()
         self._message = ""
         self._after_run: Callable[[], None] = self.refresh
         self._after_examples: Callable[[], None] = self.refresh
-        self._checked: tuple[Any, tuple[Finding, ...]] = (None, ())
-        self._is_loading = False
         self.inputs = InputView(
             ui.inputsForm, self._inputs_chosen, "{channel}:", _("The {channel} volume that is to be segmented.")
         )
@@ -75,6 +77,7 @@ class Panel(VTKObservationMixin):
         self.devices = DeviceView(ui.deviceSelector, ui.deviceLabel, self._device_chosen)
         self.models = model_view.ModelView(ui.modelSelector, ui.modelLabel, self.memory, self._model_chosen)
         self.picker = PointPicker(self._point_picked, self.refresh, lambda call: qt.QTimer.singleShot(0, call))
+        self.selectors = NodeSelectors(self._node_selectors, self._node_gone)
         self.timer = qt.QTimer()
         self.timer.setInterval(POLL_MS)
         self.timer.connect("timeout()", self._poll)
@@ -83,6 +86,11 @@ class Panel(VTKObservationMixin):
         ui.outputSelector.setMRMLScene(slicer.mrmlScene)
         self._show_model()
         self.refresh()
+
+    @property
+    def parameters(self) -> Any:
+        """PanelParameters of the scene; None while there are none."""
+        return self.copy.parameters
 
     @property
     def package(self) -> ModelPackage | None:
@@ -103,18 +111,11 @@ class Panel(VTKObservationMixin):
 
     def show(self, parameters: Any) -> None:
         """Take the state of the panel from PanelParameters, and keep it there from now on; None lets go of it."""
-        if self.parameters is not None:
-            self.parameters.disconnectGui(self._gui_tag)
-            self.removeObserver(self.parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._parameters_changed)
-        self.parameters = parameters
-        if parameters is not None:
-            self._gui_tag = parameters.connectGui(self.ui)
-            self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._parameters_changed)
-            self._read_parameters()
+        self.copy.show(parameters)
 
     def choose_first_volume(self) -> None:
         """Where no volume is chosen yet, choose the first one of the scene."""
-        volume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+        volume = first_scan(slicer.mrmlScene)
         if volume is not None and not any(self.inputs.nodes):
             self.inputs.set_nodes([volume])
             self._inputs_chosen()
@@ -133,12 +134,14 @@ class Panel(VTKObservationMixin):
         """The module goes away."""
         self.timer.stop()
         self.picker.stop()
-        self.show(None)
         self.removeObservers()
+        self.copy.close()
+        self.selectors.close()
         self.runner.close()
 
     def refresh(self) -> None:
         """Show the situation as it is now."""
+        self.selectors.watch()
         now = self.situation()
         ui = self.ui
         if not now.is_answered:  # a point, and what lies under it, belong to one run
@@ -146,6 +149,7 @@ class Panel(VTKObservationMixin):
             self.structures.offer([])
         if not (now.running or now.is_picking):
             self._let_pick_button_up()
+        ui.findingsLabel.text = findings_text(now.findings, self.findings.name) if self.package else ""
         ui.setupNotice.visible = bool(now.missing)
         ui.setupLabel.text = now.missing
         ui.scanButton.visible = now.may_be_scan
@@ -168,7 +172,7 @@ class Panel(VTKObservationMixin):
         return Situation(
             missing=installation.missing(),
             model=model_view.title(self.package) if self.package else "",
-            findings=self._findings(),
+            findings=self.findings.of(self.inputs.nodes, self.package),
             wanted=len(self.structures.wanted),
             problems=tuple(self.entries.problems()) if self.entries else (),
             running=self.runner.running,
@@ -217,8 +221,13 @@ class Panel(VTKObservationMixin):
 
     def _read_parameters(self) -> None:
         """Show what the parameter node says."""
-        self._is_loading = True
-        node = self.parameters.parameterNode
+        with self.copy.held():
+            self._show_parameters()
+        self.refresh()
+        self._look_for_devices()
+
+    def _show_parameters(self) -> None:
+        node = self.copy.node
         name = self.parameters.model
         if name and not self.models.show(name):
             self._message = _(
@@ -235,28 +244,18 @@ class Panel(VTKObservationMixin):
             self._use_entries(MetadataEntries.from_text(package.metadata, self.parameters.metadata))
         self.devices.show(self.parameters.device)
         self._watch(self.inputs.nodes)
-        self._is_loading = False
-        self.refresh()
-        self._look_for_devices()
 
     def _write_parameters(self) -> None:
         """Keep the panel in the parameter node."""
-        if self.parameters is None or self._is_loading:
+        if not self.copy.is_free:
             return
-        self._is_loading = True
-        node = self.parameters.parameterNode
-        with slicer.util.NodeModify(node):
+        with self.copy.writing():
             self.parameters.model = self.package.name if self.package else ""
             for n, volume in enumerate(self.inputs.nodes):
-                node.SetNodeReferenceID(f"{INPUT_ROLE}{n}", volume.GetID() if volume else None)
+                self.copy.node.SetNodeReferenceID(f"{INPUT_ROLE}{n}", volume.GetID() if volume else None)
             self.parameters.labels = self.ticks.to_text() if self.ticks else ""
             self.parameters.myLabels = self.mine.labels.to_text()
             self.parameters.metadata = self.entries.to_text() if self.entries else ""
-        self._is_loading = False
-
-    def _parameters_changed(self, _caller: Any, _event: Any) -> None:
-        if not self._is_loading:
-            self._read_parameters()
 
     # What the user does
 
@@ -306,9 +305,20 @@ class Panel(VTKObservationMixin):
         self._say(said)
 
     def _output_chosen(self, node: Any) -> None:
-        if not self._is_loading and node is not self.live.node:
+        if not self.copy.is_held and node is not self.live.node:
             self.live.stop()
             self._say("")
+
+    def _node_selectors(self) -> tuple[Any, ...]:
+        return (*self.inputs.selectors, *self.mine.selectors, self.ui.outputSelector)
+
+    def _node_gone(self, node: Any, was_output: bool) -> None:
+        then = (
+            _('The segmentation "{name}" is gone; the next Apply makes a new one, unless you choose another.')
+            if was_output
+            else _('"{name}" is gone; choose another one.')
+        )
+        self._say(then.format(name=node.GetName()))
 
     def _device_chosen(self, name: str) -> None:
         if self.parameters is not None:
@@ -334,7 +344,11 @@ class Panel(VTKObservationMixin):
     def _undo(self, _checked: bool) -> None:
         try:
             self.live.undo()
-            self._say(_("The last Apply was taken back."))
+            self._say(
+                _("The last Apply was taken back.")
+                if self.ui.outputSelector.currentNode()
+                else _("The last Apply was taken back, and its segmentation with it; the next Apply makes a new one.")
+            )
         except LCSError as error:
             self._say(str(error))
 
@@ -496,9 +510,8 @@ class Panel(VTKObservationMixin):
 
     def _show_output(self) -> None:
         """Show where the segments went: a new segmentation becomes the chosen one."""
-        self._is_loading = True
-        self.parameters.output = self.live.node
-        self._is_loading = False
+        with self.copy.held():
+            self.parameters.output = self.live.node
 
     def _follow(self) -> None:
         """Show and hide segments as the ticks say, where the last answer still holds."""
@@ -508,10 +521,6 @@ class Panel(VTKObservationMixin):
     def _follow_now(self) -> None:
         answer = self.runner.answer
         if self.live.node is None or answer is None or not self.runner.answers(self._task()):
-            return
-        if not slicer.mrmlScene.IsNodePresent(self.live.node):
-            self.live.stop()
-            self._message = _("The segmentation was removed from the scene; press Apply to write a new one.")
             return
         try:
             empty = self.live.follow(answer, self.structures.wanted)
@@ -571,18 +580,6 @@ class Panel(VTKObservationMixin):
             else ""
         )
 
-    def _findings(self) -> tuple[Finding, ...]:
-        """What is odd about the chosen volumes; looked for again only where they changed."""
-        if self.package is None:
-            return ()
-        nodes = self.inputs.nodes
-        key = (fingerprint(nodes), tuple(map(is_declared_scan, nodes)), self.package.weights_sha256)
-        if key != self._checked[0]:
-            self._checked = key, tuple(check_nodes(nodes, self.package))
-            name = next((node.GetName() for node in nodes if node), "")
-            self.ui.findingsLabel.text = findings_text(self._checked[1], name)
-        return self._checked[1]
-
     def _watch(self, nodes: tuple[Any, ...]) -> None:
         """Notice when the chosen volumes change."""
         self.removeObservers(self._volume_changed)
@@ -598,7 +595,7 @@ class Panel(VTKObservationMixin):
     def _volume_changed(self, _caller: Any, _event: Any) -> None:
         if self.runner.running:
             return
-        if not self.runner.answers(self._task()):
+        if self.findings.are_of_others(self.inputs.nodes) and not self.runner.answers(self._task()):
             self._message = ""  # what was said of the last run is not of this volume
         self.refresh()
 

@@ -1,5 +1,7 @@
 """What of the panel is stored in the scene, so that a saved scene brings the panel back."""
 
+from typing import Any
+
 from slicer import vtkMRMLSegmentationNode
 from slicer.parameterNodeWrapper import parameterNodeWrapper
 
@@ -23,3 +25,9 @@ class PanelParameters:
 
 
 INPUT_ROLE = "Input"
+
+
+def parameters_of(node: Any, before: PanelParameters | None) -> PanelParameters:
+    """The parameters in a node; those of before where they are of the same one, since what observes it stays with it."""
+    same = before is not None and before.parameterNode is node  # type: ignore[attr-defined]
+    return before if before is not None and same else PanelParameters(node)  # type: ignore[call-arg]  # the wrapper gives it both

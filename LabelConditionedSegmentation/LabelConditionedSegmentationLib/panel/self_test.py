@@ -152,7 +152,6 @@ class PanelTest(unittest.TestCase):
         scene.SetSceneXMLString(stored)
         scene.Import()
         scene.SetLoadFromXMLString(0)
-        self.widget.enter()
         self.assertEqual([label.name for label in self.panel.ticks.wanted()], ticked)
         self.assertTrue(self.ui.tableBox.checked)
         self.assertEqual([node.GetName() for node in self.panel.inputs.nodes], [self.volume.GetName()])

@@ -17,6 +17,15 @@ def is_present(node: Any) -> bool:
     return node is not None and node.GetScene() is not None
 
 
+def first_scan(scene: Any) -> Any:
+    """The first volume node that may be meant by somebody who has not chosen one yet: no label map, none of several values a voxel, and not hidden; None where there is none."""
+    for n in range(scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")):
+        node = scene.GetNthNodeByClass(n, "vtkMRMLScalarVolumeNode")
+        if node.GetClassName() == "vtkMRMLScalarVolumeNode" and not node.GetHideFromEditors():
+            return node
+    return None
+
+
 def require(node: Any, what: str) -> None:
     """Raise InputError where the node, such as "volume", is none or has been deleted."""
     if not is_present(node):
