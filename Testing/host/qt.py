@@ -238,14 +238,21 @@ def call(function: Any, arguments: list[Any]) -> Any:
 
 def _conversions(function: Any, arguments: list[Any]) -> Iterator[list[Any]]:
     """The arguments for each overload that takes an enum where an integer is given."""
-    signatures = get_signature(function) or []
-    for signature in signatures if isinstance(signatures, list) else [signatures]:
+    for signature in _signatures(function):
         parameters = [parameter.annotation for parameter in signature.parameters.values() if parameter.name != "self"]
         converted = [_as_enum(value, annotation) for value, annotation in zip(arguments, parameters, strict=False)]
         if len(converted) == len(arguments) and any(
             new is not old for new, old in zip(converted, arguments, strict=True)
         ):
             yield converted
+
+
+def _signatures(function: Any) -> list[Any]:
+    """Of a function's overloads; PySide6 tells those of an inherited method by the class that has it."""
+    classes = type(getattr(function, "__self__", None)).__mro__
+    inherited = (vars(base).get(function.__name__) for base in classes if hasattr(function, "__name__"))
+    found = next((known for known in map(get_signature, (function, *inherited)) if known), [])
+    return found if isinstance(found, list) else [found]
 
 
 def _as_enum(value: Any, annotation: Any) -> Any:

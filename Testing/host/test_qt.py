@@ -79,6 +79,9 @@ def test_enum_arguments_are_integers(qt: Any) -> None:
     tree.setColumnCount(2)
     tree.header().setSectionResizeMode(0, qt.QHeaderView.Stretch)
     assert tree.header().sectionResizeMode(0) == qt.QHeaderView.Stretch
+    label = qt.QLabel()
+    label.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Fixed)  # which it has from QWidget
+    assert label.sizePolicy.horizontalPolicy() == qt.QSizePolicy.Ignored
 
 
 def test_wrong_arguments_are_a_value_error(qt: Any) -> None:

@@ -17,6 +17,11 @@ WIDTH = 380
 """Pixels: the narrowest panel that the application shows."""
 
 
+def least_width(widget: Any) -> int:
+    """The least width in pixels that its layout allows, which is what the application gives it at least."""
+    return int(adaptor.unwrap(widget).layout().totalMinimumSize().width())
+
+
 def cut_off(widget: Any) -> list[str]:
     """Names of the visible widgets inside `widget` that are too small for their text, or are overlapped by another."""
     found = []

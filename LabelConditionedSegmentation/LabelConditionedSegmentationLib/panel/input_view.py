@@ -66,6 +66,7 @@ class InputView:
 
     def _new_selector(self, channel: str) -> Any:
         selector = slicer.qMRMLNodeComboBox()
+        selector.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Fixed)  # a long name must not widen the panel
         selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
         selector.noneEnabled = True
         selector.noneDisplay = _("Choose a volume")

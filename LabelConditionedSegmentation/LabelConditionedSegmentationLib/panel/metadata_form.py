@@ -58,7 +58,9 @@ class MetadataForm:
         editor.toolTip = hint(field)
         remark = qt.QLabel()
         remark.objectName = f"metadata_{field.name}_remark"
-        remark.minimumWidth = 1  # a long word that somebody typed must not widen the panel
+        remark.setSizePolicy(
+            qt.QSizePolicy.Ignored, qt.QSizePolicy.Preferred
+        )  # what was typed must not widen the panel
         remark.wordWrap = True
         remark.textFormat = qt.Qt.PlainText
         name = qt.QLabel(title(field))

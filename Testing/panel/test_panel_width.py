@@ -1,0 +1,163 @@
+"""The panel stays as narrow as the application's, whatever it shows: there is no horizontal scroll bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6 import QtGui, QtWidgets
+
+from Testing import samples
+from Testing.host.application import Host
+from Testing.panel.pictures import WIDTH, cut_off, least_width
+from Testing.panel.test_panel_examples import add, learner, mark, open_form, paint, tick
+from Testing.panel.test_panel_faults import begin, finish
+from Testing.panel.user import INSIDE, User, describe
+
+__all__ = ["learner"]
+
+NAME = "sub_01_" + "x" * 93
+"""A hundred characters that cannot be broken into lines."""
+
+WORDS = ("A rather long name of many words " * 4)[:100]
+
+
+@pytest.fixture(params=[9, 12])
+def points(request: pytest.FixtureRequest, host: Host) -> Iterator[int]:
+    """Size of the application's font."""
+    before = QtWidgets.QApplication.font()
+    QtWidgets.QApplication.setFont(QtGui.QFont(before.family(), request.param))
+    yield request.param
+    QtWidgets.QApplication.setFont(before)
+
+
+@pytest.fixture
+def user(host: Host, points: int, learner: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> User:
+    """A user with a model that learns from examples, and a scan with a long name."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "learner").symlink_to(learner)
+    monkeypatch.setenv("LCS_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    made = User(host)
+    made.folder = tmp_path / "models"  # type: ignore[attr-defined]
+    made.choose(made.add_volume(NAME))
+    return made
+
+
+def no_state(_user: User) -> None:
+    """As it was opened, with a scan of a long name."""
+
+
+def first_steps(user: User) -> None:
+    user.ui.helpSection.collapsed = False
+
+
+def everything_open(user: User) -> None:
+    for section in user.ui.__dict__.values():
+        if section.inherits("ctkCollapsibleButton"):
+            section.collapsed = False
+    user.ui.tableBox.checked = True
+
+
+def long_entry(user: User) -> None:
+    user.editor("age").text = "x" * 100
+
+
+def no_scan(user: User) -> None:
+    user.choose(None)
+
+
+def findings(user: User) -> None:
+    volume = user.add_volume("Thick")
+    volume.SetSpacing(1, 1, 9)
+    volume.SetName(WORDS)
+    user.choose(volume)
+
+
+def running(user: User) -> None:
+    user.tick("Left Putamen")
+    user.worker = begin(user)  # type: ignore[attr-defined]
+
+
+def done(user: User) -> None:
+    user.tick("Left Putamen")
+    user.apply().SetName(NAME)
+
+
+def picked(user: User) -> None:
+    user.press("pickButton")
+    user.click_in_view(INSIDE)
+
+
+def gone(user: User) -> None:
+    user.host.scene.RemoveNode(user.panel.inputs.nodes[0])
+
+
+def missing(user: User) -> None:
+    user.panel.parameters.model = NAME
+
+
+def example_form(user: User) -> None:
+    atlas, painted = paint(user)
+    atlas.SetName(NAME)
+    painted.SetName(NAME)
+    painted.GetSegmentation().GetSegment("lesion").SetName(NAME)
+    open_form(user)
+    user.panel.mine._atlas.set_nodes([atlas])
+    user.ui.exampleSelector.setCurrentNode(painted)
+    user.ui.exampleSelector.setCurrentSegmentID("lesion")
+
+
+def my_labels(user: User) -> None:
+    paint(user)
+    add(user, name=NAME)
+    tick(user, NAME)
+    user.apply()
+    mark(user, NAME)
+    open_form(user)
+
+
+def another_model(user: User) -> None:
+    about = {"title": WORDS, "intended_use": WORDS * 2, "not_for": NAME, "licence": WORDS}
+    describe(samples.package(user.folder, name="other").path, **about)  # type: ignore[attr-defined]
+    user.panel.models.look_for_models()
+    user.ui.modelSelector.currentIndex = user.ui.modelSelector.findData("other")
+
+
+def not_installed(user: User) -> None:
+    user.panel.situation = lambda now=user.panel.situation(): type(now)(missing="PyTorch is not installed. " * 5)
+
+
+STATES: list[Callable[[User], None]] = [
+    no_state,
+    first_steps,
+    everything_open,
+    long_entry,
+    no_scan,
+    findings,
+    running,
+    done,
+    picked,
+    gone,
+    missing,
+    example_form,
+    my_labels,
+    another_model,
+    not_installed,
+]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_panel_stays_narrow_and_nothing_is_cut_off(
+    user: User, state: Callable[[User], Any], tmp_path: Path
+) -> None:
+    state(user)
+    user.panel.refresh()
+    place = user.widget.parent
+    user.host.picture(place, tmp_path / "panel.png", WIDTH)
+    assert least_width(place) <= WIDTH
+    assert cut_off(place) == []
+    if hasattr(user, "worker"):
+        finish(user, user.worker)
