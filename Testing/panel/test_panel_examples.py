@@ -186,6 +186,36 @@ def test_the_button_says_what_is_missing(user: User) -> None:
     assert "Choose the segment" in user.ui.makeLabelButton.toolTip
 
 
+def test_a_segmentation_brings_its_own_segment_and_its_name(user: User) -> None:
+    """The one before has a segment of the same id, and another name."""
+    fill(user)
+    other = user.host.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Other")
+    for segment_id, name in (("first", "First"), ("lesion", "Scar")):
+        other.GetSegmentation().AddEmptySegment(segment_id, name)
+    user.ui.exampleSelector.setCurrentNode(other)
+    assert (user.ui.exampleSelector.currentSegmentID(), user.ui.exampleName.text) == ("lesion", "Scar")
+    user.ui.exampleSelector.setCurrentNode(None)
+    assert user.ui.exampleName.text == ""
+    user.ui.exampleName.text = "Mine"
+    assert "Choose the segment" in user.ui.makeLabelButton.toolTip
+    user.ui.exampleSelector.setCurrentSegmentID("")
+    third = user.host.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Third")
+    third.GetSegmentation().AddEmptySegment("x", "X")
+    user.ui.exampleSelector.setCurrentNode(third)
+    assert (user.ui.exampleSelector.currentSegmentID(), user.ui.exampleName.text) == ("x", "X")
+    user.ui.exampleName.text = "Mine"
+    third.SetName("Renamed")
+    assert user.ui.exampleName.text == "Mine"
+
+
+def test_a_segmentation_without_segments_has_none_to_show(user: User) -> None:
+    fill(user)
+    user.ui.exampleSelector.setCurrentNode(user.host.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Empty"))
+    assert user.ui.exampleName.text == ""
+    assert not user.ui.makeLabelButton.enabled
+    assert "Choose the segment" in user.ui.makeLabelButton.toolTip
+
+
 def test_a_model_that_does_not_learn_from_examples_says_so(user: User, tmp_path: Path) -> None:
     samples.package(tmp_path / "models", replace(samples.TINY, conditioning="decoder"), name="plain")
     user = user.again()

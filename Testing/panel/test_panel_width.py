@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,8 @@ def another_model(user: User) -> None:
 
 
 def not_installed(user: User) -> None:
-    user.panel.situation = lambda now=user.panel.situation(): type(now)(missing="PyTorch is not installed. " * 5)
+    now = replace(user.panel.situation(), missing="PyTorch is not installed. " * 5)
+    user.panel.situation = lambda: now
 
 
 STATES: list[Callable[[User], None]] = [

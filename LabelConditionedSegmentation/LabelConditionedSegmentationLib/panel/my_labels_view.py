@@ -50,13 +50,14 @@ class MyLabelsView:
         self._refresh = refresh
         self._package: ModelPackage | None = None
         self._shown: tuple[ExampleChoice, ModelPackage, Any] | None = None
+        self._segmentation: Any = None
         self.labels = MyLabels()
         self._atlas = InputView(
             ui.atlasForm, refresh, _("Atlas, {channel}:"), _("The {channel} volume that the structure was painted on.")
         )
         ui.exampleOfSelector.connect("currentIndexChanged(int)", self._of_chosen)
         ui.exampleSelector.setMRMLScene(slicer.mrmlScene)
-        ui.exampleSelector.connect("currentNodeChanged(vtkMRMLNode*)", lambda _node: refresh())
+        ui.exampleSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._segmentation_chosen)
         ui.exampleSelector.connect("currentSegmentChanged(QString)", lambda _segment: self._name_as_segment())
         ui.exampleName.connect("textChanged(QString)", lambda _text: refresh())
         ui.addExampleButton.connect("toggled(bool)", lambda _checked: refresh())
@@ -151,9 +152,13 @@ class MyLabelsView:
             if of is None
             else (of.name, of.parent)
         )
-        return ExampleChoice(
-            self._atlas.nodes, selector.currentNode(), str(selector.currentSegmentID()), name, inside, of
-        )
+        return ExampleChoice(self._atlas.nodes, selector.currentNode(), self._segment_id, name, inside, of)
+
+    @property
+    def _segment_id(self) -> str:
+        """The chosen segment; "" for none. The selector also tells one that its segmentation does not have."""
+        node, segment_id = self._ui.exampleSelector.currentNode(), str(self._ui.exampleSelector.currentSegmentID())
+        return segment_id if node is not None and segment_id in node.GetSegmentation().GetSegmentIDs() else ""
 
     @property
     def _of(self) -> ExamplePrompt | None:
@@ -195,13 +200,21 @@ class MyLabelsView:
             self._ui.exampleName.text = of.name
         self._refresh()
 
+    def _segmentation_chosen(self, node: Any) -> None:
+        """A segmentation brings its first segment, since the selector leaves it at none; or keeps, in silence, an id that the one before had too."""
+        if node is not self._segmentation:  # else it is told again, perhaps under another name
+            self._segmentation = node
+            ids = node.GetSegmentation().GetSegmentIDs() if node is not None else ()
+            if ids and not self._segment_id:
+                self._ui.exampleSelector.setCurrentSegmentID(ids[0])
+            self._name_as_segment()
+        self._refresh()
+
     def _name_as_segment(self) -> None:
         """A segment brings the name of a new label."""
-        selector = self._ui.exampleSelector
-        node = selector.currentNode()
-        segment = None if node is None else node.GetSegmentation().GetSegment(selector.currentSegmentID())
+        node, segment_id = self._ui.exampleSelector.currentNode(), self._segment_id
         if self._of is None:
-            self._ui.exampleName.text = "" if segment is None else segment.GetName()
+            self._ui.exampleName.text = node.GetSegmentation().GetSegment(segment_id).GetName() if segment_id else ""
 
     def _added(self, made: ExamplePrompt, package: ModelPackage) -> tuple[str, list[tuple[Label, Label]]]:
         """Add a new label; what to say, and that it came in the place of none. Raises InputError or LabelError."""

@@ -18,7 +18,10 @@ def is_present(node: Any) -> bool:
 
 
 def first_scan(scene: Any) -> Any:
-    """The first volume node that may be meant by somebody who has not chosen one yet: no label map, none of several values a voxel, and not hidden; None where there is none."""
+    """The first volume node that somebody may mean who has not chosen one yet; None where there is none.
+
+    Label maps, volumes of several values a voxel and hidden ones are passed over.
+    """
     for n in range(scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")):
         node = scene.GetNthNodeByClass(n, "vtkMRMLScalarVolumeNode")
         if node.GetClassName() == "vtkMRMLScalarVolumeNode" and not node.GetHideFromEditors():
