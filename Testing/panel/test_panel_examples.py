@@ -353,6 +353,8 @@ def test_a_label_gets_another_name_and_keeps_its_tick_and_its_segment(user: User
     rename(user, "  Tumour, left ")
     assert user.said == '"Lesion" is called "Tumour, left" now.'
     assert mine(user) == ["Tumour, left", "Cyst"]
+    assert user.panel.mine._chosen.name == "Tumour, left"  # still marked
+    assert user.ui.renameLabelButton.enabled
     assert user.chosen == segment_names(node) == ["Tumour, left"]
     assert node.GetSegmentation().GetSegmentIDs() == segments
     np.testing.assert_array_equal(masks(node, scan(user))["Tumour, left"], before["Lesion"])
@@ -584,6 +586,28 @@ def test_a_label_goes_to_a_file_and_comes_back(user: User, tmp_path: Path) -> No
     mark(user, "Lesion")
     user.press("exportLabelButton")
     assert prompts(user) == [kept]
+
+
+def test_an_exported_label_gets_the_suffix_that_import_looks_for(user: User, tmp_path: Path) -> None:
+    add(user)
+    open_form(user)
+    mark(user, "Lesion")
+    for answer, written in (
+        ("plain", "plain.lcs-label.json"),
+        ("v1.2", "v1.2.lcs-label.json"),
+        ("other.json", "other.json"),
+        ("whole.lcs-label.json", "whole.lcs-label.json"),
+    ):
+        user.host.answers.append(str(tmp_path / answer))
+        user.press("exportLabelButton")
+        assert user.said == f'"Lesion" was written to {tmp_path / written}.'
+        assert (tmp_path / written).is_file()
+    before = (tmp_path / "plain.lcs-label.json").stat().st_mtime_ns
+    user.host.answers.append(str(tmp_path / "plain"))
+    user.press("exportLabelButton")
+    assert user.said == f'"{tmp_path / "plain.lcs-label.json"}" exists already; choose it itself, or another name.'
+    assert (tmp_path / "plain.lcs-label.json").stat().st_mtime_ns == before
+    assert not (tmp_path / "plain").exists()
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,11 @@ class LabelView:
         item = self._widget.currentItem()
         return None if item is None else int(item.data(NAME, qt.Qt.UserRole))
 
+    def mark(self, label_id: int | None) -> None:
+        """Make a label the current one, as if the user had clicked on its name; nothing happens where the tree does not have it."""
+        if label_id in self._items:
+            self._widget.setCurrentItem(self._items[label_id])
+
     def _fill(self, tree: LabelTree) -> None:
         """One item a label, under its parent; parents at the top are open."""
         self._items = {}

@@ -11,7 +11,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..scene.example_labels import SUFFIX, load_label, plain_name, save_label
+from ..scene.example_labels import SUFFIX, file_of_label, load_label, plain_name, save_label
 from ..scene.example_mask import example_mask
 from ..scene.segmentations import hand_over
 from ..scene.volumes import check_nodes
@@ -298,8 +298,9 @@ class MyLabelsView:
         if not path:
             return
         try:
-            save_label(prompt, Path(path))
+            file = file_of_label(Path(path))
+            save_label(prompt, file)
         except LCSError as error:
             self._say(str(error))
             return
-        self._say(_('"{name}" was written to {path}.').format(name=prompt.name, path=path))
+        self._say(_('"{name}" was written to {path}.').format(name=prompt.name, path=file))

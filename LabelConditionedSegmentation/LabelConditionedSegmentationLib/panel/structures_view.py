@@ -58,8 +58,10 @@ class StructuresView:
         self._show_count()
 
     def show_tree(self, tree: LabelTree, renewed: Mapping[int, int]) -> None:
-        """Show other labels of the same model; what was chosen stays chosen. renewed: old id -> new id of labels that came in the place of others."""
+        """Show other labels of the same model; what was chosen and what is marked stay so. renewed: old id -> new id of labels that came in the place of others."""
+        marked = self.tree.current
         self.show((self.ticks or LabelTicks(tree)).on(tree, renewed))
+        self.tree.mark(None if marked is None else renewed.get(marked, marked))
 
     def remember(self) -> None:
         """Put what is chosen first among the recent sets."""

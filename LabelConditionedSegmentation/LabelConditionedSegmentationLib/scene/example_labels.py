@@ -10,7 +10,7 @@ from ..core.errors import InputError, OutputError
 from ..core.example_prompt import SUFFIX, ExamplePrompt, check_model, plain_name, read_prompt, write_prompt
 from ..core.package import ModelPackage
 
-__all__ = ["SUFFIX", "belongs_to", "load_label", "plain_name", "require_of_model", "save_label"]
+__all__ = ["SUFFIX", "belongs_to", "file_of_label", "load_label", "plain_name", "require_of_model", "save_label"]
 
 
 def require_of_model(prompt: ExamplePrompt, package: ModelPackage) -> None:
@@ -32,6 +32,19 @@ def load_label(path: Path, package: ModelPackage) -> ExamplePrompt:
     prompt = read_prompt(path)
     require_of_model(prompt, package)
     return prompt
+
+
+def file_of_label(path: Path) -> Path:
+    """Where a label by example is written that the user gave this name: with the suffix by which it is found again, where it has none.
+
+    Raises OutputError where a file of that name would be replaced, which nobody has agreed to.
+    """
+    if path.suffix == ".json":
+        return path
+    whole = path.with_name(path.name + SUFFIX)
+    if whole.exists():
+        raise OutputError(f'"{whole}" exists already; choose it itself, or another name.')
+    return whole
 
 
 def save_label(prompt: ExamplePrompt, path: Path) -> None:
