@@ -25,6 +25,7 @@ from LabelConditionedSegmentationLib.worker.protocol import Event
 
 from Testing import samples
 from Testing.host.application import Host
+from Testing.host.launcher import python_slicer
 from Testing.panel.user import INSIDE, User, assert_same_masks, masks, segment_names
 from Testing.scene import nodes
 from Testing.worker.helpers import all_gone, children
@@ -330,6 +331,20 @@ def test_worker_killed_during_a_run(user: User, tmp_path: Path) -> None:
     user.wait()
     assert contents() == before
     assert "ended unexpectedly" in user.said
+    assert_readable(user.said)
+    assert_works(user)
+
+
+def test_python_killed_below_its_launcher_during_a_run(user: User, tmp_path: Path) -> None:
+    """Inside the application the process is PythonSlicer, which ends with status 1 whatever became of its Python."""
+    with_process(user, tmp_path, python_slicer(tmp_path))
+    before = contents()
+    user.ui.applyButton.click()
+    user.host.run_until(lambda: bool(children()[0].children()))
+    children()[0].children()[0].kill()
+    user.wait()
+    assert contents() == before
+    assert "ended unexpectedly (exit status 1: its log says why, or there was too little memory)" in user.said
     assert_readable(user.said)
     assert_works(user)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from LabelConditionedSegmentationLib.worker.client import ProcessWorker
 from LabelConditionedSegmentationLib.worker.protocol import Event
 
 from Testing import samples
+from Testing.host.launcher import python_slicer
 from Testing.worker.helpers import all_gone, answer, children, ends, largest_file, run_of, wait
 
 TOP = Path(__file__).resolve().parents[2]
@@ -164,11 +164,22 @@ def test_crash_leaves_its_place_in_the_details(worker: ProcessWorker, running: i
     assert "Segmentation fault" in event.details
 
 
+def test_nothing_is_promised_of_a_process_that_was_killed_below_its_launcher(tmp_path: Path) -> None:
+    launched = ProcessWorker(tmp_path / "log", python_slicer(tmp_path))
+    assert answer(launched, "status").kind == "done"
+    request = launched.ask("devices")
+    children()[0].children()[0].kill()
+    event = wait(launched, request)
+    assert (
+        event.text
+        == "The segmentation process ended unexpectedly (exit status 1: its log says why, or there was too little memory). The next run starts a new one."
+    )
+    assert answer(launched, "status").kind == "done"
+    launched.close()
+
+
 def test_process_tree_is_ended_with_the_process(tmp_path: Path, worker: ProcessWorker) -> None:
-    launcher = tmp_path / "launcher"  # PythonSlicer, too, starts the interpreter as a process of its own
-    launcher.write_text(f'#!/bin/sh\n{shlex.quote(sys.executable)} "$@"\nexit $?\n')
-    launcher.chmod(0o755)
-    launched = ProcessWorker(tmp_path / "log", [str(launcher)])
+    launched = ProcessWorker(tmp_path / "log", python_slicer(tmp_path))
     assert answer(launched, "status").kind == "done"
     tree = [p for child in children() for p in (child, *child.children(recursive=True))]
     assert len(tree) == 2

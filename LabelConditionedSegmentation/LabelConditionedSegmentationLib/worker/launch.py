@@ -108,11 +108,11 @@ class Child:
         return lines
 
     def how_it_ended(self) -> str:
-        """In words, after `end`."""
+        """In words, after `end`. Inside the application it is the launcher that has ended, which does not tell that its Python was killed."""
         status = self._process.returncode
         if status is not None and status < 0:
             return f"killed by signal {-status}" + (": often too little memory" if status == -9 else "")
-        return f"exit status {status}"
+        return f"exit status {status}: its log says why, or there was too little memory"
 
 
 def _open_log(file: Path) -> contextlib.AbstractContextManager[IO[bytes]]:
