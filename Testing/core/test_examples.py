@@ -602,7 +602,7 @@ def test_no_mask_is_refused() -> None:
 
 
 def test_features_that_were_not_kept_are_refused() -> None:
-    with pytest.raises(InputError, match="feature budget"):
+    with pytest.raises(InputError, match="crop the scan to the part of interest to ask for"):
         random(feature_budget=0).features(samples.scan()).by_example(random_prompts(1))
 
 

@@ -419,7 +419,7 @@ def test_a_point_outside_the_scan_has_no_labels() -> None:
 
 
 def test_points_need_kept_features_and_say_so() -> None:
-    with pytest.raises(InputError, match="feature budget"):
+    with pytest.raises(InputError, match="crop the scan to the part of interest to ask for"):
         tiny_segmenter(feature_budget=0).features(samples.scan()).at((20.0, 22.0, 18.0))
 
 

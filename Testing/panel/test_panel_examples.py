@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import slicer
-import torch
 from LabelConditionedSegmentationLib.core.example_prompt import ExamplePrompt
 from LabelConditionedSegmentationLib.core.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.segmenter import Segmenter
@@ -170,6 +169,17 @@ def test_the_name_and_what_it_lies_in_can_be_chosen(user: User) -> None:
     add(user, "Cyst", name="  My cyst ", inside="Deep gray matter")
     (prompt,) = prompts(user)
     assert (prompt.name, prompt.parent) == ("My cyst", "Deep gray matter")
+
+
+def test_what_is_known_about_the_scan_is_not_told_of_the_atlas(user: User) -> None:
+    """It is another scan, perhaps of somebody else."""
+    user.editor("age").text = "31"
+    add(user)
+    (prompt,) = prompts(user)
+    assert [shown["metadata"] for shown in prompt.examples] == [{}]
+    user.tick("Left Putamen")
+    user.apply()
+    assert user.report["metadata"]["age"] == 31
 
 
 def test_the_button_says_what_is_missing(user: User) -> None:
@@ -470,11 +480,9 @@ def test_undo_takes_them_back_with_the_apply(user: User) -> None:
     assert contents()[0] == before[0]
 
 
-def test_features_that_were_not_kept_are_told_and_nothing_else_breaks(
-    user: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Segmenter.__init__, "__defaults__", (0, torch.float16))  # bytes of features to keep
+def test_features_that_were_not_kept_are_told_and_nothing_else_breaks(user: User) -> None:
     add(user)
+    user.panel.runner.worker._server._segmenter.feature_budget = 0
     user.tick("Left Putamen")
     node = user.apply()
     assert "Done" in user.said

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
-import torch
+from LabelConditionedSegmentationLib.core import segmenter
 from LabelConditionedSegmentationLib.core.errors import InputError, LabelError, LCSError, MetadataError
 from LabelConditionedSegmentationLib.core.example_prompt import ExamplePrompt, read_prompt, write_prompt
 from LabelConditionedSegmentationLib.core.input_spec import InputSpec
@@ -152,7 +152,7 @@ def test_a_file_of_a_label_by_example_that_cannot_be_used_is_a_sentence(user: Us
 def test_features_that_were_not_kept_are_told_and_nothing_is_written(
     user: User, logic: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Segmenter.__init__, "__defaults__", (0, torch.float16))  # bytes of features to keep
+    monkeypatch.setattr(segmenter, "EXAMPLE_BUDGET", 0)
     with pytest.raises(LCSError, match="larger than the memory"):
         logic.process(user.add_volume(), model="tiny", examples=[example_file(tmp_path, user, "Lesion")])
     assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == []

@@ -17,7 +17,7 @@ from LabelConditionedSegmentationLib.core.example_prompt import ExamplePrompt
 from LabelConditionedSegmentationLib.core.examples import Example
 from LabelConditionedSegmentationLib.core.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.package import save_package
-from LabelConditionedSegmentationLib.core.segmenter import Segmenter
+from LabelConditionedSegmentationLib.core.segmenter import EXAMPLE_BUDGET, FEATURE_BUDGET, Segmenter
 from LabelConditionedSegmentationLib.core.volume import Volume
 from LabelConditionedSegmentationLib.core.winners import Winners
 from LabelConditionedSegmentationLib.worker.client import ProcessWorker
@@ -326,3 +326,15 @@ def test_an_example_leaves_the_answers_of_the_last_run(either: Worker, learner: 
     assert ends(either)[waiting].kind == "cancelled"
     answer(either, **example_of(learner))
     assert answer(either, "at", {"run": run, "position_ras": POINT, "count": 3}).kind == "done"
+
+
+@pytest.mark.parametrize(("conditioning", "budget"), [("head", EXAMPLE_BUDGET), ("decoder", FEATURE_BUDGET)])
+def test_as_many_features_are_kept_as_the_command_line_keeps_for_labels_by_example(
+    tmp_path: Path, conditioning: str, budget: int
+) -> None:
+    package = samples.package(tmp_path, replace(samples.TINY, conditioning=conditioning)).path
+    worker = InProcessWorker()
+    assert answer(worker, **run_of(package, SCAN)).kind == "done"
+    segmenter = worker._server._segmenter
+    assert segmenter is not None
+    assert segmenter.feature_budget == budget

@@ -177,7 +177,7 @@ class Features:
         """`stored`. Raises InputError, which says what it is needed for, where it was not kept."""
         if self.stored is None:
             raise InputError(
-                f"The features of this scan were larger than the memory set aside for them; raise the feature budget to {purpose}."
+                f"The features of this scan were larger than the memory set aside for them; crop the scan to the part of interest to {purpose}."
             )
         return self.stored
 

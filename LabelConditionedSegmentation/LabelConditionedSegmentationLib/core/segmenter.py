@@ -38,7 +38,9 @@ FEATURE_BUDGET = 2 * 2**30
 """Bytes of features that are kept with a scan; beyond that only the winner map is."""
 
 EXAMPLE_BUDGET = 16 * 2**30
-"""The same where labels by example need them: for an atlas, whose features are dropped as soon as its prompts are made, and for scans that are to be asked for them."""
+"""The same where labels by example need them: for an atlas, whose features are dropped as soon as its prompts are made, and for scans that are to be asked for them.
+
+It is the same wherever they can be asked for, so that a scan which one door answers is not refused at another one."""
 
 WINDOW_OVERLAP = 0.5
 

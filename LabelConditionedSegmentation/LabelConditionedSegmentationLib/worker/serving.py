@@ -109,11 +109,12 @@ class Server:
         if self._segmenter is None or (self._segmenter.package, self._device) != (package, device):
             progress.update(0.0, 1.0, 0.0, "loading the model")
             from ..core.devices import choose_device
-            from ..core.segmenter import Segmenter
+            from ..core.segmenter import EXAMPLE_BUDGET, FEATURE_BUDGET, Segmenter
 
             where = choose_device(device)
             self._segmenter = None  # two models at once might not fit
-            self._segmenter = Segmenter(package, package.build_network(), where)
+            budget = EXAMPLE_BUDGET if package.architecture.learns_examples else FEATURE_BUDGET
+            self._segmenter = Segmenter(package, package.build_network(), where, budget)
             self._device = device
             self._loads += 1
         return self._segmenter
