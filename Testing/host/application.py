@@ -20,7 +20,7 @@ import slicer.util
 from PySide6 import QtCore, QtGui, QtWidgets
 from PySide6.QtCore import Property, Signal, Slot
 
-from Testing.host import members, mrml, parameter_node, scripted_module
+from Testing.host import i18n, members, mrml, parameter_node, scripted_module
 from Testing.host import qt as adaptor
 from Testing.host.dialogs import Question
 from Testing.host.selectors import QMRML
@@ -279,8 +279,7 @@ class Host:
             setattr(slicer, name, adaptor.proxy_class(real))
         self._provide("qt", adaptor.module)
         self._provide("ctk", adaptor.QtModule("ctk", (), dict(CTK)))
-        translation = {"tr": lambda text: text, "translate": lambda _context, text: text}
-        self._provide("slicer.i18n", _module("slicer.i18n", translation))
+        self._provide("slicer.i18n", i18n)
         self._provide("slicer.ScriptedLoadableModule", scripted_module)
         wrapper = {"parameterNodeWrapper": parameter_node.parameterNodeWrapper, "Default": parameter_node.Default}
         self._provide("slicer.parameterNodeWrapper", _module("slicer.parameterNodeWrapper", wrapper))

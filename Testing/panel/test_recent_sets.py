@@ -41,8 +41,8 @@ def test_recent_sets_survive_text(added: list[tuple[str, list[str]]]) -> None:
     ("names", "title"),
     [
         (["A"], "A"),
-        (["A", "B"], "A and B"),
-        (["A", "B", "C"], "A, B and C"),
+        (["A", "B"], "A, B"),
+        (["A", "B", "C"], "A, B, C"),
         (["A", "B", "C", "D"], "A, B and 2 more"),
         (["Left Hippocampus", "Right Hippocampus", "C", "D", "E"], "Left Hippocampus, Right Hippocampus and 3 more"),
     ],

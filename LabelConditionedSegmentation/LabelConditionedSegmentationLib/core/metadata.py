@@ -68,9 +68,10 @@ class Field:
     def allowed(self) -> str:
         """The allowed values, for messages."""
         if self.kind == "choice":
-            return ", ".join(self.choices) + " or " + UNKNOWN
+            return f"{', '.join(self.choices)} or unknown"
         assert self.possible is not None
-        return f"{self.possible[0]:g} to {self.possible[1]:g} {self.unit}".strip() + " or " + UNKNOWN
+        low, high = self.possible
+        return f"{low:g} to {high:g} {self.unit} or unknown" if self.unit else f"{low:g} to {high:g} or unknown"
 
     def parse(self, value: Any) -> str | float | None:
         """A value as the user gave it (number or text) -> number, choice, or None where it is unknown. Impossible values raise MetadataError.
@@ -154,11 +155,10 @@ class MetadataSchema:
                 and field.trained is not None
                 and not field.trained[0] <= float(value) <= field.trained[1]
             ):
+                trained = f"{field.trained[0]:g} to {field.trained[1]:g} {field.unit}".rstrip()
                 findings.append(
                     Finding.warning(
-                        f"{field.name} = {value:g} lies outside what the model was trained on "
-                        f"({field.trained[0]:g} to {field.trained[1]:g} {field.unit}".rstrip()
-                        + "); it is treated as unknown."
+                        f"{field.name} = {value:g} lies outside what the model was trained on ({trained}); it is treated as unknown."
                     )
                 )
                 value = None

@@ -7,6 +7,8 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from .sentences import told
+
 AUTOMATIC = "auto"
 
 
@@ -36,8 +38,8 @@ class DeviceView:
         while self._selector.count > 1:
             self._selector.removeItem(1)
         for name, words in devices:
-            self._selector.addItem(words, name)
-        self._label.text = note
+            self._selector.addItem(told(words), name)
+        self._label.text = told(note)
         self._label.visible = bool(note)
 
     def show(self, name: str) -> None:

@@ -81,8 +81,10 @@ class LabelTicks:
     def summary(self) -> str:
         """The number chosen, for the user: "12 of 134 structures chosen"; the number of segments too where merged parents make it another."""
         segments, total = len(self.wanted()), len(self.tree.leaves)
-        text = f"{self.count} of {_counted(total, 'structure')} chosen"
-        return text if segments == self.count else f"{text}, as {_counted(segments, 'segment')}"
+        text = f"{self.count} of 1 structure chosen" if total == 1 else f"{self.count} of {total} structures chosen"
+        if segments == self.count:
+            return text
+        return f"{text}, as 1 segment" if segments == 1 else f"{text}, as {segments} segments"
 
     def visible(self, text: str) -> set[int]:
         """Ids of the labels to show for a search: what `LabelTree.search` finds, and the parents above; everything for an empty text."""
@@ -127,7 +129,3 @@ class LabelTicks:
 
 def _ids(stored: Any) -> set[int]:
     return {entry for entry in stored if type(entry) is int} if isinstance(stored, list) else set()
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -117,7 +117,7 @@ def tooltip(label: Label) -> str:
     lines = {
         "": label.name,
         _("Also called: "): ", ".join(label.synonyms),
-        _("Side: "): label.laterality,
+        _("Side: "): {"left": _("left"), "right": _("right")}.get(label.laterality, label.laterality),
         _("SNOMED CT: "): codes,
     }
     return "\n".join(f"{begin}{rest}" for begin, rest in lines.items() if rest)

@@ -116,8 +116,9 @@ def title(field: Field) -> str:
 def hint(field: Field) -> str:
     """What can be entered: "Age at the scan: 0 to 120 years or unknown; the model was trained on 19 to 34."."""
     about = f"{field.description[:1].upper()}{field.description[1:]}: " if field.description else ""
-    trained = f"; the model was trained on {field.trained[0]:g} to {field.trained[1]:g}" if field.trained else ""
-    return f"{about}{field.allowed}{trained}."
+    if not field.trained:
+        return f"{about}{field.allowed}."
+    return f"{about}{field.allowed}; the model was trained on {field.trained[0]:g} to {field.trained[1]:g}."
 
 
 def _shown(value: str | float | None) -> str:

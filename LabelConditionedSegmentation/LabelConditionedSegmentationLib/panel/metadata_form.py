@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 from ..scene.words import Field
 from .metadata_entries import MetadataEntries, hint, title
 from .quiet import quiet
+from .sentences import told
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class MetadataForm:
     def _new_row(self, field: Field) -> _Row:
         editor = self._new_combo_box(field) if field.kind == "choice" else self._new_line_edit(field)
         editor.objectName = f"metadata_{field.name}"
-        editor.toolTip = hint(field)
+        editor.toolTip = told(hint(field))
         remark = qt.QLabel()
         remark.objectName = f"metadata_{field.name}_remark"
         remark.setSizePolicy(
@@ -64,7 +65,7 @@ class MetadataForm:
         remark.wordWrap = True
         remark.textFormat = qt.Qt.PlainText
         name = qt.QLabel(title(field))
-        name.toolTip = hint(field)
+        name.toolTip = editor.toolTip
         name.setBuddy(editor)
         cell = qt.QWidget()
         column = qt.QVBoxLayout(cell)  # the remark below: beside the entry its sentences would not fit a narrow panel
@@ -118,7 +119,7 @@ def _show_choice(row: _Row, entries: MetadataEntries) -> None:
 def _show_remark(row: _Row, entries: MetadataEntries) -> None:
     name = row.field.name
     problem = entries.problem(name)
-    text = problem or "\n".join(line for line in (entries.source(name), entries.note(name)) if line)
+    text = told(problem) or "\n".join(told(line) for line in (entries.source(name), entries.note(name)) if line)
     row.remark.text = text
     row.remark.visible = bool(text)
     row.remark.styleSheet = "color: #e0604f; font-weight: bold" if problem else ""

@@ -15,6 +15,7 @@ from ..scene.models import installed_models
 from ..scene.words import Finding, ModelPackage
 from .memory import Memory, needs_acknowledgement
 from .quiet import quiet
+from .sentences import told
 
 
 class ModelView:
@@ -90,7 +91,9 @@ class ModelView:
         about = self.package.about if self.package else {}
         not_for = _("Not for: ") + str(about["not_for"]) if about.get("not_for") else ""
         return "\n".join(
-            str(line) for line in (about.get("intended_use"), not_for, about.get("licence"), *self._unusable) if line
+            str(line)
+            for line in (about.get("intended_use"), not_for, about.get("licence"), *map(told, map(str, self._unusable)))
+            if line
         )
 
 

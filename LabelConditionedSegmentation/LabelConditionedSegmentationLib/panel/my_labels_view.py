@@ -22,9 +22,8 @@ from .model_view import title
 from .my_labels import ExampleChoice, MyLabels
 from .quiet import quiet
 from .runner import Runner
+from .sentences import told
 from .situation import Situation
-
-FILES = f"{_('Labels by example')} (*{SUFFIX} *.json)"
 
 
 class MyLabelsView:
@@ -90,8 +89,8 @@ class MyLabelsView:
         """Show what there is, and what may be pressed."""
         self._list_labels()
         ui, mine, of = self._ui, self._chosen, self._of
-        problem = now.missing or (_("A run is going on; cancel it first.") if now.running else self._choice.problem)
-        ui.addExampleButton.enabled, ui.addExampleButton.toolTip = now.can_show_examples, now.examples_tip
+        problem = told(now.missing or (now.obstacle if now.running else self._choice.problem))
+        ui.addExampleButton.enabled, ui.addExampleButton.toolTip = now.can_show_examples, told(now.examples_tip)
         ui.exampleForm.visible = now.can_show_examples and ui.addExampleButton.checked
         ui.myLabelsButtons.visible = now.can_show_examples
         ui.makeLabelButton.enabled = not problem
@@ -131,12 +130,12 @@ class MyLabelsView:
                 self._added(made, package) if choice.of is None else self._averaged(choice.of, made, package)
             )
         except LCSError as error:
-            self._say(str(error))
+            self._say(told(str(error)))
             return
         self._ui.addExampleButton.checked = False
         self._ui.exampleOfSelector.currentIndex = 0
         warnings = [
-            str(Finding(**finding))
+            told(str(Finding(**finding)))
             for known in made.examples
             for finding in known.get("findings", ())
             if finding["level"] != "note"
@@ -267,7 +266,7 @@ class MyLabelsView:
         try:
             replaced = self._put_in_place(prompt, replace(prompt, name=name), package)
         except LCSError as error:
-            self._say(str(error))
+            self._say(told(str(error)))
             return
         self._on_change(_('"{before}" is called "{name}" now.').format(before=prompt.name, name=name), [replaced])
 
@@ -278,13 +277,13 @@ class MyLabelsView:
             self._on_change(_('"{name}" was removed from My labels.').format(name=prompt.name), ())
 
     def _import(self, _checked: bool) -> None:
-        path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("Import a label by example"), "", FILES)
+        path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("Import a label by example"), "", _files())
         if not path or self._package is None:
             return
         try:
             said, replaced = self._added(load_label(Path(path), self._package), self._package)
         except LCSError as error:
-            self._say(str(error))
+            self._say(told(str(error)))
             return
         self._on_change(said, replaced)
 
@@ -293,7 +292,7 @@ class MyLabelsView:
         if prompt is None:
             return
         path = qt.QFileDialog.getSaveFileName(
-            slicer.util.mainWindow(), _("Export a label by example"), plain_name(prompt.name) + SUFFIX, FILES
+            slicer.util.mainWindow(), _("Export a label by example"), plain_name(prompt.name) + SUFFIX, _files()
         )
         if not path:
             return
@@ -301,6 +300,11 @@ class MyLabelsView:
             file = file_of_label(Path(path))
             save_label(prompt, file)
         except LCSError as error:
-            self._say(str(error))
+            self._say(told(str(error)))
             return
         self._say(_('"{name}" was written to {path}.').format(name=prompt.name, path=file))
+
+
+def _files() -> str:
+    """What the dialogs for files show."""
+    return f"{_('Labels by example')} (*{SUFFIX} *.json)"

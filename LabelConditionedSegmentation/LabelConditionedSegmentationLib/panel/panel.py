@@ -37,19 +37,12 @@ from .parameters import INPUT_ROLE
 from .quiet import quiet
 from .runner import Answer, Outcome, Runner, Task
 from .scene_copy import SceneCopy
+from .sentences import told
 from .situation import Situation, findings_text, time_left
 from .structures_view import StructuresView
 from .volume_findings import VolumeFindings
 
 POLL_MS = 50
-
-FIRST_STEPS = _(
-    "1. Choose a volume. What is odd about it is said below it.\n"
-    "2. Tick the structures you want; search by name, synonym or code.\n"
-    "3. Enter what is known about the scan, if anything is.\n"
-    "4. Press Apply. Afterwards every further tick shows its segment at once.\n"
-    "No scan at hand? The module Sample Data has a brain scan for this module."
-)
 
 
 class Panel(VTKObservationMixin):
@@ -82,7 +75,7 @@ class Panel(VTKObservationMixin):
         self.timer.setInterval(POLL_MS)
         self.timer.connect("timeout()", self._poll)
         self._connect()
-        ui.helpLabel.text = FIRST_STEPS
+        ui.helpLabel.text = _first_steps()
         ui.outputSelector.setMRMLScene(slicer.mrmlScene)
         self._show_model()
         self.refresh()
@@ -149,18 +142,18 @@ class Panel(VTKObservationMixin):
             self.structures.offer([])
         if not (now.running or now.is_picking):
             self._let_pick_button_up()
-        ui.findingsLabel.text = findings_text(now.findings, self.findings.name) if self.package else ""
+        ui.findingsLabel.text = findings_text(now.findings, self.findings.name, told) if self.package else ""
         ui.setupNotice.visible = bool(now.missing)
-        ui.setupLabel.text = now.missing
+        ui.setupLabel.text = told(now.missing)
         ui.scanButton.visible = now.may_be_scan
-        ui.applyButton.enabled, ui.applyButton.toolTip = now.can_apply, now.apply_tip
-        ui.pickButton.enabled, ui.pickButton.toolTip = now.can_pick, now.pick_tip
+        ui.applyButton.enabled, ui.applyButton.toolTip = now.can_apply, told(now.apply_tip)
+        ui.pickButton.enabled, ui.pickButton.toolTip = now.can_pick, told(now.pick_tip)
         ui.cancelButton.enabled = now.can_cancel
         ui.undoButton.enabled = now.can_undo and not now.running
         ui.reportButton.enabled = now.has_report
         ui.logButton.enabled = self.log_file.is_file()
         ui.progressBar.visible = now.running
-        ui.statusLabel.text = self._progress_text() if now.running else self._message or now.advice
+        ui.statusLabel.text = self._progress_text() if now.running else self._message or told(now.advice)
         for widget in (ui.modelSelector, ui.addModelButton, ui.outputSelector, ui.deviceSelector, ui.setupButton):
             widget.enabled = not now.running
         self.inputs.set_enabled(not now.running)
@@ -332,7 +325,7 @@ class Panel(VTKObservationMixin):
                 if output is not None:
                     check_target(output, self.inputs.nodes[0])
             except LCSError as error:
-                self._say(str(error))
+                self._say(told(str(error)))
                 return
             self.structures.remember()
             self._run_then(lambda: self._with_examples(lambda: self._write(output)))
@@ -350,7 +343,7 @@ class Panel(VTKObservationMixin):
                 else _("The last Apply was taken back, and its segmentation with it; the next Apply makes a new one.")
             )
         except LCSError as error:
-            self._say(str(error))
+            self._say(told(str(error)))
 
     def _pick_toggled(self, checked: bool) -> None:
         if not checked:
@@ -366,11 +359,13 @@ class Panel(VTKObservationMixin):
     def _install(self, _checked: bool) -> None:
         self.ui.setupButton.enabled = False  # pip keeps the application alive, and a second click would come through
         try:
-            installation.install(resources_folder() / "requirements.txt", slicer.util.confirmOkCancelDisplay)
+            installation.install(
+                resources_folder() / "requirements.txt", lambda text: slicer.util.confirmOkCancelDisplay(told(text))
+            )
             self._say("")
             self._look_for_devices()
         except installation.InstallationError as error:
-            self._say(str(error))
+            self._say(told(str(error)))
 
     def _copy_report(self, _checked: bool) -> None:
         slicer.app.clipboard().setText(self._report or "")
@@ -429,7 +424,7 @@ class Panel(VTKObservationMixin):
             begin()
             self.timer.start()
         except LCSError as error:
-            self._message = str(error)
+            self._message = told(str(error))
         self.refresh()
 
     def _poll(self) -> None:
@@ -448,7 +443,7 @@ class Panel(VTKObservationMixin):
         if outcome.kind == "examples" and not outcome.cancelled:
             self._after_examples()  # without my labels where that failed
         if not outcome.ok:
-            self._say(outcome.text)
+            self._say(told(outcome.text))
             return
         ends = {
             "run": self._run_ended,
@@ -495,7 +490,7 @@ class Panel(VTKObservationMixin):
             self._show_output()
             self._write_table(answer)
         except LCSError as error:
-            self._say(str(error))
+            self._say(told(str(error)))
             return
         self._say(self._done_text(answer.report, empty))
 
@@ -526,7 +521,7 @@ class Panel(VTKObservationMixin):
             empty = self.live.follow(answer, self.structures.wanted)
             self._write_table(answer)
         except LCSError as error:
-            self._message = str(error)
+            self._message = told(str(error))
             return
         self._message = self._empty_text(empty) or self._message
 
@@ -554,17 +549,17 @@ class Panel(VTKObservationMixin):
         if self.runner.cancelling:
             return str(_("Cancelling..."))
         left = time_left(self.runner.fraction, self.runner.seconds)
-        return ", ".join(part for part in (self.runner.text or _("starting"), left) if part)
+        return ", ".join(part for part in (told(self.runner.text) or _("starting"), told(left)) if part)
 
     def _done_text(self, report: dict[str, Any], empty: list[Label]) -> str:
-        warnings = [str(Finding(**finding)) for finding in report["findings"] if finding["level"] != "note"]
+        warnings = [told(str(Finding(**finding))) for finding in report["findings"] if finding["level"] != "note"]
         fallbacks = (
-            [_("Memory was short: {steps}.").format(steps=", ".join(report["fallbacks"]))]
+            [_("Memory was short: {steps}.").format(steps=", ".join(map(told, report["fallbacks"])))]
             if report["fallbacks"]
             else []
         )
         seconds = sum(report["timings_s"].values())
-        done = _("Done in {seconds:.0f} s on {device}.").format(seconds=seconds, device=report["device"])
+        done = _("Done in {seconds:.0f} s on {device}.").format(seconds=seconds, device=told(report["device"]))
         is_current = self.runner.answers(self._task())
         then = (
             _("Further ticks show at once.")
@@ -609,3 +604,15 @@ class Panel(VTKObservationMixin):
         ):
             self.runner.look_for_devices()
             self.timer.start()
+
+
+def _first_steps() -> str:
+    return str(
+        _(
+            "1. Choose a volume. What is odd about it is said below it.\n"
+            "2. Tick the structures you want; search by name, synonym or code.\n"
+            "3. Enter what is known about the scan, if anything is.\n"
+            "4. Press Apply. Afterwards every further tick shows its segment at once.\n"
+            "No scan at hand? The module Sample Data has a brain scan for this module."
+        )
+    )

@@ -42,7 +42,7 @@ class RecentSets:
 
 def _title(names: Sequence[str]) -> str:
     if len(names) <= NAMED + 1:
-        return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+        return ", ".join(names)
     return f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..scene.words import LABEL_MAP, Finding
@@ -62,12 +62,11 @@ class Situation:
             return self.obstacle
         if not self.wanted:
             return "Choose at least one structure."
-        what = "1 structure" if self.wanted == 1 else f"{self.wanted} structures"
-        return (
-            f"Write {what} at once: the network has seen this volume already."
-            if self.is_answered
-            else f"Run {self.model} and write {what}."
-        )
+        if self.wanted == 1:
+            at_once = "Write 1 structure at once: the network has seen this volume already."
+            return at_once if self.is_answered else f"Run {self.model} and write 1 structure."
+        at_once = f"Write {self.wanted} structures at once: the network has seen this volume already."
+        return at_once if self.is_answered else f"Run {self.model} and write {self.wanted} structures."
 
     @property
     def can_pick(self) -> bool:
@@ -79,8 +78,9 @@ class Situation:
         """What picking does, or why it cannot be started."""
         if self.obstacle:
             return self.obstacle
-        where = "Click into a view; the structures that the model sees there are offered."
-        return where if self.is_answered else f"The model runs once. Then: {where[0].lower()}{where[1:]}"
+        if self.is_answered:
+            return "Click into a view; the structures that the model sees there are offered."
+        return "The model runs once. Then: click into a view; the structures that the model sees there are offered."
 
     @property
     def can_show_examples(self) -> bool:
@@ -113,11 +113,12 @@ class Situation:
         return self.apply_tip
 
 
-def findings_text(findings: Sequence[Finding], volume_name: str) -> str:
-    """The findings as the lines under the input; one with a tick where there is nothing to say."""
+def findings_text(findings: Sequence[Finding], volume_name: str, told: Callable[[str], str] = str) -> str:
+    """The findings as the lines under the input; one with a tick where there is nothing to say. told: what they are in the user's language."""
     signs = {"error": "✖", "warning": "⚠", "note": "•"}
     ordered = sorted(findings, key=lambda finding: ("error", "warning", "note").index(finding.level))
-    return "\n".join(f"{signs[finding.level]} {finding}" for finding in ordered) or f"✔ {volume_name} can be segmented."
+    lines = [f"{signs[finding.level]} {told(str(finding))}" for finding in ordered]
+    return "\n".join(lines) or f"✔ {told(f'{volume_name} can be segmented.')}"
 
 
 def time_left(fraction: float, seconds: float) -> str:

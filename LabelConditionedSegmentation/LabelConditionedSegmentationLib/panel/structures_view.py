@@ -14,6 +14,7 @@ from .label_view import LabelView
 from .memory import Memory
 from .quiet import quiet
 from .recent_sets import RecentSets
+from .sentences import told
 
 
 class StructuresView:
@@ -107,7 +108,7 @@ class StructuresView:
         self._change(lambda ticks: ticks.tick(item.data(qt.Qt.UserRole), True))
 
     def _show_count(self) -> None:
-        self._ui.countLabel.text = self.ticks.summary() if self.ticks else ""
+        self._ui.countLabel.text = told(self.ticks.summary()) if self.ticks else ""
 
     def _show_recent(self) -> None:
         selector = self._ui.recentSelector
@@ -115,5 +116,5 @@ class StructuresView:
         titles = self._recent.titles(self._model)
         selector.addItem(_("Recent structures") if titles else _("No recent structures"))
         for title in titles:
-            selector.addItem(title)
+            selector.addItem(told(title))
         selector.enabled = bool(titles)
