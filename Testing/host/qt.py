@@ -251,7 +251,7 @@ def _signatures(function: Any) -> list[Any]:
     """Of a function's overloads; PySide6 tells those of an inherited method by the class that has it."""
     classes = type(getattr(function, "__self__", None)).__mro__
     inherited = (vars(base).get(function.__name__) for base in classes if hasattr(function, "__name__"))
-    found = next((known for known in map(get_signature, (function, *inherited)) if known), [])
+    found: Any = next((known for known in map(get_signature, (function, *inherited)) if known), [])
     return found if isinstance(found, list) else [found]
 
 

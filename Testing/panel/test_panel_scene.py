@@ -226,7 +226,13 @@ def test_visits_leave_no_observers_behind(user: User) -> None:
         """How often the parameter node is read for one tick."""
         reads: list[Any] = []
         node = user.panel.copy.node
-        read, node.GetParameter = node.GetParameter, lambda *arguments: reads.append(arguments) or read(*arguments)
+        read = node.GetParameter
+
+        def counted(*arguments: Any) -> Any:
+            reads.append(arguments)
+            return read(*arguments)
+
+        node.GetParameter = counted
         user.tick("Right Putamen", on="Right Putamen" not in user.chosen)
         del node.GetParameter
         return len(reads)

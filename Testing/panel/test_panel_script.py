@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
+import torch
 from LabelConditionedSegmentationLib.core import segmenter
 from LabelConditionedSegmentationLib.core.errors import InputError, LabelError, LCSError, MetadataError
 from LabelConditionedSegmentationLib.core.example_prompt import ExamplePrompt, read_prompt, write_prompt

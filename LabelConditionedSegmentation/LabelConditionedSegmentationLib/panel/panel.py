@@ -20,7 +20,7 @@ from ..scene.run_report import report_of
 from ..scene.segmentations import check_target
 from ..scene.volumes import declare_scan
 from ..scene.volumes_table import put_volumes
-from ..scene.words import Label, LCSError, ModelPackage
+from ..scene.words import Finding, Label, LCSError, ModelPackage
 from . import installation, model_view
 from .device_view import DeviceView
 from .input_view import InputView
