@@ -262,7 +262,7 @@ def test_recent_sets_are_offered_and_applied_on_another_day(user: User) -> None:
     user.tick("Left Amygdala")
     user.apply()
     user = user.again()
-    assert entries(user.ui.recentSelector)[1:] == ["Left Amygdala and Right Amygdala", "Left Putamen and Right Putamen"]
+    assert entries(user.ui.recentSelector)[1:] == ["Left Amygdala, Right Amygdala", "Left Putamen, Right Putamen"]
     choose_recent(user, 2)
     assert user.chosen == ["Left Putamen", "Right Putamen"]
     user.choose(user.add_volume())
