@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from LabelConditionedSegmentationLib.core.volume import Affine, Array
+from LabelConditionedSegmentationLib.core.scan.volume import Affine, Array
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from LabelConditionedSegmentationLib.core.input_spec import InputSpec
-from LabelConditionedSegmentationLib.core.labels import Code, Label, LabelTree
-from LabelConditionedSegmentationLib.core.metadata import Field, MetadataSchema
+from LabelConditionedSegmentationLib.core.labels.label_tree import Code, Label, LabelTree
 from LabelConditionedSegmentationLib.core.network.architecture import Architecture
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
-from LabelConditionedSegmentationLib.core.package import ModelPackage, save_package
-from LabelConditionedSegmentationLib.core.volume import Affine, Array, Volume
+from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage, save_package
+from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
+from LabelConditionedSegmentationLib.core.scan.metadata import Field, MetadataSchema
+from LabelConditionedSegmentationLib.core.scan.volume import Affine, Array, Volume
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 """Labelled scans that lie beside a developer's checkout; tests that need them skip where they are missing."""

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from LabelConditionedSegmentationLib.cli import demo
-from LabelConditionedSegmentationLib.cli.models import resolve_model
-from LabelConditionedSegmentationLib.core.image_io import read_volume
-from LabelConditionedSegmentationLib.core.package import ModelPackage
-from LabelConditionedSegmentationLib.core.segmenter import Segmenter
+from LabelConditionedSegmentationLib.cli.model_choice import resolve_model
+from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
+from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
+from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
 from LabelConditionedSegmentationLib.resources import DEFAULT_MODEL
 from PIL import Image
 
-from Training.evaluate import evaluate
+from Training.evaluation.scan_evaluation import evaluate
 
 
 @pytest.fixture(scope="module")

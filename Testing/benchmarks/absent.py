@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from LabelConditionedSegmentationLib.core.image_io import read_volume
-from LabelConditionedSegmentationLib.core.segmenter import Segmenter
-from LabelConditionedSegmentationLib.core.volume import Array
+from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
+from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
+from LabelConditionedSegmentationLib.core.scan.volume import Array
 
 from Testing.benchmarks.measure import table
 

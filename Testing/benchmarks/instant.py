@@ -9,9 +9,9 @@ from functools import partial
 import numpy as np
 
 from Testing import samples
-from Testing.benchmarks.labels import SCAN
+from Testing.benchmarks.many_labels import SCAN
 from Testing.benchmarks.measure import table
-from Testing.benchmarks.models import segmenter
+from Testing.benchmarks.package_times import segmenter
 
 
 def run() -> str:

@@ -6,12 +6,12 @@ import json
 import sys
 
 import numpy as np
-from LabelConditionedSegmentationLib.core.input_spec import InputSpec
-from LabelConditionedSegmentationLib.core.volume import Volume
+from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
+from LabelConditionedSegmentationLib.core.scan.volume import Volume
 
 from Testing import samples
 from Testing.benchmarks.measure import in_fresh_process, measured, table
-from Testing.benchmarks.models import segmenter
+from Testing.benchmarks.package_times import segmenter
 
 SHAPE = (458, 512, 512)
 LABELS = 117

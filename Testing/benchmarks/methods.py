@@ -10,13 +10,13 @@ import sys
 from dataclasses import replace
 
 import torch
+from LabelConditionedSegmentationLib.core.inference.scoring import best_classes
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
-from LabelConditionedSegmentationLib.core.scoring import best_classes
 
 from Testing import samples
 from Testing.benchmarks.measure import Measurement, in_fresh_process, measured, table
-from Testing.benchmarks.models import SHIPPED, training_batch, training_method, training_step
-from Training.config import ObjectiveConfig
+from Testing.benchmarks.package_times import SHIPPED, training_batch, training_method, training_step
+from Training.engine.config import ObjectiveConfig
 
 COUNTS = (4, 32, 134)
 SAMPLED = 4

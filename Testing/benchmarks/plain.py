@@ -10,15 +10,15 @@ import sys
 from collections.abc import Callable
 
 import torch
-from LabelConditionedSegmentationLib.core.preprocessing import prepare
-from LabelConditionedSegmentationLib.core.segmenter import WINDOW_OVERLAP, Segmenter
-from LabelConditionedSegmentationLib.core.volume import Volume
+from LabelConditionedSegmentationLib.core.inference.segmenter import WINDOW_OVERLAP, Segmenter
+from LabelConditionedSegmentationLib.core.scan.preprocessing import prepare
+from LabelConditionedSegmentationLib.core.scan.volume import Volume
 from monai.inferers import sliding_window_inference
 
 from Testing import samples
-from Testing.benchmarks.labels import SCAN
+from Testing.benchmarks.many_labels import SCAN
 from Testing.benchmarks.measure import Measurement, in_fresh_process, measured, table
-from Testing.benchmarks.models import SHIPPED, segmenter
+from Testing.benchmarks.package_times import SHIPPED, segmenter
 
 CLASSES = (135, 500)
 ROUNDS = 3

@@ -7,7 +7,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from Testing.benchmarks import absent, context, instant, labels, large, methods, panel, plain, trunks
+from Testing.benchmarks import absent, instant, large, methods, plain, trunks
+from Testing.benchmarks import context_classes as context
+from Testing.benchmarks import many_labels as labels
+from Testing.benchmarks import panel_times as panel
 from Testing.benchmarks.measure import hardware
 
 PAGE = Path(__file__).resolve().parents[2] / "BENCHMARKS.md"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from LabelConditionedSegmentationLib.cli.demo import find_scan
-from LabelConditionedSegmentationLib.core.image_io import read_volume
+from LabelConditionedSegmentationLib.core.inference.result import Result
 from LabelConditionedSegmentationLib.core.network.architecture import Architecture
-from LabelConditionedSegmentationLib.core.result import Result
+from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
 
 from Testing.benchmarks.measure import measured, table
-from Testing.benchmarks.models import segmenter
+from Testing.benchmarks.package_times import segmenter
 
 TRUNKS = {
     "half resolution, widths 32-64-128-256": Architecture(

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from LabelConditionedSegmentationLib.core.itk import image_of
-from LabelConditionedSegmentationLib.core.volume import Array, Volume
+from LabelConditionedSegmentationLib.core.scan.itk import image_of
+from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
 
 from Testing import samples
 

@@ -19,8 +19,8 @@ import pytest
 import SimpleITK as sitk
 import torch
 from LabelConditionedSegmentationLib.cli.main import main
-from LabelConditionedSegmentationLib.core.itk import image_of
-from LabelConditionedSegmentationLib.core.volume import Array, Volume
+from LabelConditionedSegmentationLib.core.scan.itk import image_of
+from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
 from safetensors.torch import load, save
 
 from Testing import samples

@@ -16,7 +16,7 @@ import pytest
 from LabelConditionedSegmentationLib.cli import outputs, running
 from LabelConditionedSegmentationLib.cli.main import main
 from LabelConditionedSegmentationLib.core.errors import OutputError
-from LabelConditionedSegmentationLib.core.result import Result
+from LabelConditionedSegmentationLib.core.inference.result import Result
 
 from Testing import samples
 from Testing.cli.command import ENVIRONMENT, LCS, contents, one_sentence, write_scan

@@ -15,10 +15,10 @@ from LabelConditionedSegmentationLib.cli.main import main
 from LabelConditionedSegmentationLib.cli.options import build_parser
 from LabelConditionedSegmentationLib.cli.scan import Scan
 from LabelConditionedSegmentationLib.cli.scans import choose
-from LabelConditionedSegmentationLib.core.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.network.architecture import Architecture
-from LabelConditionedSegmentationLib.core.package import ModelPackage
-from LabelConditionedSegmentationLib.core.volume import Volume
+from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
+from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
+from LabelConditionedSegmentationLib.core.scan.volume import Volume
 
 from Testing import samples
 from Testing.cli.command import contents, one_sentence, read_back, write_scan
@@ -407,8 +407,8 @@ def test_channels_that_are_no_scan_are_refused(
 def test_findings_of_several_channels_name_their_files() -> None:
     from dataclasses import replace
 
-    from LabelConditionedSegmentationLib.core.channels import stacked
     from LabelConditionedSegmentationLib.core.findings import Finding
+    from LabelConditionedSegmentationLib.core.scan.channel_stack import stacked
 
     first = replace(samples.scan(SMALL), findings=(Finding.warning("odd"),))
     both = stacked([first, samples.scan(SMALL, seed=1)], [Path("a.nii"), Path("b.nii")])

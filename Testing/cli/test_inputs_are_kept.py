@@ -13,7 +13,7 @@ import pytest
 from LabelConditionedSegmentationLib.cli.inputs import refuse_inputs
 from LabelConditionedSegmentationLib.cli.main import main
 from LabelConditionedSegmentationLib.core.errors import OutputError
-from LabelConditionedSegmentationLib.core.volume import Volume
+from LabelConditionedSegmentationLib.core.scan.volume import Volume
 
 from Testing import samples
 from Testing.cli.command import contents, one_sentence, write_scan

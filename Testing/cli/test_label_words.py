@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
+from LabelConditionedSegmentationLib.cli.arguments import split_names
 from LabelConditionedSegmentationLib.cli.main import main
-from LabelConditionedSegmentationLib.cli.words import split_names
-from LabelConditionedSegmentationLib.core.labels import Label, LabelTree
+from LabelConditionedSegmentationLib.core.labels.label_tree import Label, LabelTree
 
 from Testing import samples
 from Testing.cli.command import one_sentence, write_scan

@@ -18,10 +18,10 @@ import SimpleITK as sitk
 import slicerio
 import torch
 from LabelConditionedSegmentationLib.cli.main import main
-from LabelConditionedSegmentationLib.core.example_prompt import ExamplePrompt, read_prompt, write_prompt
-from LabelConditionedSegmentationLib.core.itk import LPS_TO_RAS
+from LabelConditionedSegmentationLib.core.examples.example_prompt import ExamplePrompt, read_prompt, write_prompt
 from LabelConditionedSegmentationLib.core.network.trunk import Trunk
-from LabelConditionedSegmentationLib.core.volume import Array, Volume
+from LabelConditionedSegmentationLib.core.scan.itk import LPS_TO_RAS
+from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
 
 from Testing import samples
 from Testing.cli.command import ENVIRONMENT, LCS, contents, one_sentence, read_back, same_place, write_scan

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from LabelConditionedSegmentationLib.cli.main import main
-from LabelConditionedSegmentationLib.core.image_io import read_volume
-from LabelConditionedSegmentationLib.core.volume import Affine
+from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
+from LabelConditionedSegmentationLib.core.scan.volume import Affine
 
 from Testing import samples
 from Testing.dicom_files import LPS, write_series

@@ -23,10 +23,10 @@ import pytest
 import SimpleITK as sitk
 import slicerio
 from LabelConditionedSegmentationLib.cli.main import main
-from LabelConditionedSegmentationLib.core.image_io import read_volume
-from LabelConditionedSegmentationLib.core.result import Result
-from LabelConditionedSegmentationLib.core.segmenter import Segmenter
-from LabelConditionedSegmentationLib.core.volume import Array, Volume
+from LabelConditionedSegmentationLib.core.inference.result import Result
+from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
+from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
+from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
 from PIL import Image
 
 from Testing import samples

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from LabelConditionedSegmentationLib.core.labels import Label, LabelTree
+from LabelConditionedSegmentationLib.core.labels.label_tree import Label, LabelTree
 
 from Testing import samples
 from Testing.cli.command import ENVIRONMENT, LCS, contents, one_sentence, write_scan

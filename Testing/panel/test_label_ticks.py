@@ -7,10 +7,10 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from LabelConditionedSegmentationLib.core.labels import Label, LabelTree
+from LabelConditionedSegmentationLib.core.labels.label_tree import Label, LabelTree
 from LabelConditionedSegmentationLib.panel.label_ticks import LabelTicks
 
-from Testing.core.test_labels import trees
+from Testing.core.labels.test_labels import trees
 from Testing.samples import label_tree
 
 MODEST = settings(max_examples=80, deadline=None)

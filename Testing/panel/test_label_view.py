@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from LabelConditionedSegmentationLib.core.labels import Code, Label
+from LabelConditionedSegmentationLib.core.labels.label_tree import Code, Label
 from LabelConditionedSegmentationLib.panel.label_ticks import LabelTicks
 from PySide6 import QtWidgets
 from PySide6.QtCore import Qt

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from LabelConditionedSegmentationLib.core.metadata import Field, MetadataSchema
+from LabelConditionedSegmentationLib.core.scan.metadata import Field, MetadataSchema
 from LabelConditionedSegmentationLib.panel.metadata_entries import MetadataEntries
 from LabelConditionedSegmentationLib.scene.dicom_metadata import Fact
 from PySide6 import QtWidgets

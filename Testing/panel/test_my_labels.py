@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 from LabelConditionedSegmentationLib.core.errors import InputError, LabelError
-from LabelConditionedSegmentationLib.core.example_prompt import ExamplePrompt
-from LabelConditionedSegmentationLib.core.package import ModelPackage
+from LabelConditionedSegmentationLib.core.examples.example_prompt import ExamplePrompt
+from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
 from LabelConditionedSegmentationLib.panel.my_labels import BRANCH, ExampleChoice, MyLabels
 
 from Testing import samples

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import slicer
-from LabelConditionedSegmentationLib.core.example_prompt import ExamplePrompt
-from LabelConditionedSegmentationLib.core.input_spec import InputSpec
-from LabelConditionedSegmentationLib.core.segmenter import Segmenter
+from LabelConditionedSegmentationLib.core.examples.example_prompt import ExamplePrompt
+from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
+from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
 from LabelConditionedSegmentationLib.worker.in_process import InProcessWorker
 
 from Testing import samples
@@ -22,7 +22,7 @@ from Testing.host.application import Host
 from Testing.panel.test_panel_faults import HeldWorker, assert_readable, contents, kill_idle, with_process
 from Testing.panel.test_panel_output import read_scene, write_scene
 from Testing.panel.user import PLACE, User, describe, entries, masks, segment_names
-from Testing.scene import nodes
+from Testing.scene import made_nodes as nodes
 from Testing.worker.helpers import children
 
 
@@ -157,7 +157,7 @@ def test_a_segment_becomes_a_label_of_the_tree(user: User, learner: Path) -> Non
     assert user.panel.tree.item(label.id).text(0) == "Lesion"
     assert label.color == (0.0, 0.5, 0.75)
     (prompt,) = prompts(user)
-    from LabelConditionedSegmentationLib.core.examples import Example
+    from LabelConditionedSegmentationLib.core.examples.painted_examples import Example
 
     (made,) = Segmenter.from_package(learner, "cpu").examples(
         samples.scan(affine=PLACE, seed=1), [Example("Lesion", box("Lesion") != 0)]
@@ -264,7 +264,7 @@ def choose_of(user: User, name: str) -> None:
 
 
 def test_another_example_is_averaged_with_those_before_and_replaces_what_is_shown(user: User, learner: Path) -> None:
-    from LabelConditionedSegmentationLib.core.examples import Example
+    from LabelConditionedSegmentationLib.core.examples.painted_examples import Example
 
     add(user, name="Spot", inside="Rest")
     add(user, "Cyst")

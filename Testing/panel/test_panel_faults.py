@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import slicer
 import slicer.util
-from LabelConditionedSegmentationLib.core.input_spec import InputSpec
+from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
 from LabelConditionedSegmentationLib.worker import exchange
 from LabelConditionedSegmentationLib.worker.client import ProcessWorker
 from LabelConditionedSegmentationLib.worker.in_process import InProcessWorker
@@ -27,7 +27,7 @@ from Testing import samples
 from Testing.host.application import Host
 from Testing.host.launcher import python_slicer
 from Testing.panel.user import INSIDE, User, assert_same_masks, masks, segment_names
-from Testing.scene import nodes
+from Testing.scene import made_nodes as nodes
 from Testing.worker.helpers import all_gone, children
 
 TICKED = ("Right Hippocampus", "Left Putamen")

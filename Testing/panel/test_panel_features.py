@@ -59,9 +59,9 @@ def of_dicom(user: User, name: str = "DICOM scan", **values: str) -> Any:
 
 
 def test_picking_runs_the_network_once_and_offers_what_lies_under_the_point(user: User) -> None:
-    from LabelConditionedSegmentationLib.core.devices import choose_device
-    from LabelConditionedSegmentationLib.core.package import ModelPackage
-    from LabelConditionedSegmentationLib.core.segmenter import Segmenter
+    from LabelConditionedSegmentationLib.core.inference.devices import choose_device
+    from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
+    from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
 
     user.press("pickButton")
     assert user.passes > 0

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from LabelConditionedSegmentationLib.core.input_spec import InputSpec
-from LabelConditionedSegmentationLib.core.labels import LabelTree
+from LabelConditionedSegmentationLib.core.labels.label_tree import LabelTree
+from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
 
 from Testing import samples
 from Testing.host.application import Host

@@ -13,7 +13,7 @@ import vtk
 
 from Testing.host.application import Host
 from Testing.panel.user import User, assert_same_masks, masks, segment_names
-from Testing.scene import nodes
+from Testing.scene import made_nodes as nodes
 
 HIPPOCAMPI = ["Left Hippocampus", "Right Hippocampus"]
 

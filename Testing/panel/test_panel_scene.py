@@ -15,7 +15,7 @@ from Testing.host.application import Host
 from Testing.panel.test_panel_faults import assert_readable, contents
 from Testing.panel.test_panel_output import read_scene, write_scene
 from Testing.panel.user import User, segment_names
-from Testing.scene import nodes
+from Testing.scene import made_nodes as nodes
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ import pytest
 import SimpleITK as sitk
 import slicer
 import torch
-from LabelConditionedSegmentationLib.core import segmenter
 from LabelConditionedSegmentationLib.core.errors import InputError, LabelError, LCSError, MetadataError
-from LabelConditionedSegmentationLib.core.example_prompt import ExamplePrompt, read_prompt, write_prompt
-from LabelConditionedSegmentationLib.core.input_spec import InputSpec
-from LabelConditionedSegmentationLib.core.segmenter import Segmenter
+from LabelConditionedSegmentationLib.core.examples.example_prompt import ExamplePrompt, read_prompt, write_prompt
+from LabelConditionedSegmentationLib.core.inference import segmenter
+from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
+from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
 from LabelConditionedSegmentationLib.scene.run_report import report_of
 from LabelConditionedSegmentationLib.worker.in_process import InProcessWorker
 
@@ -27,7 +27,7 @@ from Testing.cli.command import lcs, write_scan
 from Testing.host.application import Host
 from Testing.panel.pictures import load_volume
 from Testing.panel.user import PLACE, User, assert_same_masks, masks, segment_names
-from Testing.scene import nodes
+from Testing.scene import made_nodes as nodes
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from LabelConditionedSegmentationLib.worker.in_process import InProcessWorker
 
 from Testing import samples
 from Testing.host.application import Host
-from Testing.scene import nodes
+from Testing.scene import made_nodes as nodes
 
 INSIDE = (20.0, -8.0, 44.0)
 """A point (world RAS, mm) inside `samples.scan` on `PLACE`."""

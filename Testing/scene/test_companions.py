@@ -13,7 +13,7 @@ from LabelConditionedSegmentationLib.scene.run_report import attach_report, repo
 from LabelConditionedSegmentationLib.scene.segmentations import new_segmentation
 from LabelConditionedSegmentationLib.scene.volumes_table import put_volumes
 
-from .nodes import full_mask, moved, oblique, transform, volume, winners
+from .made_nodes import full_mask, moved, oblique, transform, volume, winners
 
 
 def test_the_report_of_the_next_run_replaces_that_of_the_last(scene: Any) -> None:

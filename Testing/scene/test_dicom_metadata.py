@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import slicer
-from LabelConditionedSegmentationLib.core.metadata import Field, MetadataSchema
+from LabelConditionedSegmentationLib.core.scan.metadata import Field, MetadataSchema
 from LabelConditionedSegmentationLib.scene.dicom_metadata import Fact, known_facts
 
-from .nodes import volume
+from .made_nodes import volume
 
 UID = "1.2.3"
 TAGS = {

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from LabelConditionedSegmentationLib.core.errors import InputError, OutputError
-from LabelConditionedSegmentationLib.core.example_prompt import ExamplePrompt
-from LabelConditionedSegmentationLib.core.package import ModelPackage
+from LabelConditionedSegmentationLib.core.examples.example_prompt import ExamplePrompt
+from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
 from LabelConditionedSegmentationLib.scene.example_labels import SUFFIX, belongs_to, load_label, save_label
 
 from Testing import samples

@@ -11,7 +11,7 @@ from LabelConditionedSegmentationLib.core.errors import InputError
 from LabelConditionedSegmentationLib.scene.example_mask import example_mask
 from LabelConditionedSegmentationLib.scene.segmentations import new_segmentation
 
-from .nodes import SHAPE, bent, moved, oblique, transform, volume
+from .made_nodes import SHAPE, bent, moved, oblique, transform, volume
 
 
 def painted(scene: Any, node: Any, shape: tuple[int, int, int] = SHAPE) -> tuple[Any, Any]:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from LabelConditionedSegmentationLib.scene.models import installed_models
+from LabelConditionedSegmentationLib.scene.installed_models import installed_models
 
 TOP = Path(__file__).resolve().parents[2]
 SCENE = TOP / "LabelConditionedSegmentation" / "LabelConditionedSegmentationLib" / "scene"
@@ -42,7 +42,7 @@ def test_the_room_opens_without_torch(tiny_package: Path) -> None:
     code = "import sys\nsys.modules['torch'] = None\n" + "".join(
         f"import LabelConditionedSegmentationLib.scene.{name}\n" for name in names
     )
-    code += f"from pathlib import Path\nprint(*LabelConditionedSegmentationLib.scene.models.installed_models([Path({str(tiny_package.parent)!r})])[0])"
+    code += f"from pathlib import Path\nprint(*LabelConditionedSegmentationLib.scene.installed_models.installed_models([Path({str(tiny_package.parent)!r})])[0])"
     environment = {**os.environ, "PYTHONPATH": str(SCENE.parents[1])}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -10,7 +10,7 @@ import pytest
 import slicer
 import vtk
 from LabelConditionedSegmentationLib.core.errors import InputError
-from LabelConditionedSegmentationLib.core.labels import Label, LabelTree
+from LabelConditionedSegmentationLib.core.labels.label_tree import Label, LabelTree
 from LabelConditionedSegmentationLib.scene.nodes import to_world
 from LabelConditionedSegmentationLib.scene.run_report import attach_report, report_of
 from LabelConditionedSegmentationLib.scene.segmentations import (
@@ -24,7 +24,7 @@ from LabelConditionedSegmentationLib.scene.segmentations import (
 
 from Testing import samples
 
-from .nodes import PACKAGE, bent, full_mask, moved, segment_mask, transform, volume, winners
+from .made_nodes import PACKAGE, bent, full_mask, moved, segment_mask, transform, volume, winners
 
 TISSUE = "SCT^85756007^Tissue"
 

@@ -11,7 +11,7 @@ from LabelConditionedSegmentationLib.core.errors import InputError
 from LabelConditionedSegmentationLib.scene.segmentations import new_segmentation, put_labels, remove_labels
 from LabelConditionedSegmentationLib.scene.undo import Undo
 
-from .nodes import PACKAGE, segment_mask, volume, winners
+from .made_nodes import PACKAGE, segment_mask, volume, winners
 
 
 def state(segmentation: Any, volume_node: Any) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from LabelConditionedSegmentationLib.core.package import ModelPackage
+from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
 from LabelConditionedSegmentationLib.scene.volumes import check_nodes
 
 from Testing import samples
 
-from .nodes import SHAPE, volume
+from .made_nodes import SHAPE, volume
 
 STRAIGHT = np.diag([-1.0, 1, 1, 1])
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import slicer
 from LabelConditionedSegmentationLib.core.errors import InputError
-from LabelConditionedSegmentationLib.core.input_spec import InputSpec
-from LabelConditionedSegmentationLib.core.package import ModelPackage
+from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
+from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
 from LabelConditionedSegmentationLib.scene.volumes import check_nodes, fingerprint, volume_of
 
 from Testing import samples
 
-from .nodes import SHAPE, bent, moved, oblique, transform, volume
+from .made_nodes import SHAPE, bent, moved, oblique, transform, volume
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from LabelConditionedSegmentationLib.core.itk import image_of
+from LabelConditionedSegmentationLib.core.scan.itk import image_of
 
 from Testing import samples
 

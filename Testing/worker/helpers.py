@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from LabelConditionedSegmentationLib.core.volume import Array, Volume
+from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
 from LabelConditionedSegmentationLib.worker.protocol import Event, Worker
 
 LIMIT = 60.0

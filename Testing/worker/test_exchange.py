@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from LabelConditionedSegmentationLib.core.errors import OutputError
-from LabelConditionedSegmentationLib.core.volume import Array
+from LabelConditionedSegmentationLib.core.scan.volume import Array
 from LabelConditionedSegmentationLib.worker.exchange import Exchange
 from LabelConditionedSegmentationLib.worker.protocol import ProtocolError, from_line, to_line
 

@@ -191,7 +191,7 @@ ORPHAN = """
 import sys, time, tempfile
 from pathlib import Path
 import numpy as np
-from LabelConditionedSegmentationLib.core.volume import Volume
+from LabelConditionedSegmentationLib.core.scan.volume import Volume
 from LabelConditionedSegmentationLib.worker import exchange
 from LabelConditionedSegmentationLib.worker.client import ProcessWorker
 from Testing.worker.helpers import answer, children, run_of, wait

@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from LabelConditionedSegmentationLib.core.devices import found_devices, why_no_gpu
-from LabelConditionedSegmentationLib.core.example_prompt import ExamplePrompt
-from LabelConditionedSegmentationLib.core.examples import Example
-from LabelConditionedSegmentationLib.core.input_spec import InputSpec
-from LabelConditionedSegmentationLib.core.package import save_package
-from LabelConditionedSegmentationLib.core.segmenter import EXAMPLE_BUDGET, FEATURE_BUDGET, Segmenter
-from LabelConditionedSegmentationLib.core.volume import Volume
-from LabelConditionedSegmentationLib.core.winners import Winners
+from LabelConditionedSegmentationLib.core.examples.example_prompt import ExamplePrompt
+from LabelConditionedSegmentationLib.core.examples.painted_examples import Example
+from LabelConditionedSegmentationLib.core.inference.devices import found_devices, why_no_gpu
+from LabelConditionedSegmentationLib.core.inference.segmenter import EXAMPLE_BUDGET, FEATURE_BUDGET, Segmenter
+from LabelConditionedSegmentationLib.core.inference.winners import Winners
+from LabelConditionedSegmentationLib.core.package.model_package import save_package
+from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
+from LabelConditionedSegmentationLib.core.scan.volume import Volume
 from LabelConditionedSegmentationLib.worker.client import ProcessWorker
 from LabelConditionedSegmentationLib.worker.in_process import InProcessWorker
 from LabelConditionedSegmentationLib.worker.protocol import Event, Worker

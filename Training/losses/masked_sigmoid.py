@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from Training.losses.streamed_softmax import IGNORE, Truth, at_least_single
+from .streamed_softmax import IGNORE, Truth, at_least_single
 
 
 def masked_sigmoid_loss(

@@ -10,13 +10,13 @@ import torch
 from LabelConditionedSegmentationLib.core.network.architecture import ATLAS_PAIR
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 
-from Training.config import Config
-from Training.methods.all_labels import AllLabels
-from Training.methods.by_example import ByExample
-from Training.methods.colab import CoLab
-from Training.methods.method import Method
-from Training.methods.published_pair import PublishedPair
-from Training.methods.sampled_labels import SampledLabels
+from ..engine.config import Config
+from .all_labels import AllLabels
+from .atlas_pair import PublishedPair
+from .by_example import ByExample
+from .colab import CoLab
+from .method import Method
+from .sampled_labels import SampledLabels
 
 
 @dataclass(frozen=True)

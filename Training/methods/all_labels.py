@@ -6,11 +6,11 @@ import torch
 from LabelConditionedSegmentationLib.core.network.head import ClassEmbeddings
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 
-from Training.config import ObjectiveConfig
-from Training.losses.masked_sigmoid import known_labels, masked_sigmoid_loss
-from Training.losses.streamed_softmax import Truth, plain_softmax_loss, streamed_softmax_loss
-from Training.methods.method import Method
-from Training.methods.points import at_points
+from ..engine.config import ObjectiveConfig
+from ..losses.masked_sigmoid import known_labels, masked_sigmoid_loss
+from ..losses.streamed_softmax import Truth, plain_softmax_loss, streamed_softmax_loss
+from .method import Method
+from .points import at_points
 
 
 class AllLabels(Method):
@@ -27,7 +27,7 @@ class AllLabels(Method):
             forget_background(network.head)
 
     def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Mean loss of the samples of a batch (see Training.data.Samples), taken at the drawn points of the up-sampled features."""
+        """Mean loss of the samples of a batch (see Training.data.samples.Samples), taken at the drawn points of the up-sampled features."""
         image = batch["image"].contiguous(memory_format=torch.channels_last_3d)
         features = self.network.trunk(image, batch["metadata"]).float()
         with torch.autocast(image.device.type, enabled=False):  # scores and their sums in float32

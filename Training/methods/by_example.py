@@ -10,21 +10,21 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from LabelConditionedSegmentationLib.core.network.examples import pool
+from LabelConditionedSegmentationLib.core.network.example_encoder import pool
 from LabelConditionedSegmentationLib.core.network.head import ClassEmbeddings
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 
-from Training.config import ObjectiveConfig
-from Training.example_tasks import masks_of
-from Training.losses.streamed_softmax import Truth, streamed_softmax_loss
-from Training.methods.method import Batch, Method
-from Training.methods.points import at_points
-from Training.methods.whole import input_of
-from Training.prepare import Case
+from ..data.example_tasks import masks_of
+from ..data.prepared_cases import Case
+from ..engine.config import ObjectiveConfig
+from ..losses.streamed_softmax import Truth, streamed_softmax_loss
+from .method import Batch, Method
+from .points import at_points
+from .whole import input_of
 
 
 class ByExample(Method):
-    """Every sample is a pair of scans (see Training.data.Samples); either one is the atlas of the other.
+    """Every sample is a pair of scans (see Training.data.samples.Samples); either one is the atlas of the other.
 
     Where prompts are examples alone, the class head learns nothing: it is silent, and `finish` gives every class the mean of what the training cases show of it. A frozen
     head is left as it is.

@@ -17,14 +17,14 @@ from lightning.fabric import Fabric
 from torch.nn.functional import adaptive_avg_pool3d, adaptive_max_pool3d, interpolate
 from torch.utils.data import default_collate
 
-from Training.config import Config
-from Training.data import Samples
-from Training.losses.context import context_loss, distance_weight, roi_loss, soft_targets
-from Training.losses.streamed_softmax import IGNORE, Truth
-from Training.methods.context import TaskGenerator, build_source, up_sampled
-from Training.methods.hypergradient import Parameters, after_virtual_step, exact, finite_difference
-from Training.methods.method import Batch, Method
-from Training.prepare import Case
+from ..data.prepared_cases import Case
+from ..data.samples import Samples
+from ..engine.config import Config
+from ..losses.colab_losses import context_loss, distance_weight, roi_loss, soft_targets
+from ..losses.streamed_softmax import IGNORE, Truth
+from .context_source import TaskGenerator, build_source, up_sampled
+from .hypergradient import Parameters, after_virtual_step, exact, finite_difference
+from .method import Batch, Method
 
 Scores = list[torch.Tensor]
 """(batch, K + t - 1, *space) a level, finest first."""

@@ -10,14 +10,14 @@ from LabelConditionedSegmentationLib.core.network.model import LabelConditionedN
 from lightning.fabric import Fabric
 
 if TYPE_CHECKING:
-    from Training.data import Samples
-    from Training.prepare import Case
+    from ..data.prepared_cases import Case
+    from ..data.samples import Samples
 
 Batch = dict[str, torch.Tensor]
 
 
 class Method(torch.nn.Module):
-    """forward(batch) is the mean loss of the samples of a batch (see Training.data.Samples). The rest is for methods that do more than that.
+    """forward(batch) is the mean loss of the samples of a batch (see Training.data.samples.Samples). The rest is for methods that do more than that.
 
     columns: what `before_step` may measure. outer_optimizer: moves the parameters that the loss has no gradient for, which have requires_grad False. answers_for_classes:
     whether the network does, by itself; a run without that is not validated and ends without a package.

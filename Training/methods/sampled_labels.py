@@ -6,12 +6,12 @@ import torch
 from LabelConditionedSegmentationLib.core.network.head import ClassEmbeddings
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 
-from Training.config import ObjectiveConfig
-from Training.losses.masked_sigmoid import known_labels, masked_sigmoid_loss
-from Training.losses.streamed_softmax import Truth
-from Training.methods.all_labels import forget_background
-from Training.methods.method import Method
-from Training.methods.points import at_points
+from ..engine.config import ObjectiveConfig
+from ..losses.masked_sigmoid import known_labels, masked_sigmoid_loss
+from ..losses.streamed_softmax import Truth
+from .all_labels import forget_background
+from .method import Method
+from .points import at_points
 
 
 class SampledLabels(Method):
@@ -25,7 +25,7 @@ class SampledLabels(Method):
             forget_background(network.head)
 
     def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Mean loss of the samples of a batch (see Training.data.Samples); `asked` (batch, L, K) names the labels of every sample."""
+        """Mean loss of the samples of a batch (see Training.data.samples.Samples); `asked` (batch, L, K) names the labels of every sample."""
         image = batch["image"].contiguous(memory_format=torch.channels_last_3d)
         losses = []
         for n, asked in enumerate(batch["asked"]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
-from LabelConditionedSegmentationLib.core.preprocessing import position_channels
+from LabelConditionedSegmentationLib.core.scan.preprocessing import position_channels
 
 
 def input_of(network: LabelConditionedNetwork, image: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:

@@ -36,9 +36,9 @@ def find_scan() -> Path:
 def run(folder: Path) -> None:
     """Segment the scan, write four files, and say what was done, how long it took and how to look at it."""
     began = time.perf_counter()
-    from ..core.image_io import read_volume
-    from ..core.segmenter import Segmenter
-    from .models import resolve_model
+    from ..core.inference.segmenter import Segmenter
+    from ..core.scan.image_io import read_volume
+    from .model_choice import resolve_model
     from .outputs import write_all, write_names, write_result
     from .preview import write_preview
     from .tables import write_volumes

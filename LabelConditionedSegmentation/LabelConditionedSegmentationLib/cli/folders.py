@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.dicom import is_dicom_file
+from ..core.scan.dicom import is_dicom_file
 from .places import LABEL_MAPS, SEGMENTATION, names_file
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".img")

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from ..core.errors import PackageError
-from ..core.labels import Label, LabelTree
-from ..core.package import ModelPackage
-from .models import installed_models, resolve_model
+from ..core.labels.label_tree import Label, LabelTree
+from ..core.package.model_package import ModelPackage
+from .model_choice import installed_models, resolve_model
 from .status import DONE
 from .terminal import answer, say
 

@@ -16,12 +16,12 @@ import SimpleITK as sitk
 import slicerio
 
 from ..core.errors import OutputError
-from ..core.example_prompt import ExamplePrompt, write_prompt
-from ..core.file_names import openable
-from ..core.itk import LPS_TO_RAS, image_of
-from ..core.labels import TERMINOLOGY, Label
-from ..core.nifti import write_nifti
-from ..core.result import Result
+from ..core.examples.example_prompt import ExamplePrompt, write_prompt
+from ..core.inference.result import Result
+from ..core.labels.label_tree import TERMINOLOGY, Label
+from ..core.scan.file_names import openable
+from ..core.scan.itk import LPS_TO_RAS, image_of
+from ..core.scan.nifti import write_nifti
 from .places import LABEL_MAPS, SEGMENTATION, resolved, suffix_of
 from .written import check_written
 

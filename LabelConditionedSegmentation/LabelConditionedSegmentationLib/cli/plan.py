@@ -7,16 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..core.orientation import check_letters
-from ..core.package import ModelPackage
-from . import example_words
+from ..core.package.model_package import ModelPackage
+from ..core.scan.orientation import check_letters
+from . import example_arguments as example_words
+from .arguments import metadata_of, wanted_labels
 from .jobs import Job, jobs_for
-from .models import resolve_model
+from .model_choice import resolve_model
 from .places import NAME, check_outputs
 from .scan import Scan
 from .scans import choose
 from .tables import Report, Table, Volumes
-from .words import metadata_of, wanted_labels
 
 
 @dataclass(frozen=True)

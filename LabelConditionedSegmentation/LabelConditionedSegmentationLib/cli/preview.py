@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from ..core.geometry import Grid, resample
-from ..core.result import Result
-from ..core.volume import Array, Volume
+from ..core.inference.result import Result
+from ..core.scan.geometry import Grid, resample
+from ..core.scan.volume import Array, Volume
 from .outputs import Writer
 
 HEIGHT = 420

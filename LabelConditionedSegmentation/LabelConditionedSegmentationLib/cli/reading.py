@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.channels import stacked
 from ..core.errors import InputError
-from ..core.image_io import read_volume
-from ..core.volume import Volume
+from ..core.scan.channel_stack import stacked
+from ..core.scan.image_io import read_volume
+from ..core.scan.volume import Volume
 from .scan import Scan
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import Cancelled, LabelError, LCSError, MetadataError
-from ..core.example_prompt import ExamplePrompt
+from ..core.examples.example_prompt import ExamplePrompt
+from ..core.inference.result import Result
+from ..core.inference.segmenter import EXAMPLE_BUDGET, FEATURE_BUDGET, NETWORK, Segmenter
 from ..core.progress import CancelToken, Progress, ProgressCallback
-from ..core.result import Result
-from ..core.segmenter import EXAMPLE_BUDGET, FEATURE_BUDGET, NETWORK, Segmenter
-from ..core.volume import Volume
-from . import examples
+from ..core.scan.volume import Volume
+from . import example_masks as examples
 from .jobs import Job
 from .outputs import Writer, write_all, write_label, write_names, write_result
 from .places import SEGMENTATION, check_writable, names_file, suffix_of

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..core.dicom import find_series
 from ..core.errors import InputError, LCSError
-from ..core.example_prompt import plain_name
-from ..core.package import ModelPackage
-from .channels import by_suffix, named_channels
+from ..core.examples.example_prompt import plain_name
+from ..core.package.model_package import ModelPackage
+from ..core.scan.dicom import find_series
+from .channel_arguments import by_suffix, named_channels
 from .folders import SUFFIXES, Folder, holds_scans, holds_slices, visible_folders
 from .scan import Scan
 

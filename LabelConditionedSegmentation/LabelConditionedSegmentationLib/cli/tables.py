@@ -14,7 +14,7 @@ from ..core.errors import OutputError
 from .jobs import Job
 
 if TYPE_CHECKING:
-    from ..core.result import Result
+    from ..core.inference.result import Result
 
 COLUMNS = ("scan", "id", "label", "millilitres", "code")
 

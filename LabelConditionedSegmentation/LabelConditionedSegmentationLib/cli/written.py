@@ -9,10 +9,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..core.errors import InputError, OutputError
-from ..core.itk import affine_of, without_itk_warnings
-from ..core.nifti import read_nifti
-from ..core.orientation import voxels_apart
-from ..core.volume import Affine, Array, NiftiPlace, Volume
+from ..core.scan.itk import affine_of, without_itk_warnings
+from ..core.scan.nifti import read_nifti
+from ..core.scan.orientation import voxels_apart
+from ..core.scan.volume import Affine, Array, NiftiPlace, Volume
 
 SAME_PLACE = 1e-3
 """Voxels, that numbers in single precision may move a corner by."""

@@ -11,10 +11,10 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..resources import model_folders
-from ..scene.models import installed_models
+from ..scene.installed_models import installed_models
 from ..scene.words import Finding, ModelPackage
-from .memory import Memory, needs_acknowledgement
 from .quiet import quiet
+from .remembered import Memory, needs_acknowledgement
 from .sentences import told
 
 

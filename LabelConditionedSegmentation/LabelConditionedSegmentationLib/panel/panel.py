@@ -27,7 +27,6 @@ from .input_view import InputView
 from .label_ticks import LabelTicks
 from .label_view import LabelView
 from .live_segments import LiveSegments
-from .memory import Memory
 from .metadata_entries import MetadataEntries
 from .metadata_form import MetadataForm
 from .my_labels import MyLabels
@@ -35,6 +34,7 @@ from .my_labels_view import MyLabelsView
 from .node_selectors import NodeSelectors
 from .parameters import INPUT_ROLE
 from .quiet import quiet
+from .remembered import Memory
 from .runner import Answer, Outcome, Runner, Task
 from .scene_copy import SceneCopy
 from .sentences import told

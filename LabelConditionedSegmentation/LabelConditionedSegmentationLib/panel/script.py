@@ -11,7 +11,7 @@ import slicer
 
 from ..resources import DEFAULT_MODEL, model_folders
 from ..scene.example_labels import load_label
-from ..scene.models import installed_models
+from ..scene.installed_models import installed_models
 from ..scene.segmentations import check_target
 from ..scene.volumes import check_nodes, declare_scan
 from ..scene.words import InputError, LCSError, ModelPackage

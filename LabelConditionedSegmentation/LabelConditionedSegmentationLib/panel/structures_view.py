@@ -11,9 +11,9 @@ from slicer.i18n import tr as _
 from ..scene.words import Label, LabelTree, ModelPackage
 from .label_ticks import LabelTicks
 from .label_view import LabelView
-from .memory import Memory
 from .quiet import quiet
 from .recent_sets import RecentSets
+from .remembered import Memory
 from .sentences import told
 
 

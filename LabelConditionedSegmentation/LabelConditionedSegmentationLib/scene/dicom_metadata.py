@@ -12,7 +12,7 @@ import slicer
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from ..core.errors import MetadataError
-from ..core.metadata import Field, MetadataSchema
+from ..core.scan.metadata import Field, MetadataSchema
 from .nodes import is_present
 
 DAYS = {"years": 365.25, "months": 365.25 / 12, "weeks": 7.0, "days": 1.0}

@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 from ..core.errors import InputError, OutputError
-from ..core.example_prompt import SUFFIX, ExamplePrompt, check_model, plain_name, read_prompt, write_prompt
-from ..core.package import ModelPackage
+from ..core.examples.example_prompt import SUFFIX, ExamplePrompt, check_model, plain_name, read_prompt, write_prompt
+from ..core.package.model_package import ModelPackage
 
 __all__ = ["SUFFIX", "belongs_to", "file_of_label", "load_label", "plain_name", "require_of_model", "save_label"]
 

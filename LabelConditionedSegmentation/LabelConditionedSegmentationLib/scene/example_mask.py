@@ -9,7 +9,7 @@ import slicer
 import vtk
 
 from ..core.errors import InputError
-from ..core.volume import Array
+from ..core.scan.volume import Array
 from .layers import BINARY_LABELMAP
 from .nodes import in_one_place, remove, require
 

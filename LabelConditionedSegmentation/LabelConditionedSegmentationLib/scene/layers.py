@@ -15,8 +15,8 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from ..core.volume import Array
-from ..core.winners import Index, Winners
+from ..core.inference.winners import Index, Winners
+from ..core.scan.volume import Array
 
 BINARY_LABELMAP = "Binary labelmap"
 

@@ -9,7 +9,7 @@ import slicer
 import vtk
 
 from ..core.errors import InputError
-from ..core.volume import Affine
+from ..core.scan.volume import Affine
 
 
 def is_present(node: Any) -> bool:

@@ -11,8 +11,8 @@ import slicer
 import vtk
 
 from ..core.errors import InputError
-from ..core.labels import TERMINOLOGY, Code, Label
-from ..core.winners import Winners
+from ..core.inference.winners import Winners
+from ..core.labels.label_tree import TERMINOLOGY, Code, Label
 from .layers import BINARY_LABELMAP, Layers, erase
 from .nodes import in_one_place, place_beside, require
 

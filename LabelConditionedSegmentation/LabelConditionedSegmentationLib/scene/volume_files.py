@@ -10,9 +10,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..core.findings import Finding
-from ..core.itk import LPS_TO_RAS, without_itk_warnings
-from ..core.orientation import is_mirrored, voxels_apart
-from ..core.volume import Affine
+from ..core.scan.itk import LPS_TO_RAS, without_itk_warnings
+from ..core.scan.orientation import is_mirrored, voxels_apart
+from ..core.scan.volume import Affine
 
 SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz")
 SAME_PLACE = 0.05

@@ -9,11 +9,11 @@ import numpy as np
 import slicer
 import vtk
 
-from ..core.checks import check_volume
 from ..core.errors import InputError
 from ..core.findings import Finding
-from ..core.package import ModelPackage
-from ..core.volume import Affine, Volume
+from ..core.package.model_package import ModelPackage
+from ..core.scan.scan_checks import check_volume
+from ..core.scan.volume import Affine, Volume
 from .nodes import is_present, to_world
 from .volume_files import check_file
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import vtk
 
-from ..core.labels import Label
-from ..core.winners import Winners
+from ..core.inference.winners import Winners
+from ..core.labels.label_tree import Label
 from .nodes import companion, remove_companion, require
 from .volumes import volume_of
 

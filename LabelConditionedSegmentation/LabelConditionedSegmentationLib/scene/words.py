@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..core.checks import LABEL_MAP
 from ..core.errors import (
     Cancelled,
     DeviceError,
@@ -14,14 +13,15 @@ from ..core.errors import (
     PackageError,
     PackageInstallError,
 )
-from ..core.example_prompt import ExamplePrompt, averaged, tree_of_prompts
+from ..core.examples.example_prompt import ExamplePrompt, averaged, tree_of_prompts
 from ..core.findings import Finding
-from ..core.input_spec import InputSpec
-from ..core.labels import Code, Label, LabelTree
-from ..core.metadata import UNKNOWN, Field, MetadataSchema
-from ..core.package import ModelPackage
-from ..core.volume import Array, Volume
-from ..core.winners import Winners
+from ..core.inference.winners import Winners
+from ..core.labels.label_tree import Code, Label, LabelTree
+from ..core.package.model_package import ModelPackage
+from ..core.scan.input_spec import InputSpec
+from ..core.scan.metadata import UNKNOWN, Field, MetadataSchema
+from ..core.scan.scan_checks import LABEL_MAP
+from ..core.scan.volume import Array, Volume
 
 __all__ = [
     "LABEL_MAP",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import Cancelled
-from ..core.volume import Array
+from ..core.scan.volume import Array
 from .launch import Child, end_of_log
 from .protocol import Event, ProtocolError, cancelled, check_event, failed, from_line, to_line
 

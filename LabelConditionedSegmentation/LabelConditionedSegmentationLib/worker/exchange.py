@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import OutputError
-from ..core.volume import Array
+from ..core.scan.volume import Array
 from .protocol import ProtocolError
 
 SHARED_MEMORY = Path("/dev/shm")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core.progress import CancelToken
-from ..core.volume import Array
+from ..core.scan.volume import Array
 from .protocol import Event, Request, from_line, to_line
 from .serving import Server
 

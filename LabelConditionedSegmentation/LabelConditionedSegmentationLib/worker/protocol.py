@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
-from ..core.volume import Array
+from ..core.scan.volume import Array
 
 Kind = Literal["progress", "done", "failed", "cancelled"]
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.errors import Cancelled, InputError, LCSError, OutputError
-from ..core.example_prompt import ExamplePrompt
-from ..core.package import ModelPackage, install_package
+from ..core.examples.example_prompt import ExamplePrompt
+from ..core.package.model_package import ModelPackage, install_package
 from ..core.progress import CancelToken, Progress
-from ..core.volume import Array, Volume
+from ..core.scan.volume import Array, Volume
 from .protocol import Event, Request, cancelled, failed
 
 if TYPE_CHECKING:
-    from ..core.features import Features
-    from ..core.segmenter import Segmenter
+    from ..core.inference.features import Features
+    from ..core.inference.segmenter import Segmenter
 
 Answer = tuple[dict[str, Any], dict[str, Array]]
 """Values and arrays."""
@@ -78,7 +78,7 @@ class Server:
 
     def _devices(self, _request: Request, progress: Progress, _cancel: CancelToken) -> Answer:
         progress.update(0.0, 1.0, 0.0, "loading PyTorch")
-        from ..core.devices import found_devices, why_no_gpu
+        from ..core.inference.devices import found_devices, why_no_gpu
 
         return {"devices": [list(device) for device in found_devices()], "note": why_no_gpu()}, {}
 
@@ -108,8 +108,8 @@ class Server:
         package = ModelPackage.load(path)
         if self._segmenter is None or (self._segmenter.package, self._device) != (package, device):
             progress.update(0.0, 1.0, 0.0, "loading the model")
-            from ..core.devices import choose_device
-            from ..core.segmenter import EXAMPLE_BUDGET, FEATURE_BUDGET, Segmenter
+            from ..core.inference.devices import choose_device
+            from ..core.inference.segmenter import EXAMPLE_BUDGET, FEATURE_BUDGET, Segmenter
 
             where = choose_device(device)
             self._segmenter = None  # two models at once might not fit
@@ -128,7 +128,7 @@ class Server:
         arguments = request.arguments
         atlas = Volume(request.arrays["volume"], np.array(arguments["affine"], dtype=np.float64))
         segmenter = self._segmenter_for(arguments["model"], arguments["device"], progress)
-        from ..core.examples import Example
+        from ..core.examples.painted_examples import Example
 
         shown = [Example(arguments["name"], request.arrays["mask"])]
         (prompt,) = segmenter.examples(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from ..metadata import Field
+from ..scan.metadata import Field
 
 Modulation = tuple[torch.Tensor, torch.Tensor]
 """Scale and shift of every channel, each (batch, C)."""

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from ..metadata import Field
+from ..scan.metadata import Field
 from .architecture import ATLAS_PAIR, Architecture
-from .examples import ExampleEncoder
+from .example_encoder import ExampleEncoder
 from .head import ClassEmbeddings, LabelReadout, PassReadout
 from .trunk import Trunk
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from ..metadata import Field
+from ..scan.metadata import Field
 from .architecture import ATLAS_PAIR, POSITION_CHANNELS, Architecture
 from .film import FilmGenerator, FilmLayers, Modulation, after, modulate
 

@@ -1,0 +1,1 @@
+"""Labels by example: structures that were painted on a scan, as prompts of a model."""

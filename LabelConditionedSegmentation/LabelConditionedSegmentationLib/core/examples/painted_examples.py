@@ -1,0 +1,166 @@
+"""Examples: structures that somebody painted on an atlas scan -> prompts of a model, from the atlas as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import torch
+
+from ..errors import InputError
+from ..inference.windows import WindowPlan, blending_weight
+from ..network.example_encoder import Pooled, pool
+from ..network.model import LabelConditionedNetwork
+from ..scan.geometry import Grid, bounding_box, needed_box, resample, smooth_for
+from ..scan.preprocessing import NetworkInput
+from ..scan.volume import Array, Volume
+
+STEPS = 255
+"""The share of a mask in a voxel is kept as one byte."""
+
+ON_VOXEL, AXES_AGREE = 0.05, 1e-3
+"""How far, in voxels of the atlas, those of a mask may lie from them, and how much a step along an axis may differ."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A structure on an atlas. mask: (k, j, i) of the atlas's voxels, true where the structure is."""
+
+    name: str
+    mask: Array
+
+
+def mask_on(atlas: Volume, mask: Volume, what: str = "mask") -> Array:
+    """A mask, on the atlas's own voxels: (k, j, i) bool. It may cover a part of the atlas only, but its voxels have to be voxels of the atlas.
+
+    Raises InputError, in which `what` names the mask, where the geometries differ, the mask is empty, or it lies outside the atlas.
+    """
+    mapping = Grid.of(mask).to(Grid.of(atlas))
+    shift = np.rint(mapping[:3, 3])
+    corners = np.array([(*corner, 1.0) for corner in product(*((0, n - 1) for n in mask.shape[::-1]))])
+    apart = np.abs((corners @ mapping.T)[:, :3] - (corners[:, :3] + shift)).max()
+    axes_differ = np.abs(mapping[:3, :3] - np.eye(3)).max() > AXES_AGREE
+    if axes_differ or apart > ON_VOXEL:
+        size = " x ".join(map(str, mask.shape[::-1]))
+        raise InputError(
+            f"The {what} ({size} voxels of {_lengths(mask)}) does not lie on the voxels of its scan ({' x '.join(map(str, atlas.shape[::-1]))} of {_lengths(atlas)}): "
+            "resample it to the scan's grid, or give the scan that it was painted on."
+        )
+    if not bool(np.isfinite(mask.array).all()):
+        raise InputError(
+            f"The {what} holds voxels that are NaN or infinite; a mask is 0 where the structure is not, and another number where it is."
+        )
+    inside = np.asarray(mask.array[0] != 0)
+    if not inside.any():
+        raise InputError(
+            f"The {what} is empty: no voxel of it is marked. Paint the structure, or choose another segment."
+        )
+    out = np.zeros(atlas.shape, dtype=bool)
+    starts = [int(n) for n in shift[::-1]]
+    low = [max(0, start) for start in starts]
+    high = [min(n, start + length) for n, start, length in zip(atlas.shape, starts, mask.shape, strict=True)]
+    if all(a < b for a, b in zip(low, high, strict=True)):
+        k, j, i = (slice(a, b) for a, b in zip(low, high, strict=True))
+        there = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, starts, strict=True))
+        out[k, j, i] = inside[there]
+    if not out.any():
+        raise InputError(f"The {what} lies outside of its scan; give the scan that it was painted on.")
+    return out
+
+
+def _lengths(volume: Volume) -> str:
+    return " x ".join(f"{s:.4g}" for s in volume.spacing) + " mm"
+
+
+def shares_on(atlas: Grid, prepared: NetworkInput, mask: Array, stride: int) -> torch.Tensor:
+    """The share of a mask in every voxel of the feature grid: (k, j, i) uint8, STEPS for the whole of it. Work is done around the mask only."""
+    shape = [n // stride for n in prepared.grid.shape]
+    shares = torch.zeros(shape, dtype=torch.uint8)
+    box = bounding_box(mask)
+    if box is None:
+        return shares
+    step = np.abs(prepared.grid.to(atlas)[:3, :3]).max(axis=1)[
+        ::-1
+    ]  # atlas voxels (k, j, i) a voxel of the network's grid
+    rim = [2 + int(np.ceil(2 * n)) for n in step]  # beyond which smoothing leaves nothing
+    low, high = (
+        [n + sign * r for n, r in zip(corner, rim, strict=True)] for corner, sign in zip(box, (-1, 1), strict=True)
+    )
+    around = atlas.box((low[0], low[1], low[2]), (high[0], high[1], high[2]))
+    inside = torch.from_numpy(
+        np.pad(mask[tuple(slice(x, y) for x, y in zip(*box, strict=True))], [(r, r) for r in rim]).astype(np.float32)
+    )[None]
+    smooth = smooth_for(inside, (float(step[0]), float(step[1]), float(step[2])))
+    begin, end = needed_box(prepared.grid, around, (0, 0, 0), around.shape)
+    start, stop = [n // stride for n in begin], [min(-(-n // stride), m) for n, m in zip(end, shape, strict=True)]
+    place = tuple(slice(x, y) for x, y in zip(start, stop, strict=True))
+    first, last = ((n[0] * stride, n[1] * stride, n[2] * stride) for n in (start, stop))
+    fine = resample(smooth.movedim(0, -1), around, prepared.grid, first, last)
+    share = torch.nn.functional.avg_pool3d(fine.movedim(-1, 0), stride)[0]
+    shares[place] = (
+        (share * STEPS).ceil().clamp(max=STEPS).to(torch.uint8)
+    )  # the whole of a mask is 1 to rounding, and one more step would be 0
+    return shares
+
+
+def is_seen(shares: torch.Tensor, prepared: NetworkInput, stride: int) -> bool:
+    """Whether a mask (see `shares_on`) touches the foreground of a scan, outside of which the network sees nothing."""
+    foreground = torch.nn.functional.max_pool3d(prepared.foreground[None].float(), stride)[0] > 0
+    return bool((shares[foreground] > 0).any())
+
+
+@torch.inference_mode()
+def pooled_over(
+    network: LabelConditionedNetwork,
+    image: torch.Tensor,
+    shares: Sequence[torch.Tensor],
+    metadata: torch.Tensor,
+    windows: WindowPlan,
+    on_window: Callable[[int], None],
+    chunk: int = 16,
+) -> Pooled:
+    """Masked average pooling over the windows of an atlas, each run once for all masks, and not at all where it holds nothing of any; the sums are those of one window
+    where a single one covers the atlas.
+
+    image (channel, k, j, i); shares: see `shares_on`; metadata (1, fields). on_window is told how many windows are done.
+    """
+    device = metadata.device
+    size = [n // windows.stride for n in windows.size]
+    weight = blending_weight((size[0], size[1], size[2]))[..., 0]
+    total = torch.zeros(shares[0].shape)
+    for place in _places(windows):
+        total[place] += weight
+    whole: Pooled | None = None
+    for done, (corner, place) in enumerate(zip(product(*windows.starts), _places(windows), strict=True), start=1):
+        on_window(done - 1)
+        if not any(bool(one[place].any()) for one in shares):
+            continue
+        k, j, i = (slice(a, a + n) for a, n in zip(corner, windows.size, strict=True))
+        patch = image[None, :, k, j, i].to(device, memory_format=torch.channels_last_3d)
+        levels = [level[0] for level in network.levels(patch, metadata)]
+        share = (weight / total[place]).to(device)
+        parts = []
+        for first in range(0, len(shares), chunk):
+            masks = torch.stack([one[place] for one in shares[first : first + chunk]]).to(device).float() / STEPS
+            parts.append(pool(levels, masks, share))
+        here = Pooled(
+            *(
+                [torch.cat(of_level) for of_level in zip(*(getattr(part, name) for part in parts), strict=True)]
+                for name in ("found", "weight")
+            )
+        )
+        whole = here if whole is None else whole.plus(here)
+    on_window(windows.count)
+    assert whole is not None
+    return whole
+
+
+def _places(windows: WindowPlan) -> Iterator[tuple[slice, slice, slice]]:
+    """Where the windows lie on the feature grid."""
+    for corner in product(*windows.starts):
+        k, j, i = (
+            slice(a // windows.stride, (a + n) // windows.stride) for a, n in zip(corner, windows.size, strict=True)
+        )
+        yield k, j, i

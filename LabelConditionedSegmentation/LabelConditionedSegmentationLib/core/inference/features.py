@@ -1,0 +1,346 @@
+"""Features: one pass of the network over a scan, kept, from which any label is answered at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from ..errors import InputError, LabelError
+from ..examples.example_prompt import ExamplePrompt, check_model, tree_of_prompts
+from ..labels.label_tree import Label, LabelTree
+from ..progress import CancelToken, Progress, ProgressCallback
+from ..scan.geometry import Grid, Shape, needed_box, resample
+from ..scan.volume import Array, NiftiPlace, Volume
+from .memory_ladder import MemoryPlan, down_the_ladder, peak_memory_mb
+from .report import RunReport
+from .result import Result, SegmentedLabel
+from .scoring import best_classes
+from .windows import FeatureSlab
+
+T = TypeVar("T")
+
+SLAB_VALUES = 8 * 2**20
+"""Feature values that are resampled and scored at once."""
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """What the features are multiplied with: `vectors` (classes, C) and `bias` (classes,), float32; class 0 is the background, and so are the last `context` ones."""
+
+    vectors: torch.Tensor
+    bias: torch.Tensor
+    context: int = 0
+
+
+@dataclass(frozen=True)
+class RankedLabel:
+    """A label under a point and its probability (softmax over all leaves and the background)."""
+
+    label: Label
+    probability: float
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where the classes of a competition may win: `winners` (k, j, i) of the target grid, an earlier winner map, and `allowed` (earlier classes, classes) bool, which of
+    the classes, the background among them, may win where that class has won."""
+
+    winners: Array
+    allowed: Array
+
+
+class WinnerMap:
+    """Reduces features to the best class of every voxel of a target grid, as slabs of features become final. Nothing of size voxels x labels exists."""
+
+    def __init__(
+        self, feature_grid: Grid, target: Grid, axis: int, prompts: Prompts, chunk: int, limits: Limits | None = None
+    ) -> None:
+        """axis: the axis (0, 1, 2 for k, j, i) of the feature grid along which slabs arrive, in rising order."""
+        self.feature_grid = feature_grid
+        self.target = target
+        self.axis = axis
+        self.prompts = prompts
+        self.chunk = chunk
+        self.limits = limits
+        classes = prompts.bias.shape[0] - prompts.context
+        self.winners: Array = np.zeros(target.shape, dtype=np.uint8 if classes <= 256 else np.uint16)
+        planes = max(1, SLAB_VALUES // (target.shape[1] * target.shape[2] * prompts.vectors.shape[1]))
+        boxes = [(k, min(k + planes, target.shape[0])) for k in range(0, target.shape[0], planes)]
+        rises = target.to(feature_grid)[2 - axis, 2] >= 0
+        self._waiting = boxes if rises else boxes[::-1]
+        self._total = len(boxes)
+        self._held: torch.Tensor | None = None
+        self._held_start = 0
+
+    @staticmethod
+    def streaming_axis(feature_grid: Grid, target: Grid) -> int:
+        """The axis of the feature grid that the target's k axis runs along most closely."""
+        return 2 - int(np.abs(target.to(feature_grid)[:3, 2]).argmax())
+
+    @property
+    def fraction(self) -> float:
+        """How much of the target is done."""
+        return 1 - len(self._waiting) / self._total
+
+    def add(self, slab: FeatureSlab) -> None:
+        """Take a finished slab, label every target voxel that can be labelled now, and free features that nothing needs any more."""
+        if self._held is None:
+            self._held, self._held_start = slab.values, slab.start
+        else:
+            self._held = torch.cat([self._held, slab.values], dim=self.axis)
+        while self._waiting:
+            first, last = self._waiting[0]
+            low, high = self._needs(first, last)
+            if high[self.axis] > slab.stop:
+                break
+            self._label(first, last, low, high)
+            self._waiting.pop(0)
+        if self._waiting:
+            unneeded = min(self._needs(*box)[0][self.axis] for box in self._waiting) - self._held_start
+            unneeded = min(max(0, unneeded), self._held.shape[self.axis])
+            self._held = (
+                self._held.narrow(self.axis, unneeded, self._held.shape[self.axis] - unneeded).clone()
+                if unneeded
+                else self._held
+            )
+            self._held_start += unneeded
+        else:
+            self._held = None
+
+    def _needs(self, first: int, last: int) -> tuple[Shape, Shape]:
+        return needed_box(self.feature_grid, self.target, (first, 0, 0), (last, *self.target.shape[1:]))
+
+    def _label(self, first: int, last: int, low: Shape, high: Shape) -> None:
+        assert self._held is not None
+        origin = [0, 0, 0]
+        origin[self.axis] = self._held_start
+        block = self._held[tuple(slice(a - o, b - o) for a, b, o in zip(low, high, origin, strict=True))]
+        fine = resample(block, self.feature_grid, self.target, (first, 0, 0), (last, *self.target.shape[1:]), low)
+        best = self._best(fine.reshape(-1, fine.shape[3]), first, last)
+        self.winners[first:last] = best.cpu().numpy().reshape(last - first, *self.target.shape[1:])
+
+    def _best(self, fine: torch.Tensor, first: int, last: int) -> torch.Tensor:
+        """The best class of voxels (V, C), which are the target's planes from `first` to before `last`."""
+        vectors, bias = self.prompts.vectors, self.prompts.bias
+        if self.limits is None:
+            return best_classes(fine, vectors, bias, self.chunk, context=self.prompts.context).best_class
+        before = torch.from_numpy(self.limits.winners[first:last].reshape(-1).astype(np.int64)).to(fine.device)
+        found = torch.zeros(len(fine), dtype=torch.int16, device=fine.device)
+        sets, set_of = np.unique(self.limits.allowed, axis=0, return_inverse=True)
+        set_of_voxel = torch.from_numpy(set_of.reshape(-1)).to(fine.device)[before]
+        for number, allowed in enumerate(sets):
+            here = (set_of_voxel == number).nonzero()[:, 0]
+            if len(here) and allowed[1:].any():
+                classes = torch.from_numpy(np.flatnonzero(allowed)).to(fine.device)
+                best = best_classes(fine[here], vectors[classes], bias[classes], self.chunk).best_class
+                found[here] = classes.to(torch.int16)[best.long()]
+        return found
+
+
+class Features:
+    """What the network found in one scan under one set of metadata: valid as long as volume, model and metadata stay the same.
+
+    `segment` and `at` never run the network. `stored` (k, j, i, C) is None where the features exceeded the budget and only the winner map was kept.
+    """
+
+    def __init__(
+        self,
+        labels: LabelTree,
+        prompts: Prompts,
+        input_grid: Grid,
+        region: tuple[Shape, Shape],
+        feature_grid: Grid,
+        plan: MemoryPlan,
+        report: RunReport,
+        stored: torch.Tensor | None,
+        winners: Array | None,
+        limits: Limits | None = None,
+        nifti_place: NiftiPlace | None = None,
+    ) -> None:
+        self.labels = labels
+        self.prompts = prompts
+        self.input_grid = input_grid
+        self.region = region
+        self.feature_grid = feature_grid
+        self.plan = plan
+        self.report = report
+        self.stored = stored
+        self._winners = winners
+        self._limits = limits
+        self._nifti_place = nifti_place
+
+    def kept(self, purpose: str) -> torch.Tensor:
+        """`stored`. Raises InputError, which says what it is needed for, where it was not kept."""
+        if self.stored is None:
+            raise InputError(
+                f"The features of this scan were larger than the memory set aside for them; crop the scan to the part of interest to {purpose}."
+            )
+        return self.stored
+
+    def by_example(
+        self, examples: Sequence[ExamplePrompt], ids: Sequence[int] | None = None, divide: bool = False
+    ) -> Features:
+        """The same features, asked for structures that the model was shown (`Segmenter.examples`) in place of its labels; the network does not run.
+
+        They compete with each other and with a background of their own, each of them only inside its parent, as the labels' competition has it. ids: of their labels, by
+        default the first ones above the model's. divide: inside a parent every voxel goes to one of the examples there, none is left over. Raises InputError where the
+        features were not kept or a prompt belongs to another model, and LabelError for names that are taken or unknown.
+        """
+        stored = self.kept("ask for labels by example")
+        check_model(examples, self.report.model, self.report.package_sha256, self.prompts.vectors.shape[1])
+        tree = tree_of_prompts(examples, self.labels, ids)
+        where = stored.device
+        vectors = torch.tensor(
+            [[0.0] * self.prompts.vectors.shape[1], *(example.vector for example in examples)], device=where
+        )
+        prompts = Prompts(vectors, torch.tensor([0.0, *(example.bias for example in examples)], device=where))
+        limits = None
+        if any(example.parent for example in examples):
+            allowed = np.ones((len(self.labels.leaves) + 1, len(examples) + 1), dtype=bool)
+            for n, example in enumerate(examples, start=1):
+                if example.parent:
+                    inside = list(self.labels.classes_under(self.labels.find(example.parent)))
+                    allowed[:, n] = False
+                    allowed[inside, n] = True
+            if divide:
+                allowed[:, 0] = ~allowed[:, [n for n, example in enumerate(examples, start=1) if example.parent]].any(
+                    axis=1
+                )
+            limits = Limits(self.winner_map(), allowed)
+        return Features(
+            tree,
+            prompts,
+            self.input_grid,
+            self.region,
+            self.feature_grid,
+            self.plan,
+            self.report,
+            stored,
+            None,
+            limits,
+            self._nifti_place,
+        )
+
+    def segment(
+        self,
+        labels: Sequence[str] | str | None = None,
+        progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Result:
+        """The masks of these labels on the input grid; None or "all" means every leaf.
+
+        All leaves and the background compete always, so the mask of a label does not depend on which others were asked for. Raises LabelError for unknown names.
+        """
+        wanted = resolve_labels(self.labels, labels)
+        steps = Progress(progress, cancel)
+        winners = self.winner_map(steps)
+        with self.report.timed("labels"):
+            layers, entries = self._layers(winners, wanted)
+        self.report.peak_memory_mb = peak_memory_mb(self.plan.device)
+        steps.update(0.0, 1.0, 1.0, "done")
+        return Result(layers, entries, self.report)
+
+    def winner_map(self, progress: Progress | None = None) -> Array:
+        """(k, j, i) of the scanned region: the class that wins each voxel, computed once."""
+        if self._winners is None:
+            steps = progress or Progress(None, None)
+            with self.report.timed("scoring"):
+                self._winners = self.with_ladder(lambda: self._score(self.kept("decide labels"), steps))
+        return self._winners
+
+    def with_ladder(self, run: Callable[[], T]) -> T:
+        """Ask what is kept; where memory runs out, on lower rungs of the ladder, at last in main memory. Raises DeviceError."""
+        return down_the_ladder(self.plan, self._take, run)
+
+    def _take(self, plan: MemoryPlan, what: str) -> None:
+        self.plan = plan
+        self.report.fallbacks.append(what)
+        if self.stored is not None:
+            where, prompts = plan.accumulate_on, self.prompts
+            self.stored = self.stored.to(where)
+            self.prompts = replace(prompts, vectors=prompts.vectors.to(where), bias=prompts.bias.to(where))
+
+    def _score(self, stored: torch.Tensor, progress: Progress) -> Array:
+        target = self.input_grid.box(*self.region)
+        axis = WinnerMap.streaming_axis(self.feature_grid, target)
+        reducer = WinnerMap(self.feature_grid, target, axis, self.prompts, self.plan.chunk, self._limits)
+        length, pieces = stored.shape[axis], 16
+        for n in range(pieces):  # in pieces, so that progress and cancel have their say
+            start, stop = n * length // pieces, (n + 1) * length // pieces
+            if stop > start:
+                reducer.add(FeatureSlab(start, stop, stored.narrow(axis, start, stop - start)))
+            progress.update(0.0, 0.95, reducer.fraction, "deciding labels")
+        return reducer.winners
+
+    def at(self, position_ras: tuple[float, float, float] | Array, count: int = 10) -> list[RankedLabel]:
+        """The most probable leaves at a point (RAS millimetres), best first; none outside the scanned region.
+
+        Probabilities are the softmax of the scores over all leaves and the background (context classes included), so they sum to less than 1. A label by example has none
+        outside its parent.
+        Raises InputError where the features were not kept.
+        """
+        (k0, j0, i0), (k1, j1, i1) = self.region
+        index = self.input_grid.index_of(position_ras)
+        low, high = np.array([i0, j0, k0]) - 0.5, np.array([i1, j1, k1]) - 0.5
+        if not bool(((index >= low) & (index <= high)).all()):
+            return []
+        stored = self.kept("ask for single points")
+        here = np.eye(4)
+        here[:3, 3] = np.asarray(position_ras, dtype=np.float64)
+        point = Grid(here, (1, 1, 1))
+        lower, upper = needed_box(self.feature_grid, point, (0, 0, 0), (1, 1, 1))
+        block = stored[tuple(slice(a, b) for a, b in zip(lower, upper, strict=True))]
+        vector = resample(block, self.feature_grid, point, source_start=lower).reshape(-1)
+        scores = self.prompts.vectors @ vector + self.prompts.bias
+        if self._limits is not None:
+            i, j, k = (int(n) for n in np.rint(index).clip((i0, j0, k0), (i1 - 1, j1 - 1, k1 - 1)))
+            allowed = self._limits.allowed[self._limits.winners[k - k0, j - j0, i - i0]]
+            scores[torch.from_numpy(~allowed).to(scores.device)] = -torch.inf
+        probabilities = scores.softmax(0)[1 : len(self.labels.leaves) + 1].cpu()
+        best, order = probabilities.topk(min(count, len(probabilities)))
+        return [RankedLabel(self.labels.leaves[int(n)], float(p)) for p, n in zip(best, order, strict=True)]
+
+    def _layers(self, winners: Array, wanted: Sequence[Label]) -> tuple[tuple[Volume, ...], tuple[SegmentedLabel, ...]]:
+        """Spread labels over as few layers as overlaps allow: first come, first layer."""
+        contents: list[list[Label]] = []
+        places: dict[int, int] = {}
+        for label in wanted:
+            free = next(
+                (n for n, there in enumerate(contents) if self.labels.overlapping([*there, label]) is None),
+                len(contents),
+            )
+            if free == len(contents):
+                contents.append([])
+            contents[free].append(label)
+            places[label.id] = free
+        dtype = (
+            np.uint8
+            if max(label.id for label in wanted) < 2**8
+            else np.uint16
+            if max(label.id for label in wanted) < 2**16
+            else np.uint32
+        )
+        layers = []
+        for there in contents:
+            table = np.zeros(len(self.labels.leaves) + 1, dtype=dtype)
+            for label in there:
+                table[list(self.labels.classes_under(label))] = label.id
+            full = np.zeros((1, *self.input_grid.shape), dtype=dtype)
+            (k0, j0, i0), (k1, j1, i1) = self.region
+            full[0, k0:k1, j0:j1, i0:i1] = table[winners]
+            layers.append(Volume(full, self.input_grid.affine, nifti_place=self._nifti_place))
+        return tuple(layers), tuple(SegmentedLabel(label.id, places[label.id], label) for label in wanted)
+
+
+def resolve_labels(tree: LabelTree, names: Sequence[str] | str | None) -> list[Label]:
+    """Names as the user gave them -> labels, each once, in the order asked for; None or "all" is every leaf. Raises LabelError."""
+    if names is None or names == "all":
+        return list(tree.leaves)
+    wanted = [tree.find(name) for name in ([names] if isinstance(names, str) else names)]
+    if not wanted:
+        raise LabelError("No label was asked for; name at least one, or all.")
+    return list(dict.fromkeys(wanted))

@@ -1,0 +1,1 @@
+"""Labels, and the trees in which they contain one another."""

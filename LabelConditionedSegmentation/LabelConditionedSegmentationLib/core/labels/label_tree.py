@@ -1,0 +1,290 @@
+"""Labels and the label tree: which structures a model can be asked for, and how they contain one another."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ..errors import LabelError
+
+LATERALITIES = ("", "left", "right", "midline")
+_OPPOSITE = {"left": "right", "right": "left"}
+
+LARGEST_ID = 2**32 - 1
+"""What the largest integer type of label maps holds."""
+
+MOST_LABELS = 2**15 - 1
+"""What the integer type of winner maps holds while they are computed."""
+
+
+TERMINOLOGY = "Segmentation category and type - 3D Slicer General Anatomy list"
+"""The terminology, as Slicer calls it, that the codes of labels are entries of."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """A coded concept, such as SCT 113305005 "Cerebellum"."""
+
+    scheme: str
+    value: str
+    meaning: str
+
+    def to_json(self) -> list[str]:
+        return [self.scheme, self.value, self.meaning]
+
+    @staticmethod
+    def from_json(entry: Sequence[str] | None) -> Code | None:
+        return None if not entry else Code(*(str(part) for part in entry))
+
+
+@dataclass(frozen=True)
+class Label:
+    """One structure that a model can be asked for.
+
+    id: the value in label maps, 1 to LARGEST_ID. parent: id of the label that contains it. color: red, green, blue in [0, 1].
+    category, type, modifier: SNOMED CT codes, None where no cited table gives one.
+    """
+
+    id: int
+    name: str
+    parent: int | None = None
+    synonyms: tuple[str, ...] = ()
+    color: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    laterality: str = ""
+    category: Code | None = None
+    type: Code | None = None
+    modifier: Code | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.id <= LARGEST_ID:
+            raise LabelError(
+                f'Label "{self.name}" has the id {self.id}; ids are 1 to {LARGEST_ID}, 0 is the background.'
+            )
+        if not self.name.strip():
+            raise LabelError(f"Label {self.id} has no name.")
+        if self.laterality not in LATERALITIES:
+            raise LabelError(f'Label "{self.name}" has the unknown laterality "{self.laterality}".')
+        if len(self.color) != 3 or not all(0 <= c <= 1 for c in self.color):
+            raise LabelError(f'Label "{self.name}" has the color {self.color}; red, green and blue are 0 to 1.')
+
+    def to_json(self) -> dict[str, Any]:
+        """As stored in `model.json`; empty entries are left out."""
+        entry: dict[str, Any] = {"id": self.id, "name": self.name, "color": [round(c, 4) for c in self.color]}
+        if self.parent is not None:
+            entry["parent"] = self.parent
+        if self.synonyms:
+            entry["synonyms"] = list(self.synonyms)
+        if self.laterality:
+            entry["laterality"] = self.laterality
+        for name in ("category", "type", "modifier"):
+            code: Code | None = getattr(self, name)
+            if code is not None:
+                entry[name] = code.to_json()
+        return entry
+
+    @staticmethod
+    def from_json(entry: Mapping[str, Any]) -> Label:
+        """Inverse of `to_json`."""
+        red, green, blue = (float(c) for c in entry.get("color", (0.5, 0.5, 0.5)))
+        return Label(
+            id=int(entry["id"]),
+            name=str(entry["name"]).strip(),
+            parent=None if entry.get("parent") is None else int(entry["parent"]),
+            synonyms=tuple(str(synonym).strip() for synonym in entry.get("synonyms", ())),
+            color=(red, green, blue),
+            laterality=str(entry.get("laterality", "")),
+            category=Code.from_json(entry.get("category")),
+            type=Code.from_json(entry.get("type")),
+            modifier=Code.from_json(entry.get("modifier")),
+        )
+
+
+@dataclass(frozen=True)
+class LabelTree:
+    """The labels of a model with their parents.
+
+    Only leaves compete. The network's class 0 is the background and class n the n-th leaf, in the order of `labels`. A parent's mask is the union of the
+    leaves under it and its probability their sum.
+    """
+
+    labels: tuple[Label, ...]
+    _by_id: dict[int, Label] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_id = {label.id: label for label in self.labels}
+        object.__setattr__(self, "_by_id", by_id)
+        if not self.labels:
+            raise LabelError("A label tree needs at least one label.")
+        if len(self.labels) > MOST_LABELS:
+            raise LabelError(f"The tree has {len(self.labels)} labels; at most {MOST_LABELS} fit.")
+        if len(by_id) != len(self.labels):
+            raise LabelError("Two labels of the tree have the same id.")
+        names: dict[str, int] = {}
+        for label in self.labels:
+            if names.setdefault(label.name.casefold(), label.id) != label.id:
+                raise LabelError(f'Two labels of the tree are called "{label.name}".')
+            if label.parent is not None and label.parent not in by_id:
+                raise LabelError(f'The parent {label.parent} of label "{label.name}" is not in the tree.')
+        for label in self.labels:
+            seen = {label.id}
+            above = label.parent
+            while above is not None:
+                if above in seen:
+                    raise LabelError(f'Label "{label.name}" is its own ancestor.')
+                seen.add(above)
+                above = by_id[above].parent
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, label_id: int) -> Label:
+        return self._by_id[label_id]
+
+    def __contains__(self, label_id: object) -> bool:
+        return label_id in self._by_id
+
+    @cached_property
+    def children(self) -> dict[int | None, tuple[Label, ...]]:
+        """Parent id (None for the roots) -> its direct children, in order."""
+        out: dict[int | None, list[Label]] = {}
+        for label in self.labels:
+            out.setdefault(label.parent, []).append(label)
+        return {parent: tuple(below) for parent, below in out.items()}
+
+    @property
+    def roots(self) -> tuple[Label, ...]:
+        """The labels without a parent."""
+        return self.children[None]
+
+    @cached_property
+    def leaves(self) -> tuple[Label, ...]:
+        """The labels without children, which are the network's classes 1, 2, ..."""
+        return tuple(label for label in self.labels if label.id not in self.children)
+
+    @cached_property
+    def class_of(self) -> dict[int, int]:
+        """Leaf id -> class index of the network (the background is class 0)."""
+        return {leaf.id: n for n, leaf in enumerate(self.leaves, start=1)}
+
+    def leaves_under(self, label: Label) -> tuple[Label, ...]:
+        """The leaves whose union the label is; a leaf gives itself."""
+        return tuple(below for below in self._branch([label]) if below.id not in self.children)
+
+    def classes_under(self, label: Label) -> tuple[int, ...]:
+        """Class indices of `leaves_under`."""
+        return tuple(self.class_of[leaf.id] for leaf in self.leaves_under(label))
+
+    def ancestors(self, label: Label) -> tuple[Label, ...]:
+        """Parent, grandparent, ... up to the root."""
+        above = []
+        while label.parent is not None:
+            label = self[label.parent]
+            above.append(label)
+        return tuple(above)
+
+    def depth(self, label: Label) -> int:
+        """0 for a root."""
+        return len(self.ancestors(label))
+
+    def walk(self) -> Iterable[Label]:
+        """Every label, parents before their children, depth first."""
+        return self._branch(self.roots)
+
+    def _branch(self, tops: Sequence[Label]) -> Iterable[Label]:
+        stack = list(reversed(tops))
+        while stack:
+            label = stack.pop()
+            yield label
+            stack.extend(reversed(self.children.get(label.id, ())))
+
+    @cached_property
+    def _names(self) -> dict[str, list[Label]]:
+        out: dict[str, list[Label]] = {}
+        for label in self.labels:
+            for name in (label.name, *label.synonyms):
+                found = out.setdefault(name.casefold(), [])
+                if label not in found:
+                    found.append(label)
+        return out
+
+    def find(self, name: str) -> Label:
+        """The label of this name, synonym or id; upper and lower case are the same. LabelError names the nearest ones."""
+        wanted = name.strip().casefold()
+        if wanted.isdecimal() and int(wanted) in self._by_id:
+            return self._by_id[int(wanted)]
+        found = self._names.get(wanted, [])
+        for label in found:  # a name wins over another label's synonym
+            if label.name.casefold() == wanted:
+                return label
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise LabelError(f'"{name}" may be {_listed(label.name for label in found)}; name one of them.')
+        near = difflib.get_close_matches(wanted, self._names, n=3, cutoff=0.5)
+        nearest = list(dict.fromkeys(label.name for key in near for label in self._names[key]))[:3]
+        hint = f" Nearest: {_listed(nearest)}." if nearest else ""
+        raise LabelError(f'The model knows no label "{name}".{hint} `lcs labels` lists them all.')
+
+    def knows(self, name: str) -> bool:
+        """Whether a label, or several, have this name, synonym or id."""
+        wanted = name.strip().casefold()
+        return wanted in self._names or (wanted.isdecimal() and int(wanted) in self._by_id)
+
+    def search(self, text: str) -> list[Label]:
+        """Labels whose name, a synonym or a code holds every word of `text`, in tree order."""
+        words = text.casefold().split()
+        return [label for label in self.walk() if all(word in self._haystacks[label.id] for word in words)]
+
+    @cached_property
+    def _haystacks(self) -> dict[int, str]:
+        def text(label: Label) -> str:
+            codes = [part for code in (label.type, label.modifier) if code for part in (code.value, code.meaning)]
+            return " \n".join((label.name, *label.synonyms, *codes)).casefold()
+
+        return {label.id: text(label) for label in self.labels}
+
+    def mirrored(self, label: Label) -> Label:
+        """The same structure on the other side; labels without a side, or without a counterpart, give themselves."""
+        there = self._counterpart(label)
+        return there if there is not None and self._counterpart(there) == label else label
+
+    def _counterpart(self, label: Label) -> Label | None:
+        """The label of the other side whose name differs by the side alone, both being leaves or both parents."""
+        side = label.laterality
+        if side not in _OPPOSITE:
+            return None
+        other = _OPPOSITE[side]
+        wanted = label.name.replace(side, other).replace(side.capitalize(), other.capitalize())
+        named = (x for x in self._names.get(wanted.casefold(), ()) if x.laterality == other and x.name == wanted)
+        return next((x for x in named if (x.id in self.children) == (label.id in self.children)), None)
+
+    @cached_property
+    def mirrored_classes(self) -> tuple[int, ...]:
+        """For every class (background first) the class of the mirrored structure: what a left-right flip does to a label map."""
+        return (0, *(self.class_of[self.mirrored(leaf).id] for leaf in self.leaves))
+
+    def overlapping(self, wanted: Sequence[Label]) -> tuple[Label, Label] | None:
+        """A pair of requested labels that share voxels (a parent and something under it), or None."""
+        ids = {label.id: label for label in wanted}
+        for label in wanted:
+            for above in self.ancestors(label):
+                if above.id in ids:
+                    return above, label
+        return None
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """As stored in `model.json`."""
+        return [label.to_json() for label in self.labels]
+
+    @staticmethod
+    def from_json(entries: Sequence[Mapping[str, Any]]) -> LabelTree:
+        """Inverse of `to_json`."""
+        return LabelTree(tuple(Label.from_json(entry) for entry in entries))
+
+
+def _listed(names: Iterable[str]) -> str:
+    quoted = [f'"{name}"' for name in names]
+    return quoted[0] if len(quoted) == 1 else ", ".join(quoted[:-1]) + " or " + quoted[-1]

@@ -1,0 +1,1 @@
+"""Model packages: data, never code."""

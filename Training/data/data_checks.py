@@ -1,0 +1,156 @@
+"""What is wrong with a data set, all of it at once, before a training run finds it case by case."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from LabelConditionedSegmentationLib.core.errors import InputError, LabelError, MetadataError
+from LabelConditionedSegmentationLib.core.scan.channel_stack import grid_difference
+from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
+from LabelConditionedSegmentationLib.core.scan.metadata import MetadataSchema
+from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
+from tqdm import tqdm
+
+from .datasets import CaseFiles, DataSet
+
+if TYPE_CHECKING:
+    from ..engine.config import Config
+
+MOST_LISTED = 10
+"""Ids, or cases, that one sentence names."""
+
+
+def refuse_problems(data_set: DataSet, config: Config, progress: bool = True) -> None:
+    """SystemExit with all problems of a data set, where it has any; what is only worth knowing of its metadata is said on the terminal."""
+    raise_problems(check_data_set(data_set, len(config.input.channels), config.schema, progress))
+    for text in metadata_notes(data_set.cases, config.schema):
+        print(text, file=sys.stderr)
+
+
+def check_data_set(data_set: DataSet, spec_channels: int, schema: MetadataSchema, progress: bool = True) -> list[str]:
+    """Read every image and label file; returns one sentence for each problem, none where all is well.
+
+    Found are: metadata that a field of the schema cannot take;
+    missing, unreadable and truncated files; another number of channels than `spec_channels`; channels or labels on another grid than the first image
+    (see `core.channels.SAME_PLACE`); label values that are no whole numbers or that the table does not know; cases of one name; annotated labels that the
+    table does not know.
+    """
+    times = Counter(case.name for case in data_set.cases)
+    problems = [
+        f"{count} cases are called {name}; give each a name of its own." for name, count in times.items() if count > 1
+    ]
+    known = np.array(
+        [0, *({label.id for label in data_set.table.labels} ^ data_set.ignored_ids)]
+    )  # ids of parents that were made are in both
+    for case in tqdm(data_set.cases, desc="checking cases", disable=not (progress and sys.stderr.isatty())):
+        found = [
+            *_channel_problems(case, spec_channels),
+            *_annotation_problems(case, data_set),
+            *_metadata_problems(case, schema),
+            *_file_problems(case, known),
+        ]
+        problems += [f"{case.name}: {problem}" for problem in found]
+    return problems
+
+
+def raise_problems(problems: Sequence[str]) -> None:
+    """End the program with all problems, where there are any."""
+    if problems:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise SystemExit("\n- ".join([f"The data set cannot be used as it is; {count}:", *problems]))
+
+
+def metadata_problems(cases: Sequence[CaseFiles], schema: MetadataSchema) -> list[str]:
+    """One sentence for every value of any case that its field cannot take."""
+    return [f"{case.name}: {problem}" for case in cases for problem in _metadata_problems(case, schema)]
+
+
+def _metadata_problems(case: CaseFiles, schema: MetadataSchema) -> list[str]:
+    problems = []
+    for field in schema.fields:
+        try:
+            field.parse(case.metadata.get(field.name))
+        except MetadataError as error:
+            problems.append(str(error))
+    return problems
+
+
+def metadata_notes(cases: Sequence[CaseFiles], schema: MetadataSchema) -> list[str]:
+    """What the network makes of metadata that it can take, but not as they stand: a sentence a value, with the cases that have it."""
+    told: dict[str, list[str]] = {}
+    for case in cases:
+        for finding in schema.parse({field.name: case.metadata.get(field.name) for field in schema.fields})[1]:
+            told.setdefault(finding.text, []).append(case.name)
+    return [f"{text} ({_listed(names)})" for text, names in told.items()]
+
+
+def _channel_problems(case: CaseFiles, spec_channels: int) -> list[str]:
+    if len(case.images) == spec_channels:
+        return []
+    names = ", ".join(path.name for path in case.images)
+    return [
+        f"has {len(case.images)} image channel(s) ({names}), but the network's input.channels names {spec_channels}."
+    ]
+
+
+def _annotation_problems(case: CaseFiles, data_set: DataSet) -> list[str]:
+    problems = []
+    for name in case.annotated or ():
+        try:
+            data_set.table.find(name)
+        except LabelError as error:
+            problems.append(f'"{name}" is said to be annotated, but the table has no such label. {error}')
+    return problems
+
+
+def _file_problems(case: CaseFiles, known: Array) -> list[str]:
+    problems: list[str] = []
+    first = _read(case.images[0], problems)
+    for path in case.images[1:]:
+        problems += _grid_problems(case, first, path, _read(path, problems))
+    labels = _read(case.label, problems)
+    problems += _grid_problems(case, first, case.label, labels)
+    return problems if labels is None else problems + _value_problems(case.label, labels.array, known)
+
+
+def _read(path: Path, problems: list[str]) -> Volume | None:
+    try:
+        volume = read_volume(path)
+    except InputError as error:
+        problems.append(str(error))
+        return None
+    for finding in volume.findings:
+        tqdm.write(f"{finding.level}: {path}: {finding}", file=sys.stderr)
+    return volume
+
+
+def _grid_problems(case: CaseFiles, first: Volume | None, path: Path, volume: Volume | None) -> list[str]:
+    difference = grid_difference(first, volume) if first is not None and volume is not None else ""
+    return [f'"{path.name}" does not lie on the grid of "{case.images[0].name}": {difference}.'] if difference else []
+
+
+def _value_problems(path: Path, array: Array, known: Array) -> list[str]:
+    values, counts = np.unique(array, return_counts=True)
+    whole = values == np.rint(values)
+    if not whole.all():
+        return [
+            f'"{path.name}" holds {counts[~whole].sum()} voxels that are no whole numbers, such as {values[~whole][0]:g}; is it a label map?'
+        ]
+    strange = ~np.isin(values, known)
+    if not strange.any():
+        return []
+    listed = [f"{int(value)} ({count} voxels)" for value, count in zip(values[strange], counts[strange], strict=True)]
+    return [
+        f'"{path.name}" holds label ids that the table of labels does not know: {_listed(listed)}; '
+        "give them lines in a labels.csv, with scored = 0 to ignore them."
+    ]
+
+
+def _listed(items: Sequence[str]) -> str:
+    more = f" and {len(items) - MOST_LISTED} more" if len(items) > MOST_LISTED else ""
+    return ", ".join(items[:MOST_LISTED]) + more

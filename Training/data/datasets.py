@@ -1,0 +1,271 @@
+"""Labelled data sets on disk: which files belong to which case, and what is known about it, in the nnU-Net raw layout, a MONAI datalist or BIDS."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from LabelConditionedSegmentationLib.core.labels.label_tree import LabelTree
+from LabelConditionedSegmentationLib.core.scan.channel_stack import stacked
+
+from .catalogue import label_table, names_table, read_rows, tree_of_rows
+
+if TYPE_CHECKING:
+    from LabelConditionedSegmentationLib.core.scan.volume import Volume
+
+BIDS_CONTRASTS = ("T1w", "T2w", "FLAIR")
+"""The order of channels in a BIDS folder; other contrasts follow by name."""
+
+
+@dataclass(frozen=True)
+class CaseFiles:
+    """One labelled scan on disk.
+
+    images: one file a channel, in order. metadata: field -> text; unknown fields are absent. annotated: names of the labels that somebody looked for in this
+    case; None stands for all of the data set's table.
+    """
+
+    name: str
+    images: tuple[Path, ...]
+    label: Path
+    metadata: dict[str, str]
+    annotated: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Labelled scans with one table of labels.
+
+    cases: sorted by name. table: every usable label, parents among them. ignored_ids: ids that are no label; voxels with them are unknown, neither
+    background nor a class (those that the table ignores, and those given to parents that it does not list).
+    """
+
+    root: Path
+    cases: tuple[CaseFiles, ...]
+    table: LabelTree
+    ignored_ids: frozenset[int]
+
+
+Table = tuple[LabelTree, frozenset[int]]
+
+
+def read_data_set(root: Path, names: Sequence[str] = ()) -> DataSet:
+    """The data set at `root`, all its cases or those named. That its files exist and fit together is not looked at (see `Training.data.samples.data_checks`).
+
+    root: a folder in the raw layout of nnU-Net (labelsTr), a MONAI datalist (.json with "training"), or a BIDS folder (sub-* with derivatives/*/sub-*).
+    A labels.csv beside the data wins over the label table of the layout. SystemExit with a sentence for anything else, and for names that are not there.
+    """
+    if not root.exists():
+        raise SystemExit(
+            f'There is no data set "{root}". Name yours with data.root; Training/DATA.md says where those of the shipped experiments are had, and where they go.'
+        )
+    if root.suffix == ".json" and root.is_file():
+        cases, (table, ignored_ids) = _read_datalist(root)
+    elif (root / "labelsTr").is_dir():
+        cases, (table, ignored_ids) = _read_nnunet(root)
+    elif (root / "derivatives").is_dir() and any(root.glob("sub-*")):
+        cases, (table, ignored_ids) = _read_bids(root)
+    else:
+        raise SystemExit(
+            f'"{root}" is no data set: it has no folder labelsTr (raw layout of nnU-Net), it is no .json file with "training" (MONAI datalist), '
+            "and it has no folders sub-* and derivatives (BIDS)."
+        )
+    missing = sorted(set(names) - {case.name for case in cases})
+    if missing:
+        raise SystemExit(f'The data set "{root}" has no case called {", ".join(missing)}.')
+    if not cases:
+        raise SystemExit(f'The data set "{root}" has no labelled case.')
+    chosen = sorted((case for case in cases if not names or case.name in names), key=lambda case: case.name)
+    return DataSet(root, tuple(chosen), table, ignored_ids)
+
+
+def read_image(case: CaseFiles) -> Volume:
+    """The channels of a case as one volume (channel, k, j, i). InputError where a file cannot be read, or where a channel lies on another grid than the first."""
+    from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
+
+    return stacked([read_volume(path) for path in case.images], case.images)
+
+
+def read_labels(case: CaseFiles) -> Volume:
+    """The label map of a case, ids as stored. InputError where it cannot be read."""
+    from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
+
+    return read_volume(case.label)
+
+
+def _read_nnunet(root: Path) -> tuple[list[CaseFiles], Table]:
+    """labelsTr/CASE.nii.gz, imagesTr/CASE_0000.nii.gz (and _0001 ...), dataset.json and labels.csv for the labels, participants.tsv for metadata."""
+    about = _read_json(root / "dataset.json") if (root / "dataset.json").is_file() else {}
+    ending = str(about.get("file_ending", ".nii.gz"))
+    stated = about.get("channel_names", about.get("modality", {}))
+    people = _read_participants(root / "participants.tsv")
+    present = {path.name for path in (root / "imagesTr").glob("*")}
+    cases = []
+    for label in (root / "labelsTr").glob(f"[!.]*{ending}"):
+        name = label.name.removesuffix(ending)
+        found = sum(f"{name}_{n:04d}{ending}" in present for n in range(100))
+        images = tuple(root / "imagesTr" / f"{name}_{n:04d}{ending}" for n in range(len(stated) or max(found, 1)))
+        cases.append(CaseFiles(name, images, label, *_known(people.get(name, {}))))
+    _check_people(root / "participants.tsv", people, [case.name for case in cases])
+    return cases, _table(root, root / "dataset.json", about)
+
+
+def _read_datalist(path: Path) -> tuple[list[CaseFiles], Table]:
+    """A MONAI datalist: "training" and "validation" with image, label and, beside them, what is known; "labels" or a labels.csv beside the file."""
+    about = _read_json(path)
+    entries = [entry for part in ("training", "validation") for entry in about.get(part) or []]
+    for entry in entries:
+        if not (isinstance(entry, dict) and isinstance(entry.get("label"), str) and _paths(entry.get("image"))):
+            raise SystemExit(f'An entry of the datalist "{path}" lacks "image" or "label": {json.dumps(entry)[:200]}.')
+    if not entries:
+        raise SystemExit(f'The datalist "{path}" has no list "training" of cases with "image" and "label".')
+    stems = [Path(entry["label"]).name.partition(".")[0] for entry in entries]
+    if len(set(stems)) < len({entry["label"] for entry in entries}):  # the folders tell the cases apart
+        stems = [
+            "_".join((*Path(entry["label"]).parent.parts, stem)) for entry, stem in zip(entries, stems, strict=True)
+        ]
+    cases = []
+    for entry, stem in zip(entries, stems, strict=True):
+        images = tuple(path.parent / image for image in _paths(entry["image"]))
+        metadata, annotated = _known(
+            {
+                key: str(value)
+                for key, value in entry.items()
+                if key not in ("image", "label", "name") and value is not None
+            }
+        )
+        if isinstance(entry.get("annotated"), list):
+            annotated = tuple(map(str, entry["annotated"]))
+        cases.append(CaseFiles(str(entry.get("name", stem)), images, path.parent / entry["label"], metadata, annotated))
+    return cases, _table(path.parent, path, about)
+
+
+def _read_bids(root: Path) -> tuple[list[CaseFiles], Table]:
+    """sub-XX[/ses-YY]/anat/*_T1w.nii.gz, and the same below derivatives/* for *_dseg.nii.gz; the channels are the contrasts that every case has."""
+    people = _read_participants(root / "participants.tsv")
+    labels: dict[Path, list[Path]] = {}
+    for path in sorted((root / "derivatives").glob("*/sub-*/**/anat/[!.]*_dseg.nii*")):
+        labels.setdefault(Path(*path.relative_to(root / "derivatives").parts[1:-1]), []).append(path)
+    if not labels:
+        raise SystemExit(f'"{root}" has no labelled case: there is no derivatives/*/sub-*/anat/*_dseg.nii.gz.')
+    images = {place: sorted((root / place).glob("[!.]*.nii*")) for place in labels}
+    contrasts = set.intersection(*({_contrast(path) for path in paths} for paths in images.values()))
+    order = sorted(
+        contrasts,
+        key=lambda name: (BIDS_CONTRASTS.index(name) if name in BIDS_CONTRASTS else len(BIDS_CONTRASTS), name),
+    )
+    if not order:
+        raise SystemExit(f'In "{root}" there is no contrast (such as T1w) that every case with a *_dseg.nii.gz has.')
+    cases = []
+    for place, found in labels.items():
+        channels = [
+            _only_one(place, [path for path in images[place] if _contrast(path) == contrast]) for contrast in order
+        ]
+        facts = people.get(place.parts[0], {})
+        cases.append(CaseFiles("_".join(place.parts[:-1]), tuple(channels), _only_one(place, found), *_known(facts)))
+    _check_people(root / "participants.tsv", people, [place.parts[0] for place in labels])
+    if (root / "labels.csv").is_file():
+        return cases, label_table(root / "labels.csv")
+    tables = [
+        path
+        for folder in (root, *sorted((root / "derivatives").glob("*")))
+        for path in sorted(folder.glob("*dseg.tsv"))
+    ]
+    if not tables:
+        raise SystemExit(
+            f'The labels of "{root}" have no names: there is neither a labels.csv nor a dseg.tsv with the columns index and name.'
+        )
+    columns = {"index": "id", "name": "name", "abbreviation": "synonyms", "color": "color"}
+    rows = [
+        {columns[key]: cell for key, cell in row.items() if key in columns}
+        for row in read_rows(tables[0], ("index", "name"), "\t")
+    ]
+    return cases, tree_of_rows(rows, tables[0])
+
+
+def _contrast(path: Path) -> str:
+    """T1w of sub-01_ses-02_T1w.nii.gz."""
+    return path.name.partition(".")[0].rpartition("_")[2]
+
+
+def _only_one(place: Path, paths: Sequence[Path]) -> Path:
+    if len(paths) > 1:
+        raise SystemExit(
+            f'"{place}" has several files that could be meant: {", ".join(map(str, paths))}; keep one, or write a datalist that names it.'
+        )
+    return paths[0]
+
+
+def _table(folder: Path, source: Path, about: Mapping[str, Any]) -> Table:
+    """labels.csv in the folder, else "labels" of a JSON file: {"name": id} or {"id": "name"}; nnU-Net's label "ignore" is no label."""
+    if (folder / "labels.csv").is_file():
+        return label_table(folder / "labels.csv")
+    labels = about.get("labels")
+    if not isinstance(labels, dict) or not labels:
+        raise SystemExit(
+            f'The labels of "{folder}" have no names: there is neither a labels.csv nor an entry "labels" in {source.name}.'
+        )
+    names: dict[int, str] = {}
+    for key, value in labels.items():
+        label_id, name = (key, value) if isinstance(value, str) and key.isdecimal() else (value, key)
+        if isinstance(label_id, list):
+            raise SystemExit(
+                f'"{source}" makes "{name}" of several ids; write a labels.csv with the column "parent" in its place.'
+            )
+        if not str(label_id).isdecimal():
+            raise SystemExit(
+                f'"{source}" gives the label "{name}" the id {json.dumps(label_id)}; a whole number is needed.'
+            )
+        if int(label_id) in names:
+            raise SystemExit(f'"{source}" gives the id {label_id} to both "{names[int(label_id)]}" and "{name}".')
+        names[int(label_id)] = str(name)
+    ignored = {label_id for label_id, name in names.items() if name.casefold() == "ignore"}
+    tree, ignored_ids = names_table(
+        {label_id: name for label_id, name in names.items() if label_id not in ignored}, source
+    )
+    return tree, ignored_ids | ignored
+
+
+def _read_participants(path: Path) -> dict[str, dict[str, str]]:
+    """`participants.tsv` (BIDS): participant -> its fields; empty where there is no such file."""
+    if not path.exists():
+        return {}
+    rows = read_rows(path, ("participant_id",), "\t")
+    twice = [name for name, times in Counter(row.get("participant_id", "") for row in rows).items() if times > 1]
+    if twice:
+        raise SystemExit(f'"{path}" has more than one line for {", ".join(twice)}.')
+    return {row.pop("participant_id", ""): row for row in rows}
+
+
+def _check_people(path: Path, people: Mapping[str, Any], wanted: Sequence[str]) -> None:
+    if people and wanted and not set(wanted) & set(people):
+        raise SystemExit(
+            f'"{path}" says nothing about any case: its participant_id are like "{next(iter(people))}", the cases like "{min(wanted)}".'
+        )
+
+
+def _known(facts: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...] | None]:
+    """Metadata without what is unknown, and the annotated labels."""
+    known = {key: value for key, value in facts.items() if value.strip().lower() not in ("", "n/a")}
+    annotated = tuple(name.strip() for name in known.pop("annotated", "").split(";") if name.strip())
+    return known, annotated or None
+
+
+def _paths(image: Any) -> list[str]:
+    """The files of an "image" in a datalist, one or a list; none where it is something else."""
+    paths = image if isinstance(image, list) else [image]
+    return paths if all(isinstance(path, str) and path for path in paths) else []
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise SystemExit(f'"{path}" is no valid JSON: {error}.') from None
+    if not isinstance(content, dict):
+        raise SystemExit(f'"{path}" holds no JSON object ({{"name": ...}}).')
+    return content

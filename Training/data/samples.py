@@ -1,0 +1,254 @@
+"""Samples for training: a patch of a prepared case, varied, with the points where the loss is taken and the labels that are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from LabelConditionedSegmentationLib.core.scan.preprocessing import BACKGROUND, position_channels
+from torch.utils.data import Dataset, Sampler
+
+from ..engine.config import Config
+from ..losses.streamed_softmax import IGNORE
+from .augmentation import RIM, SpatialAugmentation, View, crop_view, intensity_augmentation, vary_intensity
+from .example_tasks import draw_regions
+from .prepared_cases import Case
+from .targets import TargetCode, can_be_flipped
+
+LABELLED_CENTRES = 0.5
+"""Share of the patches, of scans larger than the patch, that are centred on a voxel of a label."""
+
+
+class Samples(Dataset[dict[str, torch.Tensor]]):
+    """Sample number n of a training run: reproducible from (seed, n) alone, whichever process makes it and wherever a run was resumed.
+
+    A sample: image (channel [+3], k, j, i) float32; foreground (k, j, i) bool; points (P, 3), voxels (i, j, k) of the patch; target (P,) as TargetCode gives them;
+    annotated (K,) bool; asked (L, K) bool: the classes of each label that is asked for; metadata (fields,); number: n.
+    """
+
+    def __init__(
+        self, cases: Sequence[Case], code: TargetCode, config: Config, device: torch.device | str = "cpu"
+    ) -> None:
+        self.cases = cases
+        self.code = code
+        self.config = config
+        self.device = torch.device(device)
+        variation = replace(config.augmentation, flip=config.augmentation.flip and can_be_flipped(code.tree))
+        self.spatial = SpatialAugmentation(variation, config.data.patch, code.mirrored, config.input.spacing)
+        self.intensity = intensity_augmentation()
+        self._places: dict[str, list[np.ndarray]] = {}
+        if config.objective.prompts != "class":
+            _check_pairs(cases, config.data.patch)
+
+    def __len__(self) -> int:
+        return self.config.optimizer.steps * self.config.optimizer.batch
+
+    def case_of(self, number: int) -> Case:
+        """Every case once an epoch, in an order shuffled anew each time."""
+        epoch, place = divmod(number, len(self.cases))
+        order = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.cases))
+        return self.cases[int(order[place])]
+
+    def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
+        generator = np.random.default_rng([self.config.seed, 2, number])
+        case = self.case_of(number)
+        if self.config.objective.prompts != "class":
+            return self._pair(case, number, generator)
+        centre = draw_centre(case.target.shape, self.config.data.patch, lambda: self._places_in(case), generator)
+        view = self.spatial(self._view(case, case.target.long()), generator, centre)
+        view = crop_view(view, self.config.augmentation.crop, generator)
+        image, points, classes = self._seen(view, generator)
+        told = self._told(case, generator)
+        return {
+            "image": image,
+            "foreground": view.foreground,
+            "points": points,
+            "target": classes,
+            "annotated": case.annotated.to(self.device),
+            "asked": draw_labels(
+                case.annotated,
+                self.code.members,
+                self.config.objective.labels_per_sample,
+                self.config.objective.unions,
+                generator,
+            ).to(self.device),
+            "metadata": told,
+            "number": torch.tensor(number),
+        }
+
+    def _pair(self, case: Case, number: int, generator: np.random.Generator) -> dict[str, torch.Tensor]:
+        """As a sample, with another scan beside it, varied on its own: every entry but `number` has a leading axis of 2. They are flipped both or neither, since the parts of
+        a label have no name that a flip could exchange; the second one is always whole. `regions` (2, k, j, i): what they show each other; `asked` (2, P): that at the points.
+        """
+        others = [other for other in self.cases if other.name != case.name]
+        atlas = others[int(generator.integers(len(others)))]
+        objective, settings = self.config.objective, self.config.augmentation
+        shown = draw_regions(
+            *(case.target, atlas.target, (case.annotated, atlas.annotated), self.config.input.spacing),
+            *(objective.examples_per_sample, objective.unions, objective.splits, generator),
+        )
+        flipped = self.spatial.settings.flip and bool(generator.random() < 0.5)
+        views = []
+        for one, regions, crop in ((case, shown.query, settings.crop), (atlas, shown.atlas, 0.0)):
+            view = self._view(one, torch.stack([one.target.long(), regions.long()]))
+            view = crop_view(self.spatial(view, generator, flipped=flipped), crop, generator)
+            image, points, values = self._seen(view, generator)
+            views.append(
+                {
+                    "image": image,
+                    "foreground": view.foreground,
+                    "points": points,
+                    "target": values[0],
+                    "asked": values[1],
+                    "regions": view.target[1].to(torch.int16),
+                    "annotated": one.annotated.to(self.device),
+                    "metadata": self._told(one, generator),
+                }
+            )
+        return {key: torch.stack([view[key] for view in views]) for key in views[0]} | {"number": torch.tensor(number)}
+
+    def _view(self, case: Case, target: torch.Tensor) -> View:
+        """A whole case on the device where samples are varied."""
+        return View(case.image.to(self.device).float(), case.foreground.to(self.device).float(), target.to(self.device))
+
+    def _seen(self, view: View, generator: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What the network gets of a view: its intensities varied and its positions told; the points of the loss, and the values ([maps,] P) there."""
+        foreground, target = view.foreground, view.target
+        still = view.image.masked_fill(~foreground, BACKGROUND)
+        image = vary_intensity(view, self.intensity, generator) if self.config.augmentation.intensity else still
+        labels = target if target.ndim == 3 else target[0]
+        points, classes = draw_points(labels, (view.share > RIM) | (labels > 0), self.config.data.points, generator)
+        if target.ndim > 3:
+            i, j, k = points.unbind(1)
+            classes = target[:, k, j, i]
+        if self.config.network.position:
+            image = torch.cat([image, position_channels(foreground).to(self.device)])
+        return image, points, classes
+
+    def _told(self, case: Case, generator: np.random.Generator) -> torch.Tensor:
+        """The metadata, each field unknown now and then."""
+        dropped = torch.from_numpy(generator.random(case.metadata.shape[0]) < self.config.field_dropout)
+        return torch.where(dropped, torch.full_like(case.metadata, torch.nan), case.metadata).to(self.device)
+
+    def _places_in(self, case: Case) -> list[np.ndarray]:
+        if case.name not in self._places:
+            self._places[case.name] = places_of_labels(case.target)
+        return self._places[case.name]
+
+
+def _check_pairs(cases: Sequence[Case], patch: Sequence[int]) -> None:
+    """SystemExit where scans cannot be each other's atlas."""
+    if len(cases) < 2:
+        raise SystemExit("objective.prompts takes another scan as the atlas: it needs two cases for training at least.")
+    large = next((case for case in cases if any(n > p for n, p in zip(case.target.shape, patch, strict=True))), None)
+    if large is not None:
+        raise SystemExit(
+            f"objective.prompts takes an example from the whole atlas, but case {large.name} has {list(large.target.shape)} voxels and data.patch is "
+            f"{list(patch)}; enlarge it."
+        )
+
+
+class StepBatches(Sampler[list[int]]):
+    """The sample numbers of every step that this process makes: process r of n takes its part of each step's batch, so that n processes see what one would."""
+
+    def __init__(self, batch: int, rank: int = 0, processes: int = 1, steps: range = range(0)) -> None:
+        if batch % processes:
+            raise SystemExit(
+                f"optimizer.batch is {batch} and cannot be divided among {processes} processes; make it a multiple of {processes}."
+            )
+        self.steps = steps
+        self.batch = batch
+        self.own = batch // processes
+        self.rank = rank
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in self.steps:
+            start = step * self.batch + self.rank * self.own
+            yield list(range(start, start + self.own))
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+
+def draw_centre(
+    shape: Sequence[int], patch: Sequence[int], places: Callable[[], list[np.ndarray]], generator: np.random.Generator
+) -> tuple[float, float, float]:
+    """Where the patch's centre lies from the scan's, in voxels (i, j, k): 0 along axes where the scan fits into the patch.
+
+    Elsewhere half of the patches have their centre at a voxel of a label, drawn evenly whatever the label's size; the others lie anywhere in the scan.
+    shape and patch (k, j, i); places: see `places_of_labels`, called only where the scan is larger than the patch.
+    """
+    size = np.array(shape)
+    room = np.maximum(size - np.array(patch), 0) / 2
+    if not room.any():
+        return 0.0, 0.0, 0.0
+    labels = places()
+    if labels and generator.random() < LABELLED_CENTRES:
+        label = labels[int(generator.integers(len(labels)))]
+        centre = np.clip(label[int(generator.integers(len(label)))] + 0.5 - size / 2, -room, room)
+    else:
+        centre = generator.uniform(-room, room)
+    k, j, i = (float(c) for c in centre)
+    return i, j, k
+
+
+def places_of_labels(target: torch.Tensor, most: int = 200) -> list[np.ndarray]:
+    """target (k, j, i) -> for every label that is present, some of its voxels (n, 3) in (k, j, i)."""
+    flat = target.numpy().reshape(-1)
+    order = np.flatnonzero(flat > 0)
+    order = order[np.argsort(flat[order], kind="stable")]
+    _, starts = np.unique(flat[order], return_index=True)
+    parts = np.split(order, starts[1:]) if len(order) else []
+    return [
+        np.stack(np.unravel_index(part[:: max(1, len(part) // most)], tuple(target.shape)), axis=1) for part in parts
+    ]
+
+
+def draw_points(
+    target: torch.Tensor, region: torch.Tensor, count: int, generator: np.random.Generator, outside: float = 0.05
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw the voxels where the loss is taken: evenly over `region` (the scan's foreground), a share of them from the background outside, never unknown ones.
+
+    Evenly, so that classes come as often as they are: a background drawn less often than that is found too rarely, and every structure beside it grows too large.
+    target and region (k, j, i); count 0: all voxels, unknown ones too. Returns the voxels (count, 3) as (i, j, k), and their targets (count,).
+    """
+    flat = target.reshape(-1)
+    if count:
+        known, near = flat != IGNORE, region.reshape(-1)
+        inside, rest = (known & near).nonzero()[:, 0], (known & ~near).nonzero()[:, 0]
+        few = 0 if not len(rest) else count if not len(inside) else int(count * outside)
+        parts = [
+            part[torch.from_numpy(generator.integers(len(part), size=n)).to(part.device)]
+            for part, n in ((inside, count - few), (rest, few))
+            if n and len(part)
+        ]
+        chosen = (
+            torch.cat(parts) if parts else torch.zeros(count, dtype=torch.long, device=flat.device)
+        )  # nothing is known: targets to ignore
+    else:
+        chosen = torch.arange(len(flat), device=flat.device)
+    return torch.stack(torch.unravel_index(chosen, target.shape)[::-1], dim=1), flat[chosen]
+
+
+def draw_labels(
+    annotated: torch.Tensor, members: torch.Tensor, count: int, unions: float, generator: np.random.Generator
+) -> torch.Tensor:
+    """The labels that a sample with an annotated label asks for: (count, K) bool, a row the classes of one label.
+
+    Drawn evenly among the annotated classes, whatever their size and whether or not they are in the scan; a share `unions` of the rows are unions: half of them
+    of two classes, half of them parents whose classes were all annotated.
+    """
+    classes = np.flatnonzero(annotated.numpy()[1:]) + 1
+    asked = torch.zeros(count, len(annotated), dtype=torch.bool)
+    parents = members[(annotated | ~members).all(1)]
+    drawn = generator.permutation(classes)[:count] if len(classes) >= count else generator.choice(classes, count)
+    for row, cls in zip(asked, drawn, strict=True):
+        row[int(cls)] = True
+        if generator.random() < unions:
+            if len(parents) and generator.random() < 0.5:
+                row[:] = parents[int(generator.integers(len(parents)))]
+            else:
+                row[int(generator.choice(classes))] = True
+    return asked

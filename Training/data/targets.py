@@ -1,0 +1,136 @@
+"""Targets of a network from the label ids of a data set: which classes it may learn, what lies in a parent only, and what is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from LabelConditionedSegmentationLib.core.errors import LabelError
+from LabelConditionedSegmentationLib.core.labels.label_tree import Label, LabelTree
+
+from ..losses.streamed_softmax import IGNORE
+
+BACKGROUND_CLASS = 0
+
+
+class TargetCode:
+    """Turns label ids of a data set into targets of a network: classes 0..K-1, and K+g for voxels known only to lie in the g-th parent.
+
+    tree: the labels of the network. table: the labels of the data set. ignored_ids: ids that are no label of the data set. Labels of both are matched by name,
+    whatever the ids; upper and lower case are the same.
+
+    classes: K, the background included. members: (G, K) bool, the classes under each parent of two leaves or more, in tree order (a parent of one leaf is that
+    class). mirrored: (K + G,), what a left-right flip makes of every target; a parent whose mirrored classes are not those of a parent stays itself.
+    """
+
+    classes: int
+    members: torch.Tensor
+    mirrored: tuple[int, ...]
+
+    def __init__(self, tree: LabelTree, table: LabelTree, ignored_ids: Iterable[int] = ()) -> None:
+        self.tree = tree
+        self.table = table
+        self.classes = len(tree.leaves) + 1
+        self._in_tree = {label.name.casefold(): label for label in tree.labels}
+        self._in_table = {label.name.casefold(): label for label in table.labels}
+        self._groups = [label for label in tree.labels if len(tree.leaves_under(label)) > 1]
+        self.members = torch.zeros(len(self._groups), self.classes, dtype=torch.bool)
+        for g, parent in enumerate(self._groups):
+            self.members[g, list(tree.classes_under(parent))] = True
+        self.mirrored = (*tree.mirrored_classes, *self._mirrored_groups())
+        targets = (
+            {label.id: self._target_of(label) for label in table.labels}
+            | dict.fromkeys(ignored_ids, IGNORE)
+            | {0: BACKGROUND_CLASS}
+        )
+        self._ids = np.array(sorted(targets), dtype=np.int64)
+        self._targets = np.array([targets[label_id] for label_id in self._ids.tolist()], dtype=np.int16)
+
+    def encode(self, ids: np.ndarray) -> np.ndarray:
+        """Label ids, of any shape and real dtype -> targets, int16 of the same shape; IGNORE for ignored ids and for those that the table does not know."""
+        place = np.searchsorted(self._ids, ids).clip(max=len(self._ids) - 1)
+        targets: np.ndarray = np.where(self._ids[place] == ids, self._targets[place], np.int16(IGNORE))
+        return targets
+
+    def annotated(self, names: Sequence[str] | None) -> torch.Tensor:
+        """(K,) bool: the classes that somebody looked for where the labels of these names were annotated; None stands for all labels of the table.
+
+        A class counts when all labels of the table under the one of its name were looked for, or, where the table has none of its name, when a label was
+        that contains it and is not divided in the table. The background always counts. SystemExit where the table knows no label of a name.
+        """
+        found = self.table.labels if names is None else [find_label(self.table, name, "annotated") for name in names]
+        looked_for = {leaf.id for label in found for leaf in self.table.leaves_under(label)}
+        return torch.tensor([True, *(self._is_covered(leaf, looked_for) for leaf in self.tree.leaves)])
+
+    def _is_covered(self, leaf: Label, looked_for: set[int]) -> bool:
+        for label in (leaf, *self.tree.ancestors(leaf)):
+            known = self._in_table.get(label.name.casefold())
+            if known is not None:
+                below = {x.id for x in self.table.leaves_under(known)}
+                return below <= looked_for and (label is leaf or below == {known.id})
+        return False
+
+    def _target_of(self, label: Label) -> int:
+        """The target of voxels with the id of a label of the table."""
+        own = self._in_tree.get(label.name.casefold())
+        if own is not None and self.tree.leaves_under(own) == (own,):
+            return self.tree.class_of[own.id]
+        for above in self.table.ancestors(label):
+            merged = self._in_tree.get(above.name.casefold())
+            if merged is not None and merged.id in self.tree.class_of:
+                return self.tree.class_of[merged.id]
+        if own is not None:
+            return self._group_target(own, label)
+        contains_some = any(below.name.casefold() in self._in_tree for below in self._descendants(label))
+        return IGNORE if contains_some else BACKGROUND_CLASS
+
+    def _group_target(self, parent: Label, label: Label) -> int:
+        """K+g, or the class of a parent's only leaf; IGNORE where the table divides the label further than the network learns it."""
+        divided = [leaf for leaf in self.table.leaves_under(label) if leaf != label]
+        if not all(self._target_of(leaf) in self.tree.classes_under(parent) for leaf in divided):
+            return IGNORE
+        if parent in self._groups:
+            return self.classes + self._groups.index(parent)
+        return self.tree.classes_under(parent)[0]
+
+    def _descendants(self, label: Label) -> list[Label]:
+        return [below for below in self.table.labels if label in self.table.ancestors(below)]
+
+    def _mirrored_groups(self) -> list[int]:
+        """By their classes: the mirrored parent is the one over the mirrored classes."""
+        mirrored = []
+        for g, row in enumerate(self.members):
+            wanted = torch.zeros_like(row)
+            wanted[[self.tree.mirrored_classes[c] for c in row.nonzero()[:, 0].tolist()]] = True
+            same = (self.members == wanted).all(dim=1).nonzero()[:, 0].tolist()
+            mirrored.append(self.classes + (same[0] if same and g not in same else g))
+        return mirrored
+
+
+def find_label(table: LabelTree, name: str, setting: str) -> Label:
+    """The label of this name, synonym or id; SystemExit with the nearest ones where there is none. setting: where the name was given."""
+    try:
+        return table.find(name)
+    except LabelError as error:
+        raise SystemExit(f"{setting}: {error}") from None
+
+
+def select(table: LabelTree, names: Sequence[str]) -> LabelTree:
+    """The tree of a network that is to learn these labels of a table, in the table's order; no names stand for the whole table.
+
+    Labels above the named ones stay as parents; what lies under a named one is merged into it. SystemExit for unknown names, and for a name under another.
+    """
+    if not names:
+        return table
+    wanted = list(dict.fromkeys(find_label(table, name, "data.labels") for name in names))
+    pair = table.overlapping(wanted)
+    if pair is not None:
+        raise SystemExit(f'Of data.labels, "{pair[1].name}" lies under "{pair[0].name}"; name only one of the two.')
+    kept = {label.id for named in wanted for label in (named, *table.ancestors(named))}
+    return LabelTree(tuple(label for label in table.labels if label.id in kept))
+
+
+def can_be_flipped(tree: LabelTree) -> bool:
+    """Whether a scan may be flipped left-right: not where the tree holds a left structure without the right one, which a flip would make to the same."""
+    return all(leaf.laterality not in ("left", "right") or tree.mirrored(leaf) != leaf for leaf in tree.leaves)

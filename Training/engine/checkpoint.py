@@ -1,0 +1,99 @@
+"""Checkpoints without pickle: one safetensors file, written whole or not at all, from which a run goes on exactly where it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from ..methods.method import Method
+from .whole_files import written_whole
+
+MOMENTS = ("step", "exp_avg", "exp_avg_sq", "momentum_buffer")
+"""What optimizers keep of a parameter: AdamW and Adam the first three, SGD the last."""
+
+
+def save_checkpoint(
+    path: Path,
+    method: Method,
+    average: dict[str, torch.Tensor],
+    optimizer: torch.optim.Optimizer,
+    facts: dict[str, Any],
+) -> None:
+    """Store the weights of a method, its network's averaged weights, the optimizers' moments and `facts` (JSON: step, configuration, best score ...)."""
+    tensors = dict(method.state_dict())
+    tensors |= {f"average.{name}": t for name, t in average.items()}
+    for prefix, moved, names in _optimizers(method, optimizer):
+        state = moved.state_dict()["state"]
+        for index, name in enumerate(names):
+            tensors |= {f"{prefix}.{key}.{name}": value for key, value in state.get(index, {}).items()}
+    plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    with written_whole(path) as temporary:
+        try:
+            save_file(plain, temporary, metadata={"facts": json.dumps(facts)})
+        except SafetensorError as error:  # in which the system's own error, such as a full disk, is text
+            raise OSError(str(error).rpartition("I/O error: ")[2]) from None
+
+
+def _optimizers(method: Method, optimizer: torch.optim.Optimizer) -> list[tuple[str, torch.optim.Optimizer, list[str]]]:
+    """Every optimizer of a run with the names of what it moves, in its order: the parameters that the loss has a gradient for, and those of the outer loss."""
+    named = [(name.removeprefix("network."), p.requires_grad) for name, p in method.named_parameters()]
+    out = [("optimizer", optimizer, [name for name, trained in named if trained])]
+    if method.outer_optimizer is not None:
+        out.append(("outer", method.outer_optimizer, [name for name, trained in named if not trained]))
+    return out
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """The facts stored with a checkpoint. SystemExit where there is none at `path`."""
+    if not path.is_file():
+        raise SystemExit(f'There is no checkpoint "{path}".')
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts: dict[str, Any] = json.loads((file.metadata() or {})["facts"])
+    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise SystemExit(f'"{path}" is no checkpoint of this program, or it is damaged ({error}).') from None
+    return facts
+
+
+def load_checkpoint(
+    path: Path, method: Method, average: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer | None
+) -> dict[str, Any]:
+    """Put a checkpoint back into method, average and (where given) the optimizers; returns the facts. SystemExit where it is none, or one of another network."""
+    facts = read_facts(path)
+    with safe_open(path, framework="pt") as file:
+        keys = set(file.keys())
+        state = method.state_dict()
+        strange = [
+            name
+            for name, t in state.items()
+            if name not in keys or tuple(file.get_slice(name).get_shape()) != tuple(t.shape)
+        ]
+        if strange:
+            what = strange[0].removeprefix("network.")
+            raise SystemExit(
+                f'The checkpoint "{path}" is of another network: it has no {what} of the shape {tuple(state[strange[0]].shape)}.'
+            )
+        method.load_state_dict({name: file.get_tensor(name) for name in state})
+        for name in average:
+            average[name].copy_(file.get_tensor(f"average.{name}"))
+        for prefix, moved, names in _optimizers(method, optimizer) if optimizer is not None else ():
+            moments = {
+                n: {
+                    key: file.get_tensor(f"{prefix}.{key}.{name}")
+                    for key in MOMENTS
+                    if f"{prefix}.{key}.{name}" in keys
+                }
+                for n, name in enumerate(names)
+            }
+            moved.load_state_dict(
+                {
+                    "state": {n: found for n, found in moments.items() if found},
+                    "param_groups": moved.state_dict()["param_groups"],
+                }
+            )
+    return facts

@@ -1,0 +1,116 @@
+"""The network that a run starts with: a new one, or that of a model package to which the labels of a data set are added."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from LabelConditionedSegmentationLib.core.labels.label_tree import LabelTree
+from LabelConditionedSegmentationLib.core.network.head import ClassEmbeddings
+from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
+from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
+
+from .config import Config, check_network, starts_from_package
+
+
+def package_to_start_from(config: Config) -> ModelPackage | None:
+    """The model package that `init_from` names, None where it names nothing or a checkpoint."""
+    return ModelPackage.load(Path(config.init_from)) if starts_from_package(config) else None
+
+
+def settings_of_package(config: Config, package: ModelPackage) -> Config:
+    """The configuration with the network, input and metadata of the package, and its advice where it has none of its own. SystemExit where the configuration asks for others.
+
+    Only the encoder of examples comes and goes with what is learned: a trunk that is trained without it leaves it behind.
+    """
+    config = copy.deepcopy(config)
+    plain = Config()
+    network = replace(package.architecture, examples=config.network.examples or config.objective.prompts != "class")
+    for key, there, allowed in (
+        ("network", network, (plain.network, replace(plain.network, examples=True), package.architecture, network)),
+        ("input", package.input, (plain.input, package.input)),
+    ):
+        if getattr(config, key) not in allowed:
+            raise SystemExit(
+                f"A fine-tuned package keeps its {key}: leave the section {key} out of the configuration, or make it {there.to_json()}."
+            )
+        setattr(config, key, there)
+    if config.metadata and config.schema != package.metadata:
+        raise SystemExit(
+            "A fine-tuned package keeps its metadata fields: leave the section metadata out of the configuration."
+        )
+    config.metadata = list(package.metadata.fields)
+    config.package.advice = dict(package.advice) | config.package.advice
+    check_network(config)
+    return config
+
+
+def joined_tree(known: LabelTree, added: LabelTree) -> LabelTree:
+    """The labels of a package followed by those of a data set that it does not know, matched by name; ids that are taken are exchanged for free ones.
+
+    A new label under a known leaf makes that leaf a parent. A new parent of which every leaf is known already is left out: it would have nothing under it.
+    """
+    names = {label.name.casefold(): label.id for label in known.labels}
+    taken = {label.id for label in known.labels}
+    ids: dict[int, int] = {}
+    labels = list(known.labels)
+    for label in added.walk():
+        same = names.get(label.name.casefold())
+        if same is None and all(leaf.name.casefold() in names for leaf in added.leaves_under(label)):
+            continue
+        if same is None:
+            same = label.id if label.id not in taken else max(taken | {x.id for x in added.labels}) + 1
+            taken.add(same)
+            parent = None if label.parent is None else ids[label.parent]
+            labels.append(replace(label, id=same, parent=parent))
+        ids[label.id] = same
+    return LabelTree(tuple(labels))
+
+
+@torch.no_grad()
+def take_weights(network: LabelConditionedNetwork, tree: LabelTree, package: ModelPackage) -> None:
+    """Copy the weights of a package: trunk, the encoder of examples where both have one, and the prompt of every label that it knows; a new label starts with the prompt of
+    the nearest known label above it."""
+    source = package.build_network()
+    network.trunk.load_state_dict(source.trunk.state_dict())
+    if network.examples is not None and source.examples is not None:
+        network.examples.load_state_dict(source.examples.state_dict())
+    known = {leaf.name.casefold(): n for n, leaf in enumerate(package.labels.leaves, start=1)}
+    rows = {0: 0}
+    for n, leaf in enumerate(tree.leaves, start=1):
+        for label in (leaf, *tree.ancestors(leaf)):
+            if label.name.casefold() in known:
+                rows[n] = known[label.name.casefold()]
+                break
+    rows |= {network.classes + n: source.classes + n for n in range(package.architecture.context_classes)}
+    here, there = list(rows), list(rows.values())
+    if isinstance(network.head, ClassEmbeddings) and isinstance(source.head, ClassEmbeddings):
+        network.head.prompts[here] = source.head.prompts[there]
+        network.head.bias[here] = source.head.bias[there]
+        return
+    parameters, before = dict(network.head.named_parameters()), dict(source.head.named_parameters())
+    for name, value in parameters.items():
+        if name == "codes":
+            value[[n - 1 for n in here[1:]]] = before[name][[n - 1 for n in there[1:]]]
+        else:
+            value.copy_(before[name])
+
+
+def freeze(network: LabelConditionedNetwork, parts: Sequence[str]) -> None:
+    """Parts of the network keep their weights. A frozen trunk costs no backward pass either, since nothing below its features has a gradient."""
+    for name in parts:
+        getattr(network, name).requires_grad_(False)
+
+
+def describe_start(package: ModelPackage) -> list[str]:
+    """The history that a fine-tuned package carries."""
+    provenance: dict[str, Any] = package.about.get("provenance", {})
+    cases = ", ".join(provenance.get("training_cases", [])) or "unknown cases"
+    return [
+        *provenance.get("history", []),
+        f'{provenance.get("steps", "?")} steps of the package "{package.name}" on {cases}',
+    ]

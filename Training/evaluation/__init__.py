@@ -1,0 +1,1 @@
+"""How good a package is: metrics, their tables and pages, cross-validation."""
