@@ -41,11 +41,13 @@ class LabelConditionedSegmentation(ScriptedLoadableModule):
         parent.dependencies = []
         parent.contributors = ["LabelConditionedSegmentation contributors"]
         parent.helpText = _(
-            "Segmentation by a network that is told which structures to find and what is known about the scan. Choose a volume, tick structures, press Apply. "
-            'See the <a href="https://github.com/LabelConditionedSegmentation/LabelConditionedSegmentation">tutorial</a>.'
+            "Segmentation by a network that is told which structures to find and what is known about the scan. Choose a"
+            " volume, tick structures, press Apply. See the <a"
+            ' href="https://github.com/LabelConditionedSegmentation/LabelConditionedSegmentation">tutorial</a>.'
         )
         parent.acknowledgementText = _(
-            "Label conditioned segmentation (MIDL 2022), context label learning (TMI 2023), FiLM metadata conditioning (MIDL 2021)."
+            "Label conditioned segmentation (MIDL 2022), context label learning (TMI 2023), FiLM metadata conditioning"
+            " (MIDL 2021)."
         )
         parent.icon = qt.QIcon(str(resources_folder() / "Icons" / "LabelConditionedSegmentation.png"))
         slicer.app.connect(
@@ -97,7 +99,11 @@ class LabelConditionedSegmentationWidget(ScriptedLoadableModuleWidget, VTKObserv
 
 
 class LabelConditionedSegmentationLogic(ScriptedLoadableModuleLogic):
-    """Segmentation for scripts: `LabelConditionedSegmentationLogic().process(volume, segmentation, labels=["Left Hippocampus"], metadata={"age": 31})`."""
+    """Segmentation for scripts:
+
+    `LabelConditionedSegmentationLogic().process(volume, segmentation, labels=["Left Hippocampus"], metadata={"age":
+    31})`.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,12 +131,15 @@ class LabelConditionedSegmentationLogic(ScriptedLoadableModuleLogic):
         examples: Sequence[str | Path] = (),
         notALabelMap: bool = False,
     ) -> Any:
-        """Segment a volume node, or a sequence of them (one a channel), and return the segmentation node; a new one where none is given.
+        """Segment a volume node, or a sequence of them (one a channel), and return the segmentation node; a new one
+        where none is given.
 
-        labels: names, synonyms or ids; None is every leaf. metadata: field -> value; the rest is unknown. model: name or path of a package; None is the shipped one.
-        progress: called with the fraction done and what is being done. examples: files of labels by example (.lcs-label.json) of the model, which are found beside
-        the labels; alone where labels is empty. notALabelMap: the volume is a scan, even where it looks like a label map.
-        Raises LCSError with a sentence that says what is wrong.
+        labels: names, synonyms or ids; None is every leaf. metadata: field -> value; the rest is unknown. model: name
+        or path of a package; None is the shipped one.
+        progress: called with the fraction done and what is being done. examples: files of labels by example
+        (.lcs-label.json) of the model, which are found beside the labels; alone where labels is empty. notALabelMap:
+        the volume is a scan, even where it looks like a label map. Raises LCSError with a sentence that says what is
+        wrong.
         """
         asked = labels, metadata, model, device, progress, examples, notALabelMap
         return process(self.runner, inputVolume, outputSegmentation, *asked)

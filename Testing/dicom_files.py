@@ -1,4 +1,6 @@
-"""DICOM files for tests, made in code: series of slices with the faults that scanners and archives give them, and enhanced multi-frame files."""
+"""DICOM files for tests, made in code: series of slices with the faults that scanners and archives give them, and
+enhanced multi-frame files.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ def write_series(
     of_slice: Mapping[int, Mapping[str, Any]] | None = None,
     **fields: Any,
 ) -> Path:
-    """A series, its slices under names in another order than they lie. heights: where slice n lies, in steps of the affine; of_slice: fields of single slices."""
+    """A series, its slices under names in another order than they lie. heights: where slice n lies, in steps of the
+    affine; of_slice: fields of single slices.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     array = voxels() if array is None else array
     common = {"SeriesInstanceUID": uid or generate_uid(), "SeriesNumber": 1, "SeriesDescription": "T1", **fields}

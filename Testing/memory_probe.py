@@ -11,7 +11,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 
 class LiveTensorBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Peak number of bytes that tensors made inside the block held at once; views share their storage and count once."""
+    """Peak number of bytes that tensors made inside the block held at once; views share their storage
+    and count once.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

@@ -1,4 +1,6 @@
-"""Small things that tests are made with: a scan-like volume, a label tree with sides and parents, a package with random weights."""
+"""Small things that tests are made with: a scan-like volume, a label tree with sides and parents, a package with random
+weights.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ SEEING = Architecture(
 
 
 def scan(shape: tuple[int, int, int] = (36, 44, 40), affine: Affine | None = None, seed: int = 0) -> Volume:
-    """A skull-stripped-looking scan: smooth random tissue in an ellipsoid, 0 outside; int16, axes along RAS at 1 mm by default."""
+    """A skull-stripped-looking scan: smooth random tissue in an ellipsoid, 0 outside; int16, axes along RAS at 1 mm by
+    default.
+    """
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(1, 1, *(max(2, n // 5) for n in shape), generator=generator)
     tissue = torch.nn.functional.interpolate(coarse, size=shape, mode="trilinear", align_corners=True)[0, 0].numpy()
@@ -48,7 +52,10 @@ def scan(shape: tuple[int, int, int] = (36, 44, 40), affine: Affine | None = Non
 def scan_of_parts(
     shape: tuple[int, int, int] = (36, 44, 40), affine: Affine | None = None, seed: int = 0
 ) -> tuple[Volume, dict[str, Array]]:
-    """A scan whose tissue holds two balls of other brightness, and their masks (k, j, i) by name: "bright" and "dark". Places and sizes in parts of the shape."""
+    """A scan whose tissue holds two balls of other brightness, and their masks (k, j, i) by name:
+
+    "bright" and "dark". Places and sizes in parts of the shape.
+    """
     axes = [np.linspace(-1, 1, n) for n in shape]
     k, j, i = np.meshgrid(*axes, indexing="ij")
     inside = k**2 + j**2 + i**2 < 0.8
@@ -106,7 +113,8 @@ def network(architecture: Architecture = TINY, tree: LabelTree | None = None, se
 def seeing_network(tree: LabelTree | None = None, seed: int = 0) -> LabelConditionedNetwork:
     """A network set by hand that provably finds by example what differs in brightness; its classes are random.
 
-    Features: how near a voxel's brightness lies to each of a row of values (triangular bumps). Prompt: their mean inside the mask less their mean around it.
+    Features: how near a voxel's brightness lies to each of a row of values (triangular bumps). Prompt: their mean
+    inside the mask less their mean around it.
     """
     made = network(SEEING, tree, seed)
     weights, width = dict(made.named_parameters()), SEEING.widths[0]

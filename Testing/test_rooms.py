@@ -1,4 +1,6 @@
-"""The arrows between rooms, and what no room does: read from syntax trees, so that an import inside a function counts as well."""
+"""The arrows between rooms, and what no room does: read from syntax trees, so that an import inside a function counts
+as well.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ TRAINING = frozenset({"monai", "lightning", "omegaconf", "tensorboard"})
 
 @dataclass(frozen=True)
 class Room:
-    """rooms: those that it may import, beside itself and the library's version. never: modules from outside that it may not import."""
+    """rooms: those that it may import, beside itself and the library's version. never: modules from outside that it may
+    not import.
+    """
 
     rooms: frozenset[str]
     never: frozenset[str]
@@ -79,7 +83,9 @@ def modules() -> list[Path]:
 
 
 def dotted_name(path: Path) -> str:
-    """The name under which a module is imported; a package keeps its `__init__`, so that relative imports resolve alike."""
+    """The name under which a module is imported; a package keeps its `__init__`, so that relative imports resolve
+    alike.
+    """
     base = SOURCE if path.is_relative_to(SOURCE) else TOP
     return ".".join(path.relative_to(base).with_suffix("").parts)
 
@@ -268,7 +274,10 @@ def test_training_imports_core_and_no_other_room(name: str) -> None:
         ),
         (
             "cli.main",
-            "from ..core import labels\nfrom ..resources import model_folders\nfrom . import listing\nimport tqdm, slicerio\nfrom PIL import Image",
+            (
+                "from ..core import labels\nfrom ..resources import model_folders\nfrom . import listing\nimport tqdm,"
+                " slicerio\nfrom PIL import Image"
+            ),
         ),
         ("worker.process", "import torch\nfrom ..core.segmenter import Segmenter"),
         ("scene.volumes", "import slicer, vtk\nfrom ..core.volume import Volume"),

@@ -1,4 +1,6 @@
-"""Score a model package against labelled scans: python Training/evaluate.py MODEL DATA; where the package is installed, lcs-evaluate."""
+"""Score a model package against labelled scans: python Training/evaluate.py MODEL DATA; where the package is installed,
+lcs-evaluate.
+"""
 
 import sys
 from pathlib import Path

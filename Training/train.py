@@ -1,4 +1,6 @@
-"""Train a segmentation network: python Training/train.py CONFIG.yaml [key=value ...]; where the package is installed, lcs-train."""
+"""Train a segmentation network: python Training/train.py CONFIG.yaml [key=value ...]; where the package is installed,
+lcs-train.
+"""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""Checks offline what the Slicer Extensions Index asks of an extension: python -m Utilities.check_extension [FOLDER]."""
+"""Checks offline what the Slicer Extensions Index asks of an extension: python -m
+Utilities.check_extension [FOLDER].
+"""
 
 from __future__ import annotations
 
@@ -89,14 +91,20 @@ def check_size(top: Path) -> Problems:
     history = (file for file in (top / ".git").rglob("*") if file.is_file())
     megabytes = sum(file.stat().st_size for group in (files(top), history) for file in group) / 1e6
     if megabytes > MAX_MEGABYTES:
-        yield f"The checkout with its history takes {megabytes:.0f} MB, more than {MAX_MEGABYTES}: run `git gc`, and move large files out of the repository."
+        yield (
+            f"The checkout with its history takes {megabytes:.0f} MB, more than {MAX_MEGABYTES}: run `git gc`, and move"
+            " large files out of the repository."
+        )
 
 
 def check_names(top: Path) -> Problems:
     """Project, module and index entry have one name, which does not begin with Slicer."""
     project = re.search(r"project\s*\(\s*([^\s)]+)", cmake(top))
     if not project or project[1] != MODULE:
-        yield f"CMakeLists.txt says project({project[1] if project else ''}): it has to be project({MODULE}), like the index entry."
+        yield (
+            f"CMakeLists.txt says project({project[1] if project else ''}): it has to be project({MODULE}), like the"
+            " index entry."
+        )
     for file in (top / f"{MODULE}.json", top / MODULE / f"{MODULE}.py"):
         if not file.is_file():
             yield f"There is no {file.relative_to(top)}: the index entry and the module are named like the project."
@@ -178,11 +186,17 @@ def check_readme(top: Path) -> Problems:
         if image_size(top / target) is None:
             yield f"README.md shows {target}, which is not an image: put a PNG or JPEG there."
     if not any(MODULE in line and line.rstrip(" |").endswith(".") for line in section(text, "module").splitlines()):
-        yield f"README.md has no sentence about the module: under a heading with the word Module, say in one line that names {MODULE} what it does."
+        yield (
+            "README.md has no sentence about the module: under a heading with the word Module, say in one line that"
+            f" names {MODULE} what it does."
+        )
     if not re.search(r"^(1\.|- )", section(text, "tutorial"), re.MULTILINE) or "Sample" not in section(
         text, "tutorial"
     ):
-        yield "README.md has no tutorial: under a heading with the word Tutorial, list the steps and say where the sample data comes from."
+        yield (
+            "README.md has no tutorial: under a heading with the word Tutorial, list the steps and say where the sample"
+            " data comes from."
+        )
     for method, number in PUBLICATIONS.items():
         if number not in text:
             yield f"README.md does not cite {method}: name arXiv {number} among the publications."
@@ -191,7 +205,10 @@ def check_readme(top: Path) -> Problems:
 def check_lists(top: Path) -> Problems:
     """CMake installs every script and resource."""
     if up_to_date(top) != cmake_file(top).read_text(encoding="utf-8"):
-        yield f"The lists in {MODULE}/CMakeLists.txt are not those of the tree: run python -m Utilities.update_cmake_lists."
+        yield (
+            f"The lists in {MODULE}/CMakeLists.txt are not those of the tree: run python -m"
+            " Utilities.update_cmake_lists."
+        )
 
 
 def check_requirements(top: Path) -> Problems:
@@ -212,10 +229,16 @@ def check_imports(top: Path) -> Problems:
         tree = ast.parse(file.read_text(encoding="utf-8"))
         for node in unasked(tree):
             if isinstance(node, ast.Call) and ast.unparse(node.func).rsplit(".")[-1] in INSTALLS:
-                yield f"{file.relative_to(top)}:{node.lineno} installs packages before the user is asked: move it behind a button."
+                yield (
+                    f"{file.relative_to(top)}:{node.lineno} installs packages before the user is asked: move it behind"
+                    " a button."
+                )
             for name in imported(node):
                 if name not in SLICER_BRINGS | sys.stdlib_module_names | {f"{MODULE}Lib"}:
-                    yield f"{file.relative_to(top)} imports {name} on opening, which Slicer does not bring: import it where it is used."
+                    yield (
+                        f"{file.relative_to(top)} imports {name} on opening, which Slicer does not bring: import it"
+                        " where it is used."
+                    )
 
 
 def check_deprecated(top: Path) -> Problems:
@@ -314,7 +337,9 @@ def readme(top: Path) -> str:
 
 
 def section(text: str, word: str) -> str:
-    """What stands under the first heading with `word`, up to the next heading of the second level; empty where there is none."""
+    """What stands under the first heading with `word`, up to the next heading of the second level; empty where there is
+    none.
+    """
     found = re.search(rf"^##+ [^\n]*{word}[^\n]*\n(.*?)(?=^## |\Z)", text, re.IGNORECASE | re.MULTILINE | re.DOTALL)
     return found[1] if found else ""
 

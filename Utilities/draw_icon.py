@@ -15,7 +15,8 @@ COPIES = ("LabelConditionedSegmentation.png", "Resources/Icons/LabelConditionedS
 
 OUTLINE = "#2b3a4a"
 FURROW = 2.5
-# A brain from its left side, in hundredths of the picture: lobes as points with a colour, each of them owns what is nearest to it.
+# A brain from its left side, in hundredths of the picture: lobes as points with a colour, each of them owns what is
+# nearest to it.
 LOBES = {(20, 40): "#4c9be8", (44, 18): "#f2b134", (72, 22): "#f6d55c", (90, 46): "#e4572e", (50, 62): "#58b368"}
 STEM = [(52, 62), (66, 62), (70, 93), (60, 95)]
 CEREBELLUM = [(60, 56), (96, 85)]

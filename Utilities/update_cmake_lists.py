@@ -32,7 +32,10 @@ def resources(top: Path) -> list[str]:
 
 
 def up_to_date(top: Path) -> str:
-    """The text of the module's CMakeLists.txt as the tree asks for it. Raises ValueError where the two marker lines are missing."""
+    """The text of the module's CMakeLists.txt as the tree asks for it.
+
+    Raises ValueError where the two marker lines are missing.
+    """
     text = cmake_file(top).read_text(encoding="utf-8")
     lines = text.splitlines()
     markers = [

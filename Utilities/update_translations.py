@@ -1,7 +1,8 @@
 """Writes the sentences of the module into the files for translators (.ts): python -m Utilities.update_translations.
 
-What is said through `_()`, and what stands in the .ui file, has the contexts that Slicer looks it up by. Core, the worker and the plain decisions of the panel speak
-English; what they say is collected into a context of its own, with {0}, {1} where a sentence has numbers and names in it, and the panel tells it by
+What is said through `_()`, and what stands in the .ui file, has the contexts that Slicer looks it up by. Core, the
+worker and the plain decisions of the panel speak English; what they say is collected into a context of its own, with
+{0}, {1} where a sentence has numbers and names in it, and the panel tells it by
 `panel.sentences`. What is there of translations stays; sentences that are gone, go.
 """
 
@@ -48,7 +49,10 @@ def files(top: Path) -> list[Path]:
 
 
 def collected(top: Path) -> dict[str, list[str]]:
-    """Context -> every sentence once, as the tree has them. Raises ValueError where one is put together before it is translated, so that nobody could look it up."""
+    """Context -> every sentence once, as the tree has them.
+
+    Raises ValueError where one is put together before it is translated, so that nobody could look it up.
+    """
     found: dict[str, dict[str, None]] = {}
     library = top / MODULE / LIBRARY
     for path in [top / MODULE / f"{MODULE}.py", *sorted(library.rglob("*.py"))]:

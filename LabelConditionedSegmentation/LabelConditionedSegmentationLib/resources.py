@@ -17,7 +17,9 @@ DEFAULT_MODEL = "brain"
 
 
 def resources_folder() -> Path:
-    """The folder `Resources`: inside the library (wheel), beside it (installed extension), or at the top of the source tree."""
+    """The folder `Resources`: inside the library (wheel), beside it (installed extension), or at the top of the source
+    tree.
+    """
     candidates = (_HERE / "Resources", _HERE.parent / "Resources", _HERE.parent.parent / "Resources")
     for folder in candidates:
         if (folder / "Models").is_dir():

@@ -1,4 +1,5 @@
-"""Labels that are not in the scan: parts of labelled scans are cut away, and what a model still finds of the structures that went with them is counted.
+"""Labels that are not in the scan: parts of labelled scans are cut away, and what a model still finds of the structures
+that went with them is counted.
 
 Goal: false-positive volume under 1 % of the structures' usual volume.
 """
@@ -30,7 +31,9 @@ CUTS: dict[
 
 
 def run() -> str:
-    """Every cut of every case: absent structures, their false-positive volume against the usual one, and Dice of the structures that are there whole."""
+    """Every cut of every case: absent structures, their false-positive volume against the usual one, and Dice of the
+    structures that are there whole.
+    """
     segmenter = Segmenter.from_package(PACKAGE)
     results: dict[str, list[tuple[int, int, int, float]]] = {name: [] for name in CUTS}
     for case in CASES:
@@ -73,7 +76,9 @@ def _kept(scan: Array, affine: Array, axis: int, low: float, high: float) -> Arr
 
 
 def _compare(found: Array, truth: Array, kept: Array, ids: list[int]) -> tuple[int, int, int, float]:
-    """Absent labels, their found voxels, their usual voxels, and mean Dice of the labels of which nothing was cut away."""
+    """Absent labels, their found voxels, their usual voxels, and mean Dice of the labels of which nothing
+    was cut away.
+    """
     length = max(int(truth.max()), int(found.max()), *ids) + 1
     usual, left = np.bincount(truth.ravel(), minlength=length), np.bincount(truth[kept], minlength=length)
     here, both = (

@@ -1,4 +1,6 @@
-"""What a training step of context label learning costs: the arms of the comparison taken in turn in one process, so that a busy machine slows all of them alike."""
+"""What a training step of context label learning costs: the arms of the comparison taken in turn in one process, so
+that a busy machine slows all of them alike.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ from Training.studies.compare import read_experiment
 EXPERIMENT = Path(__file__).resolve().parents[2] / "Training/experiments/compare_colab.yaml"
 
 ROUNDS = 12
-"""Each of as many steps as there are from one update of the generator to the next. Anatomy is left out: its samples need the labels of real scans."""
+"""Each of as many steps as there are from one update of the generator to the next.
+
+Anatomy is left out: its samples need the labels of real scans.
+"""
 
 REFERENCE = "none"
 
@@ -81,7 +86,9 @@ class _Run:
 
 
 def _batch(config: Config) -> Batch:
-    """As Training.data.samples.Samples makes them: an image of noise, and in its middle a ball, each label a half of it."""
+    """As Training.data.samples.Samples makes them: an image of noise, and in its middle a ball, each label a half of
+    it.
+    """
     k, j, i = torch.meshgrid(*(torch.arange(n) - n / 2 for n in config.data.patch), indexing="ij")
     target = ((k**2 + j**2 + i**2).sqrt() < min(config.data.patch) / 6) * (1 + (i > 0).long())
     number = config.optimizer.batch

@@ -20,7 +20,9 @@ ROUNDS = 3
 
 
 def run() -> str:
-    """Rounds go through all counts in turn, so that drift of the machine hits every count alike; the median round is shown."""
+    """Rounds go through all counts in turn, so that drift of the machine hits every count alike; the median round is
+    shown.
+    """
     sections = []
     for what, title in (
         ("segment", "`segment`, scan 160x200x165, all labels asked"),

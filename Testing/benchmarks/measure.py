@@ -28,7 +28,10 @@ class Measurement:
 
 
 def measured(work: Callable[[], Any]) -> Measurement:
-    """Run `work` once. Peak memory is the process's highest resident size meanwhile, less its size before (Linux only, else NaN)."""
+    """Run `work` once.
+
+    Peak memory is the process's highest resident size meanwhile, less its size before (Linux only, else NaN).
+    """
     before = _status("VmRSS")
     _forget_peak()
     began = time.perf_counter()
@@ -69,7 +72,9 @@ def hardware() -> str:
 
 
 def in_fresh_process(module: str, *words: str) -> Any:
-    """Run `python -m module words...`, which prints one line of JSON last, and return that: memory of one case never hides in another's."""
+    """Run `python -m module words...`, which prints one line of JSON last, and return that: memory of one case never
+    hides in another's.
+    """
     done = subprocess.run([sys.executable, "-m", module, *words], check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.strip().splitlines()[-1])
 

@@ -1,6 +1,8 @@
-"""Training methods side by side: time and peak memory of a training step, and of finding all labels in a patch, against the number of labels.
+"""Training methods side by side: time and peak memory of a training step, and of finding all labels in a patch, against
+the number of labels.
 
-Goals: LCS at the head within 5 % of memory from 4 to 134 labels, at most half of the softmax baseline's at 134, and never slower than it.
+Goals: LCS at the head within 5 % of memory from 4 to 134 labels, at most half of the softmax baseline's at 134, and
+never slower than it.
 """
 
 from __future__ import annotations
@@ -53,8 +55,8 @@ def run() -> str:
         )
     arms = ["softmax baseline", "LCS, head, streamed", "LCS, decoder, sampled", "LCS, bottleneck, sampled"]
     sections.append(
-        "All labels of a patch of 64x64x64 at full resolution, bf16 trunk; seconds and MiB above the network (baseline: all scores, then argmax):\n\n"
-        + _table("find", "dense", arms)
+        "All labels of a patch of 64x64x64 at full resolution, bf16 trunk; seconds and MiB above the network (baseline:"
+        " all scores, then argmax):\n\n" + _table("find", "dense", arms)
     )
     return "\n\n".join(sections)
 
@@ -91,7 +93,9 @@ def measure_step(setting: str, arm: str, count: int) -> Measurement:
 
 @torch.inference_mode()
 def measure_find(setting: str, arm: str, count: int) -> Measurement:
-    """From a patch to the label of every voxel: all scores and argmax for the baseline, features and the streamed product for the others."""
+    """From a patch to the label of every voxel: all scores and argmax for the baseline, features and the streamed
+    product for the others.
+    """
     patch, _ = SETTINGS[setting]
     torch.manual_seed(0)
     network = LabelConditionedNetwork(replace(SHIPPED, conditioning=ARMS[arm][2]), count + 1, samples.SCHEMA.fields)

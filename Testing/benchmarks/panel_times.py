@@ -1,4 +1,7 @@
-"""What the user of the panel waits for, on the stand-in for the application: the sample scan and the shipped model. Goal: 0.2 s a label on the screen."""
+"""What the user of the panel waits for, on the stand-in for the application: the sample scan and the shipped model.
+
+Goal: 0.2 s a label on the screen.
+"""
 
 from __future__ import annotations
 

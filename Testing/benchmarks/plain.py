@@ -1,4 +1,5 @@
-"""Against the plain way: the same trunk with one output channel a class, MONAI's sliding windows, argmax over all channels.
+"""Against the plain way: the same trunk with one output channel a class, MONAI's sliding windows, argmax over all
+channels.
 
 Goals: faster and at most 0.4 of the memory at K = 135, at most 0.15 of the memory at K = 500.
 """
@@ -58,7 +59,10 @@ def measure(way: str, classes: int, device: str) -> Measurement:
 
 
 def plain_segmentation(model: Segmenter, volume: Volume) -> torch.Tensor:
-    """Scores of every class on the network's grid by MONAI, and the best class. The same input, windows and up-sampling as ours."""
+    """Scores of every class on the network's grid by MONAI, and the best class.
+
+    The same input, windows and up-sampling as ours.
+    """
     prepared = prepare(volume, model.package.input, SHIPPED.multiple, SHIPPED.position)
     patch = [min(n, p) for n, p in zip(prepared.grid.shape, model.package.patch, strict=True)]
     metadata = torch.full((1, len(samples.SCHEMA.fields)), torch.nan, device=model.plan.device)

@@ -1,4 +1,6 @@
-"""Measure and write the figures into BENCHMARKS.md: python -m Testing.benchmarks.run [SECTION ...]. Every figure there comes from here."""
+"""Measure and write the figures into BENCHMARKS.md: python -m Testing.benchmarks.run [SECTION ...]. Every figure there
+comes from here.
+"""
 
 from __future__ import annotations
 

@@ -34,7 +34,9 @@ def lcs(*words: str | Path, before: Callable[[], None] | None = None) -> subproc
 
 
 def one_sentence(stderr: str) -> str:
-    """What `lcs` said was wrong: one line, the last, beside at most the line about the model; no traceback, no noise of libraries."""
+    """What `lcs` said was wrong: one line, the last, beside at most the line about the model; no traceback, no noise of
+    libraries.
+    """
     lines = [line for line in stderr.splitlines() if not line.startswith("model ")]
     assert len(lines) == 1, stderr
     assert lines[0].startswith("lcs: "), stderr

@@ -1,4 +1,6 @@
-"""What `lcs segment` does with what it cannot use: one clear sentence, exit status 2, no file left behind, inputs untouched."""
+"""What `lcs segment` does with what it cannot use: one clear sentence, exit status 2, no file left behind, inputs
+untouched.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,9 @@ CASES: dict[str, Case] = {}
 """Run as processes of their own."""
 
 VARIANTS: dict[str, Case] = {}
-"""Further ways to be wrong that end in the same sentences; run in this process, which saves the two seconds that torch needs to start."""
+"""Further ways to be wrong that end in the same sentences; run in this process, which saves the two seconds that torch
+needs to start.
+"""
 
 
 def case(name: str, *says: str) -> Callable[[Make], Make]:
@@ -157,7 +161,8 @@ def archive_case(name: str, entry: str | zipfile.ZipInfo, *says: str, cases: dic
     cases[name] = Case(make, ("refused", *says))
 
 
-# ---------------------------------------------------------------------------------------------------------------------------------------------- files
+# ----------------------------------------------------------------------------------------------------------------------------------------------  # noqa: E501
+# files
 
 
 @case("missing file", "no file", "nothing-here.nii.gz")
@@ -213,7 +218,8 @@ image_case(
     "colour image", "colour.mha", lambda: sitk.Image([20, 20, 20], sitk.sitkVectorUInt8, 3), "colour", "grey-value"
 )
 
-# --------------------------------------------------------------------------------------------------------------------------------------------- voxels
+# ---------------------------------------------------------------------------------------------------------------------------------------------  # noqa: E501
+# voxels
 
 voxels_case("all voxels zero", lambda a: np.zeros_like(a), "empty", "every voxel is 0")
 voxels_case("all voxels equal", lambda a: np.full_like(a, 7), "constant")
@@ -248,8 +254,9 @@ voxels_case(
     "Give the scan",
 )
 
-# -------------------------------------------------------------------------------------------------------------------------------------------- spacing
-# ITK reads a NIfTI spacing of 0, NaN or infinity as 1 mm and mirrors the axis of a negative one; it refuses 0 and mirrors negative ones in NRRD and MHA.
+# --------------------------------------------------------------------------------------------------------------------------------------------  # noqa: E501
+# spacing ITK reads a NIfTI spacing of 0, NaN or infinity as 1 mm and mirrors the axis of a negative one; it refuses 0
+# and mirrors negative ones in NRRD and MHA.
 
 
 def in_nifti(value: float) -> Callable[[bytes], bytes]:
@@ -308,7 +315,8 @@ for shown in ("0", "-1.5", "nan"):
 
 bytes_case("a scan metres long", "scan.mha", in_mha("150"), "spacing is wrong", cases=VARIANTS)
 
-# ------------------------------------------------------------------------------------------------------------------------------- labels and metadata
+# -------------------------------------------------------------------------------------------------------------------------------  # noqa: E501
+# labels and metadata
 
 words_case("unknown label", ["--labels", "Left Hipocampus"], '"Left Hipocampus"', "Nearest", '"Left Hippocampus"')
 words_case("unknown metadata field", ["--metadata", "agee=31"], '"agee"', 'Did you mean "age"')
@@ -323,7 +331,8 @@ words_case(
 )
 words_case("no such device", ["--device", "cuda:99"], "cuda:99", cases=VARIANTS)
 
-# ------------------------------------------------------------------------------------------------------------------------------------------- outputs
+# -------------------------------------------------------------------------------------------------------------------------------------------  # noqa: E501
+# outputs
 
 
 @case("output below a file", "cannot be written", "not a folder")
@@ -354,7 +363,8 @@ def _(place: Place) -> list[str]:
     return place.words()
 
 
-# -------------------------------------------------------------------------------------------------------------------------------------- model packages
+# --------------------------------------------------------------------------------------------------------------------------------------  # noqa: E501
+# model packages
 
 
 @case("no such model", '"brian"', 'Did you mean "brain"')
@@ -470,7 +480,8 @@ def _(place: Place) -> list[str]:
     return place.words(model=archive)
 
 
-# ---------------------------------------------------------------------------------------------------------------------------------------------- tests
+# ----------------------------------------------------------------------------------------------------------------------------------------------  # noqa: E501
+# tests
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -626,7 +637,8 @@ def test_debug_shows_the_traceback(place: Place, capsys: pytest.CaptureFixture[s
     assert stderr.splitlines()[-1].startswith("lcs: There is no file")
 
 
-# ------------------------------------------------------------------------------------------------------------------------------ done, with a warning
+# ------------------------------------------------------------------------------------------------------------------------------  # noqa: E501
+# done, with a warning
 
 
 def report_of(place: Place, words: list[str]) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""Batches of `lcs segment`: tables that grow, nothing kept of a scan that is done, and going on after Ctrl-C, kill -9 or a full disk."""
+"""Batches of `lcs segment`: tables that grow, nothing kept of a scan that is done, and going on after Ctrl-C, kill -9
+or a full disk.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Which scans `lcs segment` takes: folders with hidden things, links, results and DICOM in them, and the channels of one scan."""
+"""Which scans `lcs segment` takes: folders with hidden things, links, results and DICOM in them, and the channels of
+one scan.
+"""
 
 from __future__ import annotations
 

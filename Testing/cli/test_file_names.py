@@ -1,4 +1,6 @@
-"""Names of files that libraries alter, do not take, or end the process over: results get exactly the name that was asked for, or a sentence says why not."""
+"""Names of files that libraries alter, do not take, or end the process over: results get exactly the name that was
+asked for, or a sentence says why not.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""No output of `lcs segment` is an input of it, by whatever name it is reached: refused before anything runs, with --overwrite too."""
+"""No output of `lcs segment` is an input of it, by whatever name it is reached: refused before anything runs, with
+--overwrite too.
+"""
 
 from __future__ import annotations
 

@@ -30,7 +30,9 @@ from Testing.cli.test_segment_command import write_series
 
 @dataclass(frozen=True)
 class Place:
-    """An atlas, masks of its balls "bright" and "dark", another scan with the balls that are to be found on it, a model that finds them, and a folder for results."""
+    """An atlas, masks of its balls "bright" and "dark", another scan with the balls that are to be found on it, a model
+    that finds them, and a folder for results.
+    """
 
     atlas: Path
     masks: dict[str, Path]
@@ -110,7 +112,9 @@ def write_segments(
     low: tuple[int, int, int] = (0, 0, 0),
     **fields: Any,
 ) -> Path:
-    """A segmentation as Slicer saves it. layers: (k, j, i) each, that begin at voxel `low` of the atlas; names: of the segments, with layer and value."""
+    """A segmentation as Slicer saves it. layers: (k, j, i) each, that begin at voxel `low` of the atlas; names: of the
+    segments, with layer and value.
+    """
     affine = AFFINE.copy()
     affine[:3, 3] = (AFFINE @ [*low[::-1], 1.0])[:3]
     voxels = (
@@ -449,7 +453,9 @@ REFUSED: dict[str, tuple[Make, tuple[str, ...]]] = {}
 
 
 def refused(name: str, *says: str) -> Callable[[Make], Make]:
-    """Make a function, that gives the words after those for scan, output (a label map) and model, a case of the test below."""
+    """Make a function, that gives the words after those for scan, output (a label map) and model, a case of the test
+    below.
+    """
 
     def add(make: Make) -> Make:
         REFUSED[name] = (make, says)

@@ -1,4 +1,6 @@
-"""Results lie where their scans lie, for every program that reads both: headers with two forms, leaning axes, scans without a side."""
+"""Results lie where their scans lie, for every program that reads both: headers with two forms, leaning axes, scans
+without a side.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What `lcs segment` makes of a good scan: every output format, choice of labels, tables, pictures, batches, progress, Ctrl-C."""
+"""What `lcs segment` makes of a good scan: every output format, choice of labels, tables, pictures, batches, progress,
+Ctrl-C.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,8 @@ def segment(scan: Path, output: Path, package: Path, *words: str | Path) -> Path
     return output
 
 
-# ------------------------------------------------------------------------------------------------------------------------------------------- formats
+# -------------------------------------------------------------------------------------------------------------------------------------------  # noqa: E501
+# formats
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".nrrd", ".mha", ".seg.nrrd"])
@@ -132,11 +135,13 @@ for n in range(node.GetSegmentation().GetNumberOfSegments()):
     masks[segment.GetName() + " matrix"] = np.array([[matrix.GetElement(r, c) for c in range(4)] for r in range(4)])
 np.savez(sys.argv[2], **masks)
 print(json.dumps(segments))
-"""
+"""  # noqa: E501
 
 
 def read_as_slicer(segmentation: Path, folder: Path) -> tuple[list[Any], dict[str, Array]]:
-    """Segments (name, colour, terminology, value) and their voxels (i, j, k), as the storage node of 3D Slicer reads them; in a process of its own."""
+    """Segments (name, colour, terminology, value) and their voxels (i, j, k), as the storage node of 3D Slicer reads
+    them; in a process of its own.
+    """
     if importlib.util.find_spec("slicer") is None:
         pytest.skip("slicer-core is not installed")
     words = [sys.executable, "-c", READ_AS_SLICER, str(segmentation), str(folder / "masks.npz")]
@@ -180,7 +185,8 @@ def test_parent_and_child_become_layers(scan: Path, expected: Result, tiny_packa
     assert layer["Deep gray matter"].sum() > layer["Right Hippocampus"].sum() > 0
 
 
-# ------------------------------------------------------------------------------------------------------------------------------- labels and metadata
+# -------------------------------------------------------------------------------------------------------------------------------  # noqa: E501
+# labels and metadata
 
 
 @pytest.mark.parametrize(
@@ -214,7 +220,8 @@ def test_metadata_changes_the_result_and_unknown_equals_nothing_said(
     assert np.array_equal(unknown, expected.label_map.array[0])
 
 
-# ------------------------------------------------------------------------------------------------------------------------------ tables and pictures
+# ------------------------------------------------------------------------------------------------------------------------------  # noqa: E501
+# tables and pictures
 
 
 def test_volumes_are_voxels_times_their_size(scan: Path, expected: Result, tiny_package: Path, tmp_path: Path) -> None:
@@ -267,7 +274,8 @@ def test_preview_shows_the_labels_in_colour_below_the_grey_scan(scan: Path, tiny
     assert pixels[: height * 2 // 5].std() > 20
 
 
-# ------------------------------------------------------------------------------------------------------------------------------------------- batches
+# -------------------------------------------------------------------------------------------------------------------------------------------  # noqa: E501
+# batches
 
 
 def test_folder_is_searched_and_results_keep_its_structure(tiny_package: Path, tmp_path: Path) -> None:
@@ -325,7 +333,8 @@ def test_overwrite_replaces_all_files(scan: Path, tiny_package: Path, tmp_path: 
     assert all(after[path] != before[path] for path in before)
 
 
-# --------------------------------------------------------------------------------------------------------------------------------------------- DICOM
+# ---------------------------------------------------------------------------------------------------------------------------------------------  # noqa: E501
+# DICOM
 
 
 def write_series(folder: Path, image: sitk.Image) -> None:
@@ -364,7 +373,8 @@ def test_folder_of_dicom_gives_the_same_as_nifti(
     assert np.allclose(read_volume(output).affine, expected.label_map.affine, atol=1e-4)
 
 
-# ------------------------------------------------------------------------------------------------------------------------------ process and terminal
+# ------------------------------------------------------------------------------------------------------------------------------  # noqa: E501
+# process and terminal
 
 
 def test_module_and_script_give_the_same_help() -> None:

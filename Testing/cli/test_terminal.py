@@ -1,4 +1,6 @@
-"""Standard output and error that are closed, full or left: no traceback, results are written, and the exit status says what became of the answer."""
+"""Standard output and error that are closed, full or left: no traceback, results are written, and the exit status says
+what became of the answer.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ BUFFERED = {name: value for name, value in ENVIRONMENT.items() if name != "PYTHO
 def run(
     words: list[str], stdout: str = "", stderr: str = "", before: Callable[[], None] | None = None
 ) -> tuple[int, str, str]:
-    """Exit status, output and errors of a command whose streams lead to these files; those that are not named are read here."""
+    """Exit status, output and errors of a command whose streams lead to these files; those that are not named are read
+    here.
+    """
     streams = [open(path, "w") if path else subprocess.PIPE for path in (stdout, stderr)]  # noqa: SIM115
     done = subprocess.run(
         [*LCS, *words], stdout=streams[0], stderr=streams[1], env=BUFFERED, preexec_fn=before, timeout=120, text=True

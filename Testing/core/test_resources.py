@@ -19,7 +19,10 @@ from Testing import samples
 TOP = Path(__file__).resolve().parents[2]
 LIBRARY = "LabelConditionedSegmentationLib"
 LAYOUTS = ("source tree", "installed extension", "installed wheel")
-TELL = "from LabelConditionedSegmentationLib import resources as r; print(r.__file__); print(r.resources_folder()); print(*r.model_folders(), sep='\\n')"
+TELL = (
+    "from LabelConditionedSegmentationLib import resources as r; print(r.__file__); print(r.resources_folder());"
+    " print(*r.model_folders(), sep='\\n')"
+)
 
 
 def copy(source: Path, target: Path) -> None:

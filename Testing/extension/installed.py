@@ -14,7 +14,10 @@ MODULES = Path("lib/Slicer-5.10/qt-scripted-modules")
 
 
 def cmake() -> str:
-    """The command cmake: the one beside this interpreter (from PyPI), else that of the machine. Raises FileNotFoundError."""
+    """The command cmake: the one beside this interpreter (from PyPI), else that of the machine.
+
+    Raises FileNotFoundError.
+    """
     beside = str(Path(sys.executable).parent)
     found = shutil.which("cmake", path=beside) or shutil.which("cmake")
     if found is None:
@@ -23,7 +26,10 @@ def cmake() -> str:
 
 
 def build_extension(top: Path, build: Path) -> Path:
-    """Builds the extension in `top`; the folder of scripted modules in `build`. Raises RuntimeError with what CMake says."""
+    """Builds the extension in `top`; the folder of scripted modules in `build`.
+
+    Raises RuntimeError with what CMake says.
+    """
     # No language of the project is ever compiled, so a machine without a compiler will do.
     no_compiler = [
         f"-DCMAKE_{language}_COMPILER{end}"
@@ -46,7 +52,10 @@ def build_extension(top: Path, build: Path) -> Path:
 
 
 def install_extension(top: Path, target: Path) -> Path:
-    """Builds the extension in `top` and installs it below `target`; the folder of installed modules. Raises RuntimeError with what CMake says."""
+    """Builds the extension in `top` and installs it below `target`; the folder of installed modules.
+
+    Raises RuntimeError with what CMake says.
+    """
     build_extension(top, target / "build")
     _run("--install", str(target / "build"), "--prefix", str(target / "installed"))
     return target / "installed" / MODULES

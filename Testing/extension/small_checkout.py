@@ -1,4 +1,6 @@
-"""A small checkout with all that the Extensions Index asks for, made from this one: what the tests break, build and install."""
+"""A small checkout with all that the Extensions Index asks for, made from this one: what the tests break, build and
+install.
+"""
 
 from __future__ import annotations
 

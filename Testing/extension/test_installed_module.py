@@ -33,7 +33,7 @@ for name, module in sys.modules.items():
     if name.split(".")[0] in ("LabelConditionedSegmentation", "{LIBRARY}"):
         print(module.__file__)
 host.close()
-"""
+"""  # noqa: E501
 
 
 def test_the_installed_module_works_and_no_file_comes_from_elsewhere(

@@ -26,10 +26,8 @@ def tree(tmp_path: Path) -> Path:
         (tmp_path / "Resources" / folder).mkdir(parents=True)
     (tmp_path / MODULE / f"{MODULE}.py").write_text('title = _("Title")\n', encoding="utf-8")
     (tmp_path / MODULE / LIBRARY / "core" / "checks.py").write_text(
-        '"""Says what is wrong."""\n'
-        "def check(found):\n"
-        '    """Raise an error, as a sentence."""\n'
-        "    raise InputError(f\"{found:.1f} voxels of {'one line' if found else 'no line'} are empty.\", key='name')\n",
+        '"""Says what is wrong."""\ndef check(found):\n    """Raise an error, as a sentence."""\n    raise'
+        " InputError(f\"{found:.1f} voxels of {'one line' if found else 'no line'} are empty.\", key='name')\n",
         encoding="utf-8",
     )
     (tmp_path / MODULE / LIBRARY / "panel" / "view.py").write_text('label.text = _("Age: {age}")\n', encoding="utf-8")

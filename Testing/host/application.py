@@ -1,4 +1,7 @@
-"""The application as a module sees it: `slicer.app`, the module manager, the main window, settings, and the modules that may be imported."""
+"""The application as a module sees it:
+
+`slicer.app`, the module manager, the main window, settings, and the modules that may be imported.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,12 @@ from Testing.host.selectors import QMRML
 from Testing.host.widgets import CTK, plain_property
 
 if (
-    sys.version_info < (3, 12)
-):  # PySide6 6.12 takes None for immortal, which it is from Python 3.12 on: each of its calls takes one reference too many away
+    sys.version_info
+    < (
+        3,
+        12,
+    )
+):  # PySide6 6.12 takes None for immortal, which it is from Python 3.12 on: each of its calls takes one reference too many away  # noqa: E501
     ctypes.c_ssize_t.from_address(id(None)).value += 2**40
 
 adaptor.UiLoader.widgets = [*CTK.values(), *QMRML.values()]
@@ -206,7 +213,10 @@ class DicomDatabase(dict[tuple[str, str], str]):
 
 
 class TorchInstaller:
-    """The module PyTorchUtils: `state` says what is there ("installed", "missing") and what happens on installing ("refused", "failed")."""
+    """The module PyTorchUtils:
+
+    `state` says what is there ("installed", "missing") and what happens on installing ("refused", "failed").
+    """
 
     def __init__(self) -> None:
         self.state = "installed"
@@ -300,13 +310,18 @@ class Host:
 
     def packaging(self, install: Callable[..., Any]) -> None:
         """Provide `slicer.packaging`, which Slicer has since 5.11: pip_ensure calls `install`."""
-        requirements: Callable[[str], list[str]] = lambda path: Path(path).read_text(encoding="utf-8").split()  # noqa: E731
+
+        def requirements(path: str) -> list[str]:
+            return Path(path).read_text(encoding="utf-8").split()
+
         self._provide(
             "slicer.packaging", _module("slicer.packaging", {"pip_ensure": install, "load_requirements": requirements})
         )
 
     def open_module(self, folder: Path = members.SOURCE, name: str = members.SOURCE.name) -> Any:
-        """Load the scripted module of a folder as the application does, and show it: its Python widget, after setup() and enter()."""
+        """Load the scripted module of a folder as the application does, and show it: its Python widget, after setup()
+        and enter().
+        """
         path = folder / f"{name}.py"
         members.MODULE_FOLDERS.add(str(folder))
         self._forget_packages_elsewhere(folder)
@@ -328,7 +343,9 @@ class Host:
         return place.self()
 
     def _forget_packages_elsewhere(self, folder: Path) -> None:
-        """Packages that were imported from another folder, the source tree for one, are imported anew from this one until the test ends."""
+        """Packages that were imported from another folder, the source tree for one, are imported anew from this one
+        until the test ends.
+        """
         here = {known.parent.name for known in folder.glob("*/__init__.py")}
         for name in [known for known in sys.modules if known.split(".")[0] in here]:
             if not str(getattr(sys.modules[name], "__file__", "")).startswith(str(folder)):

@@ -18,7 +18,9 @@ class UnexpectedDialogError(AssertionError):
 
 
 class Dialogs:
-    """answers: what the next dialogs return, first come first served. asked: every dialog so far. opened: every address that was to be shown."""
+    """answers: what the next dialogs return, first come first served. asked: every dialog so far. opened: every address
+    that was to be shown.
+    """
 
     def __init__(self) -> None:
         self.answers: deque[Any] = deque()

@@ -1,4 +1,7 @@
-"""The fixture `host`: the stand-in for the application, made for one test and taken back after it. A conftest imports it."""
+"""The fixture `host`: the stand-in for the application, made for one test and taken back after it.
+
+A conftest imports it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ from Testing.host.application import Host
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Host]:
-    """A running application with an empty scene. The test fails where a callback raised an exception that it did not clear."""
+    """A running application with an empty scene.
+
+    The test fails where a callback raised an exception that it did not clear.
+    """
     folder = tmp_path / "slicer"
     folder.mkdir()
     running = Host(folder)

@@ -1,4 +1,6 @@
-"""`slicer.i18n`: texts in the language of the application, looked up by Qt under the context that the calling file has."""
+"""`slicer.i18n`: texts in the language of the application, looked up by Qt under the context that the
+calling file has.
+"""
 
 from __future__ import annotations
 

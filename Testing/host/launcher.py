@@ -1,4 +1,6 @@
-"""A stand-in of PythonSlicer: a launcher, which starts Python as a process of its own and ends with status 1 where that was killed."""
+"""A stand-in of PythonSlicer: a launcher, which starts Python as a process of its own and ends with status 1 where that
+was killed.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,10 @@ from typing import NamedTuple
 LIST = Path(__file__).with_name("members.csv")
 SOURCE = Path(__file__).resolve().parents[2] / "LabelConditionedSegmentation"
 MODULE_FOLDERS = {str(SOURCE)}
-"""Where files of the module lie: callers from there may use listed members only. `Host.open_module` adds and removes the folder that it opens."""
+"""Where files of the module lie: callers from there may use listed members only.
+
+`Host.open_module` adds and removes the folder that it opens.
+"""
 
 
 class Member(NamedTuple):
@@ -43,9 +46,12 @@ def is_listed(class_names: Iterable[str], member: str) -> bool:
 
 
 def check(class_names: list[str], member: str, caller: FrameType) -> None:
-    """Raise AttributeError where a file of the module uses a member that is not in the list; every other caller is free."""
+    """Raise AttributeError where a file of the module uses a member that is not in the list; every other caller is
+    free.
+    """
     if not is_listed(class_names, member) and caller.f_code.co_filename.startswith(tuple(MODULE_FOLDERS)):
         place = f"{caller.f_code.co_filename}:{caller.f_lineno}"
         raise AttributeError(
-            f"{class_names[0]}.{member} is used in {place} but is not in {LIST.name}: add it with its documentation page."
+            f"{class_names[0]}.{member} is used in {place} but is not in {LIST.name}: add it with its documentation"
+            " page."
         )

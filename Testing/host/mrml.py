@@ -1,4 +1,6 @@
-"""Real MRML without the application: a scene, the application logic and the modules' logics, as the application would have made them."""
+"""Real MRML without the application: a scene, the application logic and the modules' logics, as the application would
+have made them.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +35,12 @@ class Mrml:
 
 
 def boot(folder: Path | None = None) -> Mrml:
-    """A fresh scene in `slicer.mrmlScene` and the logics in `slicer.modules.<name>.logic()`. The order matters: without colours first, display nodes have none.
+    """A fresh scene in `slicer.mrmlScene` and the logics in `slicer.modules.<name>.logic()`.
 
-    folder: for what the scene unpacks on the way; scenes of one file (.mrb) can be written and read only where there is one.
+    The order matters: without colours first, display nodes have none.
+
+    folder: for what the scene unpacks on the way; scenes of one file (.mrb) can be written and read only where there is
+    one.
     """
     scene = slicer.vtkMRMLScene()
     slicer.mrmlScene = scene
@@ -93,7 +98,9 @@ def shut(mrml: Mrml) -> None:
 
 
 def _list_in_subject_hierarchy(scene: Any, event: str) -> None:
-    """Give every node that users see its item in the subject hierarchy, as the application's plugins do when nodes appear."""
+    """Give every node that users see its item in the subject hierarchy, as the application's plugins do when nodes
+    appear.
+    """
     if scene.IsBatchProcessing() or scene.IsImporting() or scene.IsClosing():
         return
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
@@ -116,7 +123,9 @@ def _forget_in_subject_hierarchy(scene: Any, event: str, node: Any) -> None:
 
 
 def _set_scene(logic: Any, scene: Any) -> None:
-    """Give a logic its scene without VTK's complaints: the terminology files come with the application alone, and a closing logic asks for its scene."""
+    """Give a logic its scene without VTK's complaints: the terminology files come with the application alone, and a
+    closing logic asks for its scene.
+    """
     shown = vtk.vtkObject.GetGlobalWarningDisplay()
     vtk.vtkObject.GlobalWarningDisplayOff()
     try:

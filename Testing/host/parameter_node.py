@@ -1,4 +1,6 @@
-"""`slicer.parameterNodeWrapper`: typed attributes that live in a vtkMRMLScriptedModuleNode, in the text that the application writes."""
+"""`slicer.parameterNodeWrapper`: typed attributes that live in a vtkMRMLScriptedModuleNode, in the text that the
+application writes.
+"""
 
 from __future__ import annotations
 
@@ -127,7 +129,9 @@ class StoredDict(StoredList):
 
 
 class Cached:
-    """A parameter that is read when the node is modified, and at no other time: whoever asks within the event may be told the value before it."""
+    """A parameter that is read when the node is modified, and at no other time: whoever asks within the event may be
+    told the value before it.
+    """
 
     def __init__(self, how: Stored, node: Any, name: str, default: Any) -> None:
         self._how, self._node, self._name, self._default = how, node, name, default
@@ -183,7 +187,9 @@ class ObservedList(collections.abc.MutableSequence[Any]):
 
 
 class ObservedDict(collections.abc.MutableMapping[Any, Any]):
-    """A dictionary that writes itself into the node when it is changed; as in the application `get` and `pop` take no default."""
+    """A dictionary that writes itself into the node when it is changed; as in the application `get` and `pop` take no
+    default.
+    """
 
     def __init__(self, items: dict[Any, Any], save: Callable[[dict[Any, Any]], None]) -> None:
         self._items, self._save = items, save
@@ -281,7 +287,9 @@ CONNECTORS = {
     "QDoubleSpinBox": ("value", "valueChanged"),
     "ctkCollapsibleButton": ("collapsed", "contentsCollapsed"),
 }
-"""Widgets that `connectGui` knows, by their class: the property that is the value and the signal that says that it changed."""
+"""Widgets that `connectGui` knows, by their class: the property that is the value and the signal that says that it
+changed.
+"""
 
 
 def _read_widget(widget: Any) -> Any:

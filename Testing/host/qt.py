@@ -1,7 +1,8 @@
-"""`qt` with PythonQt's behaviour, as an adaptor over PySide6: properties are attributes, enums are integers, signals are named by their signature.
+"""`qt` with PythonQt's behaviour, as an adaptor over PySide6: properties are attributes, enums are integers, signals
+are named by their signature.
 
-The rules are PythonQt's own (src/PythonQtInstanceWrapper.cpp, PythonQtClassInfo.cpp, PythonQtSignalReceiver.cpp of commontk/PythonQt). Callers in the module's
-own files may use the members of members.csv only.
+The rules are PythonQt's own (src/PythonQtInstanceWrapper.cpp, PythonQtClassInfo.cpp, PythonQtSignalReceiver.cpp of
+commontk/PythonQt). Callers in the module's own files may use the members of members.csv only.
 """
 
 from __future__ import annotations
@@ -48,7 +49,10 @@ class QtClass(type):
 
 
 class Proxy(metaclass=QtClass):
-    """What Python sees of one C++ object. As in PythonQt all Qt classes derive from it directly: `isinstance(button, qt.QWidget)` is False."""
+    """What Python sees of one C++ object.
+
+    As in PythonQt all Qt classes derive from it directly: `isinstance(button, qt.QWidget)` is False.
+    """
 
     _real: Any
 
@@ -77,7 +81,8 @@ class Proxy(metaclass=QtClass):
         if not _write(self._real, _known_as(self._real, name), value):
             if Proxy in type(self).__bases__:
                 raise AttributeError(
-                    f"'{name}' does not exist on {self.className()} and creating new attributes on C++ objects is not allowed"
+                    f"'{name}' does not exist on {self.className()} and creating new attributes on C++ objects is not"
+                    " allowed"
                 )
             object.__setattr__(self, name, value)
 
@@ -103,7 +108,10 @@ class Proxy(metaclass=QtClass):
         Shiboken.delete(self._real)
 
     def connect(self, signal: str, *target: Any) -> bool:
-        """A callable, or the receiver and its slot. An unknown signal raises, where PythonQt prints a warning and returns False."""
+        """A callable, or the receiver and its slot.
+
+        An unknown signal raises, where PythonQt prints a warning and returns False.
+        """
         members.check(type(self).names, signal, sys._getframe(1))
         return _connect(self._real, _signature(self._real, signal), _target(target))
 
@@ -192,7 +200,9 @@ def unwrap(value: Any) -> Any:
 
 
 def guarded(callback: Callable[..., Any]) -> Callable[..., Any]:
-    """The function that Qt calls: hands over as many arguments as the callback names; exceptions are printed and kept in `errors`."""
+    """The function that Qt calls: hands over as many arguments as the callback names; exceptions are printed and kept
+    in `errors`.
+    """
     most = None
     if inspect.isfunction(callback) or inspect.ismethod(callback):
         code = callback.__code__
@@ -224,7 +234,9 @@ class BoundMethod:
 
 
 def call(function: Any, arguments: list[Any]) -> Any:
-    """Call a function of PySide6, with integers made enums where an overload asks for them; ValueError, as in PythonQt, where none fits."""
+    """Call a function of PySide6, with integers made enums where an overload asks for them; ValueError, as in PythonQt,
+    where none fits.
+    """
     try:
         return function(*arguments)
     except TypeError as error:
@@ -287,7 +299,9 @@ def _known_as(real: Any, name: str) -> str:
 
 
 def _has_property(real: Any, name: str) -> bool:
-    """Whether the class has the Qt property; remembered for each class, so that it is known of a destroyed object too."""
+    """Whether the class has the Qt property; remembered for each class, so that it is known of a
+    destroyed object too.
+    """
     cls = type(real)
     if not isinstance(real, QtCore.QObject):
         return False
@@ -303,7 +317,9 @@ def _property(real: Any, name: str) -> QtCore.QMetaProperty:
 
 
 def _read(real: Any, name: str) -> Any:
-    """An attribute of an object, looked for in PythonQt's order: property, signal or method, enum, dynamic property, child."""
+    """An attribute of an object, looked for in PythonQt's order: property, signal or method, enum, dynamic property,
+    child.
+    """
     alive = Shiboken.isValid(real)
     if _has_property(real, name):
         if not alive:
@@ -333,7 +349,9 @@ def _read(real: Any, name: str) -> Any:
 
 
 def _write(real: Any, name: str, value: Any) -> bool:
-    """Set a property; False where there is none of that name, AttributeError where the value does not fit or the name is taken."""
+    """Set a property; False where there is none of that name, AttributeError where the value does not fit or the name
+    is taken.
+    """
     if not Shiboken.isValid(real):
         raise AttributeError(f"Trying to set property '{name}' on a destroyed {type(real).__name__} object")
     if _has_property(real, name):
@@ -343,7 +361,8 @@ def _write(real: Any, name: str, value: Any) -> bool:
             raise AttributeError(f"Property '{name}' of {type(real).__name__} object is not writable")
         if given is None or (type_name == "QString") != isinstance(given, str) or not found.write(real, given):
             raise AttributeError(
-                f"Property '{name}' of type '{type_name}' does not accept an object of type {type(value).__name__} ({value!r})"
+                f"Property '{name}' of type '{type_name}' does not accept an object of type {type(value).__name__}"
+                f" ({value!r})"
             )
         return True
     if hasattr(type(real), name):

@@ -1,4 +1,6 @@
-"""`slicer.ScriptedLoadableModule`: the base classes of a scripted module's module, widget, logic and test, as the application has them."""
+"""`slicer.ScriptedLoadableModule`: the base classes of a scripted module's module, widget, logic and test, as the
+application has them.
+"""
 
 from __future__ import annotations
 

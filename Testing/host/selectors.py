@@ -1,4 +1,6 @@
-"""Stand-ins of the qMRML widgets that the module uses, with their public properties, slots and signals, and the habits that users meet."""
+"""Stand-ins of the qMRML widgets that the module uses, with their public properties, slots and signals, and the habits
+that users meet.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +29,13 @@ class qMRMLWidget(QtWidgets.QWidget):  # noqa: N801
 
 
 class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
-    """A combo box of the scene's nodes of some classes, as libs/MRML/Widgets/qMRMLNodeComboBox.cxx and qMRMLSceneModel.cxx have it.
+    """A combo box of the scene's nodes of some classes, as libs/MRML/Widgets/qMRMLNodeComboBox.cxx and
+    qMRMLSceneModel.cxx have it.
 
-    The rows of the combo box inside are the list: none, the nodes, a line, and what may be done with them. Rows come and go with the events of the scene, none comes
-    while a scene is imported, and after that all are made anew. Where the row of the current node goes, the combo box moves to a neighbour. The current node is told
-    again when it moves to another row, or is called otherwise.
+    The rows of the combo box inside are the list: none, the nodes, a line, and what may be done with them. Rows come
+    and go with the events of the scene, none comes while a scene is imported, and after that all are made anew. Where
+    the row of the current node goes, the combo box moves to a neighbour. The current node is told again when it moves
+    to another row, or is called otherwise.
     """
 
     currentNodeChanged: Any = Signal((object,), (bool,))  # type: ignore[arg-type]  # noqa: N815
@@ -283,8 +287,9 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
 class qMRMLSegmentSelectorWidget(qMRMLWidget):  # noqa: N801
     """A segmentation and one of its segments, as Libs/MRML/Widgets/qMRMLSegmentSelectorWidget.cxx has it.
 
-    Where none is offered, choosing a segmentation leaves its segment at none. Where the id that was chosen last is there in another segmentation too, that segment
-    is chosen there, and nobody is told. The id is still told when no segmentation is chosen any more.
+    Where none is offered, choosing a segmentation leaves its segment at none. Where the id that was chosen last is
+    there in another segmentation too, that segment is chosen there, and nobody is told. The id is still told when no
+    segmentation is chosen any more.
     """
 
     currentNodeChanged: Any = Signal((object,), (bool,))  # type: ignore[arg-type]  # noqa: N815
@@ -360,7 +365,9 @@ class qMRMLSegmentSelectorWidget(qMRMLWidget):  # noqa: N801
             ]
 
     def _fill(self) -> None:
-        """The segments of the node: none is chosen, or the one of the id that was chosen before, in silence, or else the first one."""
+        """The segments of the node: none is chosen, or the one of the id that was chosen before, in silence, or else
+        the first one.
+        """
         segments: Any = self._node.GetSegmentation() if self._node is not None else None
         ids = segments.GetSegmentIDs() if segments is not None else ()
         told = self._segments.blockSignals(True)

@@ -1,4 +1,6 @@
-"""The application of the stand-in: a scripted module is loaded, reloaded, stored in the scene and unloaded, and everything is undone."""
+"""The application of the stand-in: a scripted module is loaded, reloaded, stored in the scene and unloaded, and
+everything is undone.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Texts are looked up as the application does it: those of files by their name and package, those of .ui files by their class."""
+"""Texts are looked up as the application does it: those of files by their name and package, those of .ui files by their
+class.
+"""
 
 from __future__ import annotations
 

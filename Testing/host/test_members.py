@@ -114,7 +114,9 @@ def ui_classes() -> dict[str, str]:
 
 
 def uses(tree: ast.AST, named: dict[str, str]) -> Iterator[tuple[str, str, int]]:
-    """Class, member and line of `ui.NAME.MEMBER`, `qt.CLASS.MEMBER`, `qt.CLASS(...)`, `ctk.CLASS` and `slicer.qMRMLX`."""
+    """Class, member and line of `ui.NAME.MEMBER`, `qt.CLASS.MEMBER`, `qt.CLASS(...)`, `ctk.CLASS` and
+    `slicer.qMRMLX`.
+    """
     for node in ast.walk(tree):
         if (
             isinstance(node, ast.Call)

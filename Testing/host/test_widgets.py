@@ -24,7 +24,7 @@ UI = """<?xml version="1.0"?><ui version="4.0"><class>Panel</class><widget class
 <customwidget><class>ctkSearchBox</class><extends>QLineEdit</extends><header>ctkSearchBox.h</header></customwidget></customwidgets>
 <connections><connection><sender>Panel</sender><signal>mrmlSceneChanged(vtkMRMLScene*)</signal><receiver>volume</receiver>
 <slot>setMRMLScene(vtkMRMLScene*)</slot></connection></connections></ui>
-"""
+"""  # noqa: E501
 
 
 @pytest.fixture

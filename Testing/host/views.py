@@ -33,7 +33,9 @@ def need_egl() -> None:
 
 
 class SliceView:
-    """A slice of a volume with the segmentations that lie on it, open until `close`. offset is in mm along the slice normal."""
+    """A slice of a volume with the segmentations that lie on it, open until `close`. offset is in mm along the slice
+    normal.
+    """
 
     def __init__(
         self,

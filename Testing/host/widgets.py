@@ -1,4 +1,6 @@
-"""Stand-ins of the CTK widgets that the module uses, with their public properties, slots and signals and nothing else."""
+"""Stand-ins of the CTK widgets that the module uses, with their public properties, slots and signals and
+nothing else.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The first start without torch: the module opens, says what is missing, and installs it after consent and only then."""
+"""The first start without torch: the module opens, says what is missing, and installs it after consent
+and only then.
+"""
 
 from __future__ import annotations
 

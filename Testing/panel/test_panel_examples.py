@@ -1,4 +1,6 @@
-"""My labels as the user of the panel sees them: made from an example, ticked, found without another run, kept, removed, exported, and what goes wrong."""
+"""My labels as the user of the panel sees them: made from an example, ticked, found without another run, kept, removed,
+exported, and what goes wrong.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,10 @@ def learner(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def user(host: Host, learner: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[User]:
-    """A user with a scan to segment, and an atlas with two structures painted on it, who has opened the form. After the test no process is left."""
+    """A user with a scan to segment, and an atlas with two structures painted on it, who has opened the form.
+
+    After the test no process is left.
+    """
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "learner").symlink_to(learner)
     monkeypatch.setenv("LCS_MODELS", str(tmp_path / "models"))

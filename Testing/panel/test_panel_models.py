@@ -1,4 +1,6 @@
-"""Models in the panel: which are offered, adding one, changing from one to another, and the licence that is asked for once."""
+"""Models in the panel: which are offered, adding one, changing from one to another, and the licence that is asked for
+once.
+"""
 
 from __future__ import annotations
 

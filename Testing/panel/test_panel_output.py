@@ -1,4 +1,6 @@
-"""What the panel leaves in the scene: segments, their place, the report, the table, one undo step, and a scene that brings the panel back."""
+"""What the panel leaves in the scene: segments, their place, the report, the table, one undo step, and a scene that
+brings the panel back.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ HIPPOCAMPI = ["Left Hippocampus", "Right Hippocampus"]
 
 @pytest.fixture
 def user(host: Host, tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> User:
-    """A user who has chosen a scan on an oblique grid under a transform, in a patient's folder of the subject hierarchy."""
+    """A user who has chosen a scan on an oblique grid under a transform, in a patient's folder of the subject
+    hierarchy.
+    """
     monkeypatch.setenv("LCS_MODELS", str(tiny_package.parent))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     user = User(host)

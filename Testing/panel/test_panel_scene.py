@@ -1,4 +1,7 @@
-"""The panel and a scene that changes under it: loaded, closed, its nodes removed, hidden and renamed. What was chosen stays chosen, and nothing else ever is."""
+"""The panel and a scene that changes under it: loaded, closed, its nodes removed, hidden and renamed.
+
+What was chosen stays chosen, and nothing else ever is.
+"""
 
 from __future__ import annotations
 

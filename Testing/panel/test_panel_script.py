@@ -1,4 +1,6 @@
-"""Segmentation from a script: what `process` makes, what it refuses, and that script, panel and command line agree voxel for voxel."""
+"""Segmentation from a script: what `process` makes, what it refuses, and that script, panel and command line agree
+voxel for voxel.
+"""
 
 from __future__ import annotations
 
@@ -220,7 +222,9 @@ def test_several_channels_are_given_as_a_sequence(user: User, logic: Any, tmp_pa
 
 @pytest.fixture
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As `lcs` has it in tests, here and in the worker's process: on another number of threads sums are rounded otherwise, which can decide a tie."""
+    """As `lcs` has it in tests, here and in the worker's process: on another number of threads sums are rounded
+    otherwise, which can decide a tie.
+    """
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     before = torch.get_num_threads()
     torch.set_num_threads(1)

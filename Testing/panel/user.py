@@ -91,7 +91,9 @@ class User:
         self.host.run_until(lambda: not self.panel.runner.is_waiting, 60)
 
     def click_in_view(self, position_ras: tuple[float, float, float]) -> None:
-        """Click into a view while a point is waited for: a control point of the active node, and the end of place mode."""
+        """Click into a view while a point is waited for: a control point of the active node, and the end
+        of place mode.
+        """
         scene = self.host.scene
         selection, interaction = (
             scene.GetFirstNodeByClass("vtkMRMLSelectionNode"),

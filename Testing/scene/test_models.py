@@ -42,7 +42,10 @@ def test_the_room_opens_without_torch(tiny_package: Path) -> None:
     code = "import sys\nsys.modules['torch'] = None\n" + "".join(
         f"import LabelConditionedSegmentationLib.scene.{name}\n" for name in names
     )
-    code += f"from pathlib import Path\nprint(*LabelConditionedSegmentationLib.scene.installed_models.installed_models([Path({str(tiny_package.parent)!r})])[0])"
+    code += (
+        "from pathlib import"
+        f" Path\nprint(*LabelConditionedSegmentationLib.scene.installed_models.installed_models([Path({str(tiny_package.parent)!r})])[0])"  # noqa: E501
+    )
     environment = {**os.environ, "PYTHONPATH": str(SCENE.parents[1])}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,6 @@
-"""Volumes that the application loaded from NIfTI: told where their file says something else of left and right than was taken, or nothing."""
+"""Volumes that the application loaded from NIfTI: told where their file says something else of left and right than was
+taken, or nothing.
+"""
 
 from __future__ import annotations
 

@@ -104,7 +104,10 @@ def no_volume(scene: Any) -> Any:
         (no_voxels, "This volume has no voxels"),
         (
             colour,
-            "This volume is in colour: choose a grey-value scan, or convert it with the Vector to Scalar Volume module.",
+            (
+                "This volume is in colour: choose a grey-value scan, or convert it with the Vector to Scalar Volume"
+                " module."
+            ),
         ),
         (many_values, "This volume is 4D, 7 values a voxel: choose a frame with the Sequences module."),
         (label_map, "This volume is a label map"),

@@ -25,7 +25,9 @@ ROWS = (
 
 
 def write_data_set(folder: Path, cases: int = 3) -> Path:
-    """Cases whose labels follow position: left and right hippocampus, a midline ventricle, an insula, an unscored vessel."""
+    """Cases whose labels follow position: left and right hippocampus, a midline ventricle, an insula, an unscored
+    vessel.
+    """
     (folder / "imagesTr").mkdir(parents=True)
     (folder / "labelsTr").mkdir()
     for n in range(cases):
@@ -48,7 +50,10 @@ def write_data_set(folder: Path, cases: int = 3) -> Path:
 
 
 def as_datalist(data_set: Path, path: Path) -> Path:
-    """A MONAI datalist of a made-up data set: the last case is in "validation", labels are {"id": "name"}, files are given relative to the list."""
+    """A MONAI datalist of a made-up data set: the last case is in "validation", labels are {"id":
+
+    "name"}, files are given relative to the list.
+    """
     people = {
         row[0]: row[1:]
         for row in (line.split("\t") for line in (data_set / "participants.tsv").read_text().splitlines()[1:])
@@ -66,7 +71,9 @@ def as_datalist(data_set: Path, path: Path) -> Path:
 
 
 def as_bids(data_set: Path, folder: Path) -> Path:
-    """The scans of a made-up data set as a BIDS folder with a derivative of label maps; the first person has two sessions."""
+    """The scans of a made-up data set as a BIDS folder with a derivative of label maps; the first person has two
+    sessions.
+    """
     derivative = folder / "derivatives" / "manual"
     people = ["participant_id\tsex\tage"]
     for n, label in enumerate(sorted((data_set / "labelsTr").iterdir())):

@@ -24,7 +24,10 @@ def run_of(package: Path, volume: Volume, **changes: Any) -> dict[str, Any]:
 
 
 def wait(worker: Worker, request: int, text: str = "") -> Event:
-    """Poll until the request has ended or, where a text is given, its progress says so; the event of that. Other requests' events are lost."""
+    """Poll until the request has ended or, where a text is given, its progress says so; the event of that.
+
+    Other requests' events are lost.
+    """
     until = time.monotonic() + LIMIT
     while time.monotonic() < until:
         for event in worker.poll():

@@ -1,4 +1,6 @@
-"""A worker in a process of its own: cancelled, killed, deaf, talking nonsense, orphaned, on a full disk; every time a sentence, and the next request works."""
+"""A worker in a process of its own: cancelled, killed, deaf, talking nonsense, orphaned, on a full disk; every time a
+sentence, and the next request works.
+"""
 
 from __future__ import annotations
 
@@ -141,7 +143,8 @@ def test_killed_process_is_told_and_the_next_run_starts_a_new_one(
     assert [ended[request].kind for request in (running, waiting)] == ["failed", "failed"]
     assert (
         ended[running].text
-        == "The segmentation process ended unexpectedly (killed by signal 9: often too little memory). The next run starts a new one."
+        == "The segmentation process ended unexpectedly (killed by signal 9: often too little memory). The next run"
+        " starts a new one."
     )
     assert ended[running].values == {"error": "ChildProcessError"}
     assert "a segmentation process is started" in ended[running].details
@@ -172,7 +175,8 @@ def test_nothing_is_promised_of_a_process_that_was_killed_below_its_launcher(tmp
     event = wait(launched, request)
     assert (
         event.text
-        == "The segmentation process ended unexpectedly (exit status 1: its log says why, or there was too little memory). The next run starts a new one."
+        == "The segmentation process ended unexpectedly (exit status 1: its log says why, or there was too little"
+        " memory). The next run starts a new one."
     )
     assert answer(launched, "status").kind == "done"
     launched.close()
@@ -307,7 +311,8 @@ def test_nonsense_ends_the_process_with_a_sentence_and_the_next_request_works(
         assert (event.kind, event.values) == ("failed", {"error": "ProtocolError"})
         assert (
             event.text
-            == "The segmentation process sent something that cannot be understood and was ended; the next run starts a new one."
+            == "The segmentation process sent something that cannot be understood and was ended; the next run starts a"
+            " new one."
         )
     assert second in ended
     assert all_gone(talkers)

@@ -230,7 +230,10 @@ def test_scan_with_a_channel_too_many_is_refused(either: Worker, tiny_package: P
 
 @pytest.mark.parametrize("module", ["client", "in_process"])
 def test_a_worker_is_at_hand_without_torch(module: str) -> None:
-    code = f"import sys; sys.path.insert(0, {str(SOURCE)!r}); sys.modules['torch'] = None; import LabelConditionedSegmentationLib.worker.{module}"
+    code = (
+        f"import sys; sys.path.insert(0, {str(SOURCE)!r}); sys.modules['torch'] = None; import"
+        f" LabelConditionedSegmentationLib.worker.{module}"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stderr == ""
 
 

@@ -1,4 +1,6 @@
-"""Augmentation of one sample: a smooth random warp with label-aware left-right flips, then intensity changes by MONAI."""
+"""Augmentation of one sample: a smooth random warp with label-aware left-right flips, then intensity
+changes by MONAI.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,12 @@ Shape = tuple[int, int, int]
 
 @dataclass
 class Augmentation:
-    """How strongly samples are varied; lengths in voxels, angles in degrees. Everything at 0 changes nothing but the patch's place.
+    """How strongly samples are varied; lengths in voxels, angles in degrees.
 
-    crop: share of the samples that lose up to half of their extent along one or two axes, as scans with a short field of view do.
+    Everything at 0 changes nothing but the patch's place.
+
+    crop: share of the samples that lose up to half of their extent along one or two axes, as scans with a short field
+    of view do.
     """
 
     rotation: float = 12.0
@@ -38,11 +43,14 @@ class Augmentation:
 
 
 RIM = 0.05
-"""Share of foreground from which on a voxel counts as its rim: interpolation leaves traces there, and the labels end there."""
+"""Share of foreground from which on a voxel counts as its rim: interpolation leaves traces there, and the labels end
+there.
+"""
 
 
 class View(NamedTuple):
-    """What a sample sees of a scan: image (channel, k, j, i) float, share (k, j, i) float, target (k, j, i) or (maps, k, j, i) int.
+    """What a sample sees of a scan: image (channel, k, j, i) float, share (k, j, i) float, target (k, j, i) or (maps,
+    k, j, i) int.
 
     share: how much of each voxel is foreground, from 0 to 1; of a scan that was not moved, all or nothing.
     """
@@ -58,10 +66,12 @@ class View(NamedTuple):
 
 
 class SpatialAugmentation:
-    """Flip, rotate, scale, shift and warp an image, its foreground and its label map in ONE resampling, onto a patch of fixed shape.
+    """Flip, rotate, scale, shift and warp an image, its foreground and its label map in ONE resampling, onto a patch of
+    fixed shape.
 
-    A left-right flip replaces every target by its mirrored one, so that a flipped left hippocampus is a right hippocampus. One resampling keeps the image sharp, which a
-    chain of transforms would not. Works on the device of its input.
+    A left-right flip replaces every target by its mirrored one, so that a flipped left hippocampus is a right
+    hippocampus. One resampling keeps the image sharp, which a chain of transforms would not. Works on the device of its
+    input.
     """
 
     def __init__(
@@ -86,8 +96,8 @@ class SpatialAugmentation:
     ) -> View:
         """A whole scan, its target with negative values for unknown -> the same on the patch. Right-left runs along i.
 
-        The values of all maps of a target but the first mean nothing that a flip exchanges. centre: where the patch's centre lies from the image's, in
-        voxels (i, j, k). flipped: whether to flip; None leaves it to chance.
+        The values of all maps of a target but the first mean nothing that a flip exchanges. centre: where the patch's
+        centre lies from the image's, in voxels (i, j, k). flipped: whether to flip; None leaves it to chance.
         """
         s = self.settings
         angles = np.deg2rad(generator.uniform(-s.rotation, s.rotation, 3))
@@ -145,7 +155,8 @@ class SpatialAugmentation:
 
 
 def crop_view(view: View, share: float, generator: np.random.Generator) -> View:
-    """Take the field of view away beyond a plane or two, so that the network learns that a structure may be absent and must not be guessed from its place.
+    """Take the field of view away beyond a plane or two, so that the network learns that a structure may be absent and
+    must not be guessed from its place.
 
     A share of the samples is cropped, by up to half of the foreground's extent along an axis.
     """
@@ -200,7 +211,9 @@ def intensity_augmentation() -> Compose:
 
 
 def vary_intensity(view: View, transform: Compose, generator: np.random.Generator) -> torch.Tensor:
-    """The image with its intensities changed inside the foreground only, and normalised again; what is background stays background."""
+    """The image with its intensities changed inside the foreground only, and normalised again; what is background stays
+    background.
+    """
     image, foreground = view.image, view.foreground
     transform.set_random_state(seed=int(generator.integers(2**31)))
     varied = torch.as_tensor(transform(image - BACKGROUND)) + BACKGROUND

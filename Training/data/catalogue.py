@@ -1,4 +1,6 @@
-"""From a table of labels (`labels.csv`, or plain ids and names) to a label tree with codes from the cited table and distinct colours."""
+"""From a table of labels (`labels.csv`, or plain ids and names) to a label tree with codes from the cited table and
+distinct colours.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,15 @@ def label_table(path: Path) -> tuple[LabelTree, frozenset[int]]:
     """The label tree of a `labels.csv`, and the ids that are no label of it: voxels with them are unknown.
 
     Columns: `id` and `name`; each of the others may be missing or empty.
-    `parent`: the name of the label that contains this one; a parent without a line of its own is made. `compartment`, `group`: parents that are made, the
-    outer and the inner one, where there is no `parent`. `hemisphere`: left, right or midline (else a leading "Left" or "Right" of the name says it).
-    `structure`: the name without its side. `scored`: 0 for what is to be ignored, unless it is the parent of something scored. `synonyms`: separated by ";".
+    `parent`: the name of the label that contains this one; a parent without a line of its own is made. `compartment`,
+    `group`: parents that are made, the outer and the inner one, where there is no `parent`. `hemisphere`: left, right
+    or midline (else a leading "Left" or "Right" of the name says it).
+    `structure`: the name without its side. `scored`: 0 for what is to be ignored, unless it is the parent of something
+    scored. `synonyms`: separated by ";".
     `color`: #rrggbb. Further columns are not read.
 
-    The ids that made parents are given are among the ignored ones, for no voxel may carry them. Ends the program with a sentence where the table cannot be used.
+    The ids that made parents are given are among the ignored ones, for no voxel may carry them. Ends the program with a
+    sentence where the table cannot be used.
     """
     return tree_of_rows(read_rows(path, ("id", "name")), path)
 
@@ -39,7 +44,10 @@ def names_table(names: Mapping[int, str], source: Path) -> tuple[LabelTree, froz
 
 
 def read_rows(path: Path, needed: Sequence[str], delimiter: str = ",") -> list[dict[str, str]]:
-    """The lines of a CSV (or TSV) file, without empty cells. Ends the program with a sentence where it is missing, no text, or lacks a needed column."""
+    """The lines of a CSV (or TSV) file, without empty cells.
+
+    Ends the program with a sentence where it is missing, no text, or lacks a needed column.
+    """
     if not path.is_file():
         raise SystemExit(f'There is no table "{path}".')
     try:
@@ -57,7 +65,8 @@ def read_rows(path: Path, needed: Sequence[str], delimiter: str = ",") -> list[d
     if lacking:
         separator = "tabs" if delimiter == "\t" else "commas"
         raise SystemExit(
-            f'The table "{path}", separated by {separator}, has no column "{lacking[0]}"; its columns are: {", ".join(columns) or "none"}.'
+            f'The table "{path}", separated by {separator}, has no column "{lacking[0]}"; its columns are:'
+            f" {', '.join(columns) or 'none'}."
         )
     return [row for row in rows if row]
 
@@ -71,7 +80,9 @@ def tree_of_rows(rows: Sequence[Row], source: Path) -> tuple[LabelTree, frozense
 
 
 class _Builder:
-    """Turns the lines of one table into a tree: made compartments, groups and parents first, then the lines in their order."""
+    """Turns the lines of one table into a tree: made compartments, groups and parents first, then the lines in their
+    order.
+    """
 
     def __init__(self, rows: Sequence[Row]) -> None:
         rows = [row for row in rows if _id_of(row) != 0]
@@ -111,7 +122,10 @@ class _Builder:
         return [row for row in rows if row in scored or row["name"] in parents]
 
     def _make_groups(self) -> None:
-        """Compartments in the order of the table, each followed by its groups. A line below another line asks for no group."""
+        """Compartments in the order of the table, each followed by its groups.
+
+        A line below another line asks for no group.
+        """
         tops = [row for row in self.rows if self.above[row["name"]] not in self.ids]
         for compartment in dict.fromkeys(row.get("compartment", "") for row in tops):
             outer = self._make(compartment, _title(compartment), None, "compartment") if compartment else None
@@ -165,7 +179,8 @@ def _check_unique(column: str, cells: Sequence[str]) -> None:
     for cell, times in Counter(cells).items():
         if times > 1:
             raise LabelError(
-                f'{times} of its lines have the {column} "{cell}"; give each its own, or scored = 0 to those that are no labels.'
+                f'{times} of its lines have the {column} "{cell}"; give each its own, or scored = 0 to those that are'
+                " no labels."
             )
 
 
@@ -208,7 +223,10 @@ def _structure_color(structure: str, order: int) -> tuple[float, float, float]:
 
 
 def _abbreviation(structure: str, side: str) -> tuple[str, ...]:
-    """ "ACgG anterior cingulate gyrus" on the right -> "Right anterior cingulate gyrus", "Right ACgG". An abbreviation has letters of what follows it only."""
+    """ "ACgG anterior cingulate gyrus" on the right -> "Right anterior cingulate gyrus", "Right ACgG".
+
+    An abbreviation has letters of what follows it only.
+    """
     first, _, rest = structure.partition(" ")
     if not (rest[:1].islower() and first != first.lower() and set(first.lower()) <= set(rest)):
         return ()

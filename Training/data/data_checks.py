@@ -26,7 +26,9 @@ MOST_LISTED = 10
 
 
 def refuse_problems(data_set: DataSet, config: Config, progress: bool = True) -> None:
-    """SystemExit with all problems of a data set, where it has any; what is only worth knowing of its metadata is said on the terminal."""
+    """SystemExit with all problems of a data set, where it has any; what is only worth knowing of its metadata is said
+    on the terminal.
+    """
     raise_problems(check_data_set(data_set, len(config.input.channels), config.schema, progress))
     for text in metadata_notes(data_set.cases, config.schema):
         print(text, file=sys.stderr)
@@ -36,9 +38,9 @@ def check_data_set(data_set: DataSet, spec_channels: int, schema: MetadataSchema
     """Read every image and label file; returns one sentence for each problem, none where all is well.
 
     Found are: metadata that a field of the schema cannot take;
-    missing, unreadable and truncated files; another number of channels than `spec_channels`; channels or labels on another grid than the first image
-    (see `core.channels.SAME_PLACE`); label values that are no whole numbers or that the table does not know; cases of one name; annotated labels that the
-    table does not know.
+    missing, unreadable and truncated files; another number of channels than `spec_channels`; channels or labels on
+    another grid than the first image (see `core.channels.SAME_PLACE`); label values that are no whole numbers or that
+    the table does not know; cases of one name; annotated labels that the table does not know.
     """
     times = Counter(case.name for case in data_set.cases)
     problems = [
@@ -81,7 +83,9 @@ def _metadata_problems(case: CaseFiles, schema: MetadataSchema) -> list[str]:
 
 
 def metadata_notes(cases: Sequence[CaseFiles], schema: MetadataSchema) -> list[str]:
-    """What the network makes of metadata that it can take, but not as they stand: a sentence a value, with the cases that have it."""
+    """What the network makes of metadata that it can take, but not as they stand: a sentence a value, with the cases
+    that have it.
+    """
     told: dict[str, list[str]] = {}
     for case in cases:
         for finding in schema.parse({field.name: case.metadata.get(field.name) for field in schema.fields})[1]:
@@ -139,7 +143,8 @@ def _value_problems(path: Path, array: Array, known: Array) -> list[str]:
     whole = values == np.rint(values)
     if not whole.all():
         return [
-            f'"{path.name}" holds {counts[~whole].sum()} voxels that are no whole numbers, such as {values[~whole][0]:g}; is it a label map?'
+            f'"{path.name}" holds {counts[~whole].sum()} voxels that are no whole numbers, such as'
+            f" {values[~whole][0]:g}; is it a label map?"
         ]
     strange = ~np.isin(values, known)
     if not strange.any():

@@ -1,4 +1,6 @@
-"""Labelled data sets on disk: which files belong to which case, and what is known about it, in the nnU-Net raw layout, a MONAI datalist or BIDS."""
+"""Labelled data sets on disk: which files belong to which case, and what is known about it, in the nnU-Net raw layout,
+a MONAI datalist or BIDS.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,8 @@ BIDS_CONTRASTS = ("T1w", "T2w", "FLAIR")
 class CaseFiles:
     """One labelled scan on disk.
 
-    images: one file a channel, in order. metadata: field -> text; unknown fields are absent. annotated: names of the labels that somebody looked for in this
-    case; None stands for all of the data set's table.
+    images: one file a channel, in order. metadata: field -> text; unknown fields are absent. annotated: names of the
+    labels that somebody looked for in this case; None stands for all of the data set's table.
     """
 
     name: str
@@ -40,8 +42,9 @@ class CaseFiles:
 class DataSet:
     """Labelled scans with one table of labels.
 
-    cases: sorted by name. table: every usable label, parents among them. ignored_ids: ids that are no label; voxels with them are unknown, neither
-    background nor a class (those that the table ignores, and those given to parents that it does not list).
+    cases: sorted by name. table: every usable label, parents among them. ignored_ids: ids that are no label; voxels
+    with them are unknown, neither background nor a class (those that the table ignores, and those given to parents that
+    it does not list).
     """
 
     root: Path
@@ -54,14 +57,18 @@ Table = tuple[LabelTree, frozenset[int]]
 
 
 def read_data_set(root: Path, names: Sequence[str] = ()) -> DataSet:
-    """The data set at `root`, all its cases or those named. That its files exist and fit together is not looked at (see `Training.data.samples.data_checks`).
+    """The data set at `root`, all its cases or those named.
 
-    root: a folder in the raw layout of nnU-Net (labelsTr), a MONAI datalist (.json with "training"), or a BIDS folder (sub-* with derivatives/*/sub-*).
-    A labels.csv beside the data wins over the label table of the layout. SystemExit with a sentence for anything else, and for names that are not there.
+    That its files exist and fit together is not looked at (see `Training.data.samples.data_checks`).
+
+    root: a folder in the raw layout of nnU-Net (labelsTr), a MONAI datalist (.json with "training"), or a BIDS folder
+    (sub-* with derivatives/*/sub-*). A labels.csv beside the data wins over the label table of the layout. SystemExit
+    with a sentence for anything else, and for names that are not there.
     """
     if not root.exists():
         raise SystemExit(
-            f'There is no data set "{root}". Name yours with data.root; Training/DATA.md says where those of the shipped experiments are had, and where they go.'
+            f'There is no data set "{root}". Name yours with data.root; Training/DATA.md says where those of the'
+            " shipped experiments are had, and where they go."
         )
     if root.suffix == ".json" and root.is_file():
         cases, (table, ignored_ids) = _read_datalist(root)
@@ -71,8 +78,8 @@ def read_data_set(root: Path, names: Sequence[str] = ()) -> DataSet:
         cases, (table, ignored_ids) = _read_bids(root)
     else:
         raise SystemExit(
-            f'"{root}" is no data set: it has no folder labelsTr (raw layout of nnU-Net), it is no .json file with "training" (MONAI datalist), '
-            "and it has no folders sub-* and derivatives (BIDS)."
+            f'"{root}" is no data set: it has no folder labelsTr (raw layout of nnU-Net), it is no .json file with'
+            ' "training" (MONAI datalist), and it has no folders sub-* and derivatives (BIDS).'
         )
     missing = sorted(set(names) - {case.name for case in cases})
     if missing:
@@ -84,7 +91,10 @@ def read_data_set(root: Path, names: Sequence[str] = ()) -> DataSet:
 
 
 def read_image(case: CaseFiles) -> Volume:
-    """The channels of a case as one volume (channel, k, j, i). InputError where a file cannot be read, or where a channel lies on another grid than the first."""
+    """The channels of a case as one volume (channel, k, j, i).
+
+    InputError where a file cannot be read, or where a channel lies on another grid than the first.
+    """
     from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
 
     return stacked([read_volume(path) for path in case.images], case.images)
@@ -98,7 +108,9 @@ def read_labels(case: CaseFiles) -> Volume:
 
 
 def _read_nnunet(root: Path) -> tuple[list[CaseFiles], Table]:
-    """labelsTr/CASE.nii.gz, imagesTr/CASE_0000.nii.gz (and _0001 ...), dataset.json and labels.csv for the labels, participants.tsv for metadata."""
+    """labelsTr/CASE.nii.gz, imagesTr/CASE_0000.nii.gz (and _0001 ...), dataset.json and labels.csv for the labels,
+    participants.tsv for metadata.
+    """
     about = _read_json(root / "dataset.json") if (root / "dataset.json").is_file() else {}
     ending = str(about.get("file_ending", ".nii.gz"))
     stated = about.get("channel_names", about.get("modality", {}))
@@ -115,7 +127,11 @@ def _read_nnunet(root: Path) -> tuple[list[CaseFiles], Table]:
 
 
 def _read_datalist(path: Path) -> tuple[list[CaseFiles], Table]:
-    """A MONAI datalist: "training" and "validation" with image, label and, beside them, what is known; "labels" or a labels.csv beside the file."""
+    """A MONAI datalist:
+
+    "training" and "validation" with image, label and, beside them, what is known; "labels" or a labels.csv beside the
+    file.
+    """
     about = _read_json(path)
     entries = [entry for part in ("training", "validation") for entry in about.get(part) or []]
     for entry in entries:
@@ -145,7 +161,9 @@ def _read_datalist(path: Path) -> tuple[list[CaseFiles], Table]:
 
 
 def _read_bids(root: Path) -> tuple[list[CaseFiles], Table]:
-    """sub-XX[/ses-YY]/anat/*_T1w.nii.gz, and the same below derivatives/* for *_dseg.nii.gz; the channels are the contrasts that every case has."""
+    """sub-XX[/ses-YY]/anat/*_T1w.nii.gz, and the same below derivatives/* for *_dseg.nii.gz; the channels are the
+    contrasts that every case has.
+    """
     people = _read_participants(root / "participants.tsv")
     labels: dict[Path, list[Path]] = {}
     for path in sorted((root / "derivatives").glob("*/sub-*/**/anat/[!.]*_dseg.nii*")):
@@ -177,7 +195,8 @@ def _read_bids(root: Path) -> tuple[list[CaseFiles], Table]:
     ]
     if not tables:
         raise SystemExit(
-            f'The labels of "{root}" have no names: there is neither a labels.csv nor a dseg.tsv with the columns index and name.'
+            f'The labels of "{root}" have no names: there is neither a labels.csv nor a dseg.tsv with the columns index'
+            " and name."
         )
     columns = {"index": "id", "name": "name", "abbreviation": "synonyms", "color": "color"}
     rows = [
@@ -195,19 +214,24 @@ def _contrast(path: Path) -> str:
 def _only_one(place: Path, paths: Sequence[Path]) -> Path:
     if len(paths) > 1:
         raise SystemExit(
-            f'"{place}" has several files that could be meant: {", ".join(map(str, paths))}; keep one, or write a datalist that names it.'
+            f'"{place}" has several files that could be meant: {", ".join(map(str, paths))}; keep one, or write a'
+            " datalist that names it."
         )
     return paths[0]
 
 
 def _table(folder: Path, source: Path, about: Mapping[str, Any]) -> Table:
-    """labels.csv in the folder, else "labels" of a JSON file: {"name": id} or {"id": "name"}; nnU-Net's label "ignore" is no label."""
+    """labels.csv in the folder, else "labels" of a JSON file: {"name": id} or {"id":
+
+    "name"}; nnU-Net's label "ignore" is no label.
+    """
     if (folder / "labels.csv").is_file():
         return label_table(folder / "labels.csv")
     labels = about.get("labels")
     if not isinstance(labels, dict) or not labels:
         raise SystemExit(
-            f'The labels of "{folder}" have no names: there is neither a labels.csv nor an entry "labels" in {source.name}.'
+            f'The labels of "{folder}" have no names: there is neither a labels.csv nor an entry "labels" in'
+            f" {source.name}."
         )
     names: dict[int, str] = {}
     for key, value in labels.items():
@@ -244,7 +268,8 @@ def _read_participants(path: Path) -> dict[str, dict[str, str]]:
 def _check_people(path: Path, people: Mapping[str, Any], wanted: Sequence[str]) -> None:
     if people and wanted and not set(wanted) & set(people):
         raise SystemExit(
-            f'"{path}" says nothing about any case: its participant_id are like "{next(iter(people))}", the cases like "{min(wanted)}".'
+            f'"{path}" says nothing about any case: its participant_id are like "{next(iter(people))}", the cases like'
+            f' "{min(wanted)}".'
         )
 
 

@@ -1,4 +1,6 @@
-"""What a pair of scans is asked for when a network learns from examples: labels, unions of labels and parts of labels, the same ones in both scans."""
+"""What a pair of scans is asked for when a network learns from examples: labels, unions of labels and parts of labels,
+the same ones in both scans.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ LLOYD_STEPS, LLOYD_VOXELS = 3, 2000
 
 
 class Regions(NamedTuple):
-    """(k, j, i) int16 of each scan: 1, 2, ... for the regions that are asked for, 0 elsewhere, IGNORE where it is not known."""
+    """(k, j, i) int16 of each scan: 1, 2, ... for the regions that are asked for, 0 elsewhere, IGNORE where it is not
+    known.
+    """
 
     query: torch.Tensor
     atlas: torch.Tensor
@@ -37,10 +41,12 @@ def draw_regions(
 ) -> Regions:
     """Up to `count` disjoint regions of two label maps, which are targets as TargetCode gives them.
 
-    Classes that were annotated in both scans (`annotated`, (K,) bool of either one) are drawn evenly, whatever their size; those that nobody looked for in a scan are unknown
-    there, even where the label map has them. A share `unions` of them is joined with another one, a share
-    `splits` of what results is cut into parts: the cells around a few points (of k-means, so that two of them make a cut by a plane) in coordinates that are normalised
-    by mean and spread of the label in either scan. Nothing else makes the parts of two scans agree, and nothing else is assumed of how the scans lie.
+    Classes that were annotated in both scans (`annotated`, (K,) bool of either one) are drawn evenly, whatever their
+    size; those that nobody looked for in a scan are unknown there, even where the label map has them. A share `unions`
+    of them is joined with another one, a share
+    `splits` of what results is cut into parts: the cells around a few points (of k-means, so that two of them make a
+    cut by a plane) in coordinates that are normalised by mean and spread of the label in either scan. Nothing else
+    makes the parts of two scans agree, and nothing else is assumed of how the scans lie.
     """
     classes = len(annotated[0])
     there = torch.bincount(atlas[(atlas > 0) & (atlas < classes)].long(), minlength=classes) > 0
@@ -103,7 +109,9 @@ def _nearest(values: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
 
 
 def masks_of(regions: torch.Tensor, count: int, stride: int) -> torch.Tensor:
-    """(k, j, i) with region numbers -> (count, k / stride, j / stride, i / stride): the share of every region in the voxels of a coarser grid."""
+    """(k, j, i) with region numbers -> (count, k / stride, j / stride, i / stride): the share of every region in the
+    voxels of a coarser grid.
+    """
     shape = [n // stride for n in regions.shape]
     cells = torch.arange(int(np.prod(shape)), device=regions.device).view(shape)
     for axis in range(3):

@@ -1,4 +1,6 @@
-"""Cases on the network's grid, kept on disk and mapped into memory: python Training/prepare.py CONFIG.yaml [key=value ...] prepares them ahead of training."""
+"""Cases on the network's grid, kept on disk and mapped into memory: python Training/prepare.py CONFIG.yaml [key=value
+...] prepares them ahead of training.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +47,9 @@ INDEX = "prepared.json"
 class Case:
     """One labelled scan on the network's grid, mapped into memory: writing to it changes no file.
 
-    image (channel, k, j, i) float16 without position channels; foreground (k, j, i) bool: the voxels that count, all others of the image are BACKGROUND;
-    target (k, j, i) int16 as TargetCode gives it; annotated (K,) bool; metadata (fields,) float32 with NaN for unknown; statistics: what
+    image (channel, k, j, i) float16 without position channels; foreground (k, j, i) bool: the voxels that count, all
+    others of the image are BACKGROUND; target (k, j, i) int16 as TargetCode gives it; annotated (K,) bool; metadata
+    (fields,) float32 with NaN for unknown; statistics: what
     `core.input_statistics` measures of a scan.
     """
 
@@ -61,7 +64,9 @@ class Case:
 
 @dataclass(frozen=True)
 class PreparedData:
-    """A folder of prepared cases, opened: the cases, the labels that they were prepared for, and those that their data set has."""
+    """A folder of prepared cases, opened: the cases, the labels that they were prepared for, and those that their data
+    set has.
+    """
 
     cases: list[Case]
     tree: LabelTree
@@ -80,9 +85,9 @@ def prepare_cases(
 ) -> list[Case]:
     """The cases of a data set on the network's grid, from the cache where it has them and made where not.
 
-    tree: the labels that the network learns. annotated: case -> the labels that somebody looked for, where that is not what the data set says.
-    Several processes may prepare the same cases at once, and each may be killed at any time: a case appears in the cache whole or not at all.
-    SystemExit, with the name of the case, where one cannot be used.
+    tree: the labels that the network learns. annotated: case -> the labels that somebody looked for, where that is not
+    what the data set says. Several processes may prepare the same cases at once, and each may be killed at any time: a
+    case appears in the cache whole or not at all. SystemExit, with the name of the case, where one cannot be used.
     """
     keys = prepare_files(data_set, tree, spec, schema, multiple, cache, annotated, progress)
     return [_load(cache, key) for key in keys.values()]
@@ -137,7 +142,9 @@ def write_index(
     settings: Mapping[str, Any],
     annotated: Mapping[str, Sequence[str]] | None = None,
 ) -> Path:
-    """Make the cache a prepared folder, which can be opened without the scans: prepared.json with the settings and the folder of each case."""
+    """Make the cache a prepared folder, which can be opened without the scans: prepared.json with the settings and the
+    folder of each case.
+    """
     index = {"settings": settings, "annotated": _plain(annotated), "cases": keys}
     with written_whole(cache / INDEX) as temporary:
         temporary.write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
@@ -160,8 +167,8 @@ def open_prepared(
 ) -> PreparedData:
     """The cases of a prepared folder, all or those named. Neither the scans nor a library that reads them is needed.
 
-    labels: what the network is to learn, as `Training.data.samples.targets.select` takes it; annotated: as `prepare_cases` takes it. SystemExit, naming the setting, where
-    the folder was prepared with another one.
+    labels: what the network is to learn, as `Training.data.samples.targets.select` takes it; annotated: as
+    `prepare_cases` takes it. SystemExit, naming the setting, where the folder was prepared with another one.
     """
     index = _read_index(folder)
     stored = index["settings"]
@@ -171,8 +178,8 @@ def open_prepared(
     for setting, value in here.items():
         if there[setting] != json.loads(json.dumps(value)):
             raise SystemExit(
-                f'"{folder}" was prepared with another setting of {setting}: {_shortened(there[setting])} there, {_shortened(value)} here. '
-                "Change the setting, or prepare the data again with Training/prepare.py."
+                f'"{folder}" was prepared with another setting of {setting}: {_shortened(there[setting])} there,'
+                f" {_shortened(value)} here. Change the setting, or prepare the data again with Training/prepare.py."
             )
     missing = sorted(set(names) - set(index["cases"]))
     if missing:
@@ -310,7 +317,8 @@ def _make_cache(cache: Path) -> None:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SystemExit(
-            f'The folder "{cache}" for prepared cases cannot be made: {error.strerror}. Choose another place with data.cache.'
+            f'The folder "{cache}" for prepared cases cannot be made: {error.strerror}. Choose another place with'
+            " data.cache."
         ) from None
     for path in cache.glob(f".making-{_host()}-*"):
         if not _runs(int(path.name.split("-")[2])):

@@ -1,4 +1,6 @@
-"""Samples for training: a patch of a prepared case, varied, with the points where the loss is taken and the labels that are asked for."""
+"""Samples for training: a patch of a prepared case, varied, with the points where the loss is taken and the labels that
+are asked for.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,12 @@ LABELLED_CENTRES = 0.5
 
 
 class Samples(Dataset[dict[str, torch.Tensor]]):
-    """Sample number n of a training run: reproducible from (seed, n) alone, whichever process makes it and wherever a run was resumed.
+    """Sample number n of a training run: reproducible from (seed, n) alone, whichever process makes it and wherever a
+    run was resumed.
 
-    A sample: image (channel [+3], k, j, i) float32; foreground (k, j, i) bool; points (P, 3), voxels (i, j, k) of the patch; target (P,) as TargetCode gives them;
-    annotated (K,) bool; asked (L, K) bool: the classes of each label that is asked for; metadata (fields,); number: n.
+    A sample: image (channel [+3], k, j, i) float32; foreground (k, j, i) bool; points (P, 3), voxels (i, j, k) of the
+    patch; target (P,) as TargetCode gives them; annotated (K,) bool; asked (L, K) bool: the classes of each label that
+    is asked for; metadata (fields,); number: n.
     """
 
     def __init__(
@@ -67,20 +71,24 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
             "points": points,
             "target": classes,
             "annotated": case.annotated.to(self.device),
-            "asked": draw_labels(
-                case.annotated,
-                self.code.members,
-                self.config.objective.labels_per_sample,
-                self.config.objective.unions,
-                generator,
-            ).to(self.device),
+            "asked": (
+                draw_labels(
+                    case.annotated,
+                    self.code.members,
+                    self.config.objective.labels_per_sample,
+                    self.config.objective.unions,
+                    generator,
+                ).to(self.device)
+            ),
             "metadata": told,
             "number": torch.tensor(number),
         }
 
     def _pair(self, case: Case, number: int, generator: np.random.Generator) -> dict[str, torch.Tensor]:
-        """As a sample, with another scan beside it, varied on its own: every entry but `number` has a leading axis of 2. They are flipped both or neither, since the parts of
-        a label have no name that a flip could exchange; the second one is always whole. `regions` (2, k, j, i): what they show each other; `asked` (2, P): that at the points.
+        """As a sample, with another scan beside it, varied on its own: every entry but `number` has a leading axis of
+        2. They are flipped both or neither, since the parts of a label have no name that a flip could exchange; the
+        second one is always whole. `regions` (2, k, j, i): what they show each other; `asked` (2, P): that at the
+        points.
         """
         others = [other for other in self.cases if other.name != case.name]
         atlas = others[int(generator.integers(len(others)))]
@@ -114,7 +122,9 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
         return View(case.image.to(self.device).float(), case.foreground.to(self.device).float(), target.to(self.device))
 
     def _seen(self, view: View, generator: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """What the network gets of a view: its intensities varied and its positions told; the points of the loss, and the values ([maps,] P) there."""
+        """What the network gets of a view: its intensities varied and its positions told; the points of the loss, and
+        the values ([maps,] P) there.
+        """
         foreground, target = view.foreground, view.target
         still = view.image.masked_fill(~foreground, BACKGROUND)
         image = vary_intensity(view, self.intensity, generator) if self.config.augmentation.intensity else still
@@ -145,18 +155,21 @@ def _check_pairs(cases: Sequence[Case], patch: Sequence[int]) -> None:
     large = next((case for case in cases if any(n > p for n, p in zip(case.target.shape, patch, strict=True))), None)
     if large is not None:
         raise SystemExit(
-            f"objective.prompts takes an example from the whole atlas, but case {large.name} has {list(large.target.shape)} voxels and data.patch is "
-            f"{list(patch)}; enlarge it."
+            f"objective.prompts takes an example from the whole atlas, but case {large.name} has"
+            f" {list(large.target.shape)} voxels and data.patch is {list(patch)}; enlarge it."
         )
 
 
 class StepBatches(Sampler[list[int]]):
-    """The sample numbers of every step that this process makes: process r of n takes its part of each step's batch, so that n processes see what one would."""
+    """The sample numbers of every step that this process makes: process r of n takes its part of each step's batch, so
+    that n processes see what one would.
+    """
 
     def __init__(self, batch: int, rank: int = 0, processes: int = 1, steps: range = range(0)) -> None:
         if batch % processes:
             raise SystemExit(
-                f"optimizer.batch is {batch} and cannot be divided among {processes} processes; make it a multiple of {processes}."
+                f"optimizer.batch is {batch} and cannot be divided among {processes} processes; make it a multiple of"
+                f" {processes}."
             )
         self.steps = steps
         self.batch = batch
@@ -175,10 +188,12 @@ class StepBatches(Sampler[list[int]]):
 def draw_centre(
     shape: Sequence[int], patch: Sequence[int], places: Callable[[], list[np.ndarray]], generator: np.random.Generator
 ) -> tuple[float, float, float]:
-    """Where the patch's centre lies from the scan's, in voxels (i, j, k): 0 along axes where the scan fits into the patch.
+    """Where the patch's centre lies from the scan's, in voxels (i, j, k): 0 along axes where the scan fits into the
+    patch.
 
-    Elsewhere half of the patches have their centre at a voxel of a label, drawn evenly whatever the label's size; the others lie anywhere in the scan.
-    shape and patch (k, j, i); places: see `places_of_labels`, called only where the scan is larger than the patch.
+    Elsewhere half of the patches have their centre at a voxel of a label, drawn evenly whatever the label's size; the
+    others lie anywhere in the scan. shape and patch (k, j, i); places: see `places_of_labels`, called only where the
+    scan is larger than the patch.
     """
     size = np.array(shape)
     room = np.maximum(size - np.array(patch), 0) / 2
@@ -209,10 +224,12 @@ def places_of_labels(target: torch.Tensor, most: int = 200) -> list[np.ndarray]:
 def draw_points(
     target: torch.Tensor, region: torch.Tensor, count: int, generator: np.random.Generator, outside: float = 0.05
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw the voxels where the loss is taken: evenly over `region` (the scan's foreground), a share of them from the background outside, never unknown ones.
+    """Draw the voxels where the loss is taken: evenly over `region` (the scan's foreground), a share of them from the
+    background outside, never unknown ones.
 
-    Evenly, so that classes come as often as they are: a background drawn less often than that is found too rarely, and every structure beside it grows too large.
-    target and region (k, j, i); count 0: all voxels, unknown ones too. Returns the voxels (count, 3) as (i, j, k), and their targets (count,).
+    Evenly, so that classes come as often as they are: a background drawn less often than that is found too rarely, and
+    every structure beside it grows too large. target and region (k, j, i); count 0: all voxels, unknown ones too.
+    Returns the voxels (count, 3) as (i, j, k), and their targets (count,).
     """
     flat = target.reshape(-1)
     if count:
@@ -237,8 +254,8 @@ def draw_labels(
 ) -> torch.Tensor:
     """The labels that a sample with an annotated label asks for: (count, K) bool, a row the classes of one label.
 
-    Drawn evenly among the annotated classes, whatever their size and whether or not they are in the scan; a share `unions` of the rows are unions: half of them
-    of two classes, half of them parents whose classes were all annotated.
+    Drawn evenly among the annotated classes, whatever their size and whether or not they are in the scan; a share
+    `unions` of the rows are unions: half of them of two classes, half of them parents whose classes were all annotated.
     """
     classes = np.flatnonzero(annotated.numpy()[1:]) + 1
     asked = torch.zeros(count, len(annotated), dtype=torch.bool)

@@ -1,4 +1,6 @@
-"""Targets of a network from the label ids of a data set: which classes it may learn, what lies in a parent only, and what is unknown."""
+"""Targets of a network from the label ids of a data set: which classes it may learn, what lies in a parent only, and
+what is unknown.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,15 @@ BACKGROUND_CLASS = 0
 
 
 class TargetCode:
-    """Turns label ids of a data set into targets of a network: classes 0..K-1, and K+g for voxels known only to lie in the g-th parent.
+    """Turns label ids of a data set into targets of a network: classes 0..K-1, and K+g for voxels known only to lie in
+    the g-th parent.
 
-    tree: the labels of the network. table: the labels of the data set. ignored_ids: ids that are no label of the data set. Labels of both are matched by name,
-    whatever the ids; upper and lower case are the same.
+    tree: the labels of the network. table: the labels of the data set. ignored_ids: ids that are no label of the data
+    set. Labels of both are matched by name, whatever the ids; upper and lower case are the same.
 
-    classes: K, the background included. members: (G, K) bool, the classes under each parent of two leaves or more, in tree order (a parent of one leaf is that
-    class). mirrored: (K + G,), what a left-right flip makes of every target; a parent whose mirrored classes are not those of a parent stays itself.
+    classes: K, the background included. members: (G, K) bool, the classes under each parent of two leaves or more, in
+    tree order (a parent of one leaf is that class). mirrored: (K + G,), what a left-right flip makes of every target; a
+    parent whose mirrored classes are not those of a parent stays itself.
     """
 
     classes: int
@@ -48,16 +52,20 @@ class TargetCode:
         self._targets = np.array([targets[label_id] for label_id in self._ids.tolist()], dtype=np.int16)
 
     def encode(self, ids: np.ndarray) -> np.ndarray:
-        """Label ids, of any shape and real dtype -> targets, int16 of the same shape; IGNORE for ignored ids and for those that the table does not know."""
+        """Label ids, of any shape and real dtype -> targets, int16 of the same shape; IGNORE for ignored ids and for
+        those that the table does not know.
+        """
         place = np.searchsorted(self._ids, ids).clip(max=len(self._ids) - 1)
         targets: np.ndarray = np.where(self._ids[place] == ids, self._targets[place], np.int16(IGNORE))
         return targets
 
     def annotated(self, names: Sequence[str] | None) -> torch.Tensor:
-        """(K,) bool: the classes that somebody looked for where the labels of these names were annotated; None stands for all labels of the table.
+        """(K,) bool: the classes that somebody looked for where the labels of these names were annotated; None stands
+        for all labels of the table.
 
-        A class counts when all labels of the table under the one of its name were looked for, or, where the table has none of its name, when a label was
-        that contains it and is not divided in the table. The background always counts. SystemExit where the table knows no label of a name.
+        A class counts when all labels of the table under the one of its name were looked for, or, where the table has
+        none of its name, when a label was that contains it and is not divided in the table. The background always
+        counts. SystemExit where the table knows no label of a name.
         """
         found = self.table.labels if names is None else [find_label(self.table, name, "annotated") for name in names]
         looked_for = {leaf.id for label in found for leaf in self.table.leaves_under(label)}
@@ -86,7 +94,9 @@ class TargetCode:
         return IGNORE if contains_some else BACKGROUND_CLASS
 
     def _group_target(self, parent: Label, label: Label) -> int:
-        """K+g, or the class of a parent's only leaf; IGNORE where the table divides the label further than the network learns it."""
+        """K+g, or the class of a parent's only leaf; IGNORE where the table divides the label further than the network
+        learns it.
+        """
         divided = [leaf for leaf in self.table.leaves_under(label) if leaf != label]
         if not all(self._target_of(leaf) in self.tree.classes_under(parent) for leaf in divided):
             return IGNORE
@@ -109,7 +119,9 @@ class TargetCode:
 
 
 def find_label(table: LabelTree, name: str, setting: str) -> Label:
-    """The label of this name, synonym or id; SystemExit with the nearest ones where there is none. setting: where the name was given."""
+    """The label of this name, synonym or id; SystemExit with the nearest ones where there is none. setting: where the
+    name was given.
+    """
     try:
         return table.find(name)
     except LabelError as error:
@@ -117,9 +129,11 @@ def find_label(table: LabelTree, name: str, setting: str) -> Label:
 
 
 def select(table: LabelTree, names: Sequence[str]) -> LabelTree:
-    """The tree of a network that is to learn these labels of a table, in the table's order; no names stand for the whole table.
+    """The tree of a network that is to learn these labels of a table, in the table's order; no names stand for the
+    whole table.
 
-    Labels above the named ones stay as parents; what lies under a named one is merged into it. SystemExit for unknown names, and for a name under another.
+    Labels above the named ones stay as parents; what lies under a named one is merged into it. SystemExit for unknown
+    names, and for a name under another.
     """
     if not names:
         return table
@@ -132,5 +146,7 @@ def select(table: LabelTree, names: Sequence[str]) -> LabelTree:
 
 
 def can_be_flipped(tree: LabelTree) -> bool:
-    """Whether a scan may be flipped left-right: not where the tree holds a left structure without the right one, which a flip would make to the same."""
+    """Whether a scan may be flipped left-right: not where the tree holds a left structure without the right one, which
+    a flip would make to the same.
+    """
     return all(leaf.laterality not in ("left", "right") or tree.mirrored(leaf) != leaf for leaf in tree.leaves)

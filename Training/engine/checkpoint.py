@@ -1,4 +1,6 @@
-"""Checkpoints without pickle: one safetensors file, written whole or not at all, from which a run goes on exactly where it was."""
+"""Checkpoints without pickle: one safetensors file, written whole or not at all, from which a run goes on exactly where
+it was.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     facts: dict[str, Any],
 ) -> None:
-    """Store the weights of a method, its network's averaged weights, the optimizers' moments and `facts` (JSON: step, configuration, best score ...)."""
+    """Store the weights of a method, its network's averaged weights, the optimizers' moments and `facts` (JSON: step,
+    configuration, best score ...).
+    """
     tensors = dict(method.state_dict())
     tensors |= {f"average.{name}": t for name, t in average.items()}
     for prefix, moved, names in _optimizers(method, optimizer):
@@ -40,7 +44,9 @@ def save_checkpoint(
 
 
 def _optimizers(method: Method, optimizer: torch.optim.Optimizer) -> list[tuple[str, torch.optim.Optimizer, list[str]]]:
-    """Every optimizer of a run with the names of what it moves, in its order: the parameters that the loss has a gradient for, and those of the outer loss."""
+    """Every optimizer of a run with the names of what it moves, in its order: the parameters that the loss has a
+    gradient for, and those of the outer loss.
+    """
     named = [(name.removeprefix("network."), p.requires_grad) for name, p in method.named_parameters()]
     out = [("optimizer", optimizer, [name for name, trained in named if trained])]
     if method.outer_optimizer is not None:
@@ -63,7 +69,10 @@ def read_facts(path: Path) -> dict[str, Any]:
 def load_checkpoint(
     path: Path, method: Method, average: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer | None
 ) -> dict[str, Any]:
-    """Put a checkpoint back into method, average and (where given) the optimizers; returns the facts. SystemExit where it is none, or one of another network."""
+    """Put a checkpoint back into method, average and (where given) the optimizers; returns the facts.
+
+    SystemExit where it is none, or one of another network.
+    """
     facts = read_facts(path)
     with safe_open(path, framework="pt") as file:
         keys = set(file.keys())
@@ -76,7 +85,8 @@ def load_checkpoint(
         if strange:
             what = strange[0].removeprefix("network.")
             raise SystemExit(
-                f'The checkpoint "{path}" is of another network: it has no {what} of the shape {tuple(state[strange[0]].shape)}.'
+                f'The checkpoint "{path}" is of another network: it has no {what} of the shape'
+                f" {tuple(state[strange[0]].shape)}."
             )
         method.load_state_dict({name: file.get_tensor(name) for name in state})
         for name in average:

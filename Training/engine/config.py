@@ -1,4 +1,6 @@
-"""The settings of a training run, with their defaults; a YAML file and `key=value` words on the command line change them."""
+"""The settings of a training run, with their defaults; a YAML file and `key=value` words on the command line change
+them.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +26,12 @@ from .whole_files import written_whole
 class DataConfig:
     """What is learned from.
 
-    root: a data set (the raw layout of nnU-Net, a MONAI datalist, BIDS) or a folder made by prepare.py. cache: where prepared cases are kept.
-    validation: cases kept out of training. train: the training cases (empty: all the others). labels: what is learned (empty: the whole table; a parent stands
-    for the union of its children). annotated: case -> the labels that somebody looked for in it, where that is not all. patch: voxels (k, j, i). points: voxels
-    a sample at which the loss is taken (0: all). workers: processes that make samples on a CPU; on a GPU they are made there.
+    root: a data set (the raw layout of nnU-Net, a MONAI datalist, BIDS) or a folder made by prepare.py. cache: where
+    prepared cases are kept.
+    validation: cases kept out of training. train: the training cases (empty: all the others). labels: what is learned
+    (empty: the whole table; a parent stands for the union of its children). annotated: case -> the labels that somebody
+    looked for in it, where that is not all. patch: voxels (k, j, i). points: voxels a sample at which the loss is taken
+    (0: all). workers: processes that make samples on a CPU; on a GPU they are made there.
     """
 
     root: str = ""
@@ -50,10 +54,12 @@ class DataConfig:
 class ObjectiveConfig:
     """What the loss asks for.
 
-    loss: `softmax` (labels compete) or `sigmoid` (each label alone). labels: `all` in every sample, or `sampled`: `labels_per_sample` of them, drawn evenly whatever
-    their size, a share `unions` of them being unions of two labels or parents. dice_weight: weight of the soft Dice beside the cross entropy.
-    prompts: what stands for a label: `class`, a learned prompt each; `example`, its mask on another scan; or `both`. Of examples, at most `examples_per_sample` are asked for,
-    a share `unions` of them unions of two labels, and a share `splits` cut into parts.
+    loss: `softmax` (labels compete) or `sigmoid` (each label alone). labels: `all` in every sample, or `sampled`:
+    `labels_per_sample` of them, drawn evenly whatever their size, a share `unions` of them being unions of two labels
+    or parents. dice_weight: weight of the soft Dice beside the cross entropy.
+    prompts: what stands for a label: `class`, a learned prompt each; `example`, its mask on another scan; or `both`. Of
+    examples, at most `examples_per_sample` are asked for, a share `unions` of them unions of two labels, and a share
+    `splits` cut into parts.
     """
 
     loss: str = "softmax"
@@ -68,13 +74,16 @@ class ObjectiveConfig:
 
 @dataclass
 class ContextConfig:
-    """How method=colab divides the background among `network.context_classes` (t - 1 of the paper; 0: not at all) and the background itself.
+    """How method=colab divides the background among `network.context_classes` (t - 1 of the paper; 0: not at all) and
+    the background itself.
 
-    source: `generator` (a network that the outer loss trains), or a control: `anatomy` (the labels named there, one a context class) or `kmeans`.
-    margin, tau: voxels (of the network's grid) from the ROI up to which the context counts fully, and over which it then fades. deep_supervision: a loss at the coarser
-    levels of the decoder too.
-    Of the generator: every: steps from one of its updates to the next. hypergradient: `finite_difference` (published; eps as there), `exact`, or `first_order`, where only
-    the segmenter's head takes the virtual step. widths, stride: channels of its stages, and its finest resolution (1: that of the image). rate: of its Adam.
+    source: `generator` (a network that the outer loss trains), or a control: `anatomy` (the labels named there, one a
+    context class) or `kmeans`.
+    margin, tau: voxels (of the network's grid) from the ROI up to which the context counts fully, and over which it
+    then fades. deep_supervision: a loss at the coarser levels of the decoder too.
+    Of the generator: every: steps from one of its updates to the next. hypergradient: `finite_difference` (published;
+    eps as there), `exact`, or `first_order`, where only the segmenter's head takes the virtual step. widths, stride:
+    channels of its stages, and its finest resolution (1: that of the image). rate: of its Adam.
     meta_cases: cases of the data set that are kept for the outer loss (none: it is taken on the batch itself).
     """
 
@@ -94,10 +103,15 @@ class ContextConfig:
 
 @dataclass
 class OptimizerConfig:
-    """name: `adamw`, or `sgd` with Nesterov's `momentum`. schedule: with `constant` the rate rises over `warmup` steps, stays, and falls linearly to 0 over the last `decay`
-    steps: a run can be lengthened at will before it decays; with `poly` it falls from the first step as (1 - step / steps) ** 0.9.
+    """name:
 
-    batch: samples a step, over all processes together. averaging: decay of the moving average of the weights, which is what gets validated and shipped.
+    `adamw`, or `sgd` with Nesterov's `momentum`. schedule: with `constant` the rate rises over `warmup` steps, stays,
+    and falls linearly to 0 over the last `decay`
+    steps: a run can be lengthened at will before it decays; with `poly` it falls from the first step as (1 - step /
+    steps) ** 0.9.
+
+    batch: samples a step, over all processes together. averaging: decay of the moving average of the weights, which is
+    what gets validated and shipped.
     freeze: parts of the network (`trunk`, `head`, `examples`) that stay as `init_from` has them.
     """
 
@@ -117,7 +131,9 @@ class OptimizerConfig:
 
 @dataclass
 class PackageConfig:
-    """What the model package says about itself. advice: what to do about an odd scan (`core.package.ADVICE`), in words of what the model is for."""
+    """What the model package says about itself. advice: what to do about an odd scan (`core.package.ADVICE`), in words
+    of what the model is for.
+    """
 
     name: str = "model"
     title: str = ""
@@ -136,7 +152,8 @@ class PackageConfig:
 class Config:
     """One training run.
 
-    method: a name of Training.methods. resume: `auto` goes on from `output`/last.safetensors. init_from: a checkpoint, or a model package to fine-tune.
+    method: a name of Training.methods. resume: `auto` goes on from `output`/last.safetensors. init_from: a checkpoint,
+    or a model package to fine-tune.
     early_stop: end after this many validations without a better one (0: never).
     """
 
@@ -192,7 +209,10 @@ def differences(
     prefix: str = "",
     plain: dict[str, Any] | None = None,
 ) -> list[str]:
-    """The settings, other than free ones, in which two configurations differ, as "key: before -> now". A setting that did not exist before had its default."""
+    """The settings, other than free ones, in which two configurations differ, as "key: before -> now".
+
+    A setting that did not exist before had its default.
+    """
     plain = asdict(Config()) if plain is None else plain
     out = []
     for key in sorted(before.keys() | now.keys()):
@@ -220,7 +240,10 @@ def _plain(value: Any) -> Any:
 
 
 def read_config(path: Path, words: Sequence[str] = ()) -> Config:
-    """Defaults < file < `key=value` words. A key or value that does not fit ends the program with one sentence and the nearest valid key."""
+    """Defaults < file < `key=value` words.
+
+    A key or value that does not fit ends the program with one sentence and the nearest valid key.
+    """
     config = read_settings(path, Config, words)
     _check(config)
     return config
@@ -258,7 +281,8 @@ def _check(config: Config) -> None:
         )
     if not FOLDER_NAME.fullmatch(config.package.name):
         raise SystemExit(
-            f'package.name is "{config.package.name}", which cannot be the name of a folder, as that of a model has to be.'
+            f'package.name is "{config.package.name}", which cannot be the name of a folder, as that of a model has'
+            " to be."
         )
     _check_frozen(config)
     _check_advice(config)
@@ -336,14 +360,16 @@ def _check_frozen(config: Config) -> None:
         raise SystemExit(f'optimizer.freeze names "{strange[0]}", but the parts of a network are {", ".join(parts)}.')
     if frozen and not config.init_from:
         raise SystemExit(
-            "optimizer.freeze keeps parts of the network as they are: name the package or checkpoint that has them with init_from."
+            "optimizer.freeze keeps parts of the network as they are: name the package or checkpoint that has them with"
+            " init_from."
         )
     learned = {"class": {"trunk", "head"}, "example": {"trunk", "examples"}, "both": set(parts)}.get(
         config.objective.prompts, set()
     )
     if learned <= frozen:
         raise SystemExit(
-            f"With objective.prompts={config.objective.prompts}, optimizer.freeze={list(config.optimizer.freeze)} leaves nothing to learn; name fewer parts."
+            f"With objective.prompts={config.objective.prompts}, optimizer.freeze={list(config.optimizer.freeze)}"
+            " leaves nothing to learn; name fewer parts."
         )
 
 
@@ -353,7 +379,9 @@ def starts_from_package(config: Config) -> bool:
 
 
 def check_network(config: Config) -> None:
-    """Patches, channels and parts that the network cannot take end the program with a sentence, before any data are read."""
+    """Patches, channels and parts that the network cannot take end the program with a sentence, before any data are
+    read.
+    """
     _check_sizes(config)
     if "examples" in config.optimizer.freeze and not config.network.examples:
         raise SystemExit('optimizer.freeze names "examples", which this network does not have; leave it out.')
@@ -369,5 +397,6 @@ def _check_sizes(config: Config) -> None:
             )
     if len(config.input.channels) != config.network.in_channels:
         raise SystemExit(
-            f"input.channels names {len(config.input.channels)} channel(s), but network.in_channels is {config.network.in_channels}; make them agree."
+            f"input.channels names {len(config.input.channels)} channel(s), but network.in_channels is"
+            f" {config.network.in_channels}; make them agree."
         )

@@ -1,4 +1,6 @@
-"""From a trained network to a model package: description, half-precision weights and a model card that says what it is for and what not."""
+"""From a trained network to a model package: description, half-precision weights and a model card that says what it is
+for and what not.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ def write_package(
 
 
 def training_statistics(training: Sequence[Case]) -> dict[str, list[float]]:
-    """Ranges that scans like the training scans have, with room on both sides: volumes from half to 1.6 times, other measures 6 deviations around their mean."""
+    """Ranges that scans like the training scans have, with room on both sides: volumes from half to 1.6 times, other
+    measures 6 deviations around their mean.
+    """
     ranges: dict[str, list[float]] = {}
     for name in training[0].statistics:
         values = np.array([case.statistics[name] for case in training if name in case.statistics])
@@ -126,4 +130,4 @@ Measured accuracy stands in BENCHMARKS.md of the project.
 
 ## Citations
 {citations}
-"""
+"""  # noqa: E501

@@ -1,4 +1,6 @@
-"""Train a segmentation network: python Training/train.py CONFIG.yaml [key=value ...]. Lightning Fabric places it on devices and processes."""
+"""Train a segmentation network: python Training/train.py CONFIG.yaml [key=value ...]. Lightning Fabric places it on
+devices and processes.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,9 @@ def make_optimizer(method: Method, settings: OptimizerConfig) -> torch.optim.Opt
 
 
 def make_fabric(config: Config) -> Fabric:
-    """Devices and processes: those of the configuration or, where `torchrun` or `fabric run` started this process, theirs."""
+    """Devices and processes: those of the configuration or, where `torchrun` or `fabric run` started this process,
+    theirs.
+    """
     if "LT_CLI_USED" in os.environ:
         return Fabric(precision=os.environ.get("LT_PRECISION", config.precision))  # type: ignore[arg-type]
     devices, nodes = config.devices, config.nodes
@@ -165,19 +169,23 @@ def _train(config: Config, fabric: Fabric) -> None:
         return
     if state.is_exhausted:
         fabric.print(
-            f"stopped early after step {state.facts['step']}: {state.facts['worse']} validations without a better Dice than {state.facts['best']:.4f}"
+            f"stopped early after step {state.facts['step']}: {state.facts['worse']} validations without a better Dice"
+            f" than {state.facts['best']:.4f}"
         )
     if fabric.is_global_zero:
         state.take_final_weights()
         if not method.answers_for_classes:
             fabric.print(
-                f"no model package: this network needs a labelled scan at every pass; its weights are in {state.path('last')}"
+                "no model package: this network needs a labelled scan at every pass; its weights are in"
+                f" {state.path('last')}"
             )
             return
         method.finish(data.training)
-        fabric.print(
-            f"model package: {write_package(Path(config.output) / 'package', network, tree, data.schema, config, data.training + data.meta, state.facts)}"
+        learned = data.training + data.meta
+        written = write_package(
+            Path(config.output) / "package", network, tree, data.schema, config, learned, state.facts
         )
+        fabric.print(f"model package: {written}")
 
 
 @contextmanager
@@ -207,7 +215,9 @@ def _signals_restored() -> Iterator[None]:
 
 
 def leave_together() -> None:
-    """End the connection between processes, where there is one, once all are done: one that leaves early may abort, and its launcher then ends the one that still writes."""
+    """End the connection between processes, where there is one, once all are done: one that leaves early may abort, and
+    its launcher then ends the one that still writes.
+    """
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
@@ -227,7 +237,9 @@ def _loader(samples: Samples, batches: StepBatches, config: Config, fabric: Fabr
 
 
 def _leave_signals(_worker: int) -> None:
-    """A Ctrl-C reaches all processes of a terminal, a SIGTERM all of a job; the main one decides when its workers end."""
+    """A Ctrl-C reaches all processes of a terminal, a SIGTERM all of a job; the main one decides when its
+    workers end.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
@@ -287,6 +299,7 @@ def main() -> None:
         if not is_out_of_memory(error):
             raise
         raise SystemExit(
-            f"Memory ran out. Lower, in this order, optimizer.batch ({config.optimizer.batch}), data.points ({config.data.points}), data.patch ({list(config.data.patch)}) "
-            f"or network.widths ({list(config.network.widths)}); the run then starts anew."
+            f"Memory ran out. Lower, in this order, optimizer.batch ({config.optimizer.batch}), data.points"
+            f" ({config.data.points}), data.patch ({list(config.data.patch)}) or network.widths"
+            f" ({list(config.network.widths)}); the run then starts anew."
         ) from None

@@ -20,8 +20,10 @@ from .start import joined_tree
 
 @dataclass(frozen=True)
 class RunData:
-    """What a run learns from. tree: the labels of the network. code: what the targets of training mean, which name further labels where anatomy is the context.
-    meta: the cases that are kept for an outer loss."""
+    """What a run learns from. tree: the labels of the network. code: what the targets of training mean, which name
+    further labels where anatomy is the context.
+    meta: the cases that are kept for an outer loss.
+    """
 
     tree: LabelTree
     code: TargetCode
@@ -32,7 +34,10 @@ class RunData:
 
 
 def load_data(config: Config, known: LabelTree | None = None) -> RunData:
-    """Read `data.root`. known: the labels of a package that is fine-tuned. SystemExit, with all problems at once, where the data cannot be used."""
+    """Read `data.root`. known: the labels of a package that is fine-tuned.
+
+    SystemExit, with all problems at once, where the data cannot be used.
+    """
     root = Path(config.data.root)
     names = [*config.data.names, *config.context.meta_cases] if config.data.names else []
     read = _prepared if is_prepared(root) else _prepared_now
@@ -47,7 +52,8 @@ def load_data(config: Config, known: LabelTree | None = None) -> RunData:
     blank = sorted(case.name for case in cases if not bool(case.annotated[1:].any()))
     if blank:
         raise SystemExit(
-            f'Of "{root}", nobody looked for any of the labels that are learned in {", ".join(blank)}; leave such cases out, or correct data.annotated.'
+            f'Of "{root}", nobody looked for any of the labels that are learned in {", ".join(blank)}; leave such cases'
+            " out, or correct data.annotated."
         )
     validation, meta = (
         [case for case in cases if case.name in kept] for kept in (config.data.validation, config.context.meta_cases)
@@ -62,11 +68,13 @@ def _prepared(
     root = Path(config.data.root)
     if with_anatomy(config):
         raise SystemExit(
-            f'Anatomy as context needs the data set itself, but "{root}" is a prepared folder; set data.root to the data set.'
+            f'Anatomy as context needs the data set itself, but "{root}" is a prepared folder; set data.root to the'
+            " data set."
         )
     if known is not None:
         raise SystemExit(
-            f'A package is fine-tuned on a data set, but "{root}" is a prepared folder; set data.root to the data set itself.'
+            f'A package is fine-tuned on a data set, but "{root}" is a prepared folder; set data.root to the data set'
+            " itself."
         )
     prepared = open_prepared(
         root, config.input, config.schema, config.network.multiple, config.data.labels, names, config.data.annotated
@@ -77,7 +85,10 @@ def _prepared(
 def _prepared_now(
     config: Config, names: Sequence[str], known: LabelTree | None
 ) -> tuple[LabelTree, TargetCode, list[Case]]:
-    """Cases of a data set, checked and prepared. What the names of labels and cases say against it comes before any image is read."""
+    """Cases of a data set, checked and prepared.
+
+    What the names of labels and cases say against it comes before any image is read.
+    """
     from ..data.data_checks import refuse_problems  # and with it what reads images
     from ..data.datasets import read_data_set
 
@@ -110,5 +121,6 @@ def _named(there: Sequence[str], wanted: Sequence[str], root: Path) -> None:
     missing = sorted(set(wanted) - set(there))
     if missing:
         raise SystemExit(
-            f'"{root}" has no case called {", ".join(missing)}; its cases are {", ".join(sorted(there)[:20])}{" ..." if len(there) > 20 else ""}.'
+            f'"{root}" has no case called {", ".join(missing)}; its cases are'
+            f" {', '.join(sorted(there)[:20])}{' ...' if len(there) > 20 else ''}."
         )

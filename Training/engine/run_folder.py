@@ -1,4 +1,6 @@
-"""A folder that one run at a time writes to: a lock that the system gives back when its process ends, however it ends."""
+"""A folder that one run at a time writes to: a lock that the system gives back when its process ends,
+however it ends.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +33,12 @@ _held: set[FileIO] = set()
 
 @contextmanager
 def held_alone(folder: Path) -> Iterator[None]:
-    """Make the folder and keep it to this process until the block ends. Raises OutputError where another one has it, or where it cannot be written to.
+    """Make the folder and keep it to this process until the block ends.
 
-    Where the file system has no locks, that is said once and the block runs without. A folder in which nothing was written goes again.
+    Raises OutputError where another one has it, or where it cannot be written to.
+
+    Where the file system has no locks, that is said once and the block runs without. A folder in which nothing was
+    written goes again.
     """
     is_new = not folder.exists()
     file = _open_locked(folder)
@@ -95,8 +100,8 @@ def _refusal(folder: Path, file: FileIO) -> str:
         file.seek(0)
         who = file.read(200).decode(errors="replace")
     return (
-        f'Another run ({who or "it has just begun"}) is writing to "{folder}": wait until it has ended, or choose another output. '
-        "Two runs in one folder would mix their results."
+        f'Another run ({who or "it has just begun"}) is writing to "{folder}": wait until it has ended, or choose'
+        " another output. Two runs in one folder would mix their results."
     )
 
 

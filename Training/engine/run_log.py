@@ -26,7 +26,9 @@ COLUMNS = ("step", "loss", "rate", "dice", "seconds", "memory_mb")
 
 
 class RunLog:
-    """The log of a run in its output folder; a run that goes on writes on, without the lines of steps that it makes again."""
+    """The log of a run in its output folder; a run that goes on writes on, without the lines of steps that it makes
+    again.
+    """
 
     def __init__(self, folder: Path, first: int, steps: int, more: Sequence[str] = ()) -> None:
         """more: columns of the method."""
@@ -53,7 +55,9 @@ class RunLog:
         tree: LabelTree,
         measured: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
-        """One step: its mean loss, what the method measured and, where the run was validated after it, Dice of every leaf in every case."""
+        """One step: its mean loss, what the method measured and, where the run was validated after it, Dice of every
+        leaf in every case.
+        """
         with writing_to(self.path.parent):
             dice = float("nan")
             if scores is not None:
@@ -93,12 +97,16 @@ class RunLog:
     def picture(
         self, step: int, image: torch.Tensor, truth: torch.Tensor, found: torch.Tensor, tree: LabelTree
     ) -> None:
-        """The scan, the truth and what was found in three slices: image, truth and found (k, j, i), classes with negative values for unknown."""
+        """The scan, the truth and what was found in three slices: image, truth and found (k, j, i), classes with
+        negative values for unknown.
+        """
         colours = torch.tensor([(0.0, 0.0, 0.0), *(leaf.color for leaf in tree.leaves)])
         self._add_sheet("scan, truth, found", sheet_of(image, [truth, found], colours), step)
 
     def context(self, step: int, image: torch.Tensor, classes: torch.Tensor, tree: LabelTree) -> None:
-        """A sample and how its target is divided: image (k, j, i), classes (k, j, i) of labels and of the context after them."""
+        """A sample and how its target is divided: image (k, j, i), classes (k, j, i) of labels and of the context after
+        them.
+        """
         more = [colorsys.hsv_to_rgb(n * 0.618 % 1, 0.7, 0.9) for n in range(int(classes.max()) - len(tree.leaves))]
         colours = torch.tensor([(0.0, 0.0, 0.0), *(leaf.color for leaf in tree.leaves), *more])
         self._add_sheet("sample, context", sheet_of(image, [classes], colours), step)
@@ -117,7 +125,8 @@ class RunLog:
 
 
 def sheet_of(image: torch.Tensor, maps: Sequence[torch.Tensor], colours: torch.Tensor) -> torch.Tensor:
-    """Three slices, one below the other, of an image (k, j, i) and, beside it, of maps of classes (k, j, i) over it: (height, width, 3) from 0 to 1.
+    """Three slices, one below the other, of an image (k, j, i) and, beside it, of maps of classes (k, j, i) over it:
+    (height, width, 3) from 0 to 1.
 
     colours (classes, 3): that of class 0, and of negative ones, is not drawn.
     """

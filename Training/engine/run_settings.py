@@ -1,4 +1,6 @@
-"""The settings of a run as it has them and writes them down, checked against the package that it starts from and by its method."""
+"""The settings of a run as it has them and writes them down, checked against the package that it starts from and by its
+method.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,10 @@ from .start import package_to_start_from, settings_of_package
 
 
 def settled(config: Config) -> tuple[Config, ModelPackage | None]:
-    """The configuration with what the package of `init_from` settles, and that package, if there is one. SystemExit for settings that exclude each other."""
+    """The configuration with what the package of `init_from` settles, and that package, if there is one.
+
+    SystemExit for settings that exclude each other.
+    """
     package = package_to_start_from(config)
     if package is not None:
         config = settings_of_package(config, package)

@@ -1,4 +1,6 @@
-"""What a run is made of between two steps: weights, their moving average, the optimizer's moments and the facts, and how they are kept on disk."""
+"""What a run is made of between two steps: weights, their moving average, the optimizer's moments and the facts, and
+how they are kept on disk.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,12 @@ from .config import Config, differences
 
 
 class RunState:
-    """The state of a run and its checkpoints in the output folder: `last`, `best` (by validation) and `stable` (before the rate falls).
+    """The state of a run and its checkpoints in the output folder:
 
-    facts: step (how many were made), best (Dice of the best validation), worse (validations since then), history (what came before this run) and the configuration.
+    `last`, `best` (by validation) and `stable` (before the rate falls).
+
+    facts: step (how many were made), best (Dice of the best validation), worse (validations since then), history (what
+    came before this run) and the configuration.
     """
 
     def __init__(self, method: Method, optimizer: torch.optim.Optimizer, config: Config, history: list[str]) -> None:
@@ -81,14 +86,19 @@ class RunState:
         return self.facts["step"] >= self.config.optimizer.steps or self.is_exhausted
 
     def take_final_weights(self) -> None:
-        """Give the network the weights that are shipped: the averaged ones, of the best validation where the run ended early."""
+        """Give the network the weights that are shipped: the averaged ones, of the best validation where the run ended
+        early.
+        """
         if self.facts["step"] < self.config.optimizer.steps:
             self.facts |= load_checkpoint(self.path("best"), self.method, self.average, None)
         self.network.load_state_dict(self.average)
 
 
 def checkpoint_to_start_from(config: Config) -> Path | None:
-    """The last checkpoint of the run itself, else the one that `init_from` names. SystemExit, before any data are read, where the run cannot go on from it."""
+    """The last checkpoint of the run itself, else the one that `init_from` names.
+
+    SystemExit, before any data are read, where the run cannot go on from it.
+    """
     last, start = _path(config, "last"), Path(config.init_from)
     if config.resume == "auto" and last.exists():
         _refuse_other_settings(last, config)
@@ -108,7 +118,8 @@ def _refuse_other_settings(checkpoint: Path, config: Config) -> None:
     changed = differences(read_facts(checkpoint).get("config", {}), asdict(config))
     if changed:
         raise SystemExit(
-            f'The checkpoint "{checkpoint}" belongs to a run with other settings: {"; ".join(changed)}. Put them back, or choose another output, or resume=never.'
+            f'The checkpoint "{checkpoint}" belongs to a run with other settings: {"; ".join(changed)}. Put them back,'
+            " or choose another output, or resume=never."
         )
 
 
@@ -117,6 +128,7 @@ def _refuse_other_optimizer(checkpoint: Path, config: Config) -> None:
     before = read_facts(checkpoint).get("config", {}).get("optimizer", {}).get("name", Config().optimizer.name)
     if before != config.optimizer.name:
         raise SystemExit(
-            f'The checkpoint "{checkpoint}" holds what optimizer.name={before} goes on from, and optimizer.name={config.optimizer.name} cannot: '
-            f"set optimizer.name={before}, or start from the package of that run, which holds weights alone."
+            f'The checkpoint "{checkpoint}" holds what optimizer.name={before} goes on from, and'
+            f" optimizer.name={config.optimizer.name} cannot: set optimizer.name={before}, or start from the package of"
+            " that run, which holds weights alone."
         )

@@ -1,4 +1,7 @@
-"""From a YAML file and `key=value` words to a dataclass of settings. Values are taken as they are written: the setting, not its looks, says what is a number."""
+"""From a YAML file and `key=value` words to a dataclass of settings.
+
+Values are taken as they are written: the setting, not its looks, says what is a number.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,9 @@ HASH = "\ue000"
 def read_settings(path: Path, kind: type[Settings], words: Sequence[str] = (), what: str = "configuration") -> Settings:
     """The defaults of a dataclass < a file < words. what: what such a file is called.
 
-    A case called 001, 1e3 or null stays text where the setting is text. A word is its value as it stands, whatever its characters; only where a setting holds several
-    values are [...] and {...} read, as in the file but without comments. SystemExit with one sentence, and the nearest valid key, for what does not fit.
+    A case called 001, 1e3 or null stays text where the setting is text. A word is its value as it stands, whatever its
+    characters; only where a setting holds several values are [...] and {...} read, as in the file but without comments.
+    SystemExit with one sentence, and the nearest valid key, for what does not fit.
     """
     schema, content, word = OmegaConf.structured(kind), {}, ""
     try:
@@ -51,7 +55,10 @@ def read_settings(path: Path, kind: type[Settings], words: Sequence[str] = (), w
 
 
 class _AsWritten(yaml.SafeLoader):  # type: ignore[misc]  # which has no types
-    """Every plain value is the text that stands there. A key that comes twice is an error; one without a value keeps its default."""
+    """Every plain value is the text that stands there.
+
+    A key that comes twice is an error; one without a value keeps its default.
+    """
 
     yaml_implicit_resolvers = {"<": [("tag:yaml.org,2002:merge", re.compile("^<<$"))]}  # noqa: RUF012  as the base has it
 
@@ -98,7 +105,8 @@ def _read_word(word: str, settings: Any) -> Any:
         except yaml.YAMLError as error:
             problem = getattr(error, "problem", None) or "it is no list"
             raise SystemExit(
-                f'The value of "{word}" cannot be read: {problem.replace(HASH, "#")}. Put each text with special characters into quotes.'
+                f'The value of "{word}" cannot be read: {problem.replace(HASH, "#")}. Put each text with special'
+                " characters into quotes."
             ) from None
     out = OmegaConf.create()
     OmegaConf.update(out, key, value)

@@ -1,4 +1,6 @@
-"""The network that a run starts with: a new one, or that of a model package to which the labels of a data set are added."""
+"""The network that a run starts with: a new one, or that of a model package to which the labels of a data set are
+added.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,11 @@ def package_to_start_from(config: Config) -> ModelPackage | None:
 
 
 def settings_of_package(config: Config, package: ModelPackage) -> Config:
-    """The configuration with the network, input and metadata of the package, and its advice where it has none of its own. SystemExit where the configuration asks for others.
+    """The configuration with the network, input and metadata of the package, and its advice where it has none of its
+    own. SystemExit where the configuration asks for others.
 
-    Only the encoder of examples comes and goes with what is learned: a trunk that is trained without it leaves it behind.
+    Only the encoder of examples comes and goes with what is learned: a trunk that is trained without it leaves it
+    behind.
     """
     config = copy.deepcopy(config)
     plain = Config()
@@ -36,7 +40,8 @@ def settings_of_package(config: Config, package: ModelPackage) -> Config:
     ):
         if getattr(config, key) not in allowed:
             raise SystemExit(
-                f"A fine-tuned package keeps its {key}: leave the section {key} out of the configuration, or make it {there.to_json()}."
+                f"A fine-tuned package keeps its {key}: leave the section {key} out of the configuration, or make it"
+                f" {there.to_json()}."
             )
         setattr(config, key, there)
     if config.metadata and config.schema != package.metadata:
@@ -50,9 +55,11 @@ def settings_of_package(config: Config, package: ModelPackage) -> Config:
 
 
 def joined_tree(known: LabelTree, added: LabelTree) -> LabelTree:
-    """The labels of a package followed by those of a data set that it does not know, matched by name; ids that are taken are exchanged for free ones.
+    """The labels of a package followed by those of a data set that it does not know, matched by name; ids that are
+    taken are exchanged for free ones.
 
-    A new label under a known leaf makes that leaf a parent. A new parent of which every leaf is known already is left out: it would have nothing under it.
+    A new label under a known leaf makes that leaf a parent. A new parent of which every leaf is known already is left
+    out: it would have nothing under it.
     """
     names = {label.name.casefold(): label.id for label in known.labels}
     taken = {label.id for label in known.labels}
@@ -73,8 +80,9 @@ def joined_tree(known: LabelTree, added: LabelTree) -> LabelTree:
 
 @torch.no_grad()
 def take_weights(network: LabelConditionedNetwork, tree: LabelTree, package: ModelPackage) -> None:
-    """Copy the weights of a package: trunk, the encoder of examples where both have one, and the prompt of every label that it knows; a new label starts with the prompt of
-    the nearest known label above it."""
+    """Copy the weights of a package: trunk, the encoder of examples where both have one, and the prompt of every label
+    that it knows; a new label starts with the prompt of the nearest known label above it.
+    """
     source = package.build_network()
     network.trunk.load_state_dict(source.trunk.state_dict())
     if network.examples is not None and source.examples is not None:
@@ -101,7 +109,10 @@ def take_weights(network: LabelConditionedNetwork, tree: LabelTree, package: Mod
 
 
 def freeze(network: LabelConditionedNetwork, parts: Sequence[str]) -> None:
-    """Parts of the network keep their weights. A frozen trunk costs no backward pass either, since nothing below its features has a gradient."""
+    """Parts of the network keep their weights.
+
+    A frozen trunk costs no backward pass either, since nothing below its features has a gradient.
+    """
     for name in parts:
         getattr(network, name).requires_grad_(False)
 

@@ -9,7 +9,10 @@ import torch
 
 
 def use_threads(count: int | None) -> None:
-    """For networks and for registration; None leaves both at as many as there are cores. SystemExit with a sentence where that is impossible."""
+    """For networks and for registration; None leaves both at as many as there are cores.
+
+    SystemExit with a sentence where that is impossible.
+    """
     if count is None:
         return
     if count < 1:

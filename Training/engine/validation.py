@@ -1,6 +1,9 @@
-"""Validation while a run goes: Dice on the network's grid, by the windows of inference; Training/evaluate.py gives the figures that count.
+"""Validation while a run goes:
 
-Without the flips that a package may ask for: they double the time and lift all checkpoints alike, while validation only compares them.
+Dice on the network's grid, by the windows of inference; Training/evaluate.py gives the figures that count.
+
+Without the flips that a package may ask for: they double the time and lift all checkpoints alike, while validation only
+compares them.
 """
 
 from __future__ import annotations
@@ -69,7 +72,10 @@ def _slabs(network: LabelConditionedNetwork, case: Case, patch: Shape, precision
 
 
 def dice_of_classes(found: torch.Tensor, target: torch.Tensor, classes: int) -> np.ndarray:
-    """Dice of every class but the background, (classes - 1,); NaN where it is absent from the truth. Voxels without a single class as target are left out."""
+    """Dice of every class but the background, (classes - 1,); NaN where it is absent from the truth.
+
+    Voxels without a single class as target are left out.
+    """
     truth = target.long()
     known = (truth >= 0) & (truth < classes)
     found, truth = found[known], truth[known]

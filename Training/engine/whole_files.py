@@ -15,7 +15,9 @@ from LabelConditionedSegmentationLib.core.errors import OutputError
 
 @contextmanager
 def writing_to(folder: Path) -> Iterator[None]:
-    """What cannot be written inside the block, since the disk is full or for another reason, raises OutputError with the folder."""
+    """What cannot be written inside the block, since the disk is full or for another reason, raises OutputError with
+    the folder.
+    """
     try:
         yield
     except OSError as error:
@@ -25,16 +27,18 @@ def writing_to(folder: Path) -> Iterator[None]:
 def unwritable(folder: Path, error: OSError) -> OutputError:
     """The sentence for what could not be written. numpy and others leave `strerror` empty."""
     return OutputError(
-        f'The folder "{folder}" cannot be written to: {error.strerror or error}. What was complete before is as it was: '
-        "make room there, or choose another folder, and run the same command again."
+        f'The folder "{folder}" cannot be written to: {error.strerror or error}. What was complete before is as it was:'
+        " make room there, or choose another folder, and run the same command again."
     )
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` to write to; what was written there takes the place of `path` when the block ends well, and goes when it does not.
+    """A temporary name beside `path` to write to; what was written there takes the place of `path` when the block ends
+    well, and goes when it does not.
 
-    The file has the mode of any new file here, whatever wrote it: some libraries write through private ones. Raises OutputError where it cannot be written.
+    The file has the mode of any new file here, whatever wrote it: some libraries write through private ones. Raises
+    OutputError where it cannot be written.
     """
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     with writing_to(path.parent):
@@ -49,7 +53,10 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 def keep_to(folder: Path, question: Mapping[str, Any], kept: str) -> None:
-    """Make the folder, or see to it that what it keeps (in words) answers the same question (plain values). SystemExit with a sentence where it does not."""
+    """Make the folder, or see to it that what it keeps (in words) answers the same question (plain values).
+
+    SystemExit with a sentence where it does not.
+    """
     path = folder / "question.json"
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -59,5 +66,6 @@ def keep_to(folder: Path, question: Mapping[str, Any], kept: str) -> None:
     other = [key for key, value in question.items() if before.get(key) != value]
     if other:
         raise SystemExit(
-            f'"{folder}" keeps {kept} of another question (other {", ".join(other)}); name another folder, or ask the same.'
+            f'"{folder}" keeps {kept} of another question (other {", ".join(other)}); name another folder, or ask the'
+            " same."
         )

@@ -1,4 +1,6 @@
-"""Cross-validation: train a configuration once a fold, score every case by the model that never saw it: python Training/crossvalidate.py CONFIG.yaml --folds 5."""
+"""Cross-validation: train a configuration once a fold, score every case by the model that never saw it: python
+Training/crossvalidate.py CONFIG.yaml --folds 5.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,8 @@ REPORT = "crossvalidation"
 def make_folds(cases: Sequence[CaseFiles], schema: MetadataSchema, folds: int, seed: int) -> list[list[str]]:
     """Names of the held-out cases of every fold, each case once; sizes differ by one at most.
 
-    Shuffled by the seed, and dealt out so that each choice of the schema's first choice field comes evenly often in every fold, as does what is unknown.
+    Shuffled by the seed, and dealt out so that each choice of the schema's first choice field comes evenly often in
+    every fold, as does what is unknown.
     """
     if not 2 <= folds <= len(cases):
         raise SystemExit(f"{folds} folds cannot be made of {len(cases)} cases; use a number from 2 to {len(cases)}.")
@@ -52,7 +55,8 @@ def make_folds(cases: Sequence[CaseFiles], schema: MetadataSchema, folds: int, s
 
 
 def crossvalidate(path: Path, overrides: list[str], folds: int, chosen: Sequence[int] = ()) -> None:
-    """Train the chosen folds (all, where none is named) that have no package yet; when every fold has one, score all cases and write the report.
+    """Train the chosen folds (all, where none is named) that have no package yet; when every fold has one, score all
+    cases and write the report.
 
     SystemExit before anything is trained where a fold has the package of other settings.
     """
@@ -73,7 +77,8 @@ def crossvalidate(path: Path, overrides: list[str], folds: int, chosen: Sequence
     missing = [n for n in range(folds) if not is_finished(_folder(output, n))]
     if missing:
         print(
-            f"Still to be trained: fold {', '.join(map(str, missing))}. The report is written when every fold has its package."
+            f"Still to be trained: fold {', '.join(map(str, missing))}. The report is written when every fold has its"
+            " package."
         )
         return
     _report(held_out, config, output)
@@ -83,7 +88,8 @@ def _check_honest(config: Config) -> None:
     """What would let a model learn something from the cases that it is scored on."""
     if config.early_stop:
         raise SystemExit(
-            "early_stop would end each training by the cases that it is scored on, which makes their numbers too good; set early_stop=0."
+            "early_stop would end each training by the cases that it is scored on, which makes their numbers too good;"
+            " set early_stop=0."
         )
     if config.init_from:
         print(f'The folds start from "{config.init_from}"; their numbers hold only if it never saw any of these cases.')
@@ -94,14 +100,17 @@ def _folder(output: Path, fold: int) -> Path:
 
 
 def _train_fold(fold: int, held_out: Sequence[str], path: Path, overrides: Sequence[str], output: Path) -> None:
-    """Run the training of a fold in a process of its own, so that each starts clean; one that was interrupted goes on where it was."""
+    """Run the training of a fold in a process of its own, so that each starts clean; one that was interrupted goes on
+    where it was.
+    """
     folder = _folder(output, fold)
     if not is_finished(folder):
         print(f"fold {fold}: {len(held_out)} cases held out: {', '.join(held_out)}", flush=True)
         status = run_training(path, [*overrides, *fold_settings(held_out, folder)])
         if status not in (0, INTERRUPTED):
             raise SystemExit(
-                f"The training of fold {fold} ended with an error, which stands above; run the same command again when its cause is gone."
+                f"The training of fold {fold} ended with an error, which stands above; run the same command again when"
+                " its cause is gone."
             )
         if not is_finished(folder):
             print("Interrupted; run the same command again to go on.", file=sys.stderr)
@@ -114,7 +123,10 @@ def fold_settings(held_out: Sequence[str], folder: Path) -> list[str]:
 
 
 def run_training(path: Path, settings: Sequence[str]) -> int:
-    """Train in a process of its own and pass Ctrl-C and SIGTERM on to it: it saves a checkpoint and ends by itself. Returns its exit status."""
+    """Train in a process of its own and pass Ctrl-C and SIGTERM on to it: it saves a checkpoint and ends by itself.
+
+    Returns its exit status.
+    """
     command = [sys.executable, str(TRAIN), str(path), *settings]
     running: list[subprocess.Popen[bytes]] = []
 
@@ -139,8 +151,8 @@ def _check_unseen(fold: int, folder: Path, held_out: Sequence[str]) -> None:
     trained = ModelPackage.load(folder / "package").about.get("provenance", {}).get("training_cases", [])
     if seen := sorted(set(trained) & set(held_out)):
         raise SystemExit(
-            f'"{folder}" was trained on {", ".join(seen)}, which fold {fold} of this split holds out; it belongs to other settings. '
-            "Delete it, or choose another output."
+            f'"{folder}" was trained on {", ".join(seen)}, which fold {fold} of this split holds out; it belongs to'
+            " other settings. Delete it, or choose another output."
         )
 
 

@@ -1,4 +1,7 @@
-"""One self-contained HTML page about an evaluation: tables, box plots drawn as SVG, and pictures of the worst. No script, nothing from elsewhere."""
+"""One self-contained HTML page about an evaluation: tables, box plots drawn as SVG, and pictures of the worst.
+
+No script, nothing from elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -53,10 +56,11 @@ thead th { border-bottom: 1px solid #57606a; max-width: 6.5em }
 .wide { overflow-x: auto } figure { display: inline-block; margin: 0 1em 1.2em 0; vertical-align: top; width: 520px; max-width: 100% }
 figure img { width: 100% } figcaption { font-size: 13px } svg { max-width: 100%; height: auto }
 .truth { color: #0577a8; font-weight: 600 } .found { color: #b35c00; font-weight: 600 }
-"""
+"""  # noqa: E501
 
 WIDTH, NAMES, COUNTS, LINE, FOOT = 960, 350, 64, 22, 34
-"""Of a box plot in pixels: its width, the column of names, the column of counts, the height of a line, the axis below."""
+"""Of a box plot in pixels: its width, the column of names, the column of counts, the height of a line, the axis below.
+"""
 
 LONGEST = 50
 """Letters of a name in a box plot; what is longer is cut, and whole in the tooltip."""
@@ -78,7 +82,10 @@ def page(evaluation: Evaluation) -> str:
         _section("All labels", _labels_table(evaluation)),
         _section("Definitions", _definitions()),
     ]
-    head = f'<meta charset="utf-8"/><meta name="viewport" content="width=device-width"/><title>{title}</title><style>{STYLE}</style>'
+    head = (
+        '<meta charset="utf-8"/><meta name="viewport"'
+        f' content="width=device-width"/><title>{title}</title><style>{STYLE}</style>'
+    )
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n'
         + "\n".join(part for part in parts if part)
@@ -93,8 +100,9 @@ def _section(heading: str, content: str) -> str:
 def _introduction(evaluation: Evaluation) -> str:
     labels = len({row.label for row in evaluation.rows})
     return (
-        f"<p>Cases: {len(evaluation.cases)}. Labels: {labels}. Pairs of both: {len(evaluation.rows)}; a label is scored only in cases where somebody "
-        f"looked for it. Metadata: {escape(evaluation.told)}. For research; not for diagnosis.</p>"
+        f"<p>Cases: {len(evaluation.cases)}. Labels: {labels}. Pairs of both: {len(evaluation.rows)}; a label is scored"
+        f" only in cases where somebody looked for it. Metadata: {escape(evaluation.told)}. For research; not for"
+        " diagnosis.</p>"
     )
 
 
@@ -107,7 +115,10 @@ def _seen_in_training(evaluation: Evaluation) -> str:
         if len(seen) == len(evaluation.cases)
         else f"{len(seen)} of these {len(evaluation.cases)} cases"
     )
-    return f'<p class="warning"><strong>The model was trained on {which}: their numbers say nothing about scans that it has not seen.</strong></p>'
+    return (
+        f'<p class="warning"><strong>The model was trained on {which}: their numbers say nothing about scans that it'
+        " has not seen.</strong></p>"
+    )
 
 
 def _table(first: str, rows: Sequence[tuple[str, Mean]], caption: str, counts: Mapping[str, int] | None = None) -> str:
@@ -131,7 +142,10 @@ def _table(first: str, rows: Sequence[tuple[str, Mean]], caption: str, counts: M
             "".join(f"<td>{text}</td>" for text in [*cells, str(mean.pairs), str(mean.missed), str(mean.invented)])
         )
     body = "\n".join(f"<tr>{line}</tr>" for line in lines[1:])
-    return f'<div class="wide"><table><caption>{caption}</caption><thead><tr>{lines[0]}</tr></thead>\n<tbody>{body}</tbody></table></div>'
+    return (
+        "<div"
+        f' class="wide"><table><caption>{caption}</caption><thead><tr>{lines[0]}</tr></thead>\n<tbody>{body}</tbody></table></div>'  # noqa: E501
+    )
 
 
 def _number(value: float, form: str, factor: float) -> str:
@@ -194,8 +208,9 @@ def _labels_table(evaluation: Evaluation) -> str:
 
 def _figures(evaluation: Evaluation) -> str:
     note = (
-        f"<p>The labels of the lowest Dice, each in its worst case, at most {MOST}; above the scan, below it with the outline of the "
-        '<span class="truth">truth (blue)</span> and of what was <span class="found">found (orange)</span>, white where they coincide.</p>'
+        f"<p>The labels of the lowest Dice, each in its worst case, at most {MOST}; above the scan, below it with the"
+        ' outline of the <span class="truth">truth (blue)</span> and of what was <span class="found">found'
+        " (orange)</span>, white where they coincide.</p>"
     )
     return (
         note + "".join(_figure(evaluation, picture) for picture in evaluation.pictures) if evaluation.pictures else ""
@@ -216,10 +231,18 @@ def _definitions() -> str:
     entries = [
         *DEFINITIONS.values(),
         "Surface voxels are those with a face neighbour outside of their mask.",
-        "Voxels whose truth is unknown are left out of both masks; voxels that are only known to lie in a parent are left out for the labels under it.",
-        "A label is not scored in a case where nobody looked for it, or where its truth is hidden in a parent that was not divided.",
-        "Box plots: the box from the first to the third quartile, the line at the median, whiskers to the furthest value within 1.5 times the length of the box, "
-        "dots beyond.",
+        (
+            "Voxels whose truth is unknown are left out of both masks; voxels that are only known to lie in a parent"
+            " are left out for the labels under it."
+        ),
+        (
+            "A label is not scored in a case where nobody looked for it, or where its truth is hidden in a parent that"
+            " was not divided."
+        ),
+        (
+            "Box plots: the box from the first to the third quartile, the line at the median, whiskers to the furthest"
+            " value within 1.5 times the length of the box, dots beyond."
+        ),
     ]
     return "<ul>" + "".join(f"<li>{escape(entry)}</li>" for entry in entries) + "</ul>"
 
@@ -238,7 +261,8 @@ def box_plot(series: Sequence[tuple[str, Sequence[float]]], title: str) -> str:
         y = 30 + LINE * line + LINE / 2
         short = name if len(name) <= LONGEST else name[: LONGEST - 1] + "\u2026"
         parts.append(
-            f'<text x="{NAMES - 10}" y="{y + 4:g}" text-anchor="end">{escape(short)}<title>{escape(name)}</title></text>'
+            f'<text x="{NAMES - 10}" y="{y + 4:g}"'
+            f' text-anchor="end">{escape(short)}<title>{escape(name)}</title></text>'
         )
         parts.append(f'<text x="{WIDTH - COUNTS + 12}" y="{y + 4:g}" fill="#57606a">n = {len(values)}</text>')
         parts += _box([x(value) for value in values], y)

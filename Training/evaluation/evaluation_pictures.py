@@ -1,4 +1,6 @@
-"""Pictures of where a segmentation went wrong: three slices through a structure, alone and with its true and its found outline."""
+"""Pictures of where a segmentation went wrong: three slices through a structure, alone and with its true and its found
+outline.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ TRUTH, FOUND, BOTH = (53, 194, 255), (255, 154, 31), (255, 255, 255)
 """Colours of the true outline, the found one, and where they coincide; they differ to the colour-blind too."""
 
 VIEWS = (("axial", 2, "R", "L", "A"), ("coronal", 1, "R", "L", "S"), ("sagittal", 0, "A", "P", "S"))
-"""Name, RAS axis that the slice is perpendicular to, and the letters at its left, right and top (radiological convention)."""
+"""Name, RAS axis that the slice is perpendicular to, and the letters at its left, right and top (radiological
+convention).
+"""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,9 @@ def worst_of(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
 
 
 def draw(scan: Volume, truth: Array, found: Array) -> bytes:
-    """A JPEG of two rows of three slices: the scan's first channel, and the same with outlines. truth, found: (k, j, i) bool on the scan's grid, not both empty."""
+    """A JPEG of two rows of three slices: the scan's first channel, and the same with outlines. truth, found: (k, j, i)
+    bool on the scan's grid, not both empty.
+    """
     center, half = _place(scan, truth | found)
     page = Image.new("RGB", (3 * SIDE, 2 * SIDE), "black")
     for column, (name, axis, left, right, top) in enumerate(VIEWS):
@@ -67,7 +73,9 @@ def draw(scan: Volume, truth: Array, found: Array) -> bytes:
 
 
 def _place(scan: Volume, mask: Array) -> tuple[Array, float]:
-    """The point (RAS) whose three slices along the grid's axes show most of a mask, and the half width in mm that shows it whole."""
+    """The point (RAS) whose three slices along the grid's axes show most of a mask, and the half width in mm that shows
+    it whole.
+    """
     areas = [mask.sum(axis=tuple(a for a in range(3) if a != axis)) for axis in range(3)]
     k, j, i = (int(area.argmax()) for area in areas)
     center: Array = (scan.affine @ np.array([i, j, k, 1.0]))[:3]
@@ -76,7 +84,9 @@ def _place(scan: Volume, mask: Array) -> tuple[Array, float]:
 
 
 def _voxels_of_slice(scan: Volume, center: Array, half: float, axis: int) -> Array:
-    """Continuous voxel indices (3, SIDE, SIDE) in the order (k, j, i) of a square slice; its rows run down, its columns to the right of the picture."""
+    """Continuous voxel indices (3, SIDE, SIDE) in the order (k, j, i) of a square slice; its rows run down, its columns
+    to the right of the picture.
+    """
     across, up = (a for a in range(3) if a != axis)
     steps = np.linspace(half, -half, SIDE)  # right, anterior and superior are at the left and top
     ras = np.empty((4, SIDE, SIDE))
@@ -87,7 +97,9 @@ def _voxels_of_slice(scan: Volume, center: Array, half: float, axis: int) -> Arr
 
 
 def _grey(scan: Volume, at: Array) -> Array:
-    """The scan in a slice as (SIDE, SIDE, 3) uint8, black beyond it; the window goes from the 1st to the 99.5th percentile of what is not its lowest value."""
+    """The scan in a slice as (SIDE, SIDE, 3) uint8, black beyond it; the window goes from the 1st to the 99.5th
+    percentile of what is not its lowest value.
+    """
     voxels = scan.array[0]
     shown = voxels[voxels > voxels.min()]
     low, high = np.percentile(shown if shown.size else voxels, (1, 99.5))

@@ -1,4 +1,6 @@
-"""What an evaluation found: a row of metrics a case and label, their means over labels, groups and cases, and both as CSV and JSON."""
+"""What an evaluation found: a row of metrics a case and label, their means over labels, groups and cases, and both as
+CSV and JSON.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ class Row:
 class Evaluation:
     """Cases segmented by one model, or by the models of several folds that share one tree and schema.
 
-    models: case -> the package that segmented it. trained_on: the cases that their own model was trained on. metadata: case -> what is true of it, parsed.
+    models: case -> the package that segmented it. trained_on: the cases that their own model was trained on. metadata:
+    case -> what is true of it, parsed.
     told: what the models were told of that, in words. pictures: where most went wrong.
     """
 
@@ -62,7 +65,9 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Mean:
-    """Means over pairs of case and label. values: metric -> mean of its finite values (NaN where there are none), the absolute relative volume error among them."""
+    """Means over pairs of case and label. values: metric -> mean of its finite values (NaN where there are none), the
+    absolute relative volume error among them.
+    """
 
     pairs: int
     missed: int
@@ -149,7 +154,9 @@ def roots(evaluation: Evaluation) -> list[Label]:
 
 
 def cases_of_metadata(evaluation: Evaluation) -> dict[str, list[str]]:
-    """Group of metadata -> its cases: each choice of a choice, a number up to its median over these cases and above it, and what is unknown."""
+    """Group of metadata -> its cases: each choice of a choice, a number up to its median over these cases and above it,
+    and what is unknown.
+    """
     groups: dict[str, list[str]] = {}
     for field in evaluation.schema.fields:
         values = {case: evaluation.metadata[case].get(field.name) for case in evaluation.cases}

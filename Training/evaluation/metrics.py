@@ -23,23 +23,41 @@ MARGIN = 1
 
 DEFINITIONS = {
     "dice": "Dice: twice the common voxels over the sum of both masks. In neither mask: 1; in one only: 0.",
-    "surface_dice": f"Surface Dice (normalised surface distance): share of the surface voxels of both masks that lie within {TOLERANCE_MM:g} mm of the other "
-    "surface. In neither mask: 1; in one only: 0.",
-    "hd95_mm": f"HD95: the larger of the two directed {PERCENTILE}th percentiles of the distances from the surface voxels of one mask to the nearest surface "
-    "voxel of the other, in mm. In neither mask: 0; in one only: infinite, counted as missed or invented and left out of the mean.",
+    "surface_dice": (
+        "Surface Dice (normalised surface distance): share of the surface voxels of both masks that lie within"
+        f" {TOLERANCE_MM:g} mm of the other surface. In neither mask: 1; in one only: 0."
+    ),
+    "hd95_mm": (
+        f"HD95: the larger of the two directed {PERCENTILE}th percentiles of the distances from the surface voxels of"
+        " one mask to the nearest surface voxel of the other, in mm. In neither mask: 0; in one only: infinite,"
+        " counted as missed or invented and left out of the mean."
+    ),
     "volume_error_ml": "Volume error: found minus true volume in ml; above 0 the structure was found too large.",
-    "relative_volume_error": "Relative volume error: volume error over the true volume. Missed: -100 %; invented: infinite and left out of the mean.",
-    "sensitivity": "Sensitivity: share of the true voxels that were found; undefined and left out of the mean where there are none.",
-    "precision": "Precision: share of the found voxels that are true; undefined and left out of the mean where there are none.",
-    "far_false_positive_ml": f"Far false positives: volume in ml of the found voxels that lie more than {FAR_VOXELS} voxels of the scan from every true one; where there "
-    "are no true ones, all that was found.",
+    "relative_volume_error": (
+        "Relative volume error: volume error over the true volume. Missed: -100 %; invented: infinite and left out of"
+        " the mean."
+    ),
+    "sensitivity": (
+        "Sensitivity: share of the true voxels that were found; undefined and left out of the mean where there are"
+        " none."
+    ),
+    "precision": (
+        "Precision: share of the found voxels that are true; undefined and left out of the mean where there are none."
+    ),
+    "far_false_positive_ml": (
+        f"Far false positives: volume in ml of the found voxels that lie more than {FAR_VOXELS} voxels of the scan from"
+        " every true one; where there are no true ones, all that was found."
+    ),
 }
 """What every metric means, by the name of its field in `Scores`."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The metrics of one label in one case; `DEFINITIONS` says what each means. Infinite and undefined (NaN) values are as stated there."""
+    """The metrics of one label in one case; `DEFINITIONS` says what each means.
+
+    Infinite and undefined (NaN) values are as stated there.
+    """
 
     dice: float
     surface_dice: float
@@ -66,8 +84,9 @@ def compare(truth: Array, found: Array, spacing: tuple[float, float, float]) -> 
 
     truth, found: (k, j, i) bool; voxels that are to be left out are False in both, so that their border, if it cuts the
     structure, is surface of both. spacing: millimetres along (i, j, k), as `Volume.spacing` gives them.
-    A surface voxel is one with a face neighbour outside its mask or outside the grid. Distances are MONAI's; surface Dice counts surface voxels, as
-    S. Nikolov et al., "Clinically applicable segmentation of head and neck anatomy for radiotherapy", JMIR 2021, weigh surface elements.
+    A surface voxel is one with a face neighbour outside its mask or outside the grid. Distances are MONAI's; surface
+    Dice counts surface voxels, as S. Nikolov et al., "Clinically applicable segmentation of head and neck anatomy for
+    radiotherapy", JMIR 2021, weigh surface elements.
     """
     true_voxels, found_voxels = int(truth.sum()), int(found.sum())
     both = int((truth & found).sum())

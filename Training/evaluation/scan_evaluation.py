@@ -1,4 +1,6 @@
-"""Score a model package against labelled scans, on each scan's own grid: python Training/evaluate.py MODEL DATA [--cases ...] [--output STEM]."""
+"""Score a model package against labelled scans, on each scan's own grid: python Training/evaluate.py MODEL DATA
+[--cases ...] [--output STEM].
+"""
 
 from __future__ import annotations
 
@@ -59,8 +61,10 @@ def evaluate(
 ) -> Evaluation:
     """Segment the cases of a data set (all, or those named) and compare every label with the truth.
 
-    Labels are matched by name; a case is scored on those of `labels` (all leaves of the model, where none is named) that somebody looked for in it.
-    shuffle_seed: tell the model of every case the metadata of another one. Raises InputError or LabelError, or SystemExit with a sentence.
+    Labels are matched by name; a case is scored on those of `labels` (all leaves of the model, where none is named)
+    that somebody looked for in it.
+    shuffle_seed: tell the model of every case the metadata of another one. Raises InputError or LabelError, or
+    SystemExit with a sentence.
     """
     data_set = read_data_set(data, names)
     package = segmenter.package
@@ -102,7 +106,8 @@ def compare_labels(
 ) -> Iterator[tuple[Label, Scores]]:
     """The metrics of labels of the network's tree; a parent is the union of the leaves under it.
 
-    truth: (k, j, i) targets as `TargetCode.encode` gives them. found: (k, j, i) classes. spacing: millimetres along (i, j, k). A label is left out where its
+    truth: (k, j, i) targets as `TargetCode.encode` gives them. found: (k, j, i) classes. spacing: millimetres along (i,
+    j, k). A label is left out where its
     truth cannot be told: none of it is marked, and there are voxels of an undivided parent that may be it.
     """
     true_boxes, found_boxes = _boxes(truth), _boxes(found)
@@ -117,7 +122,9 @@ def compare_labels(
 
 
 def _targets_of(code: TargetCode, label: Label) -> tuple[Array, Array]:
-    """Two tables over targets, (K + G + 1,) bool, IGNORE being the last entry: which targets are the label, and of which nobody knows whether they are."""
+    """Two tables over targets, (K + G + 1,) bool, IGNORE being the last entry: which targets are the label, and of
+    which nobody knows whether they are.
+    """
     classes = np.zeros(code.classes, dtype=bool)
     classes[list(code.tree.classes_under(label))] = True
     members = code.members.numpy()
@@ -145,7 +152,10 @@ def _union(boxes: Sequence[Box]) -> Box:
 
 
 def _wanted_labels(code: TargetCode, names: Sequence[str], data: Path) -> list[Label]:
-    """The labels that are to be scored: those named, or all leaves. One sentence where the data set cannot tell them."""
+    """The labels that are to be scored: those named, or all leaves.
+
+    One sentence where the data set cannot tell them.
+    """
     covered = code.annotated(None)
     wanted = [code.tree.find(name) for name in names] or [
         leaf for leaf in code.tree.leaves if covered[code.tree.class_of[leaf.id]]
@@ -220,13 +230,17 @@ def print_summary(evaluation: Evaluation) -> None:
     print(f"metadata: {evaluation.told}")
     if evaluation.trained_on == frozenset(evaluation.cases):
         print(
-            "WARNING: the model was trained on ALL of these cases; these numbers say nothing about scans that it has not seen."
+            "WARNING: the model was trained on ALL of these cases; these numbers say nothing about scans that it has"
+            " not seen."
         )
 
 
 def _line(name: str, mean: Mean) -> str:
     values = mean.values
-    return f"{name:48s} {values['dice']:6.4f}  {values['surface_dice']:12.4f}  {values['hd95_mm']:9.2f}  {mean.missed:6d}  {mean.invented:8d}"
+    return (
+        f"{name:48s} {values['dice']:6.4f}  {values['surface_dice']:12.4f}  {values['hd95_mm']:9.2f}  {mean.missed:6d} "
+        f" {mean.invented:8d}"
+    )
 
 
 def check_stem(stem: Path) -> None:

@@ -1,1 +1,4 @@
-"""Losses. Every one takes the set of labels that were annotated: what was not annotated is unknown, never background."""
+"""Losses.
+
+Every one takes the set of labels that were annotated: what was not annotated is unknown, never background.
+"""

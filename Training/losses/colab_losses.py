@@ -1,7 +1,9 @@
-"""The losses of CoLab: soft targets that divide the background among context classes, and what is asked of the regions of interest alone.
+"""The losses of CoLab: soft targets that divide the background among context classes, and what is asked of the regions
+of interest alone.
 
-After Li et al., "Context label learning: improving background class representations in semantic segmentation", IEEE TMI 2023, arXiv 2212.08423. A network scores
-K + t - 1 classes: the background, the labels (the regions of interest, ROI), and t - 1 context classes, which are background too.
+After Li et al., "Context label learning: improving background class representations in semantic segmentation", IEEE TMI
+2023, arXiv 2212.08423. A network scores K + t - 1 classes: the background, the labels (the regions of interest, ROI),
+and t - 1 context classes, which are background too.
 """
 
 from __future__ import annotations
@@ -14,9 +16,11 @@ from .streamed_softmax import IGNORE, Truth, at_least_single
 
 
 def distance_weight(is_roi: torch.Tensor, margin: float, tau: float) -> torch.Tensor:
-    """w = min(1, exp((margin - d) / tau)), d the distance to the ROI in voxels: how much of a voxel's context enters its target.
+    """w = min(1, exp((margin - d) / tau)), d the distance to the ROI in voxels: how much of a voxel's context enters
+    its target.
 
-    is_roi (k, j, i) bool -> float32 of the same shape. A patch without ROI has w = 0 everywhere: what lies near it cannot be told, so all of it is plain background.
+    is_roi (k, j, i) bool -> float32 of the same shape. A patch without ROI has w = 0 everywhere: what lies near it
+    cannot be told, so all of it is plain background.
     """
     if not bool(is_roi.any()):
         return torch.zeros(is_roi.shape, device=is_roi.device)
@@ -25,9 +29,12 @@ def distance_weight(is_roi: torch.Tensor, margin: float, tau: float) -> torch.Te
 
 
 def soft_targets(truth: Truth, weight: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-    """(K + t - 1, V): what each voxel should be. An ROI voxel is of its class; a background voxel is divided as w * context + (1 - w) * background.
+    """(K + t - 1, V): what each voxel should be.
 
-    weight (V,): w. context (t, V): probabilities of the background class and of the context classes. Voxels that are unknown, or known only to be one of several classes,
+    An ROI voxel is of its class; a background voxel is divided as w * context + (1 - w) * background.
+
+    weight (V,): w. context (t, V): probabilities of the background class and of the context classes. Voxels that are
+    unknown, or known only to be one of several classes,
     have no target: their column is 0.
     """
     decided = (truth.set_of < 0) & (truth.target != IGNORE)
@@ -41,11 +48,12 @@ def soft_targets(truth: Truth, weight: torch.Tensor, context: torch.Tensor) -> t
 def context_loss(
     scores: torch.Tensor, truth: Truth, weight: torch.Tensor, context: torch.Tensor, dice_weight: float = 1.0
 ) -> torch.Tensor:
-    """Mean cross entropy with the soft targets + dice_weight * (1 - mean soft Dice over the ROI and context classes that have a target).
+    """Mean cross entropy with the soft targets + dice_weight * (1 - mean soft Dice over the ROI and context classes
+    that have a target).
 
-    scores (K + t - 1, V), weight (V,), context (t, V). A voxel of which only a set of classes is known (see `Truth`) asks for the sum of their probabilities, the context
-    counting as background, and its undecided classes take no part in the Dice. Without context classes this is `softmax_loss`.
-    Computed in float32 (float64 where they are).
+    scores (K + t - 1, V), weight (V,), context (t, V). A voxel of which only a set of classes is known (see `Truth`)
+    asks for the sum of their probabilities, the context counting as background, and its undecided classes take no part
+    in the Dice. Without context classes this is `softmax_loss`. Computed in float32 (float64 where they are).
     """
     scores, weight, context = map(at_least_single, (scores, weight, context))
     target = soft_targets(truth, weight, context)
@@ -68,7 +76,8 @@ def context_loss(
 
 
 def roi_loss(scores: torch.Tensor, truth: Truth) -> torch.Tensor:
-    """Mean binary cross entropy of the ROI probabilities, which are those of a softmax over all classes: the outer loss, blind to how the background is divided.
+    """Mean binary cross entropy of the ROI probabilities, which are those of a softmax over all classes: the outer
+    loss, blind to how the background is divided.
 
     scores (K + t - 1, V). Whether a voxel is of a label is left out where nobody knows.
     Computed in float32 (float64 where they are).

@@ -1,4 +1,6 @@
-"""Binary cross entropy + soft Dice of labels that are each decided alone, over the voxels where it is known whether they are there."""
+"""Binary cross entropy + soft Dice of labels that are each decided alone, over the voxels where it is known whether
+they are there.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,10 @@ def masked_sigmoid_loss(
 ) -> torch.Tensor:
     """Mean binary cross entropy + dice_weight * (1 - mean soft Dice over the labels with a known voxel).
 
-    scores (V, L) before the sigmoid; is_there, is_known (V, L) bool. The Dice has squared denominators, 1 - (2 sum(p y) + 1) / (sum(p^2) + sum(y^2) + 1),
-    as in LCS (Ma, Lee and Sabuncu, MIDL 2022); a label that is absent is scored too, so that the network learns to find nothing. What is not known has no part
-    (masked channels as in MultiTalent, Ulrich et al., MICCAI 2023). Returns a scalar, in float32 or better.
+    scores (V, L) before the sigmoid; is_there, is_known (V, L) bool. The Dice has squared denominators, 1 - (2 sum(p y)
+    + 1) / (sum(p^2) + sum(y^2) + 1), as in LCS (Ma, Lee and Sabuncu, MIDL 2022); a label that is absent is scored too,
+    so that the network learns to find nothing. What is not known has no part (masked channels as in MultiTalent, Ulrich
+    et al., MICCAI 2023). Returns a scalar, in float32 or better.
     """
     scores = at_least_single(scores)
     known, truth = is_known.to(scores.dtype), (is_there & is_known).to(scores.dtype)
@@ -31,8 +34,9 @@ def masked_sigmoid_loss(
 def known_labels(truth: Truth, asked: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """For every voxel and asked label: is it there, and is that known?
 
-    asked (L, K) bool: the classes of every asked label, several for a union. Returns two (V, L) bool arrays. Where only a parent of a class is known, the class is unknown
-    there unless the asked union holds the whole parent; a label is known nowhere when one of its classes was not annotated, except where it is seen to be.
+    asked (L, K) bool: the classes of every asked label, several for a union. Returns two (V, L) bool arrays. Where only
+    a parent of a class is known, the class is unknown there unless the asked union holds the whole parent; a label is
+    known nowhere when one of its classes was not annotated, except where it is seen to be.
     """
     classes = asked.shape[1]
     target = truth.seen

@@ -1,7 +1,9 @@
-"""Cross entropy + soft Dice over ALL labels, exact, in tiles of voxels whose scores are computed again in the backward pass.
+"""Cross entropy + soft Dice over ALL labels, exact, in tiles of voxels whose scores are computed again in the backward
+pass.
 
-With a linear head z = F E^T + b a score is cheap to compute again, so no array of voxels x labels ever exists and training memory does not
-grow with the number of labels. The gradients are those of the plain softmax loss (`plain_softmax_loss`, the reference in the tests).
+With a linear head z = F E^T + b a score is cheap to compute again, so no array of voxels x labels ever exists and
+training memory does not grow with the number of labels. The gradients are those of the plain softmax loss
+(`plain_softmax_loss`, the reference in the tests).
 """
 
 from __future__ import annotations
@@ -19,8 +21,10 @@ TILE_VALUES = {"cpu": 2**19, "cuda": 2**26}
 
 
 class Truth(NamedTuple):
-    """What is known of every voxel. target (V,): a class in [0, K), IGNORE, or K + g for "one of the classes of group g". annotated (K,) bool: the classes that
-    somebody looked for (the background always counts as one). members (G, K) bool: the classes of every group, such as the children of a parent label."""
+    """What is known of every voxel. target (V,): a class in [0, K), IGNORE, or K + g for "one of the classes of group
+    g". annotated (K,) bool: the classes that somebody looked for (the background always counts as one). members (G, K)
+    bool: the classes of every group, such as the children of a parent label.
+    """
 
     target: torch.Tensor
     annotated: torch.Tensor
@@ -28,20 +32,26 @@ class Truth(NamedTuple):
 
     @property
     def seen(self) -> torch.Tensor:
-        """(V,): the targets, 0 where a voxel carries no annotated label: a label that nobody looked for is unknown even where the label map has it."""
+        """(V,): the targets, 0 where a voxel carries no annotated label: a label that nobody looked for is unknown even
+        where the label map has it.
+        """
         looked_for = torch.cat([self.annotated, (self.members & self.annotated).any(1)])
         return torch.where((self.target > 0) & ~looked_for[self.target.clamp_min(0)], 0, self.target)
 
     @property
     def sets(self) -> torch.Tensor:
-        """(1 + G, K) bool: row 0 is what the target 0 may turn out to be (the background and what was not annotated), row 1 + g is group g."""
+        """(1 + G, K) bool: row 0 is what the target 0 may turn out to be (the background and what was not annotated),
+        row 1 + g is group g.
+        """
         is_open = ~self.annotated[None]
         is_open[:, 0] = True
         return torch.cat([is_open, self.members])
 
     @property
     def set_of(self) -> torch.Tensor:
-        """(V,): the row of `sets` that a voxel's target stands for, -1 where it stands for a single class or is unknown."""
+        """(V,): the row of `sets` that a voxel's target stands for, -1 where it stands for a single class or is
+        unknown.
+        """
         classes = self.annotated.shape[0]
         background = 0 if not bool(self.annotated[1:].all()) else -1
         seen = self.seen
@@ -51,11 +61,13 @@ class Truth(NamedTuple):
 def streamed_softmax_loss(
     features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, truth: Truth, dice_weight: float = 1.0
 ) -> torch.Tensor:
-    """mean over voxels of the cross entropy + dice_weight * (1 - mean soft Dice of the annotated labels that are present).
+    """mean over voxels of the cross entropy + dice_weight * (1 - mean soft Dice of the annotated labels that are
+    present).
 
     features (V, C), prompts (K, C), bias (K,): any floating dtype, computed in float32 (float64 where they are).
-    A voxel of target 0 says "none of the annotated labels": it minimises -log(p_0 + sum of p over the classes that were not annotated); one of target K + g
-    minimises -log(sum of p over group g), so the parent is learnt and its children stay undecided: they take no part in the Dice there. Returns a scalar.
+    A voxel of target 0 says "none of the annotated labels": it minimises -log(p_0 + sum of p over the classes that were
+    not annotated); one of target K + g minimises -log(sum of p over group g), so the parent is learnt and its children
+    stay undecided: they take no part in the Dice there. Returns a scalar.
     """
     dtype = at_least_single(features).dtype
     floats = (features.to(dtype), prompts.to(dtype), bias.to(dtype))
@@ -145,13 +157,14 @@ class _StreamedSoftmax(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        (features, prompts, bias, target, set_of, sets, valid, on_target, everywhere, count_valid) = ctx.saved_tensors
+        features, prompts, bias, target, set_of, sets, valid, on_target, everywhere, count_valid = ctx.saved_tensors
         d_features, d_prompts, d_bias = map(torch.zeros_like, (features, prompts, bias))
         for tile in _tiles(features, prompts, bias, target, set_of, sets):
             weights, single = valid[tile.rows], tile.single.to(features.dtype)
             p_true = tile.log_true.exp()
             set_share = tile.set_share() if len(tile.in_set) else None
-            # softmax: dz_k = p_k * (g_k - sum_j p_j g_j), g the gradient by probability; of the cross entropy it is p_k - [what the target says]
+            # softmax: dz_k = p_k * (g_k - sum_j p_j g_j), g the gradient by probability; of the cross entropy it is p_k
+            # - [what the target says]
             by_probability = (
                 tile.for_dice(everywhere.expand_as(tile.probability).clone()) if len(tile.in_set) else everywhere[None]
             )
@@ -172,7 +185,9 @@ class _StreamedSoftmax(torch.autograd.Function):
 def plain_softmax_loss(
     features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, truth: Truth, dice_weight: float = 1.0
 ) -> torch.Tensor:
-    """The same loss the plain way, with several arrays of voxels x labels: what a multi-channel network is trained with, and the reference in the tests."""
+    """The same loss the plain way, with several arrays of voxels x labels: what a multi-channel network is trained
+    with, and the reference in the tests.
+    """
     dtype = at_least_single(features).dtype
     return softmax_loss(features.to(dtype) @ prompts.to(dtype).T + bias.to(dtype), truth, dice_weight)
 

@@ -1,4 +1,7 @@
-"""The training methods by name. A method is a module that turns a batch into a loss; everything else of a run is shared."""
+"""The training methods by name.
+
+A method is a module that turns a batch into a loss; everything else of a run is shared.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,11 @@ from .sampled_labels import SampledLabels
 
 @dataclass(frozen=True)
 class Recipe:
-    """check: SystemExit, from the settings alone, for those that exclude each other. build: the module from a network, the settings, and the classes under each parent."""
+    """check:
+
+    SystemExit, from the settings alone, for those that exclude each other. build: the module from a network, the
+    settings, and the classes under each parent.
+    """
 
     check: Callable[[Config], None]
     build: Callable[[LabelConditionedNetwork, Config, torch.Tensor], Method]
@@ -30,12 +37,15 @@ class Recipe:
 def _check_baseline(config: Config) -> None:
     if config.network.conditioning != "head" or config.objective.labels != "all":
         raise SystemExit(
-            "method=baseline has one output channel a label: network.conditioning has to be head and objective.labels all."
+            "method=baseline has one output channel a label: network.conditioning has to be head and objective.labels"
+            " all."
         )
 
 
 def _baseline(network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> Method:
-    """Multi-channel network: one output channel a class, all of them in memory; softmax, or sigmoid channels that are masked where not annotated."""
+    """Multi-channel network: one output channel a class, all of them in memory; softmax, or sigmoid channels that are
+    masked where not annotated.
+    """
     return AllLabels(network, config.objective, members, streamed=False)
 
 
@@ -44,16 +54,19 @@ def _check_lcs(config: Config) -> None:
     if objective.labels == "sampled":
         if objective.loss != "sigmoid":
             raise SystemExit(
-                "Sampled labels do not compete within a sample: set objective.loss=sigmoid with objective.labels=sampled."
+                "Sampled labels do not compete within a sample: set objective.loss=sigmoid with"
+                " objective.labels=sampled."
             )
     elif conditioning == ATLAS_PAIR:
         if objective.loss != "sigmoid":
             raise SystemExit(
-                "network.conditioning=atlas_pair decides each label alone, in a pass of its own: set objective.loss=sigmoid."
+                "network.conditioning=atlas_pair decides each label alone, in a pass of its own: set"
+                " objective.loss=sigmoid."
             )
     elif conditioning != "head":
         raise SystemExit(
-            f"network.conditioning={conditioning} needs a pass a label; set objective.labels=sampled and objective.loss=sigmoid, or network.conditioning=head."
+            f"network.conditioning={conditioning} needs a pass a label; set objective.labels=sampled and"
+            " objective.loss=sigmoid, or network.conditioning=head."
         )
     elif objective.loss != "softmax":
         raise SystemExit(
@@ -62,7 +75,9 @@ def _check_lcs(config: Config) -> None:
 
 
 def _lcs(network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> Method:
-    """Label conditioned segmentation (Ma, Lee and Sabuncu, MIDL 2022): a softmax over all labels that is never in memory, sampled labels with sigmoid losses, or examples."""
+    """Label conditioned segmentation (Ma, Lee and Sabuncu, MIDL 2022): a softmax over all labels that is never in
+    memory, sampled labels with sigmoid losses, or examples.
+    """
     if config.objective.labels == "sampled":
         return SampledLabels(network, config.objective, members)
     if config.network.conditioning == ATLAS_PAIR:
@@ -76,27 +91,33 @@ def _check_colab(config: Config) -> None:
     context, classes = config.context, config.network.context_classes
     if config.network.conditioning != "head" or config.objective.labels != "all" or config.objective.loss != "softmax":
         raise SystemExit(
-            "method=colab has a softmax over all classes: network.conditioning has to be head, objective.labels all and objective.loss softmax."
+            "method=colab has a softmax over all classes: network.conditioning has to be head, objective.labels all and"
+            " objective.loss softmax."
         )
     if config.data.points:
         raise SystemExit(
-            f"method=colab takes its loss at every voxel, since it needs distances between them: set data.points=0 in place of {config.data.points}."
+            "method=colab takes its loss at every voxel, since it needs distances between them: set data.points=0 in"
+            f" place of {config.data.points}."
         )
     multiple = context.stride * 2 ** (len(context.widths) - 1)
     if any(n % multiple for n in config.data.patch):
         raise SystemExit(
-            f"data.patch is {list(config.data.patch)}; with context.widths and context.stride every axis has to be a multiple of {multiple}."
+            f"data.patch is {list(config.data.patch)}; with context.widths and context.stride every axis has to be a"
+            f" multiple of {multiple}."
         )
     if classes and context.source == "anatomy" and len(context.anatomy) != classes:
         raise SystemExit(
-            f"context.anatomy names {len(context.anatomy)} labels, each of them a context class; set network.context_classes={len(context.anatomy)}."
+            f"context.anatomy names {len(context.anatomy)} labels, each of them a context class; set"
+            f" network.context_classes={len(context.anatomy)}."
         )
     if config.optimizer.freeze:
         raise SystemExit("method=colab trains the whole network: leave optimizer.freeze out.")
 
 
 def _colab(network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> Method:
-    """Context label learning (Li et al., TMI 2023): the background divided among context classes that a second network learns."""
+    """Context label learning (Li et al., TMI 2023): the background divided among context classes that a second network
+    learns.
+    """
     return CoLab(network, config, members)
 
 
@@ -108,14 +129,18 @@ METHODS = {
 
 
 def check_method(config: Config) -> None:
-    """What the settings alone say against a method, before any data are read. SystemExit with a sentence; a mistyped method is told with the nearest one."""
+    """What the settings alone say against a method, before any data are read.
+
+    SystemExit with a sentence; a mistyped method is told with the nearest one.
+    """
     if config.method not in METHODS:
         near = difflib.get_close_matches(config.method, METHODS, n=1)
         hint = f' Did you mean "{near[0]}"?' if near else ""
         raise SystemExit(f'There is no method "{config.method}"; there are {", ".join(METHODS)}.{hint}')
     if config.network.context_classes and config.method != "colab":
         raise SystemExit(
-            f"Only method=colab trains context classes: take it in place of {config.method}, or set network.context_classes=0."
+            f"Only method=colab trains context classes: take it in place of {config.method}, or set"
+            " network.context_classes=0."
         )
     _check_prompts(config)
     METHODS[config.method].check(config)
@@ -140,5 +165,7 @@ def _check_prompts(config: Config) -> None:
 
 
 def build_method(network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> Method:
-    """The module of a run whose settings were checked: batch -> loss. members (G, K): the classes under each parent, for voxels known only to lie in it."""
+    """The module of a run whose settings were checked: batch -> loss. members (G, K): the classes under each parent,
+    for voxels known only to lie in it.
+    """
     return METHODS[config.method].build(network, config, members)

@@ -1,4 +1,6 @@
-"""All labels in every sample: the streamed softmax of LCS, and the multi-channel baselines that hold every score in memory."""
+"""All labels in every sample: the streamed softmax of LCS, and the multi-channel baselines that hold every score in
+memory.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class AllLabels(Method):
             forget_background(network.head)
 
     def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Mean loss of the samples of a batch (see Training.data.samples.Samples), taken at the drawn points of the up-sampled features."""
+        """Mean loss of the samples of a batch (see Training.data.samples.Samples), taken at the drawn points of the
+        up-sampled features.
+        """
         image = batch["image"].contiguous(memory_format=torch.channels_last_3d)
         features = self.network.trunk(image, batch["metadata"]).float()
         with torch.autocast(image.device.type, enabled=False):  # scores and their sums in float32
@@ -49,7 +53,9 @@ class AllLabels(Method):
 
 
 def forget_background(head: ClassEmbeddings) -> None:
-    """Sigmoid channels have none for the background: its score is 0 always, so that a label wins where its own score is positive and the highest."""
+    """Sigmoid channels have none for the background: its score is 0 always, so that a label wins where its own score is
+    positive and the highest.
+    """
     with torch.no_grad():
         head.prompts[0] = 0
         head.bias[0] = 0

@@ -1,4 +1,6 @@
-"""Labels by example as published, for comparison: an atlas pair enters at the deepest stage, and a pass finds one label (Ma, Lee and Sabuncu, MIDL 2022, arXiv 2203.10091)."""
+"""Labels by example as published, for comparison: an atlas pair enters at the deepest stage, and a pass finds one label
+(Ma, Lee and Sabuncu, MIDL 2022, arXiv 2203.10091).
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,9 @@ from .whole import input_of
 
 
 class PublishedPair(Method):
-    """The pairs of scans and the regions of ByExample; each region is a pass with a sigmoid loss of its own (soft Dice with squared denominators, and a cross entropy,
-    from which an absent label learns something too)."""
+    """The pairs of scans and the regions of ByExample; each region is a pass with a sigmoid loss of its own (soft Dice
+    with squared denominators, and a cross entropy, from which an absent label learns something too).
+    """
 
     answers_for_classes = False
 
@@ -30,7 +33,9 @@ class PublishedPair(Method):
         self.objective = objective
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        """Mean over the pairs (see Training.data.samples.Samples) of the loss of the regions that either scan shows the other."""
+        """Mean over the pairs (see Training.data.samples.Samples) of the loss of the regions that either scan shows the
+        other.
+        """
         losses = [self._found_by(batch, pair, side) for pair in range(len(batch["image"])) for side in range(2)]
         return torch.stack(losses).mean()
 
@@ -55,9 +60,11 @@ class PublishedPair(Method):
 def find_by_pair(
     network: LabelConditionedNetwork, query: Case, atlas: Case, masks: Mapping[int, torch.Tensor]
 ) -> torch.Tensor:
-    """The best of the structures that an atlas shows, for every voxel of a query: (k, j, i) of its network grid, 0 where no score is positive.
+    """The best of the structures that an atlas shows, for every voxel of a query: (k, j, i) of its network grid, 0
+    where no score is positive.
 
-    masks: number of a structure, above 0 -> (k, j, i) bool on the atlas. The scans are laid centre on centre, as in training. One pass a structure.
+    masks: number of a structure, above 0 -> (k, j, i) bool on the atlas. The scans are laid centre on centre, as in
+    training. One pass a structure.
     """
     shape = [max(lengths) for lengths in zip(query.target.shape, atlas.target.shape, strict=True)]
     foreground = _centred(query.foreground[None], shape, 0)[0]

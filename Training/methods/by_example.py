@@ -1,7 +1,9 @@
-"""Labels by example: two scans of a sample show each other what to find (the third claim of label conditioned segmentation), beside the classes or alone.
+"""Labels by example: two scans of a sample show each other what to find (the third claim of label conditioned
+segmentation), beside the classes or alone.
 
-Ma, Lee and Sabuncu, "Label conditioned segmentation", MIDL 2022, arXiv 2203.10091, where an atlas pair enters at the bottleneck and a pass finds one label. Here the mask
-pools the atlas's own features into a prompt of the linear head, so that one pass of the trunk serves as query and as atlas, for any number of labels.
+Ma, Lee and Sabuncu, "Label conditioned segmentation", MIDL 2022, arXiv 2203.10091, where an atlas pair enters at the
+bottleneck and a pass finds one label. Here the mask pools the atlas's own features into a prompt of the linear head, so
+that one pass of the trunk serves as query and as atlas, for any number of labels.
 """
 
 from __future__ import annotations
@@ -26,8 +28,8 @@ from .whole import input_of
 class ByExample(Method):
     """Every sample is a pair of scans (see Training.data.samples.Samples); either one is the atlas of the other.
 
-    Where prompts are examples alone, the class head learns nothing: it is silent, and `finish` gives every class the mean of what the training cases show of it. A frozen
-    head is left as it is.
+    Where prompts are examples alone, the class head learns nothing: it is silent, and `finish` gives every class the
+    mean of what the training cases show of it. A frozen head is left as it is.
     """
 
     members: torch.Tensor
@@ -46,7 +48,9 @@ class ByExample(Method):
             _silence(network.head)
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        """Mean over the pairs: the loss of all classes (prompts: both), and that of the regions which either scan shows the other."""
+        """Mean over the pairs: the loss of all classes (prompts: both), and that of the regions which either scan shows
+        the other.
+        """
         shape = batch["image"].shape[3:]
         image = batch["image"].flatten(0, 1).contiguous(memory_format=torch.channels_last_3d)
         levels = self.network.levels(image, batch["metadata"].flatten(0, 1))
@@ -76,7 +80,9 @@ class ByExample(Method):
     def _by_example(
         self, values: torch.Tensor, asked: torch.Tensor, levels: list[torch.Tensor], regions: torch.Tensor
     ) -> torch.Tensor:
-        """values (P, C) and asked (P,), numbers of regions, of the query; levels (channels, *space) and regions (k, j, i) of the atlas."""
+        """values (P, C) and asked (P,), numbers of regions, of the query; levels (channels, *space) and regions (k, j,
+        i) of the atlas.
+        """
         assert self.network.examples is not None
         masks = masks_of(regions, self.objective.examples_per_sample, regions.shape[0] // levels[-1].shape[1])
         prompts, bias = self.network.examples(pool(levels, masks))
@@ -93,7 +99,10 @@ class ByExample(Method):
 
     @torch.no_grad()
     def finish(self, cases: Sequence[Case]) -> None:
-        """Prompt and bias of every class: the mean over the cases that show it, each whole and unvaried. A class that none shows, and the background, have the score 0."""
+        """Prompt and bias of every class: the mean over the cases that show it, each whole and unvaried.
+
+        A class that none shows, and the background, have the score 0.
+        """
         if not self.means_for_classes:
             return
         head = self.network.head

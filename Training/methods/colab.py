@@ -1,8 +1,10 @@
-"""Context label learning (CoLab): the background is divided among context classes, so that the labels have fewer false positives far away.
+"""Context label learning (CoLab): the background is divided among context classes, so that the labels have fewer false
+positives far away.
 
-Li et al., "Context label learning: improving background class representations in semantic segmentation", IEEE TMI 2023, arXiv 2212.08423. The segmenter is the network
-of a run with t - 1 context classes after its labels; a task generator tells it how to divide the background, and learns that from how well the labels alone are found
-after one virtual step of the segmenter (a bilevel problem). Only the segmenter is shipped.
+Li et al., "Context label learning: improving background class representations in semantic segmentation", IEEE TMI 2023,
+arXiv 2212.08423. The segmenter is the network of a run with t - 1 context classes after its labels; a task generator
+tells it how to divide the background, and learns that from how well the labels alone are found after one virtual step
+of the segmenter (a bilevel problem). Only the segmenter is shipped.
 """
 
 from __future__ import annotations
@@ -31,20 +33,25 @@ Scores = list[torch.Tensor]
 Loss = Callable[[Scores], torch.Tensor]
 
 EPSILON = 1e-20
-"""Of the generator's Adam. The hypergradient carries the segmenter's rate and the outer loss, which soon is small: a parameter's share of it falls below the usual 1e-8,
-which would then stop the generator long before it has learnt anything."""
+"""Of the generator's Adam.
+
+The hypergradient carries the segmenter's rate and the outer loss, which soon is small: a parameter's share of it falls
+below the usual 1e-8, which would then stop the generator long before it has learnt anything.
+"""
 
 COLLAPSED, FOR_STEPS = 0.99, 200
 """Share of the context above which one class has taken all of it, and for how many steps before that is told."""
 
 ADVICE = (
-    f"One context class has had more than {COLLAPSED:.0%} of the context for {FOR_STEPS} steps, so that the others learn nothing: raise context.rate, lower context.tau or "
-    "context.margin, or lower network.context_classes."
+    f"One context class has had more than {COLLAPSED:.0%} of the context for {FOR_STEPS} steps, so that the others"
+    " learn nothing: raise context.rate, lower context.tau or context.margin, or lower network.context_classes."
 )
 
 
 class Scene(NamedTuple):
-    """What is known of the samples of a batch: target (batch, k, j, i), annotated (batch, K), and the distance weight of their context (batch, k, j, i)."""
+    """What is known of the samples of a batch: target (batch, k, j, i), annotated (batch, K), and the distance weight
+    of their context (batch, k, j, i).
+    """
 
     target: torch.Tensor
     annotated: torch.Tensor
@@ -52,14 +59,18 @@ class Scene(NamedTuple):
 
 
 class CoLab(Method):
-    """The segmenter, auxiliary heads for the coarser levels of its decoder, and the source of the context, which the segmenter's loss does not move."""
+    """The segmenter, auxiliary heads for the coarser levels of its decoder, and the source of the context, which the
+    segmenter's loss does not move.
+    """
 
     collapsed_for: torch.Tensor
     members: torch.Tensor
     target_of: torch.Tensor
 
     def __init__(self, network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> None:
-        """members (G, classes): as TargetCode has them; classes beyond the network's are labels that only the anatomical context tells apart."""
+        """members (G, classes): as TargetCode has them; classes beyond the network's are labels that only the
+        anatomical context tells apart.
+        """
         super().__init__(network)
         architecture, every_class = network.trunk.architecture, len(network.bias)
         self.settings, self.dice_weight = config.context, config.objective.dice_weight
@@ -103,7 +114,10 @@ class CoLab(Method):
             return loss(scores)
 
     def before_step(self, step: int, batch: Batch, rate: float, fabric: Fabric) -> dict[str, float]:
-        """Before every n-th step, one of the task generator: Adam on the gradient of the outer loss after a virtual step of the segmenter."""
+        """Before every n-th step, one of the task generator:
+
+        Adam on the gradient of the outer loss after a virtual step of the segmenter.
+        """
         if not isinstance(self.source, TaskGenerator) or step % self.settings.every:
             return {}
         batch = self._in_precision(batch)
@@ -128,11 +142,12 @@ class CoLab(Method):
     def hypergradient(
         self, batch: Batch, scene: Scene, context: torch.Tensor, rate: float, fabric: Fabric
     ) -> tuple[float, torch.Tensor]:
-        """The outer loss after theta' = theta - rate * grad L_seg, and its gradient by the context of this process: -rate * d <grad L_seg, v> / d context with
-        v = grad L_outer(theta').
+        """The outer loss after theta' = theta - rate * grad L_seg, and its gradient by the context of this process:
+        -rate * d <grad L_seg, v> / d context with v = grad L_outer(theta').
 
-        `first_order` lets the head alone take the virtual step: the features are then constants, and no derivative of the trunk is needed, neither a first nor a second.
-        (Where the outer loss sees the generator's parameters through theta' alone, dropping all mixed derivatives, as first-order methods do elsewhere, would leave nothing.)
+        `first_order` lets the head alone take the virtual step: the features are then constants, and no derivative of
+        the trunk is needed, neither a first nor a second. (Where the outer loss sees the generator's parameters through
+        theta' alone, dropping all mixed derivatives, as first-order methods do elsewhere, would leave nothing.)
         """
         other = batch if self.meta is None else self._in_precision(self._drawn_alike(batch))
         outer_scene = scene if self.meta is None else self._scene(other)
@@ -188,7 +203,9 @@ class CoLab(Method):
         return lambda theta, loss: loss([up_sampled(torch.func.functional_call(head, theta, (features,)), shape)])
 
     def _inner(self, scores: Scores, scene: Scene, context: torch.Tensor) -> torch.Tensor:
-        """The segmenter's loss: the mean over samples, levels weighted 1/2^level; at a coarser one context is averaged, labels are the nearest, weights the least."""
+        """The segmenter's loss: the mean over samples, levels weighted 1/2^level; at a coarser one context is averaged,
+        labels are the nearest, weights the least.
+        """
         weights = [0.5**level for level in range(1 + len(self.coarse_heads))]
         losses = []
         for level, (weight, values) in enumerate(zip(weights, scores, strict=False)):
@@ -236,7 +253,10 @@ class CoLab(Method):
         return {key: value.to(batch["image"].device) for key, value in drawn.items()}
 
     def _shares(self, scene: Scene, context: torch.Tensor, fabric: Fabric) -> list[float]:
-        """How much of the context each class has, over all processes; NaN where no sample has context. A collapse is told once."""
+        """How much of the context each class has, over all processes; NaN where no sample has context.
+
+        A collapse is told once.
+        """
         weight = scene.weight * (scene.target == 0)
         parts = torch.as_tensor(fabric.all_reduce((context * weight[:, None]).sum((0, 2, 3, 4)), reduce_op="sum"))
         shares = (parts / parts.sum()).tolist()
@@ -248,7 +268,9 @@ class CoLab(Method):
 
 
 def _targets_of_labels(members: torch.Tensor, classes: int) -> torch.Tensor:
-    """(targets of the samples,) -> targets of the network's labels: further labels are background, and a parent that holds some of both kinds is unknown. IGNORE is last."""
+    """(targets of the samples,) -> targets of the network's labels: further labels are background, and a parent that
+    holds some of both kinds is unknown. IGNORE is last.
+    """
     of_class = [n if n < classes else 0 for n in range(members.shape[1])]
     of_group = [
         classes + g if not row[classes:].any() else IGNORE if row[1:classes].any() else 0

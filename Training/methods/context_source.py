@@ -1,4 +1,6 @@
-"""Where the context of CoLab comes from: a network that learns it, or, as controls, anatomical labels, clusters of voxels, or none at all."""
+"""Where the context of CoLab comes from: a network that learns it, or, as controls, anatomical labels, clusters of
+voxels, or none at all.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ VOXELS_A_SAMPLE = 2000
 
 
 class ContextSource(torch.nn.Module):
-    """Batch -> context (batch, t, k, j, i): for every voxel the probabilities of the background class and of the t - 1 context classes."""
+    """Batch -> context (batch, t, k, j, i): for every voxel the probabilities of the background class and of the t - 1
+    context classes.
+    """
 
     def begin(self, samples: Samples) -> None:
         """Called once before the first step."""
@@ -66,7 +70,9 @@ class TaskGenerator(ContextSource):
 
 
 class Anatomy(ContextSource):
-    """Labels of the data set as context classes, as in BackSplit: each stands for what lies under it and is no label of the network."""
+    """Labels of the data set as context classes, as in BackSplit: each stands for what lies under it and is no label of
+    the network.
+    """
 
     class_of: torch.Tensor
 
@@ -91,7 +97,9 @@ class Anatomy(ContextSource):
 
 
 class Clusters(ContextSource):
-    """Clusters of intensity and position (k-means), fitted once to background voxels near the labels; the largest cluster is the background class."""
+    """Clusters of intensity and position (k-means), fitted once to background voxels near the labels; the largest
+    cluster is the background class.
+    """
 
     middle: torch.Tensor
     spread: torch.Tensor
@@ -119,7 +127,8 @@ class Clusters(ContextSource):
         voxels = torch.cat(found)
         if len(voxels) < len(self.centres):
             raise SystemExit(
-                "There is no background near the labels to be divided into clusters; raise context.margin, or take another context.source."
+                "There is no background near the labels to be divided into clusters; raise context.margin, or take"
+                " another context.source."
             )
         self.middle.copy_(voxels.mean(0))
         self.spread.copy_(voxels.std(0).clamp_min(1e-3))
@@ -153,7 +162,9 @@ def build_source(network: Architecture, settings: ContextConfig, targets: int) -
 
 
 def with_context_labels(tree: LabelTree, table: LabelTree, names: list[str]) -> LabelTree:
-    """The labels of a network followed by those of a data set's table that lie under the named ones: what samples are prepared with where anatomy is the context."""
+    """The labels of a network followed by those of a data set's table that lie under the named ones: what samples are
+    prepared with where anatomy is the context.
+    """
     in_table = {label.name.casefold(): label for label in table.labels}
     own = [in_table[leaf.name.casefold()] for leaf in tree.leaves if leaf.name.casefold() in in_table]
     taken = {below.id for label in own for below in table.leaves_under(label)}

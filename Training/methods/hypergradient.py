@@ -1,7 +1,9 @@
-"""How an outer loss changes with the context that an inner loss was told, through one virtual step of gradient descent on the inner loss.
+"""How an outer loss changes with the context that an inner loss was told, through one virtual step of gradient descent
+on the inner loss.
 
-theta: parameters by name. q: the context, which only the inner loss sees. With theta' = theta - rate * grad_theta inner(theta, q) and v = grad outer(theta'),
-d outer(theta') / dq = -rate * d <grad_theta inner(theta, q), v> / dq, where v is held. CoLab (Li et al., IEEE TMI 2023) takes the mixed derivative by finite differences.
+theta: parameters by name. q: the context, which only the inner loss sees. With theta' = theta - rate * grad_theta
+inner(theta, q) and v = grad outer(theta'), d outer(theta') / dq = -rate * d <grad_theta inner(theta, q), v> / dq, where
+v is held. CoLab (Li et al., IEEE TMI 2023) takes the mixed derivative by finite differences.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ def after_virtual_step(
 
 
 def finite_difference(inner: Inner, theta: Parameters, q: torch.Tensor, v: Parameters, eps: float) -> torch.Tensor:
-    """d <grad_theta inner, v> / dq as [grad_q inner(theta + e v, q) - grad_q inner(theta - e v, q)] / 2e, e = eps / ||v||; zero where v is."""
+    """d <grad_theta inner, v> / dq as [grad_q inner(theta + e v, q) - grad_q inner(theta - e v, q)] / 2e, e = eps /
+    ||v||; zero where v is.
+    """
     norm = torch.sqrt(sum((g.double() ** 2).sum() for g in v.values()))  # type: ignore[arg-type]
     if not bool(norm > 0):
         return torch.zeros_like(q)

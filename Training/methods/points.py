@@ -8,9 +8,11 @@ import torch
 
 
 def at_points(features: torch.Tensor, points: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
-    """Linear interpolation: features (batch, C, *coarse) at voxels (batch, P, 3) of a grid of `shape` (k, j, i) over the same space -> (batch, C, P).
+    """Linear interpolation: features (batch, C, *coarse) at voxels (batch, P, 3) of a grid of `shape` (k, j, i) over
+    the same space -> (batch, C, P).
 
-    points: (i, j, k) as whole numbers, since half precision, into which mixed-precision training turns every fraction, would move them by a fifth of a voxel.
+    points: (i, j, k) as whole numbers, since half precision, into which mixed-precision training turns every fraction,
+    would move them by a fifth of a voxel.
     """
     size = torch.tensor(tuple(shape)[::-1], device=points.device)
     where = (2 * (points.double() + 0.5) / size - 1).to(features.dtype)

@@ -15,7 +15,10 @@ from .points import at_points
 
 
 class SampledLabels(Method):
-    """Ma, Lee and Sabuncu (MIDL 2022), with learned codes in place of the atlas. The labels of a sample share the part of the trunk that does not see them."""
+    """Ma, Lee and Sabuncu (MIDL 2022), with learned codes in place of the atlas.
+
+    The labels of a sample share the part of the trunk that does not see them.
+    """
 
     def __init__(self, network: LabelConditionedNetwork, objective: ObjectiveConfig, members: torch.Tensor) -> None:
         super().__init__(network)
@@ -25,7 +28,9 @@ class SampledLabels(Method):
             forget_background(network.head)
 
     def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Mean loss of the samples of a batch (see Training.data.samples.Samples); `asked` (batch, L, K) names the labels of every sample."""
+        """Mean loss of the samples of a batch (see Training.data.samples.Samples); `asked` (batch, L, K) names the
+        labels of every sample.
+        """
         image = batch["image"].contiguous(memory_format=torch.channels_last_3d)
         losses = []
         for n, asked in enumerate(batch["asked"]):

@@ -8,7 +8,8 @@ from LabelConditionedSegmentationLib.core.scan.preprocessing import position_cha
 
 
 def input_of(network: LabelConditionedNetwork, image: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:
-    """Image (channel, k, j, i) of any dtype and foreground (k, j, i) bool of a case -> (1, channel [+3], k, j, i) float32 on the network's device.
+    """Image (channel, k, j, i) of any dtype and foreground (k, j, i) bool of a case -> (1, channel [+3], k, j, i)
+    float32 on the network's device.
 
     The positions are told where the network uses them.
     """

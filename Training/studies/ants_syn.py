@@ -15,8 +15,8 @@ from LabelConditionedSegmentationLib.core.errors import InputError
 FULL, QUICK = "antsRegistrationSyN[s]", "antsRegistrationSyNQuick[s]"
 """The settings of the two scripts that ANTs recommends: rigid and affine by mutual information, then SyN.
 
-The full one compares by cross-correlation, down to the resolution of the images, which takes about an hour for two heads of 1 mm; the quick one by
-mutual information down to half of that, in minutes.
+The full one compares by cross-correlation, down to the resolution of the images, which takes about an hour for two
+heads of 1 mm; the quick one by mutual information down to half of that, in minutes.
 """
 
 SEED = 1
@@ -35,7 +35,10 @@ def load_ants() -> Any:
 
 
 def register(fixed: sitk.Image, moving: sitk.Image, settings: str = FULL) -> sitk.Transform:
-    """The transform that takes points of the fixed image to the moving one, by FULL or QUICK settings. Raises InputError where ANTs is missing."""
+    """The transform that takes points of the fixed image to the moving one, by FULL or QUICK settings.
+
+    Raises InputError where ANTs is missing.
+    """
     ants = load_ants()
     ants.config.set_ants_deterministic(
         on=True, seed_value=SEED

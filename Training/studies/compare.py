@@ -1,6 +1,8 @@
-"""Train the arms of an experiment on the same data, steps and seeds, score them alike, and write the table: python -m Training.studies.compare EXPERIMENT.yaml.
+"""Train the arms of an experiment on the same data, steps and seeds, score them alike, and write the table: python -m
+Training.studies.compare EXPERIMENT.yaml.
 
-Everything that is trained or scored is kept in the experiment's output folder, so that the same command goes on where it was interrupted.
+Everything that is trained or scored is kept in the experiment's output folder, so that the same command goes on where
+it was interrupted.
 """
 
 from __future__ import annotations
@@ -38,8 +40,10 @@ TOLD = ("told", "withheld", "shuffled")
 
 @dataclass
 class Arm:
-    """One row of the table: its settings, or the members whose scores it gathers (such as one network a structure). told: what is said of the scans when they are
-    segmented: `told`, `withheld` or `shuffled`; each is a row of its own."""
+    """One row of the table: its settings, or the members whose scores it gathers (such as one network a structure).
+    told: what is said of the scans when they are
+    segmented: `told`, `withheld` or `shuffled`; each is a row of its own.
+    """
 
     name: str = ""
     settings: list[str] = field(default_factory=list)
@@ -49,9 +53,12 @@ class Arm:
 
 @dataclass
 class Experiment:
-    """base: the configuration that all arms share. trials: settings tried in every arm alike; the one with the best last validation counts. seeds: each is a run.
-    folds: 0 takes the validation cases of `base`. columns: heading -> labels over which it shows means; a label after "not" is left out. measures: what is shown of them,
-    metrics of Training.evaluation.metrics. costs: whether the table ends with the seconds a step and the memory of the training."""
+    """base: the configuration that all arms share. trials: settings tried in every arm alike; the one with the best
+    last validation counts. seeds: each is a run.
+    folds: 0 takes the validation cases of `base`. columns: heading -> labels over which it shows means; a label after
+    "not" is left out. measures: what is shown of them, metrics of Training.evaluation.metrics. costs: whether the table
+    ends with the seconds a step and the memory of the training.
+    """
 
     base: str = ""
     output: str = ""
@@ -66,8 +73,9 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Row:
-    """What an arm came to. values: what was told of the scans -> heading -> value, for every seed. trial: the number of the best one. settings: all that it
-    depends on. changed: what they differ in from those of now."""
+    """What an arm came to. values: what was told of the scans -> heading -> value, for every seed. trial: the number of
+    the best one. settings: all that it depends on. changed: what they differ in from those of now.
+    """
 
     values: dict[str, list[dict[str, float]]]
     trial: int
@@ -94,7 +102,8 @@ def read_experiment(path: Path) -> Experiment:
     strange += [name for name in experiment.measures if name not in DEFINITIONS]
     if strange or not names or len({_slug(arm) for arm in experiment.arms}) < len(names):
         raise SystemExit(
-            f'"{path}" needs arms with names of their own, and measures of Training/evaluation/metrics.py; unknown: {", ".join(strange) or "none"}.'
+            f'"{path}" needs arms with names of their own, and measures of Training/evaluation/metrics.py; unknown:'
+            f" {', '.join(strange) or 'none'}."
         )
     return experiment
 
@@ -137,7 +146,9 @@ def last_validation(run: Run) -> float:
 
 
 def score_run(run: Run, data: Path, told: str) -> dict[str, dict[str, float]]:
-    """Metric -> label name -> mean over the held-out cases, without what is infinite or undefined; kept beside the run once it was computed."""
+    """Metric -> label name -> mean over the held-out cases, without what is infinite or undefined; kept beside the run
+    once it was computed.
+    """
     kept = run.folder / f"metrics-{told}.json"
     if not kept.is_file():
         segmenter = Segmenter.from_package(run.folder / "package")
@@ -180,7 +191,10 @@ def heading_of(column: str, measure: str, experiment: Experiment) -> str:
 
 
 def column_of(labels: list[str], scores: dict[str, float], table: LabelTree) -> float:
-    """Mean over the labels of a column: names of leaves or parents, "all", or one that is left out after "not". NaN where none was scored."""
+    """Mean over the labels of a column: names of leaves or parents, "all", or one that is left out after "not".
+
+    NaN where none was scored.
+    """
     wanted: set[str] = set()
     for name in labels:
         leaves = (
@@ -194,7 +208,9 @@ def column_of(labels: list[str], scores: dict[str, float], table: LabelTree) -> 
 
 
 def compare(path: Path, overrides: list[str], only: list[str]) -> str:
-    """Train and score the arms, all or those named; returns the table in Markdown, with the rows of earlier calls for the other arms."""
+    """Train and score the arms, all or those named; returns the table in Markdown, with the rows of earlier calls for
+    the other arms.
+    """
     experiment = read_experiment(path)
     base = path.parent / experiment.base
     plans = {arm.name: _plans(experiment, base, overrides, arm) for arm in _asked(experiment, only)}
@@ -240,7 +256,9 @@ def _row(experiment: Experiment, base: Path, data: Path, table: LabelTree, arm: 
 
 
 def _settings_of(experiment: Experiment, base: Path, run: Run) -> dict[str, Any]:
-    """All that a row depends on: the settings of its first run, and what of the experiment chooses and sums up the others."""
+    """All that a row depends on: the settings of its first run, and what of the experiment chooses and sums up the
+    others.
+    """
     summing_up = ("seeds", "folds", "trials", "columns", "measures")
     return asdict(settled(read_config(base, run.settings))[0]) | {key: getattr(experiment, key) for key in summing_up}
 
@@ -255,7 +273,9 @@ def _keep(path: Path, row: Row) -> None:
 
 
 def _kept_rows(experiment: Experiment, base: Path, overrides: list[str]) -> dict[str, Row]:
-    """The rows of all arms that were ever done in this folder, with what their settings differ in from those of now; and of those that gather them."""
+    """The rows of all arms that were ever done in this folder, with what their settings differ in from those of now;
+    and of those that gather them.
+    """
     rows = {}
     for arm in experiment.arms:
         path = _row_file(experiment, arm)

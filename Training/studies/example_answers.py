@@ -1,4 +1,6 @@
-"""What is asked of a data set by example (labels that are shown on atlases, and looked for in other cases), and who answers: a model, or a registration of the atlases."""
+"""What is asked of a data set by example (labels that are shown on atlases, and looked for in other cases), and who
+answers: a model, or a registration of the atlases.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ from .registration import carried, majority
 class Question:
     """Which labels are asked for, shown on which scans and looked for in which.
 
-    labels: the tree whose leaves they are. scale: what the scans are enlarged by before anybody sees them, such as a mouse's brain to the size of a human one.
+    labels: the tree whose leaves they are. scale: what the scans are enlarged by before anybody sees them, such as a
+    mouse's brain to the size of a human one.
     """
 
     data_set: DataSet
@@ -59,14 +62,16 @@ def ask(
 ) -> Question:
     """The question to a data set. SystemExit with a sentence where it makes no sense.
 
-    labels: names; what lies under a named parent is one label with it. Without names, all leaves of the data set's table.
+    labels: names; what lies under a named parent is one label with it. Without names, all leaves of the data set's
+    table.
     """
     both = sorted(set(atlases) & set(cases))
     if both:
         raise SystemExit(f"{', '.join(both)} cannot be an atlas and a case; the answer would be known.")
     if not (math.isfinite(scale) and scale > 0):
         raise SystemExit(
-            f"The scale {scale:g} is impossible; give a number above 0, such as 10 for a mouse's brain and a model of human ones."
+            f"The scale {scale:g} is impossible; give a number above 0, such as 10 for a mouse's brain and a model of"
+            " human ones."
         )
     data_set = read_data_set(data, [*atlases, *cases])
     names = [find_label(data_set.table, name, "--labels").name for name in labels]
@@ -84,8 +89,11 @@ class ByExample:
 
     @cached_property
     def prompts(self) -> dict[int, ExamplePrompt]:
-        """Class of the question's labels -> its prompt, the mean over the atlases that have it. Raises InputError where there is none, or where the model
-        knows no examples."""
+        """Class of the question's labels -> its prompt, the mean over the atlases that have it.
+
+        Raises InputError where there is none, or where the model
+        knows no examples.
+        """
         return self._learned(pooled=False)
 
     @cached_property
@@ -111,7 +119,9 @@ class ByExample:
 
     @cached_property
     def parents(self) -> dict[int, str]:
-        """Class of the question's labels -> the nearest label above it that the model has too; those without one are left out."""
+        """Class of the question's labels -> the nearest label above it that the model has too; those without one are
+        left out.
+        """
         tree, known = self.question.labels, {label.name.casefold() for label in self.segmenter.package.labels.labels}
         above = {
             n: (x.name for x in tree.ancestors(leaf) if x.name.casefold() in known)
@@ -124,7 +134,9 @@ class ByExample:
         return self.segmenter.features(scan, self.told(case))
 
     def found(self, features: Features, prompts: Mapping[int, ExamplePrompt], inside: bool) -> Array:
-        """The class of every voxel (k, j, i) of a scan. inside: every label only where the model finds the label above it, if it knows one."""
+        """The class of every voxel (k, j, i) of a scan. inside: every label only where the model finds the label above
+        it, if it knows one.
+        """
         prompts = {
             n: replace(prompt, parent=self.parents.get(n, "")) if inside else prompt for n, prompt in prompts.items()
         }
@@ -147,7 +159,8 @@ class ByExample:
 
 
 def by_registration(question: Question, scan: Volume, way: str) -> Array:
-    """The class of every voxel (k, j, i) of a scan, by the atlases registered to it: where they differ, what most of them say.
+    """The class of every voxel (k, j, i) of a scan, by the atlases registered to it: where they differ, what most of
+    them say.
 
     way: one of Training.studies.registration.WAYS.
     """

@@ -1,7 +1,9 @@
-"""How well are labels found that were shown on an atlas? python -m Training.studies.labels_by_example PACKAGE DATA --atlases A --cases X Y --registration demons -o FOLDER.
+"""How well are labels found that were shown on an atlas? python -m Training.studies.labels_by_example PACKAGE DATA
+--atlases A --cases X Y --registration demons -o FOLDER.
 
-The labels of the atlases become prompts of the model, which may never have seen them, and are asked for in the cases; the same atlases, registered to the cases, are what
-that is compared with. What was scored is kept in the folder, so that the same command goes on where it was interrupted.
+The labels of the atlases become prompts of the model, which may never have seen them, and are asked for in the cases;
+the same atlases, registered to the cases, are what that is compared with. What was scored is kept in the folder, so
+that the same command goes on where it was interrupted.
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ REGISTRATION = "registration, "
 
 @dataclass(frozen=True)
 class Kept:
-    """The scores of one way in one case. seconds: for this scan. seconds_before: for what is done once for all scans, where this was the first one of a call."""
+    """The scores of one way in one case. seconds: for this scan. seconds_before: for what is done once for all scans,
+    where this was the first one of a call.
+    """
 
     rows: tuple[Row, ...]
     seconds: float
@@ -62,7 +66,10 @@ class Kept:
 
 
 def answer(model: ByExample, registrations: Sequence[str], folder: Path) -> dict[str, dict[str, Kept]]:
-    """Way -> case -> its scores; what the folder does not keep yet is computed and kept. Raises InputError or MetadataError."""
+    """Way -> case -> its scores; what the folder does not keep yet is computed and kept.
+
+    Raises InputError or MetadataError.
+    """
     question = model.question
     ways = [
         BY_EXAMPLE,
@@ -89,7 +96,9 @@ def answer(model: ByExample, registrations: Sequence[str], folder: Path) -> dict
 def _answers(
     model: ByExample, case: CaseFiles, scan: Volume, ways: Sequence[str]
 ) -> Iterator[tuple[str, Array, float, float]]:
-    """Way, the class of every voxel, seconds for the scan, seconds before it; the network runs once for all ways that need it."""
+    """Way, the class of every voxel, seconds for the scan, seconds before it; the network runs once for all ways that
+    need it.
+    """
     by_model = [way for way in ways if way in BY_MODEL]
     if by_model:
         start = time.perf_counter()
@@ -151,7 +160,9 @@ def evaluation_of(way: str, kept: Mapping[str, Kept], question: Question, packag
 
 
 def table(evaluations: Mapping[str, Evaluation], answers: Mapping[str, Mapping[str, Kept]]) -> str:
-    """A row a way in Markdown: the mean Dice over labels and cases, of all labels and of the groups at the top of the tree, and the seconds."""
+    """A row a way in Markdown: the mean Dice over labels and cases, of all labels and of the groups at the top of the
+    tree, and the seconds.
+    """
     groups = roots(next(iter(evaluations.values())))
     lines = [["way", "all", *(group.name for group in groups), "seconds before", "seconds a scan"]]
     lines.append(["---"] * len(lines[0]))
@@ -169,7 +180,10 @@ def remarks(question: Question, package: ModelPackage) -> list[str]:
     atlases, cases = (", ".join(case.name for case in chosen) for chosen in (question.atlases, question.cases))
     shown, labels = question.shown(), question.labels.leaves
     out = [
-        f"Mean Dice over the labels that are in a case, and over cases. Package: {package.name}. Atlases: {atlases}. Cases: {cases}. Labels: {len(labels)}.",
+        (
+            f"Mean Dice over the labels that are in a case, and over cases. Package: {package.name}. Atlases:"
+            f" {atlases}. Cases: {cases}. Labels: {len(labels)}."
+        ),
         "Seconds before: for the atlases, once for any number of scans. Seconds a scan: for all atlases together.",
     ]
     absent = [leaf.name for leaf in labels if leaf not in shown]
@@ -182,7 +196,8 @@ def remarks(question: Question, package: ModelPackage) -> list[str]:
     )
     if seen:
         out.append(
-            f"WARNING: the package was trained on {', '.join(seen)}; their scores say nothing about scans that it has not seen."
+            f"WARNING: the package was trained on {', '.join(seen)}; their scores say nothing about scans that it has"
+            " not seen."
         )
     return out
 
@@ -217,7 +232,10 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         choices=WAYS,
-        help="ways to register the atlases to the cases, which the answer is compared with; syn and syn_quick need antspyx",
+        help=(
+            "ways to register the atlases to the cases, which the answer is compared with; syn and syn_quick need"
+            " antspyx"
+        ),
     )
     parser.add_argument(
         "--scale",

@@ -1,9 +1,12 @@
-"""Fine labels that nobody had to draw: python -m Training.studies.parcels DATA --labels "Frontal cortex" "Deep gray matter" --template A --cases X Y Z -o FOLDER.
+"""Fine labels that nobody had to draw: python -m Training.studies.parcels DATA --labels "Frontal cortex" "Deep gray
+matter" --template A --cases X Y Z -o FOLDER.
 
-Coarse labels of one scan, the template, are divided into parcels, the same ones left and right, which registration of the images carries to the other scans; there, every
-voxel of a coarse label gets the nearest parcel of that label. A network that is trained with the parcels as its labels (the folder is a data set for Training/train.py) learns
-where in a structure a voxel lies, and with that, labels that an atlas shows it later, although people drew coarse ones only. A parcel has no meaning of its own: it is a task
-to learn from, as in self-supervised learning of anatomical correspondence (K. Yan et al., "SAM: Self-supervised learning of pixel-wise anatomical embeddings in radiological
+Coarse labels of one scan, the template, are divided into parcels, the same ones left and right, which registration of
+the images carries to the other scans; there, every voxel of a coarse label gets the nearest parcel of that label. A
+network that is trained with the parcels as its labels (the folder is a data set for Training/train.py) learns where in
+a structure a voxel lies, and with that, labels that an atlas shows it later, although people drew coarse ones only. A
+parcel has no meaning of its own: it is a task to learn from, as in self-supervised learning of anatomical
+correspondence (K. Yan et al., "SAM: Self-supervised learning of pixel-wise anatomical embeddings in radiological
 images", IEEE TMI 2022), with registration in place of augmented copies of one scan.
 """
 
@@ -54,8 +57,8 @@ UNKNOWN = "unknown"
 class Parcels:
     """A template and how its coarse labels are divided.
 
-    symmetric (4, 4): from points of the template (LPS, mm) to coordinates in which left and right mirror each other at x = 0. centres: for every coarse label the parcels
-    (n, 3) in these coordinates, with |x| for x.
+    symmetric (4, 4): from points of the template (LPS, mm) to coordinates in which left and right mirror each other at
+    x = 0. centres: for every coarse label the parcels (n, 3) in these coordinates, with |x| for x.
     """
 
     template: sitk.Image
@@ -63,7 +66,9 @@ class Parcels:
     centres: tuple[Array, ...]
 
     def numbers(self, points: Array, targets: Array) -> Array:
-        """Points (n, 3) of the template and their classes (n,), 1 to the number of coarse labels -> parcels (n,), from 1: right and left of each in turn."""
+        """Points (n, 3) of the template and their classes (n,), 1 to the number of coarse labels -> parcels (n,), from
+        1: right and left of each in turn.
+        """
         folded, is_left = _folded(points, self.symmetric)
         out = np.zeros(len(points), dtype=np.int32)
         before = 0
@@ -93,7 +98,10 @@ def divide(scan: Volume, targets: Array, millilitres: float, seed: int) -> Parce
 
 
 def carry(parcels: Parcels, scan: Volume, targets: Array, is_template: bool = False) -> Array:
-    """Parcels (k, j, i) of a scan, 0 outside of its coarse labels (targets, as in `divide`). The template itself is not registered."""
+    """Parcels (k, j, i) of a scan, 0 outside of its coarse labels (targets, as in `divide`).
+
+    The template itself is not registered.
+    """
     inside = targets > 0
     points = _points(scan, inside)
     if not is_template:
@@ -136,7 +144,9 @@ def _matrix(transform: sitk.Transform) -> Array:
 
 
 class Made:
-    """A data set of parcels in a folder: labels/CASE.nii.gz, labels.csv and, once all cases are there, datalist.json."""
+    """A data set of parcels in a folder: labels/CASE.nii.gz, labels.csv and, once all cases are there,
+    datalist.json.
+    """
 
     def __init__(self, folder: Path, coarse: Sequence[str]) -> None:
         self.folder = folder
@@ -177,7 +187,10 @@ class Made:
             )
 
     def write_list(self, cases: Sequence[CaseFiles], annotated: Sequence[Sequence[str] | None]) -> Path:
-        """annotated: for each case the coarse labels that were looked for; None stands for all. Returns the path of the datalist."""
+        """annotated: for each case the coarse labels that were looked for; None stands for all.
+
+        Returns the path of the datalist.
+        """
         entries = []
         for case, names in zip(cases, annotated, strict=True):
             images = [os.path.relpath(path, self.folder) for path in case.images]
@@ -197,9 +210,12 @@ class Made:
 def make(
     data: Path, labels: Sequence[str], template: str, cases: Sequence[str], millilitres: float, seed: int, folder: Path
 ) -> Path:
-    """Write the data set of parcels; a folder that an interrupted call with the same words left is gone on with. Returns the path of its datalist.
+    """Write the data set of parcels; a folder that an interrupted call with the same words left is gone on with.
 
-    labels: names of coarse labels; none stand for all leaves of the table. cases: none stand for all. SystemExit with a sentence, or InputError, where that cannot be done.
+    Returns the path of its datalist.
+
+    labels: names of coarse labels; none stand for all leaves of the table. cases: none stand for all. SystemExit with a
+    sentence, or InputError, where that cannot be done.
     """
     if not millilitres > 0:
         raise SystemExit(f"Parcels of {millilitres:g} ml are impossible; give a number above 0.")

@@ -1,8 +1,10 @@
-"""Does a trunk trained on coarse labels still tell fine ones apart? python -m Training.studies.probe PACKAGE DATA --cases A B C: linear probe against pooled prototypes.
+"""Does a trunk trained on coarse labels still tell fine ones apart? python -m Training.studies.probe PACKAGE DATA
+--cases A B C: linear probe against pooled prototypes.
 
-The features of a few labelled scans that the trunk never saw are taken once. In turn one scan is the test and the others give, for every fine label, either a prompt
-that is fitted (multinomial logistic regression, the upper bound of what a linear head can do) or the mean of the features under its mask (masked average pooling, what
-an example gives). Both are affine scores, scored like any other prompts.
+The features of a few labelled scans that the trunk never saw are taken once. In turn one scan is the test and the
+others give, for every fine label, either a prompt that is fitted (multinomial logistic regression, the upper bound of
+what a linear head can do) or the mean of the features under its mask (masked average pooling, what an example gives).
+Both are affine scores, scored like any other prompts.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ STEPS, RATE, POINTS = 300, 0.05, 60_000
 
 @dataclass(frozen=True)
 class Seen:
-    """What the trunk makes of a scan: features (V, C) of its foreground voxels, their fine targets (V,), and the coarse class that wins there (V,)."""
+    """What the trunk makes of a scan: features (V, C) of its foreground voxels, their fine targets (V,), and the coarse
+    class that wins there (V,).
+    """
 
     features: torch.Tensor
     target: torch.Tensor
@@ -45,7 +49,10 @@ def see(segmenter: Segmenter, case: Case) -> Seen:
 
 
 def pooled_prototypes(seen: list[Seen], classes: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Prompts (K, C) and bias (K,): the nearest mean of features, whitened by their spread within labels. Labels without a voxel never win."""
+    """Prompts (K, C) and bias (K,): the nearest mean of features, whitened by their spread within labels.
+
+    Labels without a voxel never win.
+    """
     features, target = torch.cat([s.features for s in seen]), torch.cat([s.target for s in seen])
     known = (target >= 0) & (target < classes)
     features, target = features[known], target[known]
@@ -80,7 +87,9 @@ def fitted_prompts(seen: list[Seen], classes: int, seed: int = 0) -> tuple[torch
 
 
 def score(seen: Seen, prompts: torch.Tensor, bias: torch.Tensor, coarse_of: torch.Tensor | None) -> float:
-    """Mean Dice of the fine labels in a scan. coarse_of (K,): the coarse class of every fine one, where a fine label may win only inside its own coarse label."""
+    """Mean Dice of the fine labels in a scan. coarse_of (K,): the coarse class of every fine one, where a fine label
+    may win only inside its own coarse label.
+    """
     classes = len(bias)
     if coarse_of is None:
         found = best_classes(seen.features, prompts, bias).best_class.long()
@@ -128,7 +137,8 @@ def main() -> None:
     scans = [see(segmenter, case) for case in cases]
     ways = {"pooled prototypes": pooled_prototypes, "linear probe": fitted_prompts}
     print(
-        f"{len(package.labels.leaves)} coarse labels, {len(tree.leaves)} fine ones, {len(scans)} scans in turn, features of {scans[0].features.shape[1]} channels"
+        f"{len(package.labels.leaves)} coarse labels, {len(tree.leaves)} fine ones, {len(scans)} scans in turn,"
+        f" features of {scans[0].features.shape[1]} channels"
     )
     for name, way in ways.items():
         found = [(test, way([s for s in scans if s is not test], classes)) for test in scans]

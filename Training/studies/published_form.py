@@ -1,4 +1,6 @@
-"""Scores the published form of labels by example: python -m Training.studies.published_form RUN --atlas A --cases X [Y ...]. RUN is the output folder of its training."""
+"""Scores the published form of labels by example: python -m Training.studies.published_form RUN --atlas A --cases X [Y
+...]. RUN is the output folder of its training.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +27,17 @@ from ..methods.atlas_pair import find_by_pair
 
 
 def score(run: Path, atlas: str, cases: list[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Case -> Dice of every leaf of the data set's table, on the network's grid and on the scan's own (labels taken over from the nearest voxel).
+    """Case -> Dice of every leaf of the data set's table, on the network's grid and on the scan's own (labels taken
+    over from the nearest voxel).
 
-    NaN where the atlas does not show a label or the case does not have it. SystemExit where the run is no such one, or a case is missing.
+    NaN where the atlas does not show a label or the case does not have it. SystemExit where the run is no such one, or
+    a case is missing.
     """
     config = read_config(run / "config.yaml", [])
     if config.network.conditioning != ATLAS_PAIR:
         raise SystemExit(
-            f'The run "{run}" has network.conditioning={config.network.conditioning}; packages by example are scored by Training/studies/labels_by_example.py.'
+            f'The run "{run}" has network.conditioning={config.network.conditioning}; packages by example are scored by'
+            " Training/studies/labels_by_example.py."
         )
     data_set = read_data_set(Path(config.data.root), [atlas, *cases])
     missing = sorted({atlas, *cases} - {case.name for case in data_set.cases})
@@ -68,7 +73,10 @@ def score(run: Path, atlas: str, cases: list[str]) -> dict[str, tuple[np.ndarray
 
 
 def load_network(run: Path, config: Config, schema: MetadataSchema) -> LabelConditionedNetwork:
-    """The network of a run with its averaged weights. Such a network has no prompts, so that the number of classes is of no meaning."""
+    """The network of a run with its averaged weights.
+
+    Such a network has no prompts, so that the number of classes is of no meaning.
+    """
     path = run / "last.safetensors"
     read_facts(path)
     network = LabelConditionedNetwork(config.network, 1, schema.fields)
@@ -100,7 +108,8 @@ def main() -> None:
         raise SystemExit(str(error)) from None
     for case, (coarse, fine) in found.items():
         print(
-            f"{case}: mean Dice {np.nanmean(coarse):.4f} on the network's grid, {np.nanmean(fine):.4f} on the scan's, over {int(np.isfinite(fine).sum())} structures"
+            f"{case}: mean Dice {np.nanmean(coarse):.4f} on the network's grid, {np.nanmean(fine):.4f} on the scan's,"
+            f" over {int(np.isfinite(fine).sum())} structures"
         )
 
 

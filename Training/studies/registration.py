@@ -1,7 +1,9 @@
-"""Labels carried from an atlas to a scan by registration: what labels by example are compared with (Training/studies/labels_by_example.py).
+"""Labels carried from an atlas to a scan by registration: what labels by example are compared with
+(Training/studies/labels_by_example.py).
 
-The settings are in millimetres and meant for heads of human size. The scans' outside is 0 (skull-stripped). The seed is fixed, so that the same scans give the
-same labels on one thread; several add up in any order, which moves a point by some nanometres.
+The settings are in millimetres and meant for heads of human size. The scans' outside is 0 (skull-stripped). The seed is
+fixed, so that the same scans give the same labels on one thread; several add up in any order, which moves a point by
+some nanometres.
 """
 
 from __future__ import annotations
@@ -24,17 +26,23 @@ WORKING_MM = 2.0
 """The resolution at which mutual information is measured."""
 
 BINS, SAMPLED, SEED = 32, 0.25, 1
-"""Of the mutual information: bins of the histogram, share of the voxels that is looked at, and what the lattice of these is shifted by."""
+"""Of the mutual information: bins of the histogram, share of the voxels that is looked at, and what the lattice of
+these is shifted by.
+"""
 
 DEMONS_LEVELS = ((8.0, 100), (4.0, 100), (2.0, 60), (1.0, 20))
 """Resolution in mm and iterations, coarse to fine."""
 
 DEMONS_SMOOTHING, DEMONS_STEP = 1.0, 2.0
-"""In voxels of each level: standard deviation of the smoothing of the displacements after every iteration, and by how much one iteration changes them at most."""
+"""In voxels of each level: standard deviation of the smoothing of the displacements after every iteration, and by how
+much one iteration changes them at most.
+"""
 
 
 def affine(fixed: sitk.Image, moving: sitk.Image) -> sitk.Transform:
-    """From points of the fixed image to points of the moving one: twelve parameters, from the moments of both images, by mutual information at 8, 4 and 2 mm."""
+    """From points of the fixed image to points of the moving one: twelve parameters, from the moments of both images,
+    by mutual information at 8, 4 and 2 mm.
+    """
     coarse_fixed, coarse_moving = (_resampled(_around_foreground(image), WORKING_MM) for image in (fixed, moving))
     moments = sitk.CenteredTransformInitializer(
         coarse_fixed, coarse_moving, sitk.AffineTransform(3), sitk.CenteredTransformInitializerFilter.MOMENTS
@@ -58,9 +66,11 @@ def affine(fixed: sitk.Image, moving: sitk.Image) -> sitk.Transform:
 
 
 def demons(fixed: sitk.Image, moving: sitk.Image) -> sitk.Transform:
-    """After the affine registration demons with symmetric forces, from coarse to fine, on images with the same histogram.
+    """After the affine registration demons with symmetric forces, from coarse to fine, on images with the same
+    histogram.
 
-    T. Vercauteren et al., "Diffeomorphic demons: efficient non-parametric image registration", NeuroImage 2009 (the additive variant of section 3).
+    T. Vercauteren et al., "Diffeomorphic demons: efficient non-parametric image registration", NeuroImage 2009 (the
+    additive variant of section 3).
     """
     before = affine(fixed, moving)
     whole_fixed, whole_moving = _around_foreground(fixed), _around_foreground(moving)
@@ -113,9 +123,11 @@ def require(ways: Sequence[str]) -> None:
 
 
 def carried(scan: Volume, atlas: Volume, values: Array, way: str) -> Array:
-    """Values on an atlas's voxels (k, j, i), such as labels, on a scan's voxels (k, j, i), 0 outside of the atlas; the first channels are registered.
+    """Values on an atlas's voxels (k, j, i), such as labels, on a scan's voxels (k, j, i), 0 outside of the atlas; the
+    first channels are registered.
 
-    way: one of WAYS. Nearest neighbour: no value arises that is not there. Raises InputError where one of the two is empty.
+    way: one of WAYS. Nearest neighbour: no value arises that is not there. Raises InputError where one of the two is
+    empty.
     """
     fixed, moving = (sitk.Cast(image_of(volume), sitk.sitkFloat32) for volume in (scan, atlas))
     transform = WAYS[way](fixed, moving)
@@ -126,7 +138,10 @@ def carried(scan: Volume, atlas: Volume, values: Array, way: str) -> Array:
 
 
 def majority(opinions: Sequence[Array]) -> Array:
-    """What most say of every voxel, all of one shape; values below 0 are no opinion, and 0 where there is none. With as many voices the earlier one counts."""
+    """What most say of every voxel, all of one shape; values below 0 are no opinion, and 0 where there is none.
+
+    With as many voices the earlier one counts.
+    """
     best, most = np.zeros_like(opinions[0]), np.zeros(opinions[0].shape, dtype=np.int16)
     for opinion in opinions:
         voices = sum((other == opinion).astype(np.int16) for other in opinions) * (opinion >= 0)

@@ -16,7 +16,10 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def wanted_labels(arguments: argparse.Namespace, tree: LabelTree) -> list[str] | str:
-    """The labels of the model, which knows them; none where only labels by example are asked for. Raises InputError or LabelError."""
+    """The labels of the model, which knows them; none where only labels by example are asked for.
+
+    Raises InputError or LabelError.
+    """
     if arguments.labels is None and not arguments.labels_file:
         return [] if arguments.example or arguments.label_file else ALL
     if arguments.labels_file:
@@ -38,7 +41,9 @@ _IN_QUOTES = re.compile(r'(?:^|,)\s*"([^"]*)"\s*(?=,|$)')
 
 
 def split_names(text: str, tree: LabelTree) -> list[str]:
-    """Names of labels separated by commas, which may hold commas themselves: as much is one name as the tree knows, and what stands in quotes."""
+    """Names of labels separated by commas, which may hold commas themselves: as much is one name as the tree knows, and
+    what stands in quotes.
+    """
     names: list[str] = []
     for n, part in enumerate(_IN_QUOTES.split(text)):
         names += [part] if n % 2 else _split_known(part.split(","), tree)
@@ -57,7 +62,9 @@ def _split_known(pieces: list[str], tree: LabelTree) -> list[str]:
 
 
 def _text(file: str) -> str:
-    """The text of a file in UTF-8 or, as the Notepad of Windows writes it, with a byte-order mark in UTF-8 or UTF-16. Raises InputError."""
+    """The text of a file in UTF-8 or, as the Notepad of Windows writes it, with a byte-order mark in UTF-8 or UTF-16.
+    Raises InputError.
+    """
     try:
         data = Path(file).read_bytes()
         return data.decode("utf-16" if data.startswith(_UTF16) else "utf-8-sig")

@@ -40,7 +40,9 @@ def named_channels(words: Sequence[str], package: ModelPackage) -> Scan:
 
 
 def by_suffix(scans: Sequence[Scan], package: ModelPackage) -> tuple[Scan, ...]:
-    """For a model of several channels: the scans NAME of which files NAME_0000, NAME_0001 are the channels, in the order of the first file of each."""
+    """For a model of several channels: the scans NAME of which files NAME_0000, NAME_0001 are the channels, in the
+    order of the first file of each.
+    """
     if len(package.input.channels) == 1:
         return tuple(scans)
     groups: dict[tuple[Path, str], list[tuple[int, Scan]]] = {}
@@ -57,7 +59,10 @@ def _one(name: str, members: Sequence[tuple[int, Scan]], package: ModelPackage) 
     """A group of numbered files, or a single scan with the number -1, as a scan."""
     first = members[0][1]
     if members[0][0] < 0:
-        problem = f'"{first.title}" is one image, and the model "{package.name}" takes {_listed(package)}; give its channels with --channel, or as NAME_0000, NAME_0001.'
+        problem = (
+            f'"{first.title}" is one image, and the model "{package.name}" takes {_listed(package)}; give its channels'
+            " with --channel, or as NAME_0000, NAME_0001."
+        )
         return first if first.problem else replace(first, problem=problem)
     title = str(first.images[0].parent / Path(name).name)
     numbers = [number for number, _ in members]
@@ -75,7 +80,10 @@ def _problem(title: str, numbers: Sequence[int], package: ModelPackage) -> str:
             return f'"{title}" {what} the channel "{channel}", which is the one called {Path(title).name}_{number:04d}.'
     surplus = [f"_{number:04d}" for number in sorted(numbers) if number >= len(channels)]
     if surplus:
-        return f'"{title}" has the channel {surplus[0]}, which the model "{package.name}" does not take; it takes {_listed(package)}.'
+        return (
+            f'"{title}" has the channel {surplus[0]}, which the model "{package.name}" does not take; it takes'
+            f" {_listed(package)}."
+        )
     return ""
 
 

@@ -1,4 +1,6 @@
-"""`make demo`: segment a brain scan that anyone can get, the MNI152 template inside the nilearn package, with the model that is shipped."""
+"""`make demo`: segment a brain scan that anyone can get, the MNI152 template inside the nilearn package, with the model
+that is shipped.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ SHOWN = (
 
 
 def find_scan() -> Path:
-    """The MNI152 T1 scan (1 mm, skull-stripped) of the installed nilearn package, which is not imported for it. Raises InputError."""
+    """The MNI152 T1 scan (1 mm, skull-stripped) of the installed nilearn package, which is not imported for it.
+
+    Raises InputError.
+    """
     spec = importlib.util.find_spec("nilearn")
     if spec is None or spec.origin is None:
         raise InputError("The demo scan comes with the package nilearn, which is not installed: pip install nilearn.")
@@ -63,10 +68,12 @@ def run(folder: Path) -> None:
     about = segmenter.package.about
     millilitres = result.millilitres()
     print(
-        f"Segmented {scan.name} (MNI152 T1, {' x '.join(map(str, volume.shape[::-1]))} voxels) with the model {segmenter.package.name}:"
+        f"Segmented {scan.name} (MNI152 T1, {' x '.join(map(str, volume.shape[::-1]))} voxels) with the model"
+        f" {segmenter.package.name}:"
     )
     print(
-        f"  {len(result.labels)} structures, {result.report.trunk_passes} pass(es) of the network, on {result.report.device}\n"
+        f"  {len(result.labels)} structures, {result.report.trunk_passes} pass(es) of the network, on"
+        f" {result.report.device}\n"
     )
     for name in SHOWN:
         label = segmenter.package.labels.find(name)
@@ -84,7 +91,8 @@ def run(folder: Path) -> None:
     for path in files:
         print(f"  {path}  ({path.stat().st_size / 1024:.0f} kB)")
     print(
-        f"\nLook at {folder / 'mni152.png'}, or open it in 3D Slicer: drag this scan and {folder / 'mni152.seg.nrrd'} into its window:\n  {scan}"
+        f"\nLook at {folder / 'mni152.png'}, or open it in 3D Slicer: drag this scan and {folder / 'mni152.seg.nrrd'}"
+        f" into its window:\n  {scan}"
     )
     print(f"\nLicence of the model: {about.get('licence') or 'not stated'}")
 

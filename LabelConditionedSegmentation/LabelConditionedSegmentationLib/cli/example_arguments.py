@@ -16,7 +16,10 @@ DEPENDENT = ("name", "segment", "inside", "save_label", "example_metadata")
 
 
 def check_words(arguments: argparse.Namespace) -> None:
-    """Refuse options that contradict or need one another, and files that are not there. Raises InputError, LabelError or OutputError."""
+    """Refuse options that contradict or need one another, and files that are not there.
+
+    Raises InputError, LabelError or OutputError.
+    """
     masks = [mask for _, mask in arguments.example]
     named = (arguments.name or "").strip()
     if (
@@ -27,7 +30,8 @@ def check_words(arguments: argparse.Namespace) -> None:
         raise LabelError("A structure shown with --example needs a name; say what it is called with --name.")
     if named and len(arguments.segment) > 1:
         raise InputError(
-            "Several segments are several structures, which keep their own names; leave --name out, or give one --segment."
+            "Several segments are several structures, which keep their own names; leave --name out, or give one"
+            " --segment."
         )
     for option in DEPENDENT if not masks else ():
         if getattr(arguments, option):
@@ -52,7 +56,8 @@ def _check_mask(path: Path, segments: Sequence[str]) -> None:
     name = path.name.lower()
     if segments and not name.endswith(SEGMENTATION):
         raise InputError(
-            f'"{path}" has no segments to choose from with --segment; give a {SEGMENTATION} file, or leave --segment out.'
+            f'"{path}" has no segments to choose from with --segment; give a {SEGMENTATION} file, or leave --segment'
+            " out."
         )
     if not name.endswith((SEGMENTATION, *LABEL_MAPS)):
         raise InputError(
@@ -61,9 +66,13 @@ def _check_mask(path: Path, segments: Sequence[str]) -> None:
 
 
 def refuse_label_maps(jobs: Sequence[Job]) -> None:
-    """Where labels of the model and labels by example are asked for, since they do not compete with each other. Raises LabelError."""
+    """Where labels of the model and labels by example are asked for, since they do not compete with each other.
+
+    Raises LabelError.
+    """
     for job in jobs:
         if suffix_of(job.output) != SEGMENTATION:
             raise LabelError(
-                f'Labels by example may overlap the labels of the model, which the label map "{job.output}" cannot hold; leave --labels out, or write a .seg.nrrd file.'
+                f'Labels by example may overlap the labels of the model, which the label map "{job.output}" cannot'
+                " hold; leave --labels out, or write a .seg.nrrd file."
             )

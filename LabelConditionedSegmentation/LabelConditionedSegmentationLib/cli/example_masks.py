@@ -40,7 +40,9 @@ class Shown:
 
 @dataclass(frozen=True)
 class Asked:
-    """The labels by example of a command: those that are shown now, inside the model's label `inside` (empty: anywhere), and those from files."""
+    """The labels by example of a command: those that are shown now, inside the model's label `inside` (empty:
+    anywhere), and those from files.
+    """
 
     inside: str
     shown: tuple[Shown, ...]
@@ -71,7 +73,10 @@ def read_asked(arguments: argparse.Namespace, reading: Reading) -> Asked:
 
 
 def label_files(template: str | None, asked: Asked) -> list[Path]:
-    """Where the labels that are shown are kept, in the order of `Asked.names`; none where they are not. Raises OutputError where several would go to one."""
+    """Where the labels that are shown are kept, in the order of `Asked.names`; none where they are not.
+
+    Raises OutputError where several would go to one.
+    """
     if not template:
         return []
     if len(asked.names) > 1 and NAME not in template:
@@ -99,9 +104,11 @@ def learn(
     cancel: CancelToken,
     overruled: Mapping[str, bool],
 ) -> list[ExamplePrompt]:
-    """The labels that are shown, in the order of `Asked.names`, then those from files: the network runs once over every atlas. metadata: of the atlases.
+    """The labels that are shown, in the order of `Asked.names`, then those from files: the network runs once over every
+    atlas. metadata: of the atlases.
 
-    What is odd about an atlas is told. overruled: checks that the user knows better of, as `Segmenter.examples` takes them. Raises as `Segmenter.examples`.
+    What is odd about an atlas is told. overruled: checks that the user knows better of, as `Segmenter.examples` takes
+    them. Raises as `Segmenter.examples`.
     """
     found: dict[str, list[ExamplePrompt]] = {name.casefold(): [] for name in asked.names}
     for shown in asked.shown:

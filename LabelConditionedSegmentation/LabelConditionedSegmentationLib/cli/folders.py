@@ -1,4 +1,7 @@
-"""What lies below a searched folder: images, slices of DICOM, links that lead nowhere. Hidden things and results of earlier runs are left out."""
+"""What lies below a searched folder: images, slices of DICOM, links that lead nowhere.
+
+Hidden things and results of earlier runs are left out.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,9 @@ TEXTS = ("README", "CHANGES", "LICENSE")
 class Folder:
     """What lies directly in a folder.
 
-    images: files of one scan each. has_slices: whether files are DICOM, whatever their names. lost_images, lost_slices: links that lead nowhere. results: count of
-    files that earlier runs wrote. problem: why the folder cannot be looked into.
+    images: files of one scan each. has_slices: whether files are DICOM, whatever their names. lost_images, lost_slices:
+    links that lead nowhere. results: count of files that earlier runs wrote. problem: why the folder cannot be looked
+    into.
     """
 
     path: Path
@@ -38,7 +42,9 @@ class Folder:
 
 
 def visible_folders(top: Path, seen: set[tuple[int, int]]) -> Iterator[Folder]:
-    """A folder and all below it that are not hidden. Links to folders are followed after all that is no link, and no folder is entered twice.
+    """A folder and all below it that are not hidden.
+
+    Links to folders are followed after all that is no link, and no folder is entered twice.
 
     seen: the folders that were entered (device, inode); grows.
     """
@@ -106,7 +112,9 @@ def _is_image(path: Path) -> bool:
 
 
 def _is_result(image: Path) -> bool:
-    """Whether an image is a segmentation, or a label map that this command wrote: the file beside it that names its values says so."""
+    """Whether an image is a segmentation, or a label map that this command wrote: the file beside it that names its
+    values says so.
+    """
     name = image.name.lower()
     if name.endswith(SEGMENTATION):
         return True

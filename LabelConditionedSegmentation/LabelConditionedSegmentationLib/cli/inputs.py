@@ -16,7 +16,8 @@ _VOXELS_BESIDE = re.compile(rb"^(?:data file:|datafile:|ElementDataFile *=)(.*)$
 def refuse_inputs(outputs: Sequence[Path], inputs: Iterable[Path]) -> None:
     """Raise OutputError where a file that is to be written is one that is read.
 
-    outputs: with the way to their folders resolved. inputs: files, and folders with all that lies below them. Two names are one file where the system
+    outputs: with the way to their folders resolved. inputs: files, and folders with all that lies below them. Two names
+    are one file where the system
     says so: through links of both kinds, and in upper or lower case where it does not tell them apart.
     """
     written = {identity: output for output in outputs for identity in _identities(output)}
@@ -27,7 +28,8 @@ def refuse_inputs(outputs: Sequence[Path], inputs: Iterable[Path]) -> None:
             for identity in _identities(file):
                 if identity in written:
                     raise OutputError(
-                        f'"{written[identity]}" would replace "{file}", which is read; choose another name for the result.'
+                        f'"{written[identity]}" would replace "{file}", which is read; choose another name for the'
+                        " result."
                     )
 
 

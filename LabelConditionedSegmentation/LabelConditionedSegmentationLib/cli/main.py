@@ -1,4 +1,7 @@
-"""The `lcs` command: what a user reads when something is wrong, and the exit status. Nothing here imports torch before it is needed."""
+"""The `lcs` command: what a user reads when something is wrong, and the exit status.
+
+Nothing here imports torch before it is needed.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,9 @@ Command = Callable[[argparse.Namespace], int]
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0 done, 1 a batch with failures, 2 refused with one sentence, 130 interrupted."""
+    """Run one command; returns the exit status: 0 done, 1 a batch with failures, 2 refused with one sentence, 130
+    interrupted.
+    """
     with forgiving():
         return _run(words)
 

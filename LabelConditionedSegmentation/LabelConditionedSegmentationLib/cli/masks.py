@@ -23,7 +23,9 @@ Color = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Structure:
-    """A structure on an atlas. bits: its mask, packed, since there may be many. shape (k, j, i) of the atlas. color: of its segment, where the file tells one."""
+    """A structure on an atlas. bits: its mask, packed, since there may be many. shape (k, j, i) of the atlas. color: of
+    its segment, where the file tells one.
+    """
 
     name: str
     bits: Array
@@ -39,7 +41,9 @@ class Structure:
 def read_structures(
     path: Path, atlas: Volume, name: str, segments: Sequence[str], reading: Reading
 ) -> tuple[Structure, ...]:
-    """What a file shows on an atlas: one structure of this name; without a name the segments of a segmentation, all or those named. Raises InputError."""
+    """What a file shows on an atlas: one structure of this name; without a name the segments of a segmentation, all or
+    those named. Raises InputError.
+    """
     if not path.name.lower().endswith(SEGMENTATION):
         mask = reading.image(path)
         for finding in mask.findings:
@@ -60,7 +64,10 @@ def _structure(name: str, atlas: Volume, mask: Volume, what: str, color: Color |
 
 
 class _Segmentation:
-    """A .seg.nrrd file, its segments by their keys in the header ("Segment0"). Read by ITK, since slicerio loses letters beyond ASCII."""
+    """A .seg.nrrd file, its segments by their keys in the header ("Segment0").
+
+    Read by ITK, since slicerio loses letters beyond ASCII.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -84,7 +91,9 @@ class _Segmentation:
         self._layers = layers[None] if layers.ndim == 3 else np.moveaxis(layers, -1, 0)
 
     def the_one(self, wanted: str | None, name: str) -> str:
-        """The key of the segment that shows a structure: the one that was asked for; else the one that is called as the structure; else the only one."""
+        """The key of the segment that shows a structure: the one that was asked for; else the one that is called as the
+        structure; else the only one.
+        """
         found = self._called(wanted or name)
         if found:
             return found[0]
@@ -92,7 +101,8 @@ class _Segmentation:
             raise self._unknown(wanted)
         if len(self.names) > 1:
             raise InputError(
-                f'"{self.path}" has several segments, and none is called "{name}"; choose one of {self._list()} with --segment, or leave --name out to take all.'
+                f'"{self.path}" has several segments, and none is called "{name}"; choose one of {self._list()} with'
+                " --segment, or leave --name out to take all."
             )
         return next(iter(self.names))
 
@@ -107,7 +117,10 @@ class _Segmentation:
         return list(dict.fromkeys(keys))
 
     def mask(self, key: str) -> Volume:
-        """A segment, on the file's own, perhaps cropped, grid. Raises InputError where the file describes it in a way that is not understood."""
+        """A segment, on the file's own, perhaps cropped, grid.
+
+        Raises InputError where the file describes it in a way that is not understood.
+        """
         older = (
             list(self.names).index(key) if len(self._layers) > 1 else 0
         )  # files that have a layer a segment and say nothing of it
@@ -140,7 +153,8 @@ class _Segmentation:
 
     def _not_understood(self) -> InputError:
         return InputError(
-            f'"{self.path}" describes its segments in a way that is not understood; save the segmentation in Slicer again.'
+            f'"{self.path}" describes its segments in a way that is not understood; save the segmentation in Slicer'
+            " again."
         )
 
     def _list(self) -> str:

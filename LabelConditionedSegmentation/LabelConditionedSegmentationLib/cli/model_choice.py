@@ -16,7 +16,10 @@ def installed_models() -> dict[str, Path]:
 
 
 def resolve_model(name: str | None) -> Path:
-    """The package that was asked for; the shipped one where none was. Raises PackageNotFoundError with the nearest names."""
+    """The package that was asked for; the shipped one where none was.
+
+    Raises PackageNotFoundError with the nearest names.
+    """
     if name and (Path(name).exists() or "/" in name or "\\" in name or name.endswith(".zip")):
         return Path(name)
     models = installed_models()

@@ -78,14 +78,20 @@ def _add_scans(segment: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="NAME=FILE",
-        help="in place of SCAN, for a model of several channels: the file of each, such as T1=a.nii.gz T2=b.nii.gz. In a batch the channels of a scan are the files "
-        "NAME_0000, NAME_0001 and so on, in the order in which `lcs models` tells them",
+        help=(
+            "in place of SCAN, for a model of several channels: the file of each, such as T1=a.nii.gz T2=b.nii.gz. In a"
+            " batch the channels of a scan are the files NAME_0000, NAME_0001 and so on, in the order in which `lcs"
+            " models` tells them"
+        ),
     )
     segment.add_argument(
         "-r",
         "--recursive",
         action="store_true",
-        help="SCAN is a folder: take every scan file and every DICOM series below it, apart from hidden ones and from results",
+        help=(
+            "SCAN is a folder: take every scan file and every DICOM series below it, apart from hidden ones and from"
+            " results"
+        ),
     )
 
 
@@ -95,15 +101,21 @@ def _add_output(segment: argparse.ArgumentParser) -> None:
         "--output",
         required=True,
         metavar="OUT",
-        help=".seg.nrrd is a Slicer segmentation with names, colours and terminology; .nii.gz, .nii, .nrrd and .mha are label maps with a .json "
-        "beside them that names the values. For several scans: a folder, or a path with {name} in it",
+        help=(
+            ".seg.nrrd is a Slicer segmentation with names, colours and terminology; .nii.gz, .nii, .nrrd and .mha are"
+            " label maps with a .json beside them that names the values. For several scans: a folder, or a path with"
+            " {name} in it"
+        ),
     )
     existing = segment.add_mutually_exclusive_group()
     existing.add_argument("--overwrite", action="store_true", help="replace files that exist")
     existing.add_argument(
         "--skip-existing",
         action="store_true",
-        help="go on with a batch that was cut short: leave out scans whose files all exist, do the others, and add them to the tables",
+        help=(
+            "go on with a batch that was cut short: leave out scans whose files all exist, do the others, and add them"
+            " to the tables"
+        ),
     )
 
 
@@ -112,7 +124,10 @@ def _add_wanted(segment: argparse.ArgumentParser) -> None:
     wanted.add_argument(
         "--labels",
         metavar='"A,B"',
-        help='labels by name, synonym or id, separated by commas; "all" for every leaf, which is the default unless labels by example are asked for',
+        help=(
+            'labels by name, synonym or id, separated by commas; "all" for every leaf, which is the default unless'
+            " labels by example are asked for"
+        ),
     )
     wanted.add_argument(
         "--labels-file", metavar="F", help="a text file with one label a line; lines that begin with # are skipped"
@@ -178,7 +193,10 @@ def _add_examples(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar=("ATLAS", "MASK"),
-        help="a scan and what shows the structure on it: a mask (every voxel that is not 0), or a .seg.nrrd; may be given several times",
+        help=(
+            "a scan and what shows the structure on it: a mask (every voxel that is not 0), or a .seg.nrrd; may be"
+            " given several times"
+        ),
     )
     examples.add_argument(
         "--name",
@@ -190,7 +208,10 @@ def _add_examples(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="SEGMENT",
-        help="which segment of a .seg.nrrd it is, by default the one called NAME or the only one; without --name it may be given several times",
+        help=(
+            "which segment of a .seg.nrrd it is, by default the one called NAME or the only one; without --name it may"
+            " be given several times"
+        ),
     )
     examples.add_argument(
         "--inside", metavar="LABEL", help="a label of the model that the structure lies inside of; anywhere by default"

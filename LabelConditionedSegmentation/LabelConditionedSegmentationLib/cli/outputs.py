@@ -32,9 +32,12 @@ PROBE = 2**20
 
 
 def write_all(files: dict[Path, Writer]) -> None:
-    """Write every file under a temporary name first; only when all are complete do they get their names. Raises OutputError, leaving nothing behind.
+    """Write every file under a temporary name first; only when all are complete do they get their names.
 
-    A writer is given a plain path of the same format, since libraries choose the format by it and do not take every name.
+    Raises OutputError, leaving nothing behind.
+
+    A writer is given a plain path of the same format, since libraries choose the format by it and do not take every
+    name.
     """
     with ExitStack() as folders:
         finished = {path: _written(path, write, folders) for path, write in files.items()}
@@ -86,7 +89,10 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def _reason(error: OSError | RuntimeError, path: Path) -> str:
-    """Why a file could not be written. Image libraries do not say it, but the system does when bytes are written plainly beside what they have left."""
+    """Why a file could not be written.
+
+    Image libraries do not say it, but the system does when bytes are written plainly beside what they have left.
+    """
     try:
         if isinstance(error, OSError) and error.errno:
             raise error

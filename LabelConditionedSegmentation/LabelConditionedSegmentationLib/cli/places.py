@@ -33,7 +33,10 @@ def names_file(path: Path) -> Path:
 
 
 def place(template: str, name: str, suffix: str, is_batch: bool) -> Path:
-    """Where a file of a scan goes: {name} is filled in, a folder gets the scan's name. Raises OutputError where several scans would go to one file."""
+    """Where a file of a scan goes: {name} is filled in, a folder gets the scan's name.
+
+    Raises OutputError where several scans would go to one file.
+    """
     if NAME in template:
         return Path(template.replace(NAME, name))
     path = Path(template)
@@ -52,7 +55,9 @@ def resolved(path: Path) -> Path:
 
 
 def check_outputs(paths: Sequence[Path], inputs: Iterable[Path], replace: bool) -> None:
-    """Refuse before any work what could not be written after it, or would replace an input. replace: files that exist are replaced. Raises OutputError."""
+    """Refuse before any work what could not be written after it, or would replace an input. replace: files that exist
+    are replaced. Raises OutputError.
+    """
     _refuse_twice(paths)
     refuse_inputs([resolved(path) for path in paths], inputs)
     check_writable(paths, replace)

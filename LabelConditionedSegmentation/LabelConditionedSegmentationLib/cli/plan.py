@@ -1,4 +1,7 @@
-"""What a command is going to do, with everything checked that can be checked without the network. Nothing here imports torch."""
+"""What a command is going to do, with everything checked that can be checked without the network.
+
+Nothing here imports torch.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,12 @@ from .tables import Report, Table, Volumes
 class Plan:
     """A checked command.
 
-    arguments: its words, for what needs no preparation. jobs: of the scans that are left to do. is_batch: goes on after a bad scan. labels: of the model, as
-    `Features.segment` takes them; none where only labels by example are asked for. metadata: of the scans and of the atlases. tables: with what they hold already.
-    inputs: all that is read. results: count of files below a searched folder that are no scans but results of earlier runs. done: count of scans that are left out
-    since their own results exist.
+    arguments: its words, for what needs no preparation. jobs: of the scans that are left to do. is_batch: goes on after
+    a bad scan. labels: of the model, as
+    `Features.segment` takes them; none where only labels by example are asked for. metadata: of the scans and of the
+    atlases. tables: with what they hold already.
+    inputs: all that is read. results: count of files below a searched folder that are no scans but results of earlier
+    runs. done: count of scans that are left out since their own results exist.
     """
 
     arguments: argparse.Namespace
@@ -47,7 +52,10 @@ class Plan:
         return bool(self.arguments.overwrite or self.arguments.skip_existing)
 
     def check_outputs(self, saved: Sequence[Path]) -> None:
-        """saved: labels by example that are to be kept. Raises OutputError where something cannot be written, or would replace an input."""
+        """saved: labels by example that are to be kept.
+
+        Raises OutputError where something cannot be written, or would replace an input.
+        """
         files = [file for job in self.jobs for file in job.files]
         check_outputs([*files, *(table.path for table in self.tables), *saved], self.inputs, self.replaces)
 
@@ -88,7 +96,10 @@ def _check(plan: Plan) -> None:
 
 
 def _without_done(plan: Plan) -> Plan:
-    """Going on where an earlier run ended: scans are left out whose files are all there, and that the tables hold. Raises OutputError."""
+    """Going on where an earlier run ended: scans are left out whose files are all there, and that the tables hold.
+
+    Raises OutputError.
+    """
     tables = tuple(table.read() for table in plan.tables)
     left = tuple(job for job in plan.jobs if not (job.is_written and all(job in table for table in tables)))
     return replace(plan, jobs=left, tables=tables, done=len(plan.jobs) - len(left))

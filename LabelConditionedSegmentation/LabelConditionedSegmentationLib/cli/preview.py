@@ -16,7 +16,9 @@ from .outputs import Writer
 HEIGHT = 420
 OPACITY = 0.45
 VIEWS = (("axial", 2, "R", "L", "A"), ("coronal", 1, "R", "L", "S"), ("sagittal", 0, "A", "P", "S"))
-"""Name, RAS axis that the slice is perpendicular to, and the letters at its left, right and top (radiological convention)."""
+"""Name, RAS axis that the slice is perpendicular to, and the letters at its left, right and top (radiological
+convention).
+"""
 
 
 def write_preview(scan: Volume, result: Result) -> Writer:
@@ -80,7 +82,9 @@ def _extent(grid: Grid) -> tuple[Array, Array]:
 
 
 def _center(result: Result, grid: Grid) -> Array:
-    """The point (RAS) whose slices show most: along every axis the slice with the largest labelled area, else the middle."""
+    """The point (RAS) whose slices show most: along every axis the slice with the largest labelled area, else the
+    middle.
+    """
     found = result.layers[0].array[0] > 0
     areas = [found.sum(axis=tuple(a for a in range(3) if a != axis)) for axis in range(3)]
     index = [int(area.argmax()) if area.any() else (n - 1) / 2 for area, n in zip(areas, grid.shape, strict=True)]

@@ -30,7 +30,10 @@ from .terminal import progress_bar, say
 
 
 def run_plan(plan: Plan) -> int:
-    """Segment all scans of a plan. Returns the exit status. Raises LCSError; in a batch only for what concerns every scan."""
+    """Segment all scans of a plan.
+
+    Returns the exit status. Raises LCSError; in a batch only for what concerns every scan.
+    """
     reading = Reading(plan.arguments.assume_orientation, plan.arguments.fill_gaps)
     asked = examples.read_asked(plan.arguments, reading)
     saved = examples.label_files(plan.arguments.save_label, asked)
@@ -54,7 +57,9 @@ def _loaded(plan: Plan, budget: int) -> Segmenter:
 
 
 def _to_save(plan: Plan, saved: Sequence[Path], prompts: Sequence[ExamplePrompt]) -> dict[Path, ExamplePrompt]:
-    """The labels that are shown, which come before those from files, with their places; those that an earlier run has saved stay."""
+    """The labels that are shown, which come before those from files, with their places; those that an earlier run has
+    saved stay.
+    """
     pairs = zip(saved, prompts, strict=False)
     return {path: prompt for path, prompt in pairs if plan.arguments.overwrite or not path.exists()}
 
@@ -63,7 +68,8 @@ def _to_save(plan: Plan, saved: Sequence[Path], prompts: Sequence[ExamplePrompt]
 class _Run:
     """What every scan is asked for, and the tables as they have grown. Nothing else is kept of a scan that is done.
 
-    by_example: labels that were shown or kept. overruled: checks that the user knows better of. to_save: labels by example that are written with the first result.
+    by_example: labels that were shown or kept. overruled: checks that the user knows better of. to_save: labels by
+    example that are written with the first result.
     """
 
     plan: Plan
@@ -81,7 +87,10 @@ class _Run:
         return DONE
 
     def batch(self) -> int:
-        """Every scan, whatever becomes of the others. Those that failed are told as they come and once more at the end."""
+        """Every scan, whatever becomes of the others.
+
+        Those that failed are told as they come and once more at the end.
+        """
         failures: list[str] = []
         for done, job in enumerate(self.plan.jobs):
             try:
@@ -103,7 +112,8 @@ class _Run:
         if not done:
             return Cancelled("Cancelled; nothing was written.")
         return Cancelled(
-            f"Cancelled; {done} of {len(self.plan.jobs)} scans are done, and the same command with --skip-existing goes on with the others."
+            f"Cancelled; {done} of {len(self.plan.jobs)} scans are done, and the same command with --skip-existing goes"
+            " on with the others."
         )
 
     def _segment(self, job: Job) -> None:
@@ -164,7 +174,10 @@ class _Run:
 
 @contextmanager
 def _cancel_on_interrupt() -> Iterator[CancelToken]:
-    """Ctrl-C cancels within one patch; a second one ends at once. Either way files under temporary names are removed."""
+    """Ctrl-C cancels within one patch; a second one ends at once.
+
+    Either way files under temporary names are removed.
+    """
     token = CancelToken()
 
     def handle(_number: int, _frame: Any) -> None:

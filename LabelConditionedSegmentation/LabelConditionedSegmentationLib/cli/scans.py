@@ -19,7 +19,9 @@ from .scan import Scan
 
 @dataclass(frozen=True)
 class Chosen:
-    """The scans of a command. is_batch: it goes on after a bad one. results: how many files were left out because they are results of earlier runs."""
+    """The scans of a command. is_batch: it goes on after a bad one. results: how many files were left out because they
+    are results of earlier runs.
+    """
 
     scans: tuple[Scan, ...]
     is_batch: bool
@@ -86,14 +88,19 @@ def _below(words: Sequence[str]) -> Chosen:
 
 
 def _scans_in(folder: Folder, top: Path) -> list[Scan]:
-    """What lies directly in a folder: a scan an image file, a scan a series of DICOM, and what should be one and cannot be read."""
+    """What lies directly in a folder: a scan an image file, a scan a series of DICOM, and what should be one and cannot
+    be read.
+    """
     scans = [_named(image, top) for image in folder.images]
     scans += [replace(_named(link, top), problem=lost_link(link)) for link in folder.lost_images]
     whole = _named(folder.path, top)
     if folder.problem:
         return [*scans, replace(whole, problem=folder.problem)]
     if folder.lost_slices:
-        problem = f"{len(folder.lost_slices)} slices are links to files that are not there, the first of them {folder.lost_slices[0].name}"
+        problem = (
+            f"{len(folder.lost_slices)} slices are links to files that are not there, the first of them"
+            f" {folder.lost_slices[0].name}"
+        )
         return [*scans, replace(whole, problem=f'Of "{folder.path}" {problem}; fetch them, or remove the links.')]
     return [*scans, *(_series_in(whole) if folder.has_slices else ())]
 

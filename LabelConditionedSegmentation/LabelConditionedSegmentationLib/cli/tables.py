@@ -1,4 +1,7 @@
-"""The tables of a run, volumes and report. They grow: after every scan the file is replaced by one that holds it, so it is whole at any moment."""
+"""The tables of a run, volumes and report.
+
+They grow: after every scan the file is replaced by one that holds it, so it is whole at any moment.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ class Layout(Protocol):
     """How a table looks: an entry a scan, and what surrounds them."""
 
     def read(self, text: str) -> dict[str, str]:
-        """The entries of a file by the titles of their scans. Raises ValueError or KeyError where it is no such table."""
+        """The entries of a file by the titles of their scans.
+
+        Raises ValueError or KeyError where it is no such table.
+        """
 
     def entry(self, job: Job, result: Result, by_example: Sequence[Mapping[str, Any]]) -> str:
         """What there is to say of one scan. by_example: the labels by example, as the report tells them."""
@@ -48,7 +54,8 @@ class Table:
             return replace(self, entries=self.layout.read(self.path.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise OutputError(
-                f'"{self.path}" is no table that this command has written, so it cannot go on with it; give another name.'
+                f'"{self.path}" is no table that this command has written, so it cannot go on with it; give another'
+                " name."
             ) from error
 
     def __contains__(self, job: Job) -> bool:

@@ -1,4 +1,6 @@
-"""What a command says, wherever standard output and error lead: to a terminal, a pipe that was left, a full disk, or nowhere."""
+"""What a command says, wherever standard output and error lead: to a terminal, a pipe that was left, a full disk, or
+nowhere.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def forgiving() -> Iterator[None]:
-    """While this lasts whatever is written to standard error, by us or by a library, is dropped where nobody can read it, and raises nothing."""
+    """While this lasts whatever is written to standard error, by us or by a library, is dropped where nobody can read
+    it, and raises nothing.
+    """
     _fill_descriptors()
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         before = sys.stderr
@@ -33,7 +37,10 @@ def say(text: str) -> None:
 
 
 def answer(text: str) -> None:
-    """What a command was asked to print, on standard output. A reader who has seen enough (`| head`) is no error; raises OutputError where there is none at all."""
+    """What a command was asked to print, on standard output.
+
+    A reader who has seen enough (`| head`) is no error; raises OutputError where there is none at all.
+    """
     if sys.stdout is None:
         raise OutputError("The answer could not be written: standard output is closed.")
     letters = sys.stdout.encoding or "utf-8"
@@ -65,7 +72,10 @@ def progress_bar(name: str) -> Iterator[ProgressCallback | None]:
 
 
 class _Forgiving:
-    """A text stream whose writes never fail: what it cannot write is lost, and so is all that follows. Names that are no UTF-8 are written with backslashes."""
+    """A text stream whose writes never fail: what it cannot write is lost, and so is all that follows.
+
+    Names that are no UTF-8 are written with backslashes.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -95,7 +105,9 @@ def _silence(stream: TextIO) -> None:
 
 
 def _fill_descriptors() -> None:
-    """Lead descriptors 0, 1 and 2 to nowhere where they are closed; else a result would be opened under such a number, and libraries would write their messages into it."""
+    """Lead descriptors 0, 1 and 2 to nowhere where they are closed; else a result would be opened under such a number,
+    and libraries would write their messages into it.
+    """
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(number)

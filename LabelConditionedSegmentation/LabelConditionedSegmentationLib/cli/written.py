@@ -1,4 +1,6 @@
-"""A written image is read again and compared, its place as well as its voxels: some writers notice neither a full disk nor a grid that they cannot hold."""
+"""A written image is read again and compared, its place as well as its voxels: some writers notice neither a full disk
+nor a grid that they cannot hold.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ SAME_PLACE = 1e-3
 
 
 def check_written(path: Path, layers: Sequence[Volume]) -> None:
-    """Raise RuntimeError where a file does not hold the voxels of these layers, of one grid, and OutputError where it puts them elsewhere."""
+    """Raise RuntimeError where a file does not hold the voxels of these layers, of one grid, and OutputError where it
+    puts them elsewhere.
+    """
     is_nifti = path.name.lower().endswith((".nii", ".nii.gz"))
     try:
         voxels, affine, place = _nifti(path) if is_nifti else _other(path)

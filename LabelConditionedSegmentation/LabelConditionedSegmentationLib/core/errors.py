@@ -1,4 +1,6 @@
-"""The errors that core raises on purpose: each carries one sentence for the user, and nothing else catches anything broader."""
+"""The errors that core raises on purpose: each carries one sentence for the user, and nothing else catches anything
+broader.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ class PackageFormatError(PackageError):
 
 
 class PackageIntegrityError(PackageError):
-    """The weights are not those that `model.json` describes: wrong hash, truncated, extra or missing tensors, wrong shapes."""
+    """The weights are not those that `model.json` describes: wrong hash, truncated, extra or missing tensors, wrong
+    shapes.
+    """
 
 
 class PackageInstallError(PackageError):

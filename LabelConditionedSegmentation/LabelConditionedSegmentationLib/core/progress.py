@@ -33,7 +33,10 @@ class CancelToken:
 
 
 class Progress:
-    """Monotone progress over stages of stated weight. A stage that starts again (after an out-of-memory fallback) does not go back."""
+    """Monotone progress over stages of stated weight.
+
+    A stage that starts again (after an out-of-memory fallback) does not go back.
+    """
 
     def __init__(self, callback: ProgressCallback | None, cancel: CancelToken | None) -> None:
         self._callback = callback
@@ -41,7 +44,10 @@ class Progress:
         self._reached = 0.0
 
     def update(self, start: float, stop: float, fraction: float, text: str) -> None:
-        """`fraction` of the stage that spans [start, stop] of the whole is done. Raises Cancelled where that was asked for."""
+        """`fraction` of the stage that spans [start, stop] of the whole is done.
+
+        Raises Cancelled where that was asked for.
+        """
         if self._cancel is not None:
             self._cancel.check()
         self._reached = max(self._reached, min(1.0, start + (stop - start) * fraction))

@@ -13,7 +13,9 @@ AUTOMATIC = "auto"
 
 
 class DeviceView:
-    """A selector of devices, and a label that says why there is no graphics card. on_chosen is called with the name of the device that the user chooses."""
+    """A selector of devices, and a label that says why there is no graphics card. on_chosen is called with the name of
+    the device that the user chooses.
+    """
 
     def __init__(self, selector: Any, label: Any, on_chosen: Callable[[str], None]) -> None:
         self._selector = selector

@@ -15,7 +15,8 @@ from .quiet import quiet
 class InputView:
     """Volume selectors in the form layout of a widget. title, tip: of each of them, with {channel} in it.
 
-    on_change is called when the user, or a removed node, changes a choice; not where a selector tells its node again, which was renamed or moved to another row.
+    on_change is called when the user, or a removed node, changes a choice; not where a selector tells its node again,
+    which was renamed or moved to another row.
     """
 
     def __init__(self, form: Any, on_change: Callable[[], None], title: str, tip: str) -> None:

@@ -30,7 +30,10 @@ def missing() -> str:
     if version is None:
         return "PyTorch is not installed yet; press the button above to install it."
     if not _is_supported(version):
-        return f"PyTorch {version} is installed and {TORCH} is needed; uninstall it in the module PyTorch Utils, restart Slicer, and come back."
+        return (
+            f"PyTorch {version} is installed and {TORCH} is needed; uninstall it in the module PyTorch Utils, restart"
+            " Slicer, and come back."
+        )
     if _version("safetensors") is None:
         return "The Python package safetensors is not installed yet; press the button above to install it."
     return ""
@@ -41,8 +44,9 @@ def install(requirements: Path, confirm: Confirm) -> bool:
     if _version("torch") is None:
         utilities = _pytorch_utilities()
         if not confirm(
-            f"{NAME} needs PyTorch, which is not part of Slicer. It will now be downloaded (up to several gigabytes) and installed by the extension PyTorch, "
-            "in the build that fits this computer. Nothing else is sent or changed. This may take some minutes."
+            f"{NAME} needs PyTorch, which is not part of Slicer. It will now be downloaded (up to several gigabytes)"
+            " and installed by the extension PyTorch, in the build that fits this computer. Nothing else is sent or"
+            " changed. This may take some minutes."
         ):
             return False
         with _told("PyTorch"):
@@ -58,7 +62,8 @@ def _pytorch_utilities() -> Any:
         import PyTorchUtils
     except ModuleNotFoundError:
         raise InstallationError(
-            "The extension PyTorch is not installed; install it in the Extensions Manager, restart Slicer, and come back."
+            "The extension PyTorch is not installed; install it in the Extensions Manager, restart Slicer, and come"
+            " back."
         ) from None
     return PyTorchUtils
 
@@ -75,7 +80,8 @@ def _install_requirements(requirements: Path, confirm: Confirm) -> bool:
         except RuntimeError:  # how it says that the user refused
             return False
     elif confirm(
-        f"{NAME} needs the Python package safetensors. It will now be downloaded and installed. Nothing else is changed."
+        f"{NAME} needs the Python package safetensors. It will now be downloaded and installed. Nothing else is"
+        " changed."
     ):
         with _told("The Python package safetensors"):
             slicer.util.pip_install(["-r", str(requirements)])
@@ -91,12 +97,15 @@ def _told(what: str) -> Iterator[None]:
     except (subprocess.CalledProcessError, ImportError, OSError, ValueError) as error:
         logging.exception("%s could not be installed.", what)
         raise InstallationError(
-            f"{what} could not be installed; look into the Python console, check the internet connection, and try again."
+            f"{what} could not be installed; look into the Python console, check the internet connection, and try"
+            " again."
         ) from error
 
 
 def _version(package: str) -> str | None:
-    """The version of an installed Python package, which is not imported; None where it is not installed, or in part only."""
+    """The version of an installed Python package, which is not imported; None where it is not installed, or in part
+    only.
+    """
     if importlib.util.find_spec(package) is None:
         return None
     try:
@@ -106,6 +115,8 @@ def _version(package: str) -> str | None:
 
 
 def _is_supported(version: str) -> bool:
-    """Whether a version of PyTorch meets TORCH; read from its first two numbers, since `packaging` is not part of every Slicer."""
+    """Whether a version of PyTorch meets TORCH; read from its first two numbers, since `packaging` is not part of every
+    Slicer.
+    """
     numbers = tuple(int(part) for part in version.split("+")[0].split(".")[:2] if part.isdecimal())
     return numbers >= (2, 6) and numbers != (2, 9)

@@ -13,8 +13,9 @@ from .stored_text import read_object
 class LabelTicks:
     """The ticks of a label tree.
 
-    Only leaves carry a tick, so that a parent can never contradict what lies under it. That a parent is given as one merged segment is remembered apart from the
-    ticks and comes into force while every leaf under it is ticked. All methods take label ids of `tree`; others raise KeyError.
+    Only leaves carry a tick, so that a parent can never contradict what lies under it. That a parent is given as one
+    merged segment is remembered apart from the ticks and comes into force while every leaf under it is ticked. All
+    methods take label ids of `tree`; others raise KeyError.
     """
 
     def __init__(self, tree: LabelTree) -> None:
@@ -39,7 +40,10 @@ class LabelTicks:
         self._ticked = set()
 
     def choose(self, names: Iterable[str]) -> None:
-        """Ask for these labels and nothing else; parents become one segment each. Names that the model does not have are passed over."""
+        """Ask for these labels and nothing else; parents become one segment each.
+
+        Names that the model does not have are passed over.
+        """
         wanted = set(names)
         labels = [label for label in self.tree.labels if label.name in wanted]
         self._ticked = {leaf for label in labels for leaf in self._leaves[label.id]}
@@ -64,7 +68,9 @@ class LabelTicks:
         self._merged = self._merged | parents if on else self._merged - parents
 
     def wanted(self) -> list[Label]:
-        """What is asked for, in tree order and never overlapping: the topmost merged parents whose leaves are all ticked, and the other ticked leaves."""
+        """What is asked for, in tree order and never overlapping: the topmost merged parents whose leaves are all
+        ticked, and the other ticked leaves.
+        """
         whole = {label_id for label_id in self._merged if self.state(label_id) == "on"}
         asked = whole | self._ticked
         return [
@@ -79,7 +85,10 @@ class LabelTicks:
         return len(self._ticked)
 
     def summary(self) -> str:
-        """The number chosen, for the user: "12 of 134 structures chosen"; the number of segments too where merged parents make it another."""
+        """The number chosen, for the user:
+
+        "12 of 134 structures chosen"; the number of segments too where merged parents make it another.
+        """
         segments, total = len(self.wanted()), len(self.tree.leaves)
         text = f"{self.count} of 1 structure chosen" if total == 1 else f"{self.count} of {total} structures chosen"
         if segments == self.count:
@@ -87,7 +96,9 @@ class LabelTicks:
         return f"{text}, as 1 segment" if segments == 1 else f"{text}, as {segments} segments"
 
     def visible(self, text: str) -> set[int]:
-        """Ids of the labels to show for a search: what `LabelTree.search` finds, and the parents above; everything for an empty text."""
+        """Ids of the labels to show for a search: what `LabelTree.search` finds, and the parents above; everything for
+        an empty text.
+        """
         return {shown.id for label in self.tree.search(text) for shown in (label, *self.tree.ancestors(label))}
 
     def to_text(self) -> str:
@@ -97,14 +108,18 @@ class LabelTicks:
         )
 
     def on(self, tree: LabelTree, renewed: Mapping[int, int]) -> LabelTicks:
-        """The same ticks on another tree, as far as it has the labels. renewed: old id -> new id of labels that came in the place of others."""
+        """The same ticks on another tree, as far as it has the labels. renewed: old id -> new id of labels that came in
+        the place of others.
+        """
         return LabelTicks._kept(
             tree, {renewed.get(label_id, label_id) for label_id in self._ticked}, self._merged, self.sides_together
         )
 
     @classmethod
     def from_text(cls, tree: LabelTree, text: str) -> LabelTicks:
-        """Inverse of `to_text`; what the tree does not have (any more), and text that cannot be read, is passed over."""
+        """Inverse of `to_text`; what the tree does not have (any more), and text that cannot be read, is
+        passed over.
+        """
         stored = read_object(text)
         return cls._kept(
             tree, _ids(stored.get("ticked")), _ids(stored.get("merged")), stored.get("sides_together") is not False

@@ -1,4 +1,6 @@
-"""The label tree in the panel: a box to tick, a colour and a tooltip for every label, and a box that makes a parent one segment."""
+"""The label tree in the panel: a box to tick, a colour and a tooltip for every label, and a box that makes a parent one
+segment.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,10 @@ class LabelView:
         tree_widget.connect("itemChanged(QTreeWidgetItem*,int)", self._clicked)
 
     def show(self, ticks: LabelTicks) -> None:
-        """Show these ticks, and change them from now on. Items are made anew only where the label tree is another one."""
+        """Show these ticks, and change them from now on.
+
+        Items are made anew only where the label tree is another one.
+        """
         if self._ticks is None or self._ticks.tree != ticks.tree:
             self._fill(ticks.tree)
         self._ticks = ticks
@@ -79,7 +84,9 @@ class LabelView:
         return None if item is None else int(item.data(NAME, qt.Qt.UserRole))
 
     def mark(self, label_id: int | None) -> None:
-        """Make a label the current one, as if the user had clicked on its name; nothing happens where the tree does not have it."""
+        """Make a label the current one, as if the user had clicked on its name; nothing happens where the tree does not
+        have it.
+        """
         if label_id in self._items:
             self._widget.setCurrentItem(self._items[label_id])
 

@@ -15,7 +15,9 @@ from .runner import Answer
 
 
 class LiveSegments:
-    """Writes labels into a segmentation and, from then on, follows what is ticked: without the network, since the answer holds every label."""
+    """Writes labels into a segmentation and, from then on, follows what is ticked: without the network, since the
+    answer holds every label.
+    """
 
     def __init__(self) -> None:
         self.node: Any = None
@@ -33,7 +35,8 @@ class LiveSegments:
         return is_present(self.node) and (self._is_new or self._undo.is_available())
 
     def write(self, answer: Answer, labels: Sequence[Label], output: Any) -> list[Label]:
-        """Apply: write the labels, with the run's report, into `output`, or into a new segmentation where it is None; one undo step.
+        """Apply: write the labels, with the run's report, into `output`, or into a new segmentation where it is None;
+        one undo step.
 
         Returns the labels without a voxel. Raises InputError, and then the scene is as it was.
         """
@@ -75,7 +78,9 @@ class LiveSegments:
         return empty
 
     def _note(self, answer: Answer, labels: Sequence[Label]) -> None:
-        """Remember what is shown; labels by example compete with each other, so that all of them change with their number."""
+        """Remember what is shown; labels by example compete with each other, so that all of them change with their
+        number.
+        """
         known = {label.id for _, there in answer.parts(labels) for label in there}
         self._shown = tuple(label for label in labels if label.id in known or label in self._shown)
         self._examples = answer.examples
@@ -85,7 +90,10 @@ class LiveSegments:
         self._shown = tuple(other if shown == label else shown for shown in self._shown)
 
     def undo(self) -> None:
-        """Take the last Apply back, with all that followed it and its table; a segmentation that it made goes away. The ticks are not followed until the next Apply."""
+        """Take the last Apply back, with all that followed it and its table; a segmentation that it made goes away.
+
+        The ticks are not followed until the next Apply.
+        """
         if not self.can_undo:
             raise InputError("There is nothing to undo: the segmentation of the last run is no longer in the scene.")
         remove_volumes(self.node)

@@ -14,8 +14,8 @@ from .stored_text import read_object
 class MetadataEntries:
     """The entries of a metadata form.
 
-    What the user entered holds, an empty entry too (it says "unknown"); where nothing was entered, the fact found for the volume holds. All methods take names of
-    fields of `schema`; others raise KeyError.
+    What the user entered holds, an empty entry too (it says "unknown"); where nothing was entered, the fact found for
+    the volume holds. All methods take names of fields of `schema`; others raise KeyError.
     """
 
     def __init__(self, schema: MetadataSchema) -> None:
@@ -29,7 +29,10 @@ class MetadataEntries:
         self._entered[self._fields[name].name] = text
 
     def prefill(self, facts: Mapping[str, Fact]) -> None:
-        """The facts found for the volume; they take the place of all earlier facts. Fields that the schema does not have are passed over."""
+        """The facts found for the volume; they take the place of all earlier facts.
+
+        Fields that the schema does not have are passed over.
+        """
         self._facts = {name: fact for name, fact in facts.items() if name in self._fields}
 
     def text(self, name: str) -> str:
@@ -49,7 +52,11 @@ class MetadataEntries:
         return {name: value for name in self._fields if (value := self.value(name)) is not None}
 
     def source(self, name: str) -> str:
-        """Where the value comes from: "entered", "from DICOM: PatientAge" or "". An entry that contradicts the scan says so, since it may be left from another scan."""
+        """Where the value comes from:
+
+        "entered", "from DICOM: PatientAge" or "". An entry that contradicts the scan says so, since it may be left from
+        another scan.
+        """
         fact = self._facts.get(name)
         found = fact if fact is not None and fact.value is not None else None
         if name not in self._entered:
@@ -67,7 +74,9 @@ class MetadataEntries:
         return ""
 
     def note(self, name: str) -> str:
-        """One sentence where the value is possible and the model treats it as unknown, or where what the scan says could not be used."""
+        """One sentence where the value is possible and the model treats it as unknown, or where what the scan says
+        could not be used.
+        """
         findings = self.schema.parse({name: self.value(name)})[1]
         if findings:
             return str(findings[0])
@@ -88,7 +97,9 @@ class MetadataEntries:
 
     @classmethod
     def from_text(cls, schema: MetadataSchema, text: str) -> MetadataEntries:
-        """Inverse of `to_text`; what the schema does not have (any more), and text that cannot be read, is passed over."""
+        """Inverse of `to_text`; what the schema does not have (any more), and text that cannot be read, is
+        passed over.
+        """
         entries = cls(schema)
         stored = read_object(text)
         for name, entered in _mapping(stored, "entered").items():

@@ -1,4 +1,6 @@
-"""The metadata form in the panel: a row for each field of the model's schema, with the source of its value or what is wrong with it."""
+"""The metadata form in the panel: a row for each field of the model's schema, with the source of its value or what is
+wrong with it.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ class _Row:
 
 
 class MetadataForm:
-    """Shows metadata entries in a QFormLayout and changes them as the user types and chooses. on_change is called for every such change, and for nothing else."""
+    """Shows metadata entries in a QFormLayout and changes them as the user types and chooses. on_change is called for
+    every such change, and for nothing else.
+    """
 
     def __init__(self, layout: Any, on_change: Callable[[], None]) -> None:
         self._layout = layout
@@ -108,7 +112,9 @@ def _show_number(row: _Row, entries: MetadataEntries) -> None:
 
 
 def _show_choice(row: _Row, entries: MetadataEntries) -> None:
-    """An impossible choice, left from another model, shows as no choice at all, so that "unknown" too can be chosen anew."""
+    """An impossible choice, left from another model, shows as no choice at all, so that "unknown" too can be chosen
+    anew.
+    """
     value = entries.value(row.field.name)
     if value is not None:
         row.editor.currentIndex = row.field.choices.index(str(value)) + 1

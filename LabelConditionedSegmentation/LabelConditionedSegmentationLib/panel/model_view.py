@@ -43,7 +43,10 @@ class ModelView:
         self.show(wanted if wanted in self._packages else next(iter(self._packages), ""))
 
     def show(self, name: str) -> bool:
-        """Show a model, without calling back; whether there is one of this name. Where there is none the one shown stays, unless it is gone as well."""
+        """Show a model, without calling back; whether there is one of this name.
+
+        Where there is none the one shown stays, unless it is gone as well.
+        """
         if name not in self._packages:
             if self.package is None or self.package.name not in self._packages:
                 self.package = None
@@ -61,7 +64,10 @@ class ModelView:
         self._on_chosen()
 
     def ask_for_package(self) -> Path | None:
-        """Let the user choose a package to install: its zip, or the folder whose `model.json` was chosen. None where nothing was."""
+        """Let the user choose a package to install: its zip, or the folder whose `model.json` was chosen.
+
+        None where nothing was.
+        """
         chosen = qt.QFileDialog.getOpenFileName(
             slicer.util.mainWindow(), _("Add model"), "", _("Model packages (*.zip model.json)")
         )

@@ -17,7 +17,8 @@ BRANCH = "My labels"
 
 @dataclass(frozen=True)
 class ExampleChoice:
-    """What was chosen for a label by example. volumes: of the atlas, one a channel. segment: id in the segmentation. inside: a label of the model, or "".
+    """What was chosen for a label by example. volumes: of the atlas, one a channel. segment: id in the segmentation.
+    inside: a label of the model, or "".
 
     of: the label that this is another example of; None for a new one.
     """
@@ -40,17 +41,26 @@ class ExampleChoice:
 
 
 class MyLabels:
-    """Labels by example. Those of other models are kept and not shown; those of one model have names of their own among themselves and the model's labels."""
+    """Labels by example.
+
+    Those of other models are kept and not shown; those of one model have names of their own among themselves and the
+    model's labels.
+    """
 
     def __init__(self, prompts: Sequence[ExamplePrompt] = ()) -> None:
         self._keep(prompts)
 
     def of(self, package: ModelPackage) -> list[ExamplePrompt]:
-        """The labels of a model. What cannot stand in its tree, because somebody has changed the scene's file, is passed over."""
+        """The labels of a model.
+
+        What cannot stand in its tree, because somebody has changed the scene's file, is passed over.
+        """
         return list(self._fitting(package)[0])
 
     def branch(self, package: ModelPackage) -> LabelTree | None:
-        """The labels of a model below one parent, which stands for all of them together, as they compete; None where there are none."""
+        """The labels of a model below one parent, which stands for all of them together, as they compete; None where
+        there are none.
+        """
         return self._fitting(package)[1]
 
     def tree(self, package: ModelPackage) -> LabelTree:
@@ -80,13 +90,18 @@ class MyLabels:
             )
 
     def add(self, prompt: ExamplePrompt, package: ModelPackage) -> None:
-        """Add a label of a model. Raises InputError where it belongs to another one, LabelError where its name is taken."""
+        """Add a label of a model.
+
+        Raises InputError where it belongs to another one, LabelError where its name is taken.
+        """
         require_of_model(prompt, package)
         _branch([*self.of(package), prompt], package.labels)
         self._keep((*self._prompts, prompt))
 
     def replace(self, prompt: ExamplePrompt, other: ExamplePrompt, package: ModelPackage) -> tuple[Label, Label]:
-        """Put another label of the same model in the place of one; returns both as the tree has them, which differ in their id. Raises as `add`, and nothing is changed."""
+        """Put another label of the same model in the place of one; returns both as the tree has them, which differ in
+        their id. Raises as `add`, and nothing is changed.
+        """
         require_of_model(other, package)
         prompts = self.of(package)
         if prompt not in prompts:
@@ -140,7 +155,10 @@ class MyLabels:
 
 
 def _branch(prompts: Sequence[ExamplePrompt], known: LabelTree) -> LabelTree:
-    """The tree of labels by example below their parent. Raises LabelError where a name is taken or what a label lies in is not known."""
+    """The tree of labels by example below their parent.
+
+    Raises LabelError where a name is taken or what a label lies in is not known.
+    """
     first = max(label.id for label in known.labels) + 1
     labels = tree_of_prompts(prompts, known, [_label_id(prompt, first + 1) for prompt in prompts])
     branch = LabelTree(
@@ -151,7 +169,9 @@ def _branch(prompts: Sequence[ExamplePrompt], known: LabelTree) -> LabelTree:
 
 
 def _label_id(prompt: ExamplePrompt, first: int) -> int:
-    """An id that belongs to this label in every scene and is never given to another, so that a segment is never taken for that of a label that came later."""
+    """An id that belongs to this label in every scene and is never given to another, so that a segment is never taken
+    for that of a label that came later.
+    """
     stored = prompt.to_json()
     what = json.dumps([stored["name"], stored.get("parent"), stored["vector"], stored["bias"]])
     return first + zlib.crc32(what.encode("ascii")) % 2**30

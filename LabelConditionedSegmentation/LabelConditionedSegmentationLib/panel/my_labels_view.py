@@ -1,4 +1,6 @@
-"""My labels in the panel: the form for a new label by example or another example of one, and the buttons that import, export, rename and remove one."""
+"""My labels in the panel: the form for a new label by example or another example of one, and the buttons that import,
+export, rename and remove one.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +31,9 @@ from .situation import Situation
 class MyLabelsView:
     """Over the widgets of the form (`ui`, by their names), and the label tree, in which labels are chosen.
 
-    on_make: called when the user wants the label that the form describes; `show_to` is the answer. on_change: called, with what to say, after labels came or went,
-    and with every label that another one came in the place of, beside that one. say: tells the user a sentence. refresh: called where what may be pressed has changed.
+    on_make: called when the user wants the label that the form describes; `show_to` is the answer. on_change: called,
+    with what to say, after labels came or went, and with every label that another one came in the place of, beside that
+    one. say: tells the user a sentence. refresh: called where what may be pressed has changed.
     """
 
     def __init__(
@@ -106,7 +109,10 @@ class MyLabelsView:
         ui.renameLabelButton.enabled = ui.removeLabelButton.enabled = mine is not None and not now.running
 
     def show_to(self, runner: Runner, device: str) -> None:
-        """Show the structure to the model; `made` takes the outcome. Raises LCSError where something is wrong with it."""
+        """Show the structure to the model; `made` takes the outcome.
+
+        Raises LCSError where something is wrong with it.
+        """
         choice, package = self._choice, self._package
         if package is None or choice.problem:
             raise InputError(choice.problem)
@@ -174,7 +180,9 @@ class MyLabelsView:
         return None if self._package is None else self.labels.get(self._tree.current, self._package)
 
     def _list_labels(self) -> None:
-        """Offer the labels there are for another example; the one that was chosen stays chosen, as long as it is there."""
+        """Offer the labels there are for another example; the one that was chosen stays chosen, as long as
+        it is there.
+        """
         selector = self._ui.exampleOfSelector
         names = ["", *(prompt.name for prompt in (self.labels.of(self._package) if self._package else ()))]
         if names == [selector.itemData(n) for n in range(selector.count)]:
@@ -200,7 +208,9 @@ class MyLabelsView:
         self._refresh()
 
     def _segmentation_chosen(self, node: Any) -> None:
-        """A segmentation brings its first segment, since the selector leaves it at none; or keeps, in silence, an id that the one before had too."""
+        """A segmentation brings its first segment, since the selector leaves it at none; or keeps, in silence, an id
+        that the one before had too.
+        """
         if node is not self._segmentation:  # else it is told again, perhaps under another name
             self._segmentation = node
             ids = node.GetSegmentation().GetSegmentIDs() if node is not None else ()
@@ -223,7 +233,10 @@ class MyLabelsView:
     def _averaged(
         self, of: ExamplePrompt, made: ExamplePrompt, package: ModelPackage
     ) -> tuple[str, list[tuple[Label, Label]]]:
-        """Make a label anew from its examples and another one; what to say, and what came in the place of what. Raises InputError or LabelError."""
+        """Make a label anew from its examples and another one; what to say, and what came in the place of what.
+
+        Raises InputError or LabelError.
+        """
         kept = self.labels.named(of.name, package)  # the scene may have been read anew
         if kept is None:
             raise LabelError(
@@ -236,7 +249,9 @@ class MyLabelsView:
         return _('"{name}" was made from {n} examples.').format(name=prompt.name, n=prompt.count), [replaced]
 
     def _put_in_place(self, prompt: ExamplePrompt, other: ExamplePrompt, package: ModelPackage) -> tuple[Label, Label]:
-        """Put a label in the place of another one, among my labels and as the one that segments belong to; both as the tree has them. Raises InputError or LabelError."""
+        """Put a label in the place of another one, among my labels and as the one that segments belong to; both as the
+        tree has them. Raises InputError or LabelError.
+        """
         before, after = self.labels.replace(prompt, other, package)
         hand_over(slicer.mrmlScene, before, after, package.name)
         return before, after

@@ -1,4 +1,6 @@
-"""What the node selectors of the panel must not do by themselves: choose a node that the user did not choose, or lose the one that he did."""
+"""What the node selectors of the panel must not do by themselves: choose a node that the user did not choose, or lose
+the one that he did.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,10 @@ BEFORE_THE_SELECTORS, AFTER_THE_SELECTORS = 1.0, -1.0
 class NodeSelectors(VTKObservationMixin):
     """Over the node selectors that `selectors` gives.
 
-    A selector moves to the neighbour of a node that leaves the scene, or is hidden: here none is chosen before it can. While a scene is loaded it lists nothing, and
-    afterwards it has forgotten its node: here it is silent until the end, and given back what it had. on_gone: called with every
-    node that was let go of, and whether it was that of the last selector, the output.
+    A selector moves to the neighbour of a node that leaves the scene, or is hidden: here none is chosen before it can.
+    While a scene is loaded it lists nothing, and
+    afterwards it has forgotten its node: here it is silent until the end, and given back what it had. on_gone: called
+    with every node that was let go of, and whether it was that of the last selector, the output.
     """
 
     def __init__(self, selectors: Callable[[], Sequence[Any]], on_gone: Callable[[Any, bool], None]) -> None:

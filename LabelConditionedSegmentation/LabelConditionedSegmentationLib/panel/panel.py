@@ -1,4 +1,6 @@
-"""The panel: shows the situation, passes on what the user does, and leaves every decision to its plain collaborators."""
+"""The panel: shows the situation, passes on what the user does, and leaves every decision to its plain
+collaborators.
+"""
 
 from __future__ import annotations
 
@@ -224,7 +226,8 @@ class Panel(VTKObservationMixin):
         name = self.parameters.model
         if name and not self.models.show(name):
             self._message = _(
-                'The model "{name}", which this scene was made with, is not installed; add it, or go on with another one.'
+                'The model "{name}", which this scene was made with, is not installed; add it, or go on with another'
+                " one."
             ).format(name=name)
         self.mine.labels = MyLabels.from_text(self.parameters.myLabels)
         self._show_model()
@@ -401,7 +404,9 @@ class Panel(VTKObservationMixin):
         self._start(lambda: self.runner.start(task))
 
     def _with_examples(self, action: Callable[[], None]) -> None:
-        """Do something that shows my labels: at once where it is known who wins among them, else after the worker was asked, without another pass of the network."""
+        """Do something that shows my labels: at once where it is known who wins among them, else after the worker was
+        asked, without another pass of the network.
+        """
         answer, package = self.runner.answer, self.package
         branch = self.mine.labels.branch(package) if package else None
         if (

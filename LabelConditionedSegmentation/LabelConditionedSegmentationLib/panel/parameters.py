@@ -8,7 +8,9 @@ from slicer.parameterNodeWrapper import parameterNodeWrapper
 
 @parameterNodeWrapper
 class PanelParameters:
-    """model: name of the package. labels, metadata: JSON text of the ticks and of the form. myLabels: JSON text of the labels by example, of all models.
+    """model: name of the package. labels, metadata:
+
+    JSON text of the ticks and of the form. myLabels: JSON text of the labels by example, of all models.
 
     output: the segmentation, None for a new one.
 
@@ -28,6 +30,8 @@ INPUT_ROLE = "Input"
 
 
 def parameters_of(node: Any, before: PanelParameters | None) -> PanelParameters:
-    """The parameters in a node; those of before where they are of the same one, since what observes it stays with it."""
+    """The parameters in a node; those of before where they are of the same one, since what observes it
+    stays with it.
+    """
     same = before is not None and before.parameterNode is node  # type: ignore[attr-defined]
     return before if before is not None and same else PanelParameters(node)  # type: ignore[call-arg]  # the wrapper gives it both

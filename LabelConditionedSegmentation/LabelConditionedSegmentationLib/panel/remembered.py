@@ -1,4 +1,6 @@
-"""What the application remembers from one start to the next: the model, acknowledged licences, recent sets of structures."""
+"""What the application remembers from one start to the next: the model, acknowledged licences, recent sets of
+structures.
+"""
 
 from __future__ import annotations
 

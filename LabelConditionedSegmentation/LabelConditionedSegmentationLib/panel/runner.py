@@ -1,4 +1,7 @@
-"""One run after another: asks the worker, keeps what the last run left, and knows what it is valid for. Without Qt, for the panel and for scripts."""
+"""One run after another: asks the worker, keeps what the last run left, and knows what it is valid for.
+
+Without Qt, for the panel and for scripts.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,9 @@ class Task:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """Changes with the voxels and place of the volumes, the model and the metadata; the device is left out, since it changes no answer."""
+        """Changes with the voxels and place of the volumes, the model and the metadata; the device is left out, since
+        it changes no answer.
+        """
         return (
             fingerprint(self.nodes),
             str(self.package.path),
@@ -37,9 +42,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a finished run left: every label of the model is now a comparison away. run: its number in the worker, which keeps the features.
+    """What a finished run left: every label of the model is now a comparison away. run: its number in the worker, which
+    keeps the features.
 
-    examples: who won among labels by example, once they were asked for. can_rank: whether the worker can be asked for them, and for single points.
+    examples: who won among labels by example, once they were asked for. can_rank: whether the worker can be asked for
+    them, and for single points.
     """
 
     task: Task
@@ -51,7 +58,9 @@ class Answer:
     examples: Winners | None = None
 
     def parts(self, labels: Sequence[Label]) -> list[tuple[Winners, list[Label]]]:
-        """Labels with the competition that each takes part in; those of which the winners are not known are left out."""
+        """Labels with the competition that each takes part in; those of which the winners are not known
+        are left out.
+        """
         competitions = [winners for winners in (self.winners, self.examples) if winners is not None]
         parts = [(winners, [label for label in labels if label.id in winners.labels]) for winners in competitions]
         return [(winners, there) for winners, there in parts if there]
@@ -59,7 +68,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a request ended: ok, or not with the sentence `text` for the user (details: the traceback or the end of the log), perhaps because it was cancelled."""
+    """How a request ended: ok, or not with the sentence `text` for the user (details: the traceback or the end of the
+    log), perhaps because it was cancelled.
+    """
 
     kind: str
     ok: bool
@@ -104,7 +115,11 @@ class Runner:
         return task is not None and self.answer is not None and self.answer.key == task.key
 
     def start(self, task: Task) -> None:
-        """Begin a run. The answer before it stays until the new one is there. Raises InputError, or OutputError where the volume cannot be handed over."""
+        """Begin a run.
+
+        The answer before it stays until the new one is there. Raises InputError, or OutputError where the volume cannot
+        be handed over.
+        """
         volume = volume_of(task.nodes)
         arguments = {
             "model": str(task.package.path),
@@ -137,7 +152,10 @@ class Runner:
         return [(self.answer.winners.labels[int(ident)], float(share)) for ident, share in outcome.values["ranked"]]
 
     def show_example(self, package: ModelPackage, device: str, nodes: Sequence[Any], mask: Array, name: str) -> None:
-        """Show a structure to a model: its mask (k, j, i) on an atlas, the volume nodes. Raises InputError, or OutputError where they cannot be handed over."""
+        """Show a structure to a model: its mask (k, j, i) on an atlas, the volume nodes.
+
+        Raises InputError, or OutputError where they cannot be handed over.
+        """
         atlas = volume_of(nodes)
         arguments = {
             "model": str(package.path),
@@ -154,7 +172,10 @@ class Runner:
         return self.answer is not None and (self.answer.examples is None or self.answer.examples.labels != labels)
 
     def ask_examples(self, labels: LabelTree, prompts: Sequence[ExamplePrompt]) -> None:
-        """Ask which label by example wins where; the leaves of `labels` are those of the prompts. The network does not run; the answer keeps the outcome."""
+        """Ask which label by example wins where; the leaves of `labels` are those of the prompts.
+
+        The network does not run; the answer keeps the outcome.
+        """
         if self.answer is None:
             raise InputError("Run the model first; then labels by example can be shown.")
         ids = [leaf.id for leaf in labels.leaves]

@@ -1,4 +1,6 @@
-"""The scene's copy of the panel: its parameter node, connected once, heard of when others change it, and left alone while a scene is loaded."""
+"""The scene's copy of the panel: its parameter node, connected once, heard of when others change it, and left alone
+while a scene is loaded.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ import vtk
 from slicer.util import VTKObservationMixin
 
 AFTER_THE_WRAPPER, AFTER_THE_SELECTORS, LAST = -1.0, -2.0, -3.0
-"""Priorities of observers: what keeps the wrapper's values, and the node selectors, up to date is called before. Of equal ones that which was added first is called last."""
+"""Priorities of observers: what keeps the wrapper's values, and the node selectors, up to date is called before.
+
+Of equal ones that which was added first is called last.
+"""
 
 
 class SceneCopy(VTKObservationMixin):

@@ -77,7 +77,10 @@ def process(
 
 
 def labels_by_example(paths: Sequence[str | Path], package: ModelPackage) -> MyLabels:
-    """The labels of a model from their files. Raises InputError or LabelError where one cannot be used, or a name is taken."""
+    """The labels of a model from their files.
+
+    Raises InputError or LabelError where one cannot be used, or a name is taken.
+    """
     mine = MyLabels()
     for path in paths:
         mine.add(load_label(Path(path), package), package)
@@ -90,7 +93,8 @@ def check_number(nodes: Sequence[Any], package: ModelPackage) -> None:
     if len(nodes) != len(channels):
         volumes, were = ("volume" if len(channels) == 1 else "volumes"), ("was" if len(nodes) == 1 else "were")
         raise InputError(
-            f'The model "{package.name}" takes {len(channels)} {volumes}, {" and ".join(channels)}; {len(nodes)} {were} given.'
+            f'The model "{package.name}" takes {len(channels)} {volumes}, {" and ".join(channels)}; {len(nodes)} {were}'
+            " given."
         )
 
 

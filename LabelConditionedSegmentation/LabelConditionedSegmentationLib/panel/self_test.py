@@ -1,4 +1,7 @@
-"""The module's self-test: drives the real panel as a user does. It runs inside the application, and wherever the module runs."""
+"""The module's self-test: drives the real panel as a user does.
+
+It runs inside the application, and wherever the module runs.
+"""
 
 from __future__ import annotations
 

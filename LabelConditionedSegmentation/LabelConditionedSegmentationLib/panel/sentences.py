@@ -15,7 +15,10 @@ CONTEXT = "LabelConditionedSegmentation.sentences"
 """Under which they stand in the files for translators."""
 
 SOURCES = "LabelConditionedSegmentation_en-US.ts"
-"""Lists them, with {0}, {1} where a sentence has numbers and names in it: `Utilities.update_translations` collects them."""
+"""Lists them, with {0}, {1} where a sentence has numbers and names in it:
+
+`Utilities.update_translations` collects them.
+"""
 
 PLACEHOLDER = re.compile(r"\{(\d+)\}")
 SEAM = re.compile(r"(?<=[.:;?]) ")
@@ -39,7 +42,9 @@ def _whole(text: str) -> str | None:
 
 
 def _in_parts(text: str) -> str:
-    """The longest first part that is a sentence, then the rest; else what comes before a sentence, such as a channel, as it is."""
+    """The longest first part that is a sentence, then the rest; else what comes before a sentence, such as a channel,
+    as it is.
+    """
     seams = [seam.start() for seam in SEAM.finditer(text)]
     for end in reversed(seams):
         whole = _with_its_sign(text[:end])

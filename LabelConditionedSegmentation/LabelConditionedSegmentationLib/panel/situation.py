@@ -12,9 +12,11 @@ from ..scene.words import LABEL_MAP, Finding
 class Situation:
     """All that decides what may be pressed.
 
-    missing: what has to be installed first, as a sentence, or "". model: title of the chosen model, or "". findings: of the chosen volumes. wanted: number of
-    structures chosen. problems: sentences about what was entered of the scan. running, cancelling: a run goes on, and is asked to stop. is_answered: the network
-    has seen these volumes with this model and these metadata, so that every structure is at hand without another pass. is_live: a segmentation follows the ticks.
+    missing: what has to be installed first, as a sentence, or "". model: title of the chosen model, or "". findings: of
+    the chosen volumes. wanted: number of structures chosen. problems: sentences about what was entered of the scan.
+    running, cancelling: a run goes on, and is asked to stop. is_answered: the network has seen these volumes with this
+    model and these metadata, so that every structure is at hand without another pass. is_live: a segmentation follows
+    the ticks.
     is_picking: a click into a view is waited for. learns_examples: the model was trained to learn labels from examples.
     """
 
@@ -94,7 +96,10 @@ class Situation:
             return "Choose a model, or add one."
         if not self.learns_examples:
             return f"{self.model} was not trained to learn labels from examples; choose a model that was."
-        return "Show the model a structure that it does not know, as a segment on a scan; afterwards it can be found in every scan."
+        return (
+            "Show the model a structure that it does not know, as a segment on a scan; afterwards it can be found in"
+            " every scan."
+        )
 
     @property
     def can_cancel(self) -> bool:
@@ -114,7 +119,9 @@ class Situation:
 
 
 def findings_text(findings: Sequence[Finding], volume_name: str, told: Callable[[str], str] = str) -> str:
-    """The findings as the lines under the input; one with a tick where there is nothing to say. told: what they are in the user's language."""
+    """The findings as the lines under the input; one with a tick where there is nothing to say. told: what they are in
+    the user's language.
+    """
     signs = {"error": "✖", "warning": "⚠", "note": "•"}
     ordered = sorted(findings, key=lambda finding: ("error", "warning", "note").index(finding.level))
     lines = [f"{signs[finding.level]} {told(str(finding))}" for finding in ordered]
@@ -122,7 +129,9 @@ def findings_text(findings: Sequence[Finding], volume_name: str, told: Callable[
 
 
 def time_left(fraction: float, seconds: float) -> str:
-    """The time left as it is shown, from the fraction done after so many seconds; "" while nothing sensible can be said."""
+    """The time left as it is shown, from the fraction done after so many seconds; "" while nothing sensible can be
+    said.
+    """
     if fraction < 0.03 or seconds < 1:
         return ""
     left = seconds * (1 - fraction) / fraction

@@ -1,4 +1,6 @@
-"""The choice of structures in the panel: tree, search, buttons, recent sets, and what was found under a picked point."""
+"""The choice of structures in the panel: tree, search, buttons, recent sets, and what was found under a
+picked point.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from .sentences import told
 
 
 class StructuresView:
-    """Over the widgets of the section Structures (`ui`, by their names). on_change is called after every click that changed what is chosen."""
+    """Over the widgets of the section Structures (`ui`, by their names). on_change is called after every click that
+    changed what is chosen.
+    """
 
     def __init__(self, ui: Any, memory: Memory, on_change: Callable[[], None]) -> None:
         self._ui = ui
@@ -42,7 +46,9 @@ class StructuresView:
         return self.ticks.wanted() if self.ticks else []
 
     def show_model(self, package: ModelPackage, tree: LabelTree) -> None:
-        """Show the labels of a model, and what else can be asked for with it, as one tree; what was chosen and both models know stays chosen."""
+        """Show the labels of a model, and what else can be asked for with it, as one tree; what was chosen and both
+        models know stays chosen.
+        """
         ticks = LabelTicks(tree)
         ticks.choose([label.name for label in self.wanted])
         self._model = package.name
@@ -59,7 +65,9 @@ class StructuresView:
         self._show_count()
 
     def show_tree(self, tree: LabelTree, renewed: Mapping[int, int]) -> None:
-        """Show other labels of the same model; what was chosen and what is marked stay so. renewed: old id -> new id of labels that came in the place of others."""
+        """Show other labels of the same model; what was chosen and what is marked stay so. renewed: old id -> new id of
+        labels that came in the place of others.
+        """
         marked = self.tree.current
         self.show((self.ticks or LabelTicks(tree)).on(tree, renewed))
         self.tree.mark(None if marked is None else renewed.get(marked, marked))

@@ -18,7 +18,9 @@ class VolumeFindings:
         self._found: tuple[Finding, ...] = ()
 
     def of(self, nodes: Sequence[Any], package: ModelPackage | None) -> tuple[Finding, ...]:
-        """What `check_nodes` says of the volume nodes, one a channel of the model, which name them; nothing without a model."""
+        """What `check_nodes` says of the volume nodes, one a channel of the model, which name them; nothing without a
+        model.
+        """
         if package is None:
             return ()
         names = tuple(node.GetName() if node else "" for node in nodes)
@@ -30,5 +32,7 @@ class VolumeFindings:
         return self._found
 
     def are_of_others(self, nodes: Sequence[Any]) -> bool:
-        """Whether the volumes have another place or other voxels than those that were asked for last; another name makes no other volume."""
+        """Whether the volumes have another place or other voxels than those that were asked for last; another name
+        makes no other volume.
+        """
         return self._seen is None or self._seen[0] != fingerprint(nodes)

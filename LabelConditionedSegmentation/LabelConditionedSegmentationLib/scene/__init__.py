@@ -1,1 +1,3 @@
-"""MRML in and out: volumes, transforms, segmentations, terminology, DICOM metadata. slicer and vtk, never qt, ctk or torch."""
+"""MRML in and out: volumes, transforms, segmentations, terminology, DICOM metadata. slicer and vtk, never qt, ctk or
+torch.
+"""

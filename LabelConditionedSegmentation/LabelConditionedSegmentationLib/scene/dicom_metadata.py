@@ -1,4 +1,6 @@
-"""What DICOM says about a scan: the fields of a model's metadata schema, from the volume's instance or from the subject hierarchy, with their source."""
+"""What DICOM says about a scan: the fields of a model's metadata schema, from the volume's instance or from the subject
+hierarchy, with their source.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ Lookup = Callable[[str], str]
 
 @dataclass(frozen=True)
 class Fact:
-    """What was found for one field: its value, None where it stays unknown, where it comes from, and what was wrong with it."""
+    """What was found for one field: its value, None where it stays unknown, where it comes from, and what was wrong
+    with it.
+    """
 
     value: str | float | None
     source: str
@@ -36,7 +40,9 @@ class _OddValueError(Exception):
 
 
 def known_facts(node: Any, schema: MetadataSchema, database: Any = None) -> dict[str, Fact]:
-    """Field name -> what DICOM says of it; fields of which nothing is said are left out. Odd values stay unknown and carry a problem; nothing is raised.
+    """Field name -> what DICOM says of it; fields of which nothing is said are left out.
+
+    Odd values stay unknown and carry a problem; nothing is raised.
 
     database: a ctkDICOMDatabase, by default the application's own.
     """

@@ -35,7 +35,8 @@ def load_label(path: Path, package: ModelPackage) -> ExamplePrompt:
 
 
 def file_of_label(path: Path) -> Path:
-    """Where a label by example is written that the user gave this name: with the suffix by which it is found again, where it has none.
+    """Where a label by example is written that the user gave this name: with the suffix by which it is found again,
+    where it has none.
 
     Raises OutputError where a file of that name would be replaced, which nobody has agreed to.
     """

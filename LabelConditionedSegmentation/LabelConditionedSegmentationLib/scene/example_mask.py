@@ -15,7 +15,10 @@ from .nodes import in_one_place, remove, require
 
 
 def example_mask(segmentation: Any, segment_id: str, volume_node: Any) -> Array:
-    """The voxels (k, j, i), bool, of a segment on the grid of a volume node; the scene stays as it is. Raises InputError where there are none, or it is not clear which."""
+    """The voxels (k, j, i), bool, of a segment on the grid of a volume node; the scene stays as it is.
+
+    Raises InputError where there are none, or it is not clear which.
+    """
     require(segmentation, "segmentation")
     require(volume_node, "volume")
     segment = segmentation.GetSegmentation().GetSegment(segment_id)
@@ -24,17 +27,19 @@ def example_mask(segmentation: Any, segment_id: str, volume_node: Any) -> Array:
     name, volume = segment.GetName(), volume_node.GetName()
     if segment.GetRepresentation(BINARY_LABELMAP) is None:
         raise InputError(
-            f'The segment "{name}" has no voxels of its own, only a surface: create its binary labelmap in the Segmentations module.'
+            f'The segment "{name}" has no voxels of its own, only a surface: create its binary labelmap in the'
+            " Segmentations module."
         )
     if not in_one_place(segmentation, volume_node):
         raise InputError(
-            f'The segment "{name}" lies under another transform than "{volume}": put both under the same transform with the Transforms module, '
-            "or choose the scan that it was painted on."
+            f'The segment "{name}" lies under another transform than "{volume}": put both under the same transform with'
+            " the Transforms module, or choose the scan that it was painted on."
         )
     mask = _exported(segmentation, segment_id, volume_node)
     if not mask.any():
         raise InputError(
-            f'The segment "{name}" has no voxel in "{volume}": paint the structure, or choose the scan that it was painted on.'
+            f'The segment "{name}" has no voxel in "{volume}": paint the structure, or choose the scan that it was'
+            " painted on."
         )
     return mask
 

@@ -11,7 +11,10 @@ from ..core.package.model_package import ModelPackage, find_packages
 
 
 def installed_models(folders: Sequence[Path]) -> tuple[dict[str, ModelPackage], list[Finding]]:
-    """Name -> package for every usable package in these folders, and a warning for every other one. Earlier folders win over later ones of the same name."""
+    """Name -> package for every usable package in these folders, and a warning for every other one.
+
+    Earlier folders win over later ones of the same name.
+    """
     models: dict[str, ModelPackage] = {}
     findings = []
     for folder in folders:

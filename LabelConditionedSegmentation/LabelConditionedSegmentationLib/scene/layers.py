@@ -1,7 +1,9 @@
-"""Label maps shared by segments: any number of structures that do not overlap lie in one layer, which views show as fast as a single segment.
+"""Label maps shared by segments: any number of structures that do not overlap lie in one layer, which views show as
+fast as a single segment.
 
-Layers are written in place, and only their scalars are marked as modified. An event of the label map itself would make Slicer drop the closed surface of every
-segment in it; here the caller drops those of the segments that changed, and no others.
+Layers are written in place, and only their scalars are marked as modified. An event of the label map itself would make
+Slicer drop the closed surface of every segment in it; here the caller drops those of the segments that changed, and no
+others.
 """
 
 from __future__ import annotations
@@ -22,10 +24,14 @@ BINARY_LABELMAP = "Binary labelmap"
 
 
 class Layers:
-    """The layers that segments of one result lie in, each on the region that the model looked at, with room for more."""
+    """The layers that segments of one result lie in, each on the region that the model looked at, with
+    room for more.
+    """
 
     def __init__(self, segments: Any, ours: Iterable[Any], winners: Winners, volume_node: Any) -> None:
-        """`ours`: the vtkSegments whose layers may be written to; layers of another place or extent are left as they are."""
+        """`ours`: the vtkSegments whose layers may be written to; layers of another place or extent are left as they
+        are.
+        """
         self._segments = segments
         self._start = winners.start
         self._shape = winners.classes.shape
@@ -34,7 +40,9 @@ class Layers:
         self._images = [image for image in _images(ours) if self._fits(image)]
 
     def put(self, found: tuple[Array, Index] | None) -> tuple[Any, int]:
-        """Write a mask (None is empty) into the first layer where it overlaps nothing; the layer's image and the mask's value, for a segment to take at once."""
+        """Write a mask (None is empty) into the first layer where it overlaps nothing; the layer's image and the mask's
+        value, for a segment to take at once.
+        """
         image = next(
             (image for image in self._images if found is None or not self._box(image, found)[found[0] != 0].any()), None
         )
@@ -81,7 +89,9 @@ class Layers:
 
 
 def erase(erased: Sequence[Any]) -> None:
-    """Take the voxels of these vtkSegments out of the label maps that they share with others, and give each an empty one of its own."""
+    """Take the voxels of these vtkSegments out of the label maps that they share with others, and give each an empty
+    one of its own.
+    """
     for image in _images(erased):
         inside = [segment for segment in erased if segment.GetRepresentation(BINARY_LABELMAP) is image]
         voxels = _voxels(image)

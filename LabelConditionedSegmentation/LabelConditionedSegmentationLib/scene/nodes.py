@@ -1,4 +1,6 @@
-"""What is asked of any node: whether it is still in the scene, where it lies in space, and which nodes were made for it."""
+"""What is asked of any node: whether it is still in the scene, where it lies in space, and which nodes were made for
+it.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def require(node: Any, what: str) -> None:
 
 
 def to_world(node: Any) -> Affine | None:
-    """(4, 4) from the node's own RAS to world RAS, through all transforms above it; None where one of them is not linear."""
+    """(4, 4) from the node's own RAS to world RAS, through all transforms above it; None where one of them is not
+    linear.
+    """
     transform = node.GetParentTransformNode()
     if transform is None:
         return np.eye(4)
@@ -73,7 +77,9 @@ def remove(node: Any) -> None:
 
 
 def companion(node: Any, role: str, class_name: str, name: str) -> Any:
-    """The one node that belongs to another in a role: that of the last run, or a new one beside it in the subject hierarchy."""
+    """The one node that belongs to another in a role: that of the last run, or a new one beside it in the subject
+    hierarchy.
+    """
     found = node.GetNodeReference(role)
     if not is_present(found):
         found = node.GetScene().AddNewNodeByClass(class_name, name)

@@ -1,4 +1,6 @@
-"""Picking one point in any view: the place mode that users know from Markups, on a hidden node that is gone afterwards."""
+"""Picking one point in any view: the place mode that users know from Markups, on a hidden node that is
+gone afterwards.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,13 @@ Point = tuple[float, float, float]
 
 
 class PointPicker:
-    """Lets the user click one point. `picked` is called once, with its world RAS position in millimetres; `ended` when picking is over, with a point or without.
+    """Lets the user click one point.
 
-    `later` calls a function when the event that is being dealt with is over (in the application: a timer of 0 ms). The views still hold the point while they
-    report it, so its node must not be removed within their event.
+    `picked` is called once, with its world RAS position in millimetres; `ended` when picking is over, with a point or
+    without.
+
+    `later` calls a function when the event that is being dealt with is over (in the application: a timer of 0 ms). The
+    views still hold the point while they report it, so its node must not be removed within their event.
     """
 
     def __init__(
@@ -80,7 +85,9 @@ class PointPicker:
         self._later(partial(self._finish, self._node, (position[0], position[1], position[2])))
 
     def _on_mode(self, interaction: Any, *_: Any) -> None:
-        """Escape, a right click and other tools end place mode; a picked point does so as well, and is told of before."""
+        """Escape, a right click and other tools end place mode; a picked point does so as well, and is
+        told of before.
+        """
         if interaction.GetCurrentInteractionMode() != interaction.Place:
             self._later(partial(self._finish, self._node, None))
 

@@ -12,12 +12,18 @@ ROLE = "LabelConditionedSegmentation.RunReport"
 
 
 def attach_report(segmentation: Any, report: Mapping[str, Any]) -> Any:
-    """Keep a run's report, as JSON, with its segmentation; the text node. Raises InputError where the segmentation was deleted."""
+    """Keep a run's report, as JSON, with its segmentation; the text node.
+
+    Raises InputError where the segmentation was deleted.
+    """
     return put_report_text(segmentation, json.dumps(report, indent=1, ensure_ascii=False))
 
 
 def put_report_text(segmentation: Any, text: str | None) -> Any:
-    """Keep what `report_of` gave, or nothing, with a segmentation; the text node or None. Raises InputError where the segmentation was deleted."""
+    """Keep what `report_of` gave, or nothing, with a segmentation; the text node or None.
+
+    Raises InputError where the segmentation was deleted.
+    """
     require(segmentation, "segmentation")
     if text is None:
         remove_companion(segmentation, ROLE)

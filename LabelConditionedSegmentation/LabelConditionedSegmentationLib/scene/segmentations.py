@@ -26,7 +26,10 @@ NO_COLOR = (0.5, 0.5, 0.5)
 
 
 def new_segmentation(volume_node: Any, name: str) -> Any:
-    """An empty segmentation node on the volume's grid, under its transform and beside it in the subject hierarchy. Raises InputError."""
+    """An empty segmentation node on the volume's grid, under its transform and beside it in the subject hierarchy.
+
+    Raises InputError.
+    """
     require(volume_node, "volume")
     node = volume_node.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.CreateDefaultDisplayNodes()
@@ -41,9 +44,11 @@ def new_segmentation(volume_node: Any, name: str) -> Any:
 def put_labels(
     segmentation: Any, volume_node: Any, winners: Winners, labels: Sequence[Label], package_name: str
 ) -> list[Label]:
-    """Add or replace the segments of these labels, every other segment stays as it is; returns the labels without a voxel, whose segments are empty.
+    """Add or replace the segments of these labels, every other segment stays as it is; returns the labels without a
+    voxel, whose segments are empty.
 
-    The winners' grid is the volume node's. Raises InputError where a node was deleted or the segmentation cannot hold the result as it is.
+    The winners' grid is the volume node's. Raises InputError where a node was deleted or the segmentation cannot hold
+    the result as it is.
     """
     require(volume_node, "volume")
     check_target(segmentation, volume_node)
@@ -69,7 +74,10 @@ def put_labels(
 
 
 def remove_labels(segmentation: Any, labels: Sequence[Label], package_name: str) -> None:
-    """Remove the segments that were made for these labels, where there are any. Raises InputError where the segmentation was deleted."""
+    """Remove the segments that were made for these labels, where there are any.
+
+    Raises InputError where the segmentation was deleted.
+    """
     ids = segment_ids(segmentation, package_name)
     with batch(segmentation) as segments:
         removed = [ids[label.id] for label in labels if label.id in ids]
@@ -79,7 +87,9 @@ def remove_labels(segmentation: Any, labels: Sequence[Label], package_name: str)
 
 
 def hand_over(scene: Any, label: Label, other: Label, package_name: str) -> None:
-    """Give the segments of a label, in every segmentation of the scene, to the label that came in its place: its id and, unless the user renamed them, its name."""
+    """Give the segments of a label, in every segmentation of the scene, to the label that came in its place: its id
+    and, unless the user renamed them, its name.
+    """
     for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")):
         segmentation = scene.GetNthNodeByClass(n, "vtkMRMLSegmentationNode")
         segment_id = segment_ids(segmentation, package_name).get(label.id)
@@ -92,7 +102,10 @@ def hand_over(scene: Any, label: Label, other: Label, package_name: str) -> None
 
 
 def segment_ids(segmentation: Any, package_name: str) -> dict[int, str]:
-    """Label id -> segment id of the segments that were made by this model. Raises InputError where the segmentation was deleted."""
+    """Label id -> segment id of the segments that were made by this model.
+
+    Raises InputError where the segmentation was deleted.
+    """
     require(segmentation, "segmentation")
     segments = segmentation.GetSegmentation()
     found = {}
@@ -105,7 +118,9 @@ def segment_ids(segmentation: Any, package_name: str) -> dict[int, str]:
 
 
 def check_target(segmentation: Any, volume_node: Any) -> None:
-    """Raise InputError where segments of this volume cannot be put into the segmentation without changing voxels or other segments."""
+    """Raise InputError where segments of this volume cannot be put into the segmentation without changing voxels or
+    other segments.
+    """
     require(segmentation, "segmentation")
     segments = segmentation.GetSegmentation()
     if segments.GetSourceRepresentationName() != BINARY_LABELMAP:
@@ -135,7 +150,9 @@ def _triplet(code: Code | None) -> str:
 
 @contextmanager
 def batch(segmentation: Any) -> Iterator[Any]:
-    """The node's vtkSegmentation; views hear of all changes together, and closed surfaces that were there before are made for what is new."""
+    """The node's vtkSegmentation; views hear of all changes together, and closed surfaces that were there before are
+    made for what is new.
+    """
     segments = segmentation.GetSegmentation()
     has_surfaces = segments.ContainsRepresentation(CLOSED_SURFACE)
     before = segmentation.StartModify()

@@ -19,7 +19,10 @@ class Undo:
         self._history: Any = slicer.vtkSegmentationHistory()
 
     def save(self, segmentation: Any) -> None:
-        """Remember the segmentation as it is; call it before a change. States of another segmentation are forgotten. Raises InputError where it was deleted."""
+        """Remember the segmentation as it is; call it before a change.
+
+        States of another segmentation are forgotten. Raises InputError where it was deleted.
+        """
         require(segmentation, "segmentation")
         self._node = segmentation
         self._history.SetSegmentation(segmentation.GetSegmentation())

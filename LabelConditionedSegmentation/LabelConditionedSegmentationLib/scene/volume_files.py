@@ -1,4 +1,6 @@
-"""The file that a volume was loaded from: whether its header says something else of its place than the application took, or nothing."""
+"""The file that a volume was loaded from: whether its header says something else of its place than the application
+took, or nothing.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,11 @@ SAME_PLACE = 0.05
 
 
 def check_file(node: Any) -> list[Finding]:
-    """What the file of a volume node says of sides and place that the user has to know. The application reads NIfTI by ITK, which takes the qform of some files
-    where nibabel, FSL and FreeSurfer, and with them `lcs`, take the sform; where the file has neither, it guesses."""
+    """What the file of a volume node says of sides and place that the user has to know.
+
+    The application reads NIfTI by ITK, which takes the qform of some files
+    where nibabel, FSL and FreeSurfer, and with them `lcs`, take the sform; where the file has neither, it guesses.
+    """
     storage = node.GetStorageNode()
     path = storage.GetFullNameFromFileName() if storage is not None else ""
     try:
@@ -43,7 +48,10 @@ def _findings(path: str, _changed: int) -> tuple[Finding, ...]:
     except (RuntimeError, KeyError, ValueError):  # not as ITK reads it: the application had another way
         return ()
     if codes == (0, 0):
-        text = "The file of the scan does not say which way its voxel axes run, so left and right were guessed when it was loaded."
+        text = (
+            "The file of the scan does not say which way its voxel axes run, so left and right were guessed when it was"
+            " loaded."
+        )
         return (Finding.warning(text, "Make sure that left is left."),)
     if codes[0] == 0 or reader.GetDimension() < 3:
         return ()
@@ -52,7 +60,10 @@ def _findings(path: str, _changed: int) -> tuple[Finding, ...]:
         return ()
     who = "nibabel, FSL, FreeSurfer and lcs take the sform"
     if is_mirrored(sform, taken):
-        text = f"The sform and the qform in the file of the scan disagree about left and right; here the qform was taken, while {who}."
+        text = (
+            "The sform and the qform in the file of the scan disagree about left and right; here the qform was taken,"
+            f" while {who}."
+        )
     elif voxels_apart(sform, taken, reader.GetSize()[2::-1]) > SAME_PLACE:
         text = f"The sform and the qform in the file of the scan lie apart; here the qform was taken, while {who}."
     else:

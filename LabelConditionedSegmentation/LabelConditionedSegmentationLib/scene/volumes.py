@@ -1,4 +1,6 @@
-"""Volume nodes as the model's input: what is wrong with them, their voxels and place in world RAS, and whether they have changed since."""
+"""Volume nodes as the model's input: what is wrong with them, their voxels and place in world RAS, and whether they
+have changed since.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,8 @@ def is_declared_scan(node: Any) -> bool:
 
 
 def check_nodes(nodes: Sequence[Any], package: ModelPackage) -> list[Finding]:
-    """Everything noticed about the volume nodes chosen for the model's channels, one entry a channel, None where nothing is chosen.
+    """Everything noticed about the volume nodes chosen for the model's channels, one entry a channel, None where
+    nothing is chosen.
 
     Errors among the findings mean that the volumes cannot be segmented.
     """
@@ -75,7 +78,10 @@ def check_nodes(nodes: Sequence[Any], package: ModelPackage) -> list[Finding]:
 
 
 def volume_of(nodes: Sequence[Any]) -> Volume:
-    """The voxels (channel, k, j, i) and the IJK-to-world-RAS affine of volume nodes, one a channel. One channel is a view, no copy. Raises InputError."""
+    """The voxels (channel, k, j, i) and the IJK-to-world-RAS affine of volume nodes, one a channel.
+
+    One channel is a view, no copy. Raises InputError.
+    """
     for node in nodes:
         problem = _problem(node)
         if problem:
@@ -88,7 +94,9 @@ def volume_of(nodes: Sequence[Any]) -> Volume:
 
 
 def fingerprint(nodes: Sequence[Any]) -> str:
-    """A text that changes with the choice of volumes, their voxels and their place in the world, and with nothing else."""
+    """A text that changes with the choice of volumes, their voxels and their place in the world, and with
+    nothing else.
+    """
     return "\n".join(_fingerprint(node) for node in nodes)
 
 
@@ -172,7 +180,8 @@ def _different_geometry(nodes: Sequence[Any]) -> Finding | None:
         ):
             return Finding.error(
                 f'"{node.GetName()}" and "{first.GetName()}" lie on different grids.',
-                f'Resample "{node.GetName()}" to "{first.GetName()}" with the Resample Scalar/Vector/DWI Volume module.',
+                f'Resample "{node.GetName()}" to "{first.GetName()}" with the Resample Scalar/Vector/DWI Volume'
+                " module.",
             )
     return None
 

@@ -17,7 +17,8 @@ ROLE = "LabelConditionedSegmentation.Volumes"
 
 
 def put_volumes(segmentation: Any, volume_node: Any, parts: Sequence[tuple[Winners, Sequence[Label]]]) -> Any:
-    """The table node with name, voxels and millilitres of labels, each with its competition; a parent is the sum of the leaves under it.
+    """The table node with name, voxels and millilitres of labels, each with its competition; a parent is the sum of the
+    leaves under it.
 
     Raises InputError where a node was deleted.
     """

@@ -19,10 +19,15 @@ PATIENCE = 1.2
 
 
 class ProcessWorker:
-    """See `Worker`. The process is started by the first request, and anew after it was ended. `poll` never waits for it."""
+    """See `Worker`.
+
+    The process is started by the first request, and anew after it was ended. `poll` never waits for it.
+    """
 
     def __init__(self, log_file: Path, python: Sequence[str] | None = None) -> None:
-        """log_file: kept over restarts, started anew where it has grown large. python: the command of the interpreter, this one by default."""
+        """log_file: kept over restarts, started anew where it has grown large. python: the command of the interpreter,
+        this one by default.
+        """
         self.log_file = log_file
         self._python = python or [sys.executable]
         self._numbers = itertools.count(1)
@@ -44,7 +49,8 @@ class ProcessWorker:
                 failed(
                     number,
                     error,
-                    f"The segmentation process cannot be started ({error}); check the installation and free disk space.",
+                    f"The segmentation process cannot be started ({error}); check the installation and free disk"
+                    " space.",
                 )
             )
             return number
@@ -107,7 +113,8 @@ class ProcessWorker:
         except ProtocolError as error:
             self._lose(
                 error,
-                "The segmentation process sent something that cannot be understood and was ended; the next run starts a new one.",
+                "The segmentation process sent something that cannot be understood and was ended; the next run starts a"
+                " new one.",
                 f"{error}\n",
             )
             return

@@ -1,4 +1,6 @@
-"""Exchange: hands arrays from one process to another through files in private folders, in memory where the system has a place for that."""
+"""Exchange: hands arrays from one process to another through files in private folders, in memory where the system has a
+place for that.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,10 @@ DTYPE = re.compile(r"[<>|][biuf]\d{1,2}")
 
 
 class Exchange:
-    """Folders that two processes share. One side puts an array and sends the claim, plain values for a JSON line; the other takes the array for it."""
+    """Folders that two processes share.
+
+    One side puts an array and sends the claim, plain values for a JSON line; the other takes the array for it.
+    """
 
     def __init__(self, folders: Sequence[Path]) -> None:
         """folders: in the order in which they are to be used; where one has no room, the next one is."""
@@ -47,7 +52,10 @@ class Exchange:
         return Exchange([Path(tempfile.mkdtemp(prefix="lcs-worker-", dir=place)) for place in places])
 
     def put(self, array: Array) -> dict[str, Any]:
-        """Write an array to a file; the claim says which, and what is in it. Raises OutputError where no folder has room."""
+        """Write an array to a file; the claim says which, and what is in it.
+
+        Raises OutputError where no folder has room.
+        """
         bare = np.asarray(array, order="C")
         claim = {"dtype": bare.dtype.str, "shape": list(bare.shape)}
         failure = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
@@ -63,11 +71,15 @@ class Exchange:
                     return {"file": str(file), **claim}
         size, place = f"{bare.nbytes / 2**20:.0f} MB", self.folders[-1].parent
         raise OutputError(
-            f'{size} cannot be handed to or from the segmentation process ({failure.strerror or failure}); free disk space in "{place}".'
+            f"{size} cannot be handed to or from the segmentation process ({failure.strerror or failure}); free disk"
+            f' space in "{place}".'
         )
 
     def take(self, claim: Any) -> Array:
-        """The array of a claim; its file is gone afterwards. Raises ProtocolError where the claim and the file do not fit."""
+        """The array of a claim; its file is gone afterwards.
+
+        Raises ProtocolError where the claim and the file do not fit.
+        """
         try:
             file, words, shape = Path(claim["file"]), str(claim["dtype"]), tuple(claim["shape"])
             if (

@@ -1,4 +1,7 @@
-"""InProcessWorker: the same worker without a process, for scripts and tests. `poll` does the work and returns when it is done."""
+"""InProcessWorker: the same worker without a process, for scripts and tests.
+
+`poll` does the work and returns when it is done.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,11 @@ from .serving import Server
 
 
 class InProcessWorker:
-    """See `Worker`. Every `poll` does one request; only one that waits can be cancelled. Arrays are taken as they are and must not change before."""
+    """See `Worker`.
+
+    Every `poll` does one request; only one that waits can be cancelled. Arrays are taken as they are and must not
+    change before.
+    """
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)

@@ -1,4 +1,6 @@
-"""Child: a process of the worker as its parent sees it: started, written to, read from without waiting, and ended with all that it started."""
+"""Child: a process of the worker as its parent sees it: started, written to, read from without waiting, and ended with
+all that it started.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ from typing import IO
 from .exchange import Exchange
 from .protocol import ProtocolError
 
-BOOTSTRAP = "import sys; sys.path.insert(0, sys.argv[1]); from LabelConditionedSegmentationLib.worker.process import main; main(sys.argv[2:])"
+BOOTSTRAP = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from LabelConditionedSegmentationLib.worker.process import main;"
+    " main(sys.argv[2:])"
+)
 LIBRARY_PARENT = Path(__file__).resolve().parents[2]
 NO_WINDOW: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 """Windows would show a console."""
@@ -34,10 +39,16 @@ PIECE = 2**16
 
 
 class Child:
-    """A running process and the exchange that is shared with it. `end` ends the process tree and removes the exchange, also when the parent exits or forgets this object."""
+    """A running process and the exchange that is shared with it.
+
+    `end` ends the process tree and removes the exchange, also when the parent exits or forgets this object.
+    """
 
     def __init__(self, python: Sequence[str], log_file: Path) -> None:
-        """Start it. python: the command of the interpreter. log_file: its error output is added there. Raises OSError."""
+        """Start it. python: the command of the interpreter. log_file: its error output is added there.
+
+        Raises OSError.
+        """
         self.exchange = Exchange.create()
         try:
             with _open_log(log_file) as log:
@@ -49,7 +60,7 @@ class Child:
                     stdout=subprocess.PIPE,
                     stderr=log,
                     creationflags=NO_WINDOW,
-                    start_new_session=True,  # a process group that can be ended as a whole; Windows has other means, see _end
+                    start_new_session=True,  # a group that can be ended as a whole; Windows has other means, see _end
                 )
         except OSError:
             self.exchange.remove()
@@ -90,10 +101,11 @@ class Child:
         return not self._unsent
 
     def read_lines(self) -> list[bytes] | None:
-        """Write on what waits to be sent, and return the lines that have arrived, without waiting for more; None where the child has ended.
+        """Write on what waits to be sent, and return the lines that have arrived, without waiting for more; None where
+        the child has ended.
 
-        Not by a thread: inside Slicer the interpreter's lock is held by the application's event loop, and threads of Python starve.
-        Raises ProtocolError for a line without an end.
+        Not by a thread: inside Slicer the interpreter's lock is held by the application's event loop, and threads of
+        Python starve. Raises ProtocolError for a line without an end.
         """
         self.write_on()
         try:
@@ -108,7 +120,10 @@ class Child:
         return lines
 
     def how_it_ended(self) -> str:
-        """In words, after `end`. Inside the application it is the launcher that has ended, which does not tell that its Python was killed."""
+        """In words, after `end`.
+
+        Inside the application it is the launcher that has ended, which does not tell that its Python was killed.
+        """
         status = self._process.returncode
         if status is not None and status < 0:
             return f"killed by signal {-status}" + (": often too little memory" if status == -9 else "")

@@ -1,4 +1,6 @@
-"""The worker's process: reads requests from its standard input, answers on its standard output, and ends when its parent does."""
+"""The worker's process: reads requests from its standard input, answers on its standard output, and ends when its
+parent does.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +40,11 @@ def main(folders: Sequence[str]) -> None:
 
 
 def _own_streams() -> tuple[IO[bytes], IO[bytes]]:
-    """Standard input and output for the protocol alone; what else is printed goes to the log, and what else is read is empty.
+    """Standard input and output for the protocol alone; what else is printed goes to the log, and what else is read is
+    empty.
 
-    On Windows a library that looks at its standard input while it is loaded waits for as long as a thread reads from that.
+    On Windows a library that looks at its standard input while it is loaded waits for as long as a thread reads from
+    that.
     """
     lines, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -49,7 +53,10 @@ def _own_streams() -> tuple[IO[bytes], IO[bytes]]:
 
 
 def _listen(lines: IO[bytes], exchange: Exchange, jobs: SimpleQueue[Job]) -> None:
-    """Take requests and cancels in a thread of their own, while the main thread is at work. The parent's end closes the stream and with it everything."""
+    """Take requests and cancels in a thread of their own, while the main thread is at work.
+
+    The parent's end closes the stream and with it everything.
+    """
     cancel = CancelToken()
     try:
         for line in lines:

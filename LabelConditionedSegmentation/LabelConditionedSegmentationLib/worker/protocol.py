@@ -15,7 +15,9 @@ Kind = Literal["progress", "done", "failed", "cancelled"]
 
 @dataclass(frozen=True)
 class Request:
-    """Something asked of a worker. what: devices, run, at, example, examples, install or status. arrays: name -> voxels."""
+    """Something asked of a worker. what: devices, run, at, example, examples, install or status. arrays: name ->
+    voxels.
+    """
 
     number: int
     what: str
@@ -27,7 +29,8 @@ class Request:
 class Event:
     """What a worker says about a request; exactly one event that is no progress ends it.
 
-    fraction: done so far, in [0, 1]. text: what is being done or, at the end, a sentence for the user. values, arrays: the answer; where the request failed,
+    fraction: done so far, in [0, 1]. text: what is being done or, at the end, a sentence for the user. values, arrays:
+    the answer; where the request failed,
     `values["error"]` is the class of the error and `details` its traceback or the end of the log.
     """
 
@@ -41,16 +44,20 @@ class Event:
 
 
 class Worker(Protocol):
-    """Does what the panel asks for, one request after the other, and keeps the model loaded and the features of the last run in between.
+    """Does what the panel asks for, one request after the other, and keeps the model loaded and the features of the
+    last run in between.
 
     Requests, their arguments and the values of their answers:
     - devices: -> devices [[name, words], ...], note (why there is no GPU, or nothing)
-    - run: model (path), device, metadata {field: value}, affine (4x4 IJK to RAS), array volume (channel, k, j, i), not_a_label_map (as in
+    - run: model (path), device, metadata {field: value}, affine (4x4 IJK to RAS), array volume (channel, k, j, i),
+      not_a_label_map (as in
       `Segmenter.features`; may be left out) -> region [[k, j, i], [k, j, i]] of the input grid, report,
       can_rank (whether `at` and `examples` can answer), array winners (k, j, i) of the region
     - at: run (number of the request), position_ras (mm), count -> ranked [[label id, probability], ...]
-    - example: as run, with the atlas for the volume, name and array mask (k, j, i), bool, of the structure on it -> prompt (as ExamplePrompt.to_json)
-    - examples: run (number of the request), prompts, ids (of their labels) -> array winners (k, j, i) of the region, among these prompts (1, 2, ...) and a background
+    - example: as run, with the atlas for the volume, name and array mask (k, j, i), bool, of the structure on it ->
+      prompt (as ExamplePrompt.to_json)
+    - examples: run (number of the request), prompts, ids (of their labels) -> array winners (k, j, i) of the region,
+      among these prompts (1, 2, ...) and a background
     - install: source, folder -> path, name
     - status: -> trunk_passes, loads (models), model (path), device
     """
@@ -58,20 +65,29 @@ class Worker(Protocol):
     def ask(
         self, what: str, arguments: Mapping[str, Any] | None = None, arrays: Mapping[str, Array] | None = None
     ) -> int:
-        """Ask for something and return the number of the request. The arrays may change afterwards. Raises OutputError where they cannot be handed over."""
+        """Ask for something and return the number of the request.
+
+        The arrays may change afterwards. Raises OutputError where they cannot be handed over.
+        """
 
     def poll(self) -> list[Event]:
         """What happened since the last call, oldest first. To be called every 50 ms or so."""
 
     def cancel(self, request: int) -> None:
-        """Stop a request: it ends as cancelled, or as failed where it fails first, and never as done. Does nothing where it has ended."""
+        """Stop a request: it ends as cancelled, or as failed where it fails first, and never as done.
+
+        Does nothing where it has ended.
+        """
 
     @property
     def busy(self) -> bool:
         """Whether a request has not ended, or its end was not polled yet."""
 
     def close(self) -> None:
-        """End everything and leave nothing behind; requests that have not ended are dropped. May be called twice; a later `ask` begins anew."""
+        """End everything and leave nothing behind; requests that have not ended are dropped.
+
+        May be called twice; a later `ask` begins anew.
+        """
 
 
 class ProtocolError(Exception):

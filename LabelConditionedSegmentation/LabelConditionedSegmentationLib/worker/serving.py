@@ -1,4 +1,6 @@
-"""Server: what each request does, with the model kept loaded and the features of the last run kept for questions about single points and labels by example."""
+"""Server: what each request does, with the model kept loaded and the features of the last run kept for questions about
+single points and labels by example.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ NETWORK = 0.9
 
 
 class Server:
-    """Answers requests. torch is imported by the first that needs it, so that a request can be cancelled, or fail with a sentence, while that goes on."""
+    """Answers requests. torch is imported by the first that needs it, so that a request can be cancelled, or fail with
+    a sentence, while that goes on.
+    """
 
     def __init__(self) -> None:
         self._segmenter: Segmenter | None = None
@@ -104,7 +108,9 @@ class Server:
         }, {"winners": winners}
 
     def _segmenter_for(self, path: str, device: str, progress: Progress) -> Segmenter:
-        """The segmenter of the last run, unless the package (its weights' hash included) or the device is another one now."""
+        """The segmenter of the last run, unless the package (its weights' hash included) or the device is another one
+        now.
+        """
         package = ModelPackage.load(path)
         if self._segmenter is None or (self._segmenter.package, self._device) != (package, device):
             progress.update(0.0, 1.0, 0.0, "loading the model")

@@ -78,7 +78,9 @@ def test_features_at_voxels_are_those_of_a_linear_resampling() -> None:
 
 
 def blobs(count: int, spread: float, voxels: int = 6000) -> tuple[torch.Tensor, torch.Tensor]:
-    """Features of `count` structures and a background, each around a place of its own, on axes of very different scale."""
+    """Features of `count` structures and a background, each around a place of its own, on axes of very
+    different scale.
+    """
     generator = torch.Generator().manual_seed(0)
     centres = 4 * torch.eye(count + 1, 8)
     target = torch.randint(0, count + 1, (voxels,), generator=generator)

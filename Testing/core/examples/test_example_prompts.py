@@ -1,4 +1,6 @@
-"""Prompts by example as values and as files: what they may hold, how several become one, and what of a file is refused."""
+"""Prompts by example as values and as files: what they may hold, how several become one, and what of a
+file is refused.
+"""
 
 from __future__ import annotations
 

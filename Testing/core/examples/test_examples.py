@@ -1,4 +1,6 @@
-"""Labels by example: what a mask on one scan shows is found on it and on others, beside the classes, which it leaves as they are."""
+"""Labels by example: what a mask on one scan shows is found on it and on others, beside the classes, which it leaves as
+they are.
+"""
 
 from __future__ import annotations
 
@@ -258,7 +260,9 @@ def test_windows_without_anything_of_a_mask_are_not_run() -> None:
 
 
 def test_small_windows_find_what_one_window_finds() -> None:
-    """The whole way, with a network that normalises every window by itself; so the prompts are alike, and not the same."""
+    """The whole way, with a network that normalises every window by itself; so the prompts are alike, and
+    not the same.
+    """
     atlas, balls = samples.scan_of_parts((60, 62, 64))
     shown = [Example(name, mask) for name, mask in balls.items()]
     whole, cut = (random(patch=(size, size, size)).examples(atlas, shown, pooled=True) for size in (80, 48))
@@ -365,7 +369,9 @@ def test_a_mask_that_does_not_lie_on_the_voxels_of_its_scan_is_refused(affine: A
     atlas, balls = samples.scan_of_parts()
     with pytest.raises(
         InputError,
-        match=r'The mask "m.nii" \(40 x 44 x 36 voxels of .* mm\) does not lie on the voxels of its scan .*: resample it',
+        match=(
+            r'The mask "m.nii" \(40 x 44 x 36 voxels of .* mm\) does not lie on the voxels of its scan .*: resample it'
+        ),
     ):
         mask_on(atlas, Volume(balls["bright"][None], affine), 'mask "m.nii"')
 

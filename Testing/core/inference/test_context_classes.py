@@ -1,4 +1,6 @@
-"""Context classes divide the background inside the network; what comes out of a package knows the labels and one background only."""
+"""Context classes divide the background inside the network; what comes out of a package knows the labels and one
+background only.
+"""
 
 from __future__ import annotations
 

@@ -23,7 +23,9 @@ WORDS = st.text(st.characters(categories=("Lu", "Ll", "Lo"), exclude_characters=
 
 @st.composite
 def trees(draw: st.DrawFn, largest: int = 14) -> LabelTree:
-    """A random forest whose labels stand in any order, some with synonyms, codes and sides; pairs of left and right occur."""
+    """A random forest whose labels stand in any order, some with synonyms, codes and sides; pairs of left and right
+    occur.
+    """
     ids = draw(st.lists(st.integers(1, 60_000), min_size=1, max_size=largest, unique=True))
     labels: list[Label] = []
     taken: set[str] = set()

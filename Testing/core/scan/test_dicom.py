@@ -1,4 +1,6 @@
-"""A DICOM series becomes a volume where its slices say they lie, or is refused with a sentence that says what is wrong with it."""
+"""A DICOM series becomes a volume where its slices say they lie, or is refused with a sentence that says what is wrong
+with it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Grids and resampling: what is copied is copied exactly, what is straight stays straight, and a part is the same as the whole."""
+"""Grids and resampling: what is copied is copied exactly, what is straight stays straight, and a part is the same as
+the whole.
+"""
 
 from __future__ import annotations
 
@@ -410,7 +412,9 @@ def test_the_corners_of_an_oblique_region_take_no_room() -> None:
 
 
 def in_space(grid: Grid) -> Array:
-    """(k, j, i): a head-like thing that is the same in space whatever grid it is sampled on; 0 outside of an ellipsoid."""
+    """(k, j, i): a head-like thing that is the same in space whatever grid it is sampled on; 0 outside of
+    an ellipsoid.
+    """
     x, y, z = positions(grid).numpy().transpose(3, 0, 1, 2)
     inside = (x / 22) ** 2 + (y / 28) ** 2 + (z / 24) ** 2 <= 1
     return np.where(inside, 500 + 200 * np.sin(x / 5) + 150 * np.cos(y / 6 + z / 9) + 60 * np.sin(z / 4), 0.0)
@@ -439,7 +443,9 @@ def coordinate_volume(affine: Affine, shape: Shape) -> Volume:
 
 
 def returned(volume: Volume, spec: InputSpec) -> tuple[Array, Array]:
-    """A scan's own values, and what came back from the network's grid, scaled alike by their middle half, where nothing is clipped or replicated."""
+    """A scan's own values, and what came back from the network's grid, scaled alike by their middle half, where nothing
+    is clipped or replicated.
+    """
     prepared = prepare(volume, spec, 4, with_position=False)
     target = Grid.of(volume).box(*prepared.region)
     assert target.shape == volume.shape

@@ -1,4 +1,6 @@
-"""What a sample is made of: where the patch lies, how it is varied, at which voxels the loss is taken, and which labels are asked for."""
+"""What a sample is made of: where the patch lies, how it is varied, at which voxels the loss is taken, and which labels
+are asked for.
+"""
 
 from __future__ import annotations
 
@@ -265,7 +267,9 @@ def test_intensity_changes_leave_the_background_and_normalise_again(whole: Prepa
 
 
 def dark_scan(tmp_path: Path) -> Prepared:
-    """A volume of which everything counts, a twentieth of it as dark as what is put outside of a foreground: air beside tissue."""
+    """A volume of which everything counts, a twentieth of it as dark as what is put outside of a foreground: air beside
+    tissue.
+    """
     root = write_data_set(tmp_path / "dark", 1)
     path = root / "imagesTr" / "case_0_0000.nii.gz"
     scan = read_volume(path)
@@ -370,7 +374,9 @@ def test_half_of_the_patches_of_a_larger_scan_are_centred_on_a_label_whatever_it
 
 
 def test_a_patch_holds_the_voxel_that_it_was_centred_on() -> None:
-    """Samples of a scan larger than the patch: a tiny label is in about half of them, and in few if patches lay anywhere."""
+    """Samples of a scan larger than the patch: a tiny label is in about half of them, and in few if patches lay
+    anywhere.
+    """
     image = torch.full((1, 64, 64, 64), 1.0).half()
     target = torch.zeros(64, 64, 64, dtype=torch.int16)
     target[50:52, 9:11, 33:35] = 1

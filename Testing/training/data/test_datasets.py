@@ -42,7 +42,8 @@ def table(folder: Path, text: str) -> tuple[LabelTree, frozenset[int]]:
     return label_table(folder / "labels.csv")
 
 
-# ---------------------------------------------------------------------------------------------------------------------- layouts
+# ----------------------------------------------------------------------------------------------------------------------
+# layouts
 
 
 def test_the_raw_layout_of_nnunet_is_read_with_metadata(made_up: Path) -> None:
@@ -252,7 +253,8 @@ def test_a_datalist_that_cannot_be_understood_is_refused_with_a_sentence(
         read_data_set(tmp_path / "list.json")
 
 
-# ---------------------------------------------------------------------------------------------------------------------- tables of labels
+# ----------------------------------------------------------------------------------------------------------------------
+# tables of labels
 
 
 def test_the_tree_of_the_whole_brain_table_is_that_of_the_shipped_package(malc2012: Path) -> None:
@@ -298,7 +300,8 @@ def test_sides_come_from_the_column_or_from_the_name_and_mirror(tmp_path: Path) 
 def test_groups_synonyms_and_colours_are_read(tmp_path: Path) -> None:
     tree, ignored_ids = table(
         tmp_path,
-        "id,name,compartment,group,synonyms,color\n5,Putamen,deep_gray,striatum,shell; P,#ff8000\n6,Pallidum,deep_gray,deep_gray,,\n7,Vessel,,,,\n",
+        "id,name,compartment,group,synonyms,color\n5,Putamen,deep_gray,striatum,shell;"
+        " P,#ff8000\n6,Pallidum,deep_gray,deep_gray,,\n7,Vessel,,,,\n",
     )
     assert [label.name for label in tree.ancestors(tree[5])] == ["striatum", "Deep gray matter"]
     assert [label.name for label in tree.ancestors(tree[6])] == ["Deep gray matter"]
@@ -342,7 +345,8 @@ def test_a_wrong_table_is_refused_with_a_sentence(tmp_path: Path, text: str, wor
         table(tmp_path, text)
 
 
-# ---------------------------------------------------------------------------------------------------------------------- checks
+# ----------------------------------------------------------------------------------------------------------------------
+# checks
 
 
 def problems_of(root: Path, channels: int = 1) -> list[str]:

@@ -1,4 +1,6 @@
-"""What two scans ask each other for: the same regions in both, disjoint, of labels that somebody looked for in both, cut into parts that lie alike."""
+"""What two scans ask each other for: the same regions in both, disjoint, of labels that somebody looked for in both,
+cut into parts that lie alike.
+"""
 
 from __future__ import annotations
 

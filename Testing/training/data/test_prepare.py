@@ -89,7 +89,8 @@ def folders(cache: Path) -> list[str]:
     return sorted(path.name for path in cache.iterdir() if path.name != "prepared.json")
 
 
-# ---------------------------------------------------------------------------------------------------------------------- what a case holds
+# ----------------------------------------------------------------------------------------------------------------------
+# what a case holds
 
 
 def test_a_case_has_the_shapes_and_types_that_are_stated(cases: list[Case], code: TargetCode) -> None:
@@ -194,7 +195,8 @@ def test_writing_to_a_case_changes_no_file(data_set: DataSet, cache: Path) -> No
     assert torch.equal(open_prepared(cache, SPEC, SCHEMA, MULTIPLE, names=["case_0"]).cases[0].target, kept)
 
 
-# ---------------------------------------------------------------------------------------------------------------------- when it is made anew
+# ----------------------------------------------------------------------------------------------------------------------
+# when it is made anew
 
 
 def test_a_case_is_made_once_and_again_when_anything_that_matters_changes(made_up: Path, tmp_path: Path) -> None:
@@ -246,7 +248,8 @@ def test_the_same_files_in_another_place_are_the_same_case(made_up: Path, data_s
     assert keys[0] == keys[1]
 
 
-# ---------------------------------------------------------------------------------------------------------------------- other processes
+# ----------------------------------------------------------------------------------------------------------------------
+# other processes
 
 PREPARE = """
 import os, signal, sys, time
@@ -391,7 +394,8 @@ except ImportError:
     assert done.stdout.splitlines() == ["['case_0', 'case_1', 'case_2'] True", "blocked"], done.stderr
 
 
-# ---------------------------------------------------------------------------------------------------------------------- opening
+# ----------------------------------------------------------------------------------------------------------------------
+# opening
 
 
 def test_a_prepared_folder_gives_its_labels_and_the_cases_that_are_named(
@@ -457,7 +461,8 @@ def test_damage_is_told(cache: Path, tmp_path: Path) -> None:
         open_prepared(tmp_path, SPEC, SCHEMA, MULTIPLE)
 
 
-# ---------------------------------------------------------------------------------------------------------------------- refusals
+# ----------------------------------------------------------------------------------------------------------------------
+# refusals
 
 
 def test_a_case_that_cannot_be_used_is_named(data_set: DataSet, made_up: Path, tmp_path: Path) -> None:
@@ -484,8 +489,8 @@ def test_the_command_prepares_what_a_configuration_describes(
 
     path = tmp_path / "run.yaml"
     path.write_text(
-        f"data: {{root: {as_datalist(made_up, tmp_path / 'list.json')}, cache: {tmp_path / 'cache'}, labels: [Left Hippocampus, Right Hippocampus]}}\n"
-        "network: {widths: [8, 16], blocks: [1, 1], feature_channels: 8}\n"
+        f"data: {{root: {as_datalist(made_up, tmp_path / 'list.json')}, cache: {tmp_path / 'cache'}, labels: [Left"
+        " Hippocampus, Right Hippocampus]}\nnetwork: {widths: [8, 16], blocks: [1, 1], feature_channels: 8}\n"
     )
     config = read_config(path, [])
     folder = prepare_data(config)

@@ -1,4 +1,6 @@
-"""From label ids to targets: what is a class, what lies in a parent only, what is background and what is unknown; and which classes were looked for."""
+"""From label ids to targets: what is a class, what lies in a parent only, what is background and what is unknown; and
+which classes were looked for.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A disk that is full: one sentence that names the folder, what was complete stays whole, and the run goes on when there is room."""
+"""A disk that is full: one sentence that names the folder, what was complete stays whole, and the run goes on when
+there is room.
+"""
 
 from __future__ import annotations
 

@@ -39,7 +39,9 @@ def torchrun(script: list[str]) -> list[str]:
 
 
 def fabric_run(script: list[str]) -> list[str]:
-    """What `fabric run --accelerator=cpu --devices=2 --strategy=ddp` does with its parsed words (parsing them takes a library that is not needed otherwise)."""
+    """What `fabric run --accelerator=cpu --devices=2 --strategy=ddp` does with its parsed words (parsing them takes a
+    library that is not needed otherwise).
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -55,7 +57,10 @@ def fabric_run(script: list[str]) -> list[str]:
     }
     return [
         "-c",
-        f"from argparse import Namespace; from lightning.fabric.cli import main; main(Namespace(script={script[0]!r}, **{told}), {script[1:]!r})",
+        (
+            "from argparse import Namespace; from lightning.fabric.cli import main;"
+            f" main(Namespace(script={script[0]!r}, **{told}), {script[1:]!r})"
+        ),
     ]
 
 
@@ -66,7 +71,9 @@ def data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def alone(data_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six steps in one process, on one thread as in the launched ones: sums in another order drift apart within a few steps of AdamW."""
+    """Six steps in one process, on one thread as in the launched ones: sums in another order drift apart within a few
+    steps of AdamW.
+    """
     folder, threads = tmp_path_factory.mktemp("alone"), torch.get_num_threads()
     torch.set_num_threads(1)
     train(config_of(folder, data_set, *WORDS, "optimizer.steps=6"))

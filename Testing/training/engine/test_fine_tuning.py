@@ -71,8 +71,7 @@ def first(first_data: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelPa
 def config_of(folder: Path, data: Path, package: Path, *overrides: str) -> Config:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "run.yaml"
-    path.write_text(
-        f"""
+    path.write_text(f"""
 output: {folder / "run"}
 init_from: {package}
 accelerator: cpu
@@ -82,8 +81,7 @@ data: {{root: {data}, cache: {data.parent / "cache"}, validation: [case_2], patc
 optimizer: {{rate: 1e-2, steps: 30, warmup: 5, decay: 10, averaging: 0.9}}
 augmentation: {{rotation: 5, scale: 0.05, shift: 1, warp: 1, warp_spacing: 16}}
 package: {{name: second, patch: [48, 48, 48]}}
-"""
-    )
+""")  # noqa: E501
     return read_config(path, list(overrides))
 
 
@@ -163,7 +161,9 @@ def test_codes_of_a_network_that_sees_the_label_are_taken_over_too(
 def test_what_the_new_data_does_not_know_is_not_forgotten_and_what_is_new_is_learned(
     first: ModelPackage, first_data: Path, second_data: Path, tmp_path: Path
 ) -> None:
-    """The ventricle is background in every label map of the new data; nobody looked for it there, so it is not unlearned."""
+    """The ventricle is background in every label map of the new data; nobody looked for it there, so it is not
+    unlearned.
+    """
     config = config_of(tmp_path, second_data, first.path)
     data = load_data(
         config_of(tmp_path, second_data, first.path, "network.widths=[8, 16]", "network.blocks=[1, 1]"), first.labels
@@ -181,11 +181,11 @@ def test_what_the_new_data_does_not_know_is_not_forgotten_and_what_is_new_is_lea
     before, after = (
         {
             p.labels[i].name: s.dice
-            for i, s in evaluate(
-                Segmenter.from_package(p.path, "cpu"), first_data, ["case_2"], labels=["3rd Ventricle"]
+            for i, s in (
+                evaluate(Segmenter.from_package(p.path, "cpu"), first_data, ["case_2"], labels=["3rd Ventricle"])
+                .scores("case_2")
+                .items()
             )
-            .scores("case_2")
-            .items()
         }
         for p in (first, segmenter.package)
     )

@@ -133,7 +133,10 @@ def test_names_in_a_file_stay_names(empty: Path) -> None:
 
 
 def test_a_file_may_have_comments_anchors_and_merged_keys(empty: Path) -> None:
-    text = "data: {annotated: {001: &all [a, b], 002: *all}} # two\nnetwork: {<<: {widths: [4, 8], blocks: [1, 1]}, film: none}\n"
+    text = (
+        "data: {annotated: {001: &all [a, b], 002: *all}} # two\nnetwork: {<<: {widths: [4, 8], blocks: [1, 1]}, film:"
+        " none}\n"
+    )
     config = config_with(empty, text + "package: {patch: [32, 32, 32]}\n")
     assert config.data.annotated == {"001": ["a", "b"], "002": ["a", "b"]}
     assert (config.network.widths, config.network.film) == ((4, 8), "none")
@@ -190,7 +193,8 @@ def test_a_configuration_that_was_written_is_the_same_when_it_is_read(empty: Pat
     words = [f"data.validation=[{','.join(NAMES)}]", "data.root=a ${b} #c: \u00fc\u2028", "package.licence=null"]
     config = config_with(
         empty,
-        "metadata: [{name: sex, kind: choice, choices: [yes, no]}, {name: age, kind: number, possible: [0, 9], trained: [1, 2]}]",
+        "metadata: [{name: sex, kind: choice, choices: [yes, no]}, {name: age, kind: number, possible: [0, 9], trained:"
+        " [1, 2]}]",
         *words,
     )
     write_config(config, empty.with_name("written.yaml"))

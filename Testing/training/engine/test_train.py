@@ -1,4 +1,6 @@
-"""A training run from its configuration to a package: it learns, goes on where it was, and says what is wrong with its settings."""
+"""A training run from its configuration to a package: it learns, goes on where it was, and says what is wrong with its
+settings.
+"""
 
 from __future__ import annotations
 
@@ -43,8 +45,7 @@ def data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def write_config(folder: Path, data_set: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "run.yaml"
-    path.write_text(
-        f"""
+    path.write_text(f"""
 output: {folder / "run"}
 accelerator: cpu
 precision: 32-true
@@ -58,8 +59,7 @@ metadata:
 optimizer: {{rate: 1e-2, steps: 60, warmup: 5, decay: 20, averaging: 0.9}}
 augmentation: {{rotation: 5, scale: 0.05, shift: 1, warp: 1, warp_spacing: 16}}
 package: {{name: made_up, patch: [48, 48, 48], licence: CC0}}
-"""
-    )
+""")  # noqa: E501
     return path
 
 
@@ -173,7 +173,9 @@ def test_a_run_shows_its_curves_and_a_picture_in_tensorboard(data_set: Path, tmp
 
 
 def test_a_run_that_was_killed_goes_on_exactly_where_it_was(data_set: Path, tmp_path: Path) -> None:
-    """kill -9 in the middle, then the same command again: the loss curve and the weights are those of a run that was left alone."""
+    """kill -9 in the middle, then the same command again: the loss curve and the weights are those of a run that was
+    left alone.
+    """
     words = ("optimizer.steps=36", "optimizer.decay=4", "save_every=4", "validate_every=6")
     train(config_of(tmp_path / "whole", data_set, *words))
     process = start(write_config(tmp_path / "killed", data_set), *words)
@@ -448,7 +450,8 @@ def test_out_of_memory_says_which_settings_to_lower(
     monkeypatch.setattr("Training.methods.all_labels.AllLabels.forward", full)
     said = run_main(monkeypatch, write_config(tmp_path, data_set), "optimizer.batch=2")
     assert said.startswith(
-        "Memory ran out. Lower, in this order, optimizer.batch (2), data.points (2000), data.patch ([32, 36, 36]) or network.widths ([8, 16])"
+        "Memory ran out. Lower, in this order, optimizer.batch (2), data.points (2000), data.patch ([32, 36, 36]) or"
+        " network.widths ([8, 16])"
     )
 
 

@@ -190,14 +190,19 @@ def test_a_training_that_fails_ends_the_run_with_the_fold(
 
 
 def test_an_interruption_lets_the_training_save_and_end_by_itself(config: Path, tmp_path: Path) -> None:
-    """A stand-in for train.py that needs a while to save; the run waits for it, starts no other fold and ends with 130."""
+    """A stand-in for train.py that needs a while to save; the run waits for it, starts no other fold and
+    ends with 130.
+    """
     (tmp_path / "train.py").write_text(
         "import signal, sys, time\n"
         f"folder = {str(tmp_path)!r}\n"
         "def save(*_):\n    time.sleep(0.5)\n    open(folder + '/saved', 'a').write('x')\n    sys.exit(0)\n"
         "signal.signal(signal.SIGINT, save)\nopen(folder + '/started', 'a').write('x')\ntime.sleep(120)\n"
     )
-    program = f"import sys, pathlib; from Training import crossvalidate as c; c.TRAIN = pathlib.Path({str(tmp_path / 'train.py')!r}); c.main()"
+    program = (
+        "import sys, pathlib; from Training import crossvalidate as c; c.TRAIN ="
+        f" pathlib.Path({str(tmp_path / 'train.py')!r}); c.main()"
+    )
     words = [sys.executable, "-c", program, str(config), f"output={tmp_path / 'run'}", "--folds", "2"]
     process = subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}

@@ -1,4 +1,6 @@
-"""Scoring a package: what is compared with what, which cases and labels count, and the files and the page that are written."""
+"""Scoring a package: what is compared with what, which cases and labels count, and the files and the page that are
+written.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ def data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def package(data_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A package whose labels are those of the data set, with other ids, and one label more; it was trained on case_1."""
+    """A package whose labels are those of the data set, with other ids, and one label more; it was
+    trained on case_1.
+    """
     table = read_data_set(data_set).table
     moved = tuple(
         replace(x, id=x.id + 1000, parent=None if x.parent is None else x.parent + 1000) for x in table.labels
@@ -70,7 +74,9 @@ def package(data_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Oracle(Segmenter):
-    """A segmenter that knows the truth (ids of the data set), changes it as it was told to, and remembers what it heard."""
+    """A segmenter that knows the truth (ids of the data set), changes it as it was told to, and remembers what it
+    heard.
+    """
 
     @staticmethod
     def of(package: Path, data_set: Path, change: Answer = lambda truth: truth) -> Oracle:

@@ -1,4 +1,6 @@
-"""Metrics of two masks: against shapes whose answer is known, a brute-force computation, and MONAI on the uncropped masks."""
+"""Metrics of two masks: against shapes whose answer is known, a brute-force computation, and MONAI on the uncropped
+masks.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The losses of CoLab: how the background is divided, near the labels and far from them, and what is asked of the labels alone."""
+"""The losses of CoLab: how the background is divided, near the labels and far from them, and what is asked of the
+labels alone.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,9 @@ def test_it_is_the_cross_entropy_and_dice_of_the_soft_targets() -> None:
 
 
 def test_a_context_class_counts_as_background_where_only_a_set_is_known() -> None:
-    """Target 0, one label not looked for: whether the network says background or context makes no difference, and saying the unknown label costs nothing."""
+    """Target 0, one label not looked for: whether the network says background or context makes no difference, and
+    saying the unknown label costs nothing.
+    """
     truth = Truth(torch.zeros(1, dtype=torch.long), torch.tensor([True, True, True, False]), NO_GROUPS)
     for sure_of in (0, 3, 4, 5):
         scores = torch.full((CLASSES + 2, 1), -20.0)

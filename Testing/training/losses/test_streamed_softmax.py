@@ -113,7 +113,9 @@ def score_gradients(scores: torch.Tensor, truth: Truth, dice_weight: float) -> t
 
 
 def test_an_undecided_voxel_lifts_its_group_and_leaves_the_children_as_they_are_to_each_other() -> None:
-    """Among the children the gradient is the softmax's own share of the group: their relative probabilities are pushed nowhere."""
+    """Among the children the gradient is the softmax's own share of the group: their relative probabilities are pushed
+    nowhere.
+    """
     torch.manual_seed(0)
     scores = torch.randn(6, 5, dtype=torch.float64)
     members = torch.tensor([[False, False, True, True, True]])
@@ -149,7 +151,9 @@ def test_an_undecided_voxel_takes_no_part_in_the_dice_of_the_children() -> None:
 
 
 def test_what_was_not_annotated_is_never_pushed_towards_the_background() -> None:
-    """A voxel of an unannotated class that the network is sure of costs nothing where nobody looked for it, and much where somebody did."""
+    """A voxel of an unannotated class that the network is sure of costs nothing where nobody looked for it, and much
+    where somebody did.
+    """
     prompts, bias = 20 * torch.eye(4), torch.zeros(4)
     features = torch.eye(4)[[2] * 30]  # the network says class 2 everywhere
     target = torch.zeros(30, dtype=torch.long)

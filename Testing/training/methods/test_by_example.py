@@ -1,4 +1,6 @@
-"""Labels by example: what either scan of a pair shows is found in the other, a run ends with a package that takes examples, and what is frozen stays as it was."""
+"""Labels by example: what either scan of a pair shows is found in the other, a run ends with a package that takes
+examples, and what is frozen stays as it was.
+"""
 
 from __future__ import annotations
 
@@ -180,7 +182,10 @@ def test_the_loss_of_a_fixed_pair_goes_down(prompts: str) -> None:
 
 
 def shuffled(generator: torch.Generator, unknown: int = -1) -> Batch:
-    """Two scans of six slabs, in an order of its own each; a slab is known by its intensity alone. Slab `unknown` is asked for nowhere, nor background."""
+    """Two scans of six slabs, in an order of its own each; a slab is known by its intensity alone.
+
+    Slab `unknown` is asked for nowhere, nor background.
+    """
     batch, orders = batch_of(), [torch.randperm(CLASSES, generator=generator) for _ in range(2)]
     place = (torch.arange(EDGE) * CLASSES // EDGE).expand(EDGE, EDGE, EDGE)
     slabs = torch.stack([order[place] for order in orders])

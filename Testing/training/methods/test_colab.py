@@ -1,4 +1,6 @@
-"""CoLab: a generator that learns how to divide the background, its controls, and runs that end with a package of the labels alone."""
+"""CoLab: a generator that learns how to divide the background, its controls, and runs that end with a package of the
+labels alone.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def toy(hypergradient: str = "exact", **changes: Any) -> tuple[CoLab, Batch]:
-    """A tiny network of three levels with a generator, in double precision, and a batch in which half of the classes are background."""
+    """A tiny network of three levels with a generator, in double precision, and a batch in which half of the classes
+    are background.
+    """
     network = replace(TINY, widths=(4, 6, 8, 8), blocks=(1, 1, 1, 1), output_stride=1, context_classes=2)
     settings = ContextConfig(hypergradient=hypergradient, widths=(4, 4), **{"margin": 2.0, "tau": 1.0} | changes)
     method = build(Config(method="colab", data=DataConfig(points=0), network=network, context=settings))
@@ -82,7 +86,9 @@ def hypergradient(mode: str, **changes: Any) -> torch.Tensor:
 
 
 def test_finite_differences_agree_with_the_exact_hypergradient_of_the_network() -> None:
-    """In double precision: to one part in a thousand with a small step; with the published 0.01 / ||v||, which crosses kinks of this tiny network, to a cosine of 0.99."""
+    """In double precision: to one part in a thousand with a small step; with the published 0.01 / ||v||, which crosses
+    kinks of this tiny network, to a cosine of 0.99.
+    """
     precise, published, fine = (
         hypergradient("exact"),
         hypergradient("finite_difference"),
@@ -118,7 +124,9 @@ def test_first_order_is_the_exact_hypergradient_of_the_head_alone() -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_steps_of_the_generator_lower_the_outer_loss(mode: str) -> None:
-    """The segmenter stays where it is: what falls is the outer loss after one virtual step with the generator's context."""
+    """The segmenter stays where it is: what falls is the outer loss after one virtual step with the generator's
+    context.
+    """
     method, batch = toy(mode, rate=3e-2, every=1)
     before = {name: p.clone() for name, p in method.named_parameters() if p.requires_grad}
     curve = [method.before_step(step, batch, 1.0, FABRIC)["outer_loss"] for step in range(12)]

@@ -1,4 +1,6 @@
-"""The training methods: each learns, gives a gradient to all that it trains, and never takes what is unknown for background."""
+"""The training methods: each learns, gives a gradient to all that it trains, and never takes what is unknown for
+background.
+"""
 
 from __future__ import annotations
 
@@ -161,7 +163,9 @@ def test_background_where_a_label_was_looked_for_does_enter_the_loss(config: Con
     "config", [VALID[name] for name in ("baseline-softmax", "baseline-sigmoid", "lcs-all", "lcs-sampled-decoder")]
 )
 def test_an_unannotated_label_that_the_network_finds_is_not_pushed_down(config: Config) -> None:
-    """The scores of the label at background voxels: a step makes them no lower where nobody looked for it, and lower where somebody did."""
+    """The scores of the label at background voxels: a step makes them no lower where nobody looked for it, and lower
+    where somebody did.
+    """
     pushes = []
     for annotated in (True, False):
         method, batch = build(config), batch_of(1)

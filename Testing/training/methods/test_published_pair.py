@@ -1,4 +1,6 @@
-"""The published form of labels by example: it learns to find what an atlas shows in a pass a label, and its runs are scored from their checkpoint."""
+"""The published form of labels by example: it learns to find what an atlas shows in a pass a label, and its runs are
+scored from their checkpoint.
+"""
 
 from __future__ import annotations
 

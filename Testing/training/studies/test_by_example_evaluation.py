@@ -1,4 +1,6 @@
-"""Labels that are shown on an atlas, scored on other scans: what is asked, what counts, what is kept, and what is refused."""
+"""Labels that are shown on an atlas, scored on other scans: what is asked, what counts, what is kept, and what is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ SHAPES = ((36, 44, 40), (40, 40, 36), (34, 46, 42))
 
 
 def write_balls(folder: Path, spacing: float = 3.0) -> Path:
-    """case_0 to case_2: two balls in tissue; case_1 alone has a speck too, and a smudge that hides a part of the bright ball."""
+    """case_0 to case_2: two balls in tissue; case_1 alone has a speck too, and a smudge that hides a part of the bright
+    ball.
+    """
     (folder / "imagesTr").mkdir(parents=True)
     (folder / "labelsTr").mkdir()
     for n, shape in enumerate(SHAPES):
@@ -59,7 +63,9 @@ def balls(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A package that finds by example what differs in brightness, was trained on case_1, and has classes (of no meaning) called "Balls" and "speck"."""
+    """A package that finds by example what differs in brightness, was trained on case_1, and has classes (of no
+    meaning) called "Balls" and "speck".
+    """
     tree = LabelTree((Label(1, "Balls"), Label(2, "speck"), Label(3, "Rest")))
     made = samples.seeing_network(tree)
     spec = InputSpec(spacing=(3.0, 3.0, 3.0))

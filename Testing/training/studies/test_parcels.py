@@ -1,4 +1,6 @@
-"""Parcels: coarse labels divided on a template, carried to other scans by registration, written as a data set that a network learns from."""
+"""Parcels: coarse labels divided on a template, carried to other scans by registration, written as a data set that a
+network learns from.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,13 @@ from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
 
 from Testing import samples
 from Testing.training.engine.test_train import config_of, losses
-from Testing.training.studies.test_registration import SPACING, agreement, atlas, bent, moved, quick, turned  # noqa: F401
+from Testing.training.studies.test_registration import (
+    SPACING,
+    agreement,
+    bent,
+    moved,
+    turned,
+)
 from Training.data.data_checks import check_data_set
 from Training.data.datasets import read_data_set
 from Training.engine.loop import train
@@ -66,7 +74,7 @@ def test_parcels_lie_in_their_coarse_label_alike_on_both_sides_and_each_on_its_o
 
 
 @pytest.mark.parametrize("way", ["turned", "bent"])
-def test_parcels_follow_the_anatomy_into_a_moved_scan(atlas: Volume, quick: None, way: str) -> None:  # noqa: F811
+def test_parcels_follow_the_anatomy_into_a_moved_scan(atlas: Volume, quick: None, way: str) -> None:
     transform = turned(atlas) if way == "turned" else bent(atlas)
     targets = halves(atlas)
     parcels = divide(atlas, targets, millilitres=15.0, seed=0)
@@ -80,7 +88,7 @@ def test_parcels_follow_the_anatomy_into_a_moved_scan(atlas: Volume, quick: None
     assert agreement(own, expected) < 0.6  # which registration has to make good
 
 
-def test_a_voxel_gets_a_parcel_of_its_own_coarse_label_whatever_lies_nearer(atlas: Volume, quick: None) -> None:  # noqa: F811
+def test_a_voxel_gets_a_parcel_of_its_own_coarse_label_whatever_lies_nearer(atlas: Volume, quick: None) -> None:
     parcels = divide(atlas, halves(atlas), millilitres=15.0, seed=0)
     exchanged = np.where(halves(atlas) == UPPER, LOWER, np.where(halves(atlas) == LOWER, UPPER, 0))
     numbers = carry(parcels, atlas, exchanged, is_template=True)
@@ -92,8 +100,10 @@ TABLE = "id,name,parent,scored\n1,Upper outer,Upper,1\n2,Upper inner,Upper,1\n3,
 
 
 @pytest.fixture
-def data(tmp_path: Path, atlas: Volume) -> Path:  # noqa: F811
-    """Two scans, the second one bent, with a divided upper half and a smudge that hides some of the lower one; in the second one nobody looked for the lower half."""
+def data(tmp_path: Path, atlas: Volume) -> Path:
+    """Two scans, the second one bent, with a divided upper half and a smudge that hides some of the lower one; in the
+    second one nobody looked for the lower half.
+    """
     folder = tmp_path / "data"
     (folder / "imagesTr").mkdir(parents=True)
     (folder / "labelsTr").mkdir()
@@ -117,7 +127,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> None:
 
 
 @pytest.fixture
-def made(data: Path, quick: None, monkeypatch: pytest.MonkeyPatch) -> Path:  # noqa: F811
+def made(data: Path, quick: None, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = data.parent / "made"
     call(monkeypatch, data, "--labels", "Upper", "Lower", "--template", "first", "--millilitres", "15", "-o", folder)
     return folder
@@ -182,7 +192,7 @@ def test_an_interrupted_call_goes_on_and_another_question_is_refused(
 def test_a_full_disk_is_told_and_leaves_no_half_a_file(
     data: Path,
     tmp_path: Path,
-    quick: None,  # noqa: F811
+    quick: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(_image: sitk.Image, path: str, **_: bool) -> None:

@@ -1,4 +1,6 @@
-"""What a trunk knows of labels that it was not trained on: prompts fitted to its features, and prompts pooled from them."""
+"""What a trunk knows of labels that it was not trained on: prompts fitted to its features, and prompts pooled from
+them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from Training.studies.probe import Seen, coarse_classes, fitted_prompts, pooled_
 
 
 def scans(spread: float, count: int = 3, classes: int = 5, channels: int = 6) -> list[Seen]:
-    """Features that lie around a centre of their own for every class, longer along the first channel; some voxels are unknown."""
+    """Features that lie around a centre of their own for every class, longer along the first channel; some voxels are
+    unknown.
+    """
     generator = torch.Generator().manual_seed(0)
     centres = torch.randn(classes, channels, generator=generator)
     out = []

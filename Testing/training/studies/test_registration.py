@@ -1,4 +1,6 @@
-"""Registration of an atlas to a scan: it finds known movements, carries labels by nearest neighbour, and several atlases vote."""
+"""Registration of an atlas to a scan: it finds known movements, carries labels by nearest neighbour, and several
+atlases vote.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The prompts that tell structures painted on an atlas from the rest of it best: a linear classifier of the atlas's own features."""
+"""The prompts that tell structures painted on an atlas from the rest of it best: a linear classifier of the atlas's own
+features.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from ..progress import Progress
 from ..scan.volume import Affine, Array
 
 INSIDE, AROUND, ELSEWHERE = 80_000, 40_000, 60_000
-"""Voxels that are drawn in the structures, each of them giving as many, near them, and in the rest of the scan; each counts as many as it stands for."""
+"""Voxels that are drawn in the structures, each of them giving as many, near them, and in the rest of the scan; each
+counts as many as it stands for.
+"""
 
 NEAR = 3
 """Voxels from a structure, along any axis."""
@@ -27,7 +31,9 @@ ROUNDS, ITERATIONS = 12, 5
 
 
 def in_layers(masks: Iterable[Array]) -> list[tuple[list[int], Array]]:
-    """Masks (k, j, i) bool -> as few label maps as overlaps allow: (numbers of the masks, a map of their places in that list, from 1; 0 elsewhere)."""
+    """Masks (k, j, i) bool -> as few label maps as overlaps allow: (numbers of the masks, a map of their places in that
+    list, from 1; 0 elsewhere).
+    """
     layers: list[tuple[list[int], Array]] = []
     for number, mask in enumerate(masks):
         layer = next((layer for layer in layers if not layer[1][mask].any()), None)
@@ -40,7 +46,9 @@ def in_layers(masks: Iterable[Array]) -> list[tuple[list[int], Array]]:
 
 
 def draw_voxels(target: Array, seen: Array, generator: np.random.Generator) -> tuple[Array, Array]:
-    """Voxels (n, 3) in (k, j, i) to fit on, and how many each stands for (n,). target: a map of structures; seen (k, j, i) bool: where the model looks."""
+    """Voxels (n, 3) in (k, j, i) to fit on, and how many each stands for (n,). target: a map of structures; seen (k, j,
+    i) bool: where the model looks.
+    """
     near = _grown(target > 0) & (target == 0) & seen
     structures = range(1, int(target.max()) + 1)
     strata = [((target == number) & seen, INSIDE // len(structures)) for number in structures]
@@ -65,7 +73,9 @@ def _grown(mask: Array) -> Array:
 
 
 def features_at(stored: torch.Tensor, to_features: Affine, voxels: Array) -> torch.Tensor:
-    """Linear interpolation of features (k, j, i, C) at voxels (n, 3), (k, j, i) of a scan -> (n, C) float32. to_features: from the scan's indices (i, j, k, 1)."""
+    """Linear interpolation of features (k, j, i, C) at voxels (n, 3), (k, j, i) of a scan -> (n, C) float32.
+    to_features: from the scan's indices (i, j, k, 1).
+    """
     index = voxels[:, ::-1] @ to_features[:3, :3].T + to_features[:3, 3]
     size = np.array(stored.shape[2::-1])
     where = torch.from_numpy(2 * (index + 0.5) / size - 1).to(stored.device, torch.float32)
@@ -78,10 +88,11 @@ def features_at(stored: torch.Tensor, to_features: Affine, voxels: Array) -> tor
 def fit(
     features: torch.Tensor, target: torch.Tensor, counts: torch.Tensor, steps: Progress
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Prompts (K, C) and bias (K,) of structures 1 to K, which compete with a background of score 0: softmax cross entropy + soft Dice, by L-BFGS.
+    """Prompts (K, C) and bias (K,) of structures 1 to K, which compete with a background of score 0: softmax cross
+    entropy + soft Dice, by L-BFGS.
 
-    features (n, C); target (n,) 0 to K; counts (n,): how many voxels each stands for. The loss is that of training; a small penalty on whitened features settles what the
-    atlas leaves open.
+    features (n, C); target (n,) 0 to K; counts (n,): how many voxels each stands for. The loss is that of training; a
+    small penalty on whitened features settles what the atlas leaves open.
     """
     structures = int(target.max())
     share = counts / counts.sum()

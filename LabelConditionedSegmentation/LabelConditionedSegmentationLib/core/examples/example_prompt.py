@@ -1,4 +1,6 @@
-"""Example prompts: what a structure that was painted on a scan becomes inside a model, and the small file that keeps it. Read without torch."""
+"""Example prompts: what a structure that was painted on a scan becomes inside a model, and the small file that keeps
+it. Read without torch.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,10 @@ LARGEST_NUMBER = 1e6
 class ExamplePrompt:
     """What stands for a structure that a model was shown on a scan.
 
-    vector: what the features are multiplied with. bias: what is added; the background's score is 0. package, weights_sha256: the model that it belongs to; no other can
-    use it. parent: a label of that model inside which the structure lies; empty for anywhere. color: red, green, blue in [0, 1]. examples: what is known of each scan it
-    was shown on (plain values: scan, grid, millilitres of the mask, metadata, date, findings).
+    vector: what the features are multiplied with. bias: what is added; the background's score is 0. package,
+    weights_sha256: the model that it belongs to; no other can use it. parent: a label of that model inside which the
+    structure lies; empty for anywhere. color: red, green, blue in [0, 1]. examples: what is known of each scan it was
+    shown on (plain values: scan, grid, millilitres of the mask, metadata, date, findings).
     """
 
     name: str
@@ -43,7 +46,8 @@ class ExamplePrompt:
             raise LabelError("A label by example needs a name.")
         if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in self.name):  # no file's header could hold it
             raise LabelError(
-                f"The name {self.name!a} of a label by example holds a line break or another character that cannot be written; choose another one."
+                f"The name {self.name!a} of a label by example holds a line break or another character that cannot be"
+                " written; choose another one."
             )
         if not all(math.isfinite(value) and abs(value) < LARGEST_NUMBER for value in (*self.vector, self.bias)):
             raise InputError(
@@ -75,7 +79,8 @@ class ExamplePrompt:
         try:
             if entry["format"] > FORMAT:
                 raise InputError(
-                    f'The label "{entry["name"]}" has the format {entry["format"]}, this version reads up to {FORMAT}; update LabelConditionedSegmentation.'
+                    f'The label "{entry["name"]}" has the format {entry["format"]}, this version reads up to {FORMAT};'
+                    " update LabelConditionedSegmentation."
                 )
             red, green, blue = (min(1.0, max(0.0, float(c))) for c in entry["color"])
             return ExamplePrompt(
@@ -95,7 +100,8 @@ class ExamplePrompt:
 
 
 def averaged(prompts: Sequence[ExamplePrompt]) -> ExamplePrompt:
-    """One prompt from several of the same structure: its score is the mean over all their examples, so that a prompt weighs as much as the examples it was made from.
+    """One prompt from several of the same structure: its score is the mean over all their examples, so that a prompt
+    weighs as much as the examples it was made from.
 
     Name, parent and colour are the first one's. Raises InputError.
     """
@@ -141,16 +147,20 @@ def write_prompt(prompt: ExamplePrompt, path: Path) -> None:
 
 
 def check_model(prompts: Sequence[ExamplePrompt], model: str, weights_sha256: str, length: int) -> None:
-    """Raise InputError where a prompt was made with another model than this one, whose prompts have `length` numbers."""
+    """Raise InputError where a prompt was made with another model than this one, whose prompts have
+    `length` numbers.
+    """
     for prompt in prompts:
         if (prompt.weights_sha256, len(prompt.vector)) != (weights_sha256, length):
             raise InputError(
-                f'The label "{prompt.name}" was made with another model ({prompt.package}) than "{model}"; make it again from its example, or use that model.'
+                f'The label "{prompt.name}" was made with another model ({prompt.package}) than "{model}"; make it'
+                " again from its example, or use that model."
             )
 
 
 def tree_of_prompts(prompts: Sequence[ExamplePrompt], known: LabelTree, ids: Sequence[int] | None = None) -> LabelTree:
-    """Labels by example as a tree without parents, in their order. ids: of the labels; by default the first ones above those of `known`, the model's labels.
+    """Labels by example as a tree without parents, in their order. ids: of the labels; by default the first ones above
+    those of `known`, the model's labels.
 
     Raises LabelError where two are called the same, or one like a label of the model, or where a parent is none.
     """

@@ -33,9 +33,12 @@ class Example:
 
 
 def mask_on(atlas: Volume, mask: Volume, what: str = "mask") -> Array:
-    """A mask, on the atlas's own voxels: (k, j, i) bool. It may cover a part of the atlas only, but its voxels have to be voxels of the atlas.
+    """A mask, on the atlas's own voxels: (k, j, i) bool.
 
-    Raises InputError, in which `what` names the mask, where the geometries differ, the mask is empty, or it lies outside the atlas.
+    It may cover a part of the atlas only, but its voxels have to be voxels of the atlas.
+
+    Raises InputError, in which `what` names the mask, where the geometries differ, the mask is empty, or it lies
+    outside the atlas.
     """
     mapping = Grid.of(mask).to(Grid.of(atlas))
     shift = np.rint(mapping[:3, 3])
@@ -45,12 +48,14 @@ def mask_on(atlas: Volume, mask: Volume, what: str = "mask") -> Array:
     if axes_differ or apart > ON_VOXEL:
         size = " x ".join(map(str, mask.shape[::-1]))
         raise InputError(
-            f"The {what} ({size} voxels of {_lengths(mask)}) does not lie on the voxels of its scan ({' x '.join(map(str, atlas.shape[::-1]))} of {_lengths(atlas)}): "
-            "resample it to the scan's grid, or give the scan that it was painted on."
+            f"The {what} ({size} voxels of {_lengths(mask)}) does not lie on the voxels of its scan"
+            f" ({' x '.join(map(str, atlas.shape[::-1]))} of {_lengths(atlas)}): resample it to the scan's grid, or"
+            " give the scan that it was painted on."
         )
     if not bool(np.isfinite(mask.array).all()):
         raise InputError(
-            f"The {what} holds voxels that are NaN or infinite; a mask is 0 where the structure is not, and another number where it is."
+            f"The {what} holds voxels that are NaN or infinite; a mask is 0 where the structure is not, and another"
+            " number where it is."
         )
     inside = np.asarray(mask.array[0] != 0)
     if not inside.any():
@@ -75,7 +80,10 @@ def _lengths(volume: Volume) -> str:
 
 
 def shares_on(atlas: Grid, prepared: NetworkInput, mask: Array, stride: int) -> torch.Tensor:
-    """The share of a mask in every voxel of the feature grid: (k, j, i) uint8, STEPS for the whole of it. Work is done around the mask only."""
+    """The share of a mask in every voxel of the feature grid: (k, j, i) uint8, STEPS for the whole of it.
+
+    Work is done around the mask only.
+    """
     shape = [n // stride for n in prepared.grid.shape]
     shares = torch.zeros(shape, dtype=torch.uint8)
     box = bounding_box(mask)
@@ -121,10 +129,11 @@ def pooled_over(
     on_window: Callable[[int], None],
     chunk: int = 16,
 ) -> Pooled:
-    """Masked average pooling over the windows of an atlas, each run once for all masks, and not at all where it holds nothing of any; the sums are those of one window
-    where a single one covers the atlas.
+    """Masked average pooling over the windows of an atlas, each run once for all masks, and not at all where it holds
+    nothing of any; the sums are those of one window where a single one covers the atlas.
 
-    image (channel, k, j, i); shares: see `shares_on`; metadata (1, fields). on_window is told how many windows are done.
+    image (channel, k, j, i); shares: see `shares_on`; metadata (1, fields). on_window is told how many windows are
+    done.
     """
     device = metadata.device
     size = [n // windows.stride for n in windows.size]

@@ -20,7 +20,8 @@ def choose_device(name: str) -> torch.device:
     if device.type == "cuda":
         if not torch.cuda.is_available():
             raise DeviceError(
-                f'The device "{name}" was asked for, but PyTorch finds no NVIDIA GPU here; use --device cpu, or install a CUDA build of PyTorch and its driver.'
+                f'The device "{name}" was asked for, but PyTorch finds no NVIDIA GPU here; use --device cpu, or install'
+                " a CUDA build of PyTorch and its driver."
             )
         if (device.index or 0) >= torch.cuda.device_count():
             raise DeviceError(

@@ -29,7 +29,11 @@ SLAB_VALUES = 8 * 2**20
 
 @dataclass(frozen=True)
 class Prompts:
-    """What the features are multiplied with: `vectors` (classes, C) and `bias` (classes,), float32; class 0 is the background, and so are the last `context` ones."""
+    """What the features are multiplied with:
+
+    `vectors` (classes, C) and `bias` (classes,), float32; class 0 is the background, and so are the last `context`
+    ones.
+    """
 
     vectors: torch.Tensor
     bias: torch.Tensor
@@ -46,15 +50,21 @@ class RankedLabel:
 
 @dataclass(frozen=True)
 class Limits:
-    """Where the classes of a competition may win: `winners` (k, j, i) of the target grid, an earlier winner map, and `allowed` (earlier classes, classes) bool, which of
-    the classes, the background among them, may win where that class has won."""
+    """Where the classes of a competition may win:
+
+    `winners` (k, j, i) of the target grid, an earlier winner map, and `allowed` (earlier classes, classes) bool, which
+    of the classes, the background among them, may win where that class has won.
+    """
 
     winners: Array
     allowed: Array
 
 
 class WinnerMap:
-    """Reduces features to the best class of every voxel of a target grid, as slabs of features become final. Nothing of size voxels x labels exists."""
+    """Reduces features to the best class of every voxel of a target grid, as slabs of features become final.
+
+    Nothing of size voxels x labels exists.
+    """
 
     def __init__(
         self, feature_grid: Grid, target: Grid, axis: int, prompts: Prompts, chunk: int, limits: Limits | None = None
@@ -87,7 +97,9 @@ class WinnerMap:
         return 1 - len(self._waiting) / self._total
 
     def add(self, slab: FeatureSlab) -> None:
-        """Take a finished slab, label every target voxel that can be labelled now, and free features that nothing needs any more."""
+        """Take a finished slab, label every target voxel that can be labelled now, and free features that nothing needs
+        any more.
+        """
         if self._held is None:
             self._held, self._held_start = slab.values, slab.start
         else:
@@ -142,9 +154,11 @@ class WinnerMap:
 
 
 class Features:
-    """What the network found in one scan under one set of metadata: valid as long as volume, model and metadata stay the same.
+    """What the network found in one scan under one set of metadata: valid as long as volume, model and metadata stay
+    the same.
 
-    `segment` and `at` never run the network. `stored` (k, j, i, C) is None where the features exceeded the budget and only the winner map was kept.
+    `segment` and `at` never run the network. `stored` (k, j, i, C) is None where the features exceeded the budget and
+    only the winner map was kept.
     """
 
     def __init__(
@@ -177,18 +191,21 @@ class Features:
         """`stored`. Raises InputError, which says what it is needed for, where it was not kept."""
         if self.stored is None:
             raise InputError(
-                f"The features of this scan were larger than the memory set aside for them; crop the scan to the part of interest to {purpose}."
+                "The features of this scan were larger than the memory set aside for them; crop the scan to the part"
+                f" of interest to {purpose}."
             )
         return self.stored
 
     def by_example(
         self, examples: Sequence[ExamplePrompt], ids: Sequence[int] | None = None, divide: bool = False
     ) -> Features:
-        """The same features, asked for structures that the model was shown (`Segmenter.examples`) in place of its labels; the network does not run.
+        """The same features, asked for structures that the model was shown (`Segmenter.examples`) in place of its
+        labels; the network does not run.
 
-        They compete with each other and with a background of their own, each of them only inside its parent, as the labels' competition has it. ids: of their labels, by
-        default the first ones above the model's. divide: inside a parent every voxel goes to one of the examples there, none is left over. Raises InputError where the
-        features were not kept or a prompt belongs to another model, and LabelError for names that are taken or unknown.
+        They compete with each other and with a background of their own, each of them only inside its parent, as the
+        labels' competition has it. ids: of their labels, by default the first ones above the model's. divide: inside a
+        parent every voxel goes to one of the examples there, none is left over. Raises InputError where the features
+        were not kept or a prompt belongs to another model, and LabelError for names that are taken or unknown.
         """
         stored = self.kept("ask for labels by example")
         check_model(examples, self.report.model, self.report.package_sha256, self.prompts.vectors.shape[1])
@@ -233,7 +250,8 @@ class Features:
     ) -> Result:
         """The masks of these labels on the input grid; None or "all" means every leaf.
 
-        All leaves and the background compete always, so the mask of a label does not depend on which others were asked for. Raises LabelError for unknown names.
+        All leaves and the background compete always, so the mask of a label does not depend on which others were asked
+        for. Raises LabelError for unknown names.
         """
         wanted = resolve_labels(self.labels, labels)
         steps = Progress(progress, cancel)
@@ -253,7 +271,10 @@ class Features:
         return self._winners
 
     def with_ladder(self, run: Callable[[], T]) -> T:
-        """Ask what is kept; where memory runs out, on lower rungs of the ladder, at last in main memory. Raises DeviceError."""
+        """Ask what is kept; where memory runs out, on lower rungs of the ladder, at last in main memory.
+
+        Raises DeviceError.
+        """
         return down_the_ladder(self.plan, self._take, run)
 
     def _take(self, plan: MemoryPlan, what: str) -> None:
@@ -279,9 +300,9 @@ class Features:
     def at(self, position_ras: tuple[float, float, float] | Array, count: int = 10) -> list[RankedLabel]:
         """The most probable leaves at a point (RAS millimetres), best first; none outside the scanned region.
 
-        Probabilities are the softmax of the scores over all leaves and the background (context classes included), so they sum to less than 1. A label by example has none
-        outside its parent.
-        Raises InputError where the features were not kept.
+        Probabilities are the softmax of the scores over all leaves and the background (context classes included), so
+        they sum to less than 1. A label by example has none outside its parent. Raises InputError where the features
+        were not kept.
         """
         (k0, j0, i0), (k1, j1, i1) = self.region
         index = self.input_grid.index_of(position_ras)
@@ -337,7 +358,10 @@ class Features:
 
 
 def resolve_labels(tree: LabelTree, names: Sequence[str] | str | None) -> list[Label]:
-    """Names as the user gave them -> labels, each once, in the order asked for; None or "all" is every leaf. Raises LabelError."""
+    """Names as the user gave them -> labels, each once, in the order asked for; None or "all" is every leaf.
+
+    Raises LabelError.
+    """
     if names is None or names == "all":
         return list(tree.leaves)
     wanted = [tree.find(name) for name in ([names] if isinstance(names, str) else names)]

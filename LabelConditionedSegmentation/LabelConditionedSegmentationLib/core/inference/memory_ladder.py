@@ -1,6 +1,7 @@
 """The out-of-memory ladder: what is made smaller, in which order, when a device runs out of memory.
 
-Every rung gives the same result. Every scan starts from the top, since another one may be smaller, or memory free again.
+Every rung gives the same result. Every scan starts from the top, since another one may be smaller, or memory free
+again.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ SMALLEST_CHUNK = 16
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """How a run spends memory. device: where the trunk runs. batch: windows at once. chunk: classes a product. accumulate_on: where features are gathered."""
+    """How a run spends memory. device: where the trunk runs. batch: windows at once. chunk: classes a product.
+    accumulate_on: where features are gathered.
+    """
 
     device: torch.device
     batch: int
@@ -82,7 +85,10 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def peak_memory_mb(device: torch.device) -> dict[str, float]:
-    """Peak memory so far in MiB: of this process, and of the GPU where there is one. Empty where the system does not tell."""
+    """Peak memory so far in MiB: of this process, and of the GPU where there is one.
+
+    Empty where the system does not tell.
+    """
     out: dict[str, float] = {}
     if sys.platform != "win32":
         import resource

@@ -21,7 +21,8 @@ from ..findings import Finding
 class RunReport:
     """Filled while a run goes on; `to_json` is what is stored and shown.
 
-    timings: seconds a stage. fallbacks: steps of the out-of-memory ladder that were taken. peak_memory_mb: of the process and, where there is one, the GPU.
+    timings: seconds a stage. fallbacks: steps of the out-of-memory ladder that were taken. peak_memory_mb: of the
+    process and, where there is one, the GPU.
     """
 
     model: str

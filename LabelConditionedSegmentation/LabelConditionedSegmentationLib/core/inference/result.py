@@ -25,8 +25,9 @@ class SegmentedLabel:
 class Result:
     """A segmentation on the input grid.
 
-    layers: label maps (1, k, j, i) of the smallest unsigned integer type, 0 is background; more than one only where labels that overlap were asked for
-    (a parent and something under it, a label by example and one of the model's). labels: which value is which label. A value is the label's id, whatever else was asked for.
+    layers: label maps (1, k, j, i) of the smallest unsigned integer type, 0 is background; more than one only where
+    labels that overlap were asked for (a parent and something under it, a label by example and one of the model's).
+    labels: which value is which label. A value is the label's id, whatever else was asked for.
     """
 
     layers: tuple[Volume, ...]
@@ -39,8 +40,9 @@ class Result:
         if len(self.layers) > 1:
             inner = next(entry.label.name for entry in self.labels if entry.layer > 0)
             raise LabelError(
-                f'"{inner}" overlaps another label that was asked for (a structure and a part of it, or one by example and one of the model), which a label map cannot hold; '
-                "ask for one of them, or write a .seg.nrrd file."
+                f'"{inner}" overlaps another label that was asked for (a structure and a part of it, or one by example'
+                " and one of the model), which a label map cannot hold; ask for one of them, or write a .seg.nrrd"
+                " file."
             )
         return self.layers[0]
 
@@ -58,7 +60,9 @@ class Result:
         """Label id -> volume in millilitres."""
         counts = [np.bincount(layer.array.ravel(), minlength=1) for layer in self.layers]
         return {
-            entry.label.id: float(counts[entry.layer][entry.value] if entry.value < len(counts[entry.layer]) else 0)
-            * self.layers[0].voxel_millilitres
+            entry.label.id: (
+                float(counts[entry.layer][entry.value] if entry.value < len(counts[entry.layer]) else 0)
+                * self.layers[0].voxel_millilitres
+            )
             for entry in self.labels
         }

@@ -1,4 +1,6 @@
-"""The last, chunked product: from features and prompts to the best label of every voxel, without an array of voxels x labels."""
+"""The last, chunked product: from features and prompts to the best label of every voxel, without an array of voxels x
+labels.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,21 @@ from typing import NamedTuple
 import torch
 
 TILE = 8192
-"""Voxels a product. Small enough for its scores to stay in the processor's cache; fixed, so that results do not depend on how a volume is cut."""
+"""Voxels a product.
+
+Small enough for its scores to stay in the processor's cache; fixed, so that results do not depend on how a volume is
+cut.
+"""
 
 DEFAULT_CHUNK = 160
 """Classes a product."""
 
 
 class BestClasses(NamedTuple):
-    """For every voxel: the class with the best score, that score and, where asked for, the log-sum-exp of all scores. Each (V,)."""
+    """For every voxel: the class with the best score, that score and, where asked for, the log-sum-exp of all scores.
+
+    Each (V,).
+    """
 
     best_class: torch.Tensor
     best_score: torch.Tensor
@@ -24,7 +33,9 @@ class BestClasses(NamedTuple):
 
 
 GROUP = 16
-"""Classes are padded to groups of this many: the best group is sought first, then the best class in it, which is faster than one search with indices."""
+"""Classes are padded to groups of this many: the best group is sought first, then the best class in it, which is faster
+than one search with indices.
+"""
 
 
 def best_classes(
@@ -37,7 +48,8 @@ def best_classes(
 ) -> BestClasses:
     """Score every voxel against every class and keep the best; among equal scores the lower class wins.
 
-    features (V, C) of any dtype, scored in float32; prompts (K, C), bias (K,) float32; chunk: classes a product, a multiple of GROUP. context: so many of the last
+    features (V, C) of any dtype, scored in float32; prompts (K, C), bias (K,) float32; chunk: classes a product, a
+    multiple of GROUP. context: so many of the last
     classes divide the background: a voxel that one of them wins is of class 0.
     Memory beside the result: TILE x chunk scores.
     """
@@ -79,7 +91,8 @@ def best_classes(
 def _for_each(work: Callable[[int], None], items: Sequence[int], threads: int) -> None:
     """Do independent pieces of work, each of them on one core.
 
-    Every operation on a tile would else be shared by all cores and wait for the slowest; where the machine is busy that takes many times as long.
+    Every operation on a tile would else be shared by all cores and wait for the slowest; where the machine is busy that
+    takes many times as long.
     """
     if threads == 1 or len(items) == 1:
         for item in items:

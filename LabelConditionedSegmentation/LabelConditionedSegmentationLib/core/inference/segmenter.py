@@ -38,9 +38,11 @@ FEATURE_BUDGET = 2 * 2**30
 """Bytes of features that are kept with a scan; beyond that only the winner map is."""
 
 EXAMPLE_BUDGET = 16 * 2**30
-"""The same where labels by example need them: for an atlas, whose features are dropped as soon as its prompts are made, and for scans that are to be asked for them.
+"""The same where labels by example need them: for an atlas, whose features are dropped as soon as its prompts are made,
+and for scans that are to be asked for them.
 
-It is the same wherever they can be asked for, so that a scan which one door answers is not refused at another one."""
+It is the same wherever they can be asked for, so that a scan which one door answers is not refused at another one.
+"""
 
 WINDOW_OVERLAP = 0.5
 
@@ -62,7 +64,9 @@ class Segmenter:
         feature_budget: int = FEATURE_BUDGET,
         feature_dtype: torch.dtype = torch.float16,
     ) -> None:
-        """feature_budget: bytes of features to keep. feature_dtype: how they are kept and scored; half precision is enough for labels."""
+        """feature_budget: bytes of features to keep. feature_dtype: how they are kept and scored; half precision is
+        enough for labels.
+        """
         self.package = package
         self.feature_budget = feature_budget
         self.feature_dtype = feature_dtype
@@ -108,8 +112,9 @@ class Segmenter:
     ) -> Features:
         """Run the network once over a scan.
 
-        volume: as many channels as the model has. metadata: field -> value; what is left out is unknown. not_a_label_map: it is a scan even where it
-        looks like a label map, which is refused otherwise. Raises InputError, MetadataError, DeviceError or Cancelled.
+        volume: as many channels as the model has. metadata: field -> value; what is left out is unknown.
+        not_a_label_map: it is a scan even where it looks like a label map, which is refused otherwise. Raises
+        InputError, MetadataError, DeviceError or Cancelled.
         """
         steps = Progress(progress, cancel)
         steps.update(0.0, 1.0, 0.0, "checking the scan")
@@ -121,7 +126,10 @@ class Segmenter:
     def _prepared(
         self, volume: Volume, metadata: Mapping[str, Any] | None, not_a_label_map: bool
     ) -> tuple[NetworkInput, torch.Tensor, RunReport]:
-        """A checked scan as the network sees it, its metadata (1, fields), and a report that holds what was noticed. Raises InputError or MetadataError."""
+        """A checked scan as the network sees it, its metadata (1, fields), and a report that holds what was noticed.
+
+        Raises InputError or MetadataError.
+        """
         parsed, findings = self.package.metadata.parse(metadata)
         findings += check_volume(volume, self.package.input, not_a_label_map)
         _raise_errors(findings)
@@ -177,12 +185,14 @@ class Segmenter:
         pooled: bool = False,
         not_a_label_map: bool = False,
     ) -> list[ExamplePrompt]:
-        """What structures that were painted on an atlas become for this model: one run of the network over the whole atlas, for any number of them.
+        """What structures that were painted on an atlas become for this model: one run of the network over the whole
+        atlas, for any number of them.
 
-        The prompts work on the features of any scan (`Features.by_example`). metadata, not_a_label_map: of the atlas, as in `features`. They are fitted to the atlas's own
-        features (see `core.example_fit`), the structures against each other where they do not overlap; pooled: they are what the network makes of the means of its features
-        under each mask instead, which needs a network that was trained for it. Raises InputError where the model cannot be shown examples, or the atlas or a mask cannot be
-        used; MetadataError, DeviceError or Cancelled.
+        The prompts work on the features of any scan (`Features.by_example`). metadata, not_a_label_map: of the atlas,
+        as in `features`. They are fitted to the atlas's own features (see `core.example_fit`), the structures against
+        each other where they do not overlap; pooled: they are what the network makes of the means of its features under
+        each mask instead, which needs a network that was trained for it. Raises InputError where the model cannot be
+        shown examples, or the atlas or a mask cannot be used; MetadataError, DeviceError or Cancelled.
         """
         self.package.require_examples(pooled)
         steps = Progress(progress, cancel)
@@ -197,7 +207,8 @@ class Segmenter:
             masks.append(np.packbits(example.mask))
             if not is_seen(shares[-1], prepared, stride):
                 raise InputError(
-                    f'The mask of "{example.name}" lies outside of what the model sees of its scan, which is all but the background; give the scan that it was painted on.'
+                    f'The mask of "{example.name}" lies outside of what the model sees of its scan, which is all but'
+                    " the background; give the scan that it was painted on."
                 )
         if not names:
             raise InputError("No structure was shown; give at least one mask.")
@@ -257,7 +268,9 @@ class Segmenter:
     def _show(
         self, prepared: NetworkInput, shares: Sequence[torch.Tensor], metadata: torch.Tensor, steps: Progress
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Vectors and bias of masks on a prepared atlas; with flips, those of the mirrored masks on the mirrored atlas beside them, as `_prompts` has them."""
+        """Vectors and bias of masks on a prepared atlas; with flips, those of the mirrored masks on the mirrored atlas
+        beside them, as `_prompts` has them.
+        """
         assert self.network.examples is not None
         windows = plan_windows(
             prepared.grid.shape, self.package.patch, WINDOW_OVERLAP, self.package.architecture.output_stride
@@ -343,7 +356,9 @@ class Segmenter:
         return stored, None if reducer is None else reducer.winners
 
     def _trunk(self, patches: torch.Tensor, metadata: torch.Tensor) -> torch.Tensor:
-        """(batch, channel, k, j, i) -> features (batch, C or 2C, k, j, i); with flips the mirrored scan's features are channels of their own."""
+        """(batch, channel, k, j, i) -> features (batch, C or 2C, k, j, i); with flips the mirrored scan's features are
+        channels of their own.
+        """
         patches = patches.to(memory_format=torch.channels_last_3d)
         known = metadata.to(patches.device).expand(patches.shape[0], -1)
         features = self.network.features(patches, known)
@@ -352,7 +367,9 @@ class Segmenter:
         return features
 
     def _prompts(self) -> Prompts:
-        """Prompts and bias on the device where features are gathered; with flips, those of the mirrored structures beside them."""
+        """Prompts and bias on the device where features are gathered; with flips, those of the mirrored structures
+        beside them.
+        """
         where = self.plan.accumulate_on
         vectors, bias = self.network.prompts.detach(), self.network.bias.detach()
         if self.package.flip:

@@ -1,6 +1,7 @@
 """Sliding windows over the trunk: overlapping patches blended into ONE feature volume, given out slab by slab.
 
-Because every score is affine in the features and the blending weights sum to 1, blending C feature channels equals blending K score maps.
+Because every score is affine in the features and the blending weights sum to 1, blending C feature channels equals
+blending K score maps.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class FeatureSlab:
-    """Finished features of the planes from `start` to before `stop` along the streaming axis; `values` (k, j, i, channel) float32."""
+    """Finished features of the planes from `start` to before `stop` along the streaming axis; `values` (k, j, i,
+    channel) float32.
+    """
 
     start: int
     stop: int
@@ -39,7 +42,8 @@ class WindowPlan:
 
 
 def plan_windows(image: Shape, patch: Shape, overlap: float, stride: int) -> WindowPlan:
-    """Windows of at most `patch` voxels that overlap by the fraction `overlap` and cover `image`; the last one ends where the image ends.
+    """Windows of at most `patch` voxels that overlap by the fraction `overlap` and cover `image`; the last one ends
+    where the image ends.
 
     `image` has axes that are multiples of what the network needs; `stride` is the trunk's output stride.
     """
@@ -53,7 +57,9 @@ def plan_windows(image: Shape, patch: Shape, overlap: float, stride: int) -> Win
 
 
 def blending_weight(size: Shape, sigma: float = 0.125) -> torch.Tensor:
-    """Gaussian importance (k, j, i, 1) of a window's voxels, largest in its middle, at least 0.001 of that; deviation `sigma` window lengths."""
+    """Gaussian importance (k, j, i, 1) of a window's voxels, largest in its middle, at least 0.001 of that; deviation
+    `sigma` window lengths.
+    """
     weight = torch.ones(1)
     for length in size:
         x = torch.arange(length, dtype=torch.float32) - (length - 1) / 2
@@ -73,8 +79,9 @@ def feature_slabs(
 ) -> Iterator[FeatureSlab]:
     """Run the trunk once per window and yield finished slabs in order along `axis` (0, 1, 2 for k, j, i).
 
-    image: (channel, k, j, i). trunk: (batch, channel, *size) -> (batch, C, *size / stride). Only the planes that later windows still touch are held;
-    a slab is final as soon as no later window reaches it. Accumulation is in float32. `on_window` is told how many windows are done.
+    image: (channel, k, j, i). trunk: (batch, channel, *size) -> (batch, C, *size / stride). Only the planes that later
+    windows still touch are held; a slab is final as soon as no later window reaches it. Accumulation is in float32.
+    `on_window` is told how many windows are done.
     """
     stride = plan.stride
     size: Shape = tuple(n // stride for n in plan.size)  # type: ignore[assignment]

@@ -17,7 +17,8 @@ Index = tuple[int, int, int]
 class Winners:
     """The winner map of a scan, with what is needed to read it.
 
-    classes: (k, j, i) of the scanned region, the network's class of every voxel (0 is background). start: first voxel (k, j, i) of the region on the input grid.
+    classes: (k, j, i) of the scanned region, the network's class of every voxel (0 is background). start: first voxel
+    (k, j, i) of the region on the input grid.
     shape: (k, j, i) of the input grid, whose voxels outside the region are background.
     """
 
@@ -27,7 +28,9 @@ class Winners:
     shape: Index
 
     def mask(self, label: Label) -> tuple[Array, Index] | None:
-        """The label's mask, (k, j, i) uint8 of 0 and 1, in the smallest box that holds it, and the first voxel of that box on the input grid. None where it has no voxel."""
+        """The label's mask, (k, j, i) uint8 of 0 and 1, in the smallest box that holds it, and the first voxel of that
+        box on the input grid. None where it has no voxel.
+        """
         classes = list(self.labels.classes_under(label))
         hit = [np.asarray(present[classes].any(axis=0)) for present in self._present]
         if not hit[0].any():
@@ -43,7 +46,10 @@ class Winners:
 
     @cached_property
     def _present(self) -> tuple[Array, Array, Array]:
-        """For each axis (k, j, i): (class, position) bool, whether the class has a voxel there. Counted once; afterwards a mask looks at its own box only."""
+        """For each axis (k, j, i): (class, position) bool, whether the class has a voxel there.
+
+        Counted once; afterwards a mask looks at its own box only.
+        """
         number = len(self.labels.leaves) + 1
         out = []
         for axis, length in enumerate(self.classes.shape):

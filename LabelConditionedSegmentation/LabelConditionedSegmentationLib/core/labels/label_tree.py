@@ -44,7 +44,8 @@ class Code:
 class Label:
     """One structure that a model can be asked for.
 
-    id: the value in label maps, 1 to LARGEST_ID. parent: id of the label that contains it. color: red, green, blue in [0, 1].
+    id: the value in label maps, 1 to LARGEST_ID. parent: id of the label that contains it. color: red, green, blue in
+    [0, 1].
     category, type, modifier: SNOMED CT codes, None where no cited table gives one.
     """
 
@@ -106,8 +107,8 @@ class Label:
 class LabelTree:
     """The labels of a model with their parents.
 
-    Only leaves compete. The network's class 0 is the background and class n the n-th leaf, in the order of `labels`. A parent's mask is the union of the
-    leaves under it and its probability their sum.
+    Only leaves compete. The network's class 0 is the background and class n the n-th leaf, in the order of `labels`. A
+    parent's mask is the union of the leaves under it and its probability their sum.
     """
 
     labels: tuple[Label, ...]
@@ -211,7 +212,10 @@ class LabelTree:
         return out
 
     def find(self, name: str) -> Label:
-        """The label of this name, synonym or id; upper and lower case are the same. LabelError names the nearest ones."""
+        """The label of this name, synonym or id; upper and lower case are the same.
+
+        LabelError names the nearest ones.
+        """
         wanted = name.strip().casefold()
         if wanted.isdecimal() and int(wanted) in self._by_id:
             return self._by_id[int(wanted)]
@@ -263,7 +267,9 @@ class LabelTree:
 
     @cached_property
     def mirrored_classes(self) -> tuple[int, ...]:
-        """For every class (background first) the class of the mirrored structure: what a left-right flip does to a label map."""
+        """For every class (background first) the class of the mirrored structure: what a left-right flip does to a
+        label map.
+        """
         return (0, *(self.class_of[self.mirrored(leaf).id] for leaf in self.leaves))
 
     def overlapping(self, wanted: Sequence[Label]) -> tuple[Label, Label] | None:

@@ -15,20 +15,26 @@ NAMES = ("residual_unet",)
 FILM_MODES = ("none", "identity", "paper")
 CONDITIONING = ("head", "decoder", "bottleneck", "trunk")
 ATLAS_PAIR = "atlas_pair"
-"""The label enters as another scan and its mask, which a model package cannot hold: such a network is for comparisons in training."""
+"""The label enters as another scan and its mask, which a model package cannot hold: such a network is for comparisons
+in training.
+"""
 
 
 @dataclass(frozen=True)
 class Architecture:
     """A residual U-Net that is told which label to find.
 
-    dimensions: 2 or 3. in_channels: image channels. widths: channels of the stages, finest first. blocks: residual blocks a stage.
-    output_stride: the trunk's finest resolution (1: that of the image, 2: half of it; the features are up-sampled linearly).
+    dimensions: 2 or 3. in_channels: image channels. widths: channels of the stages, finest first. blocks: residual
+    blocks a stage.
+    output_stride: the trunk's finest resolution (1: that of the image, 2: half of it; the features are up-sampled
+    linearly).
     feature_channels: C, the length of features and prompts. position: append where a voxel lies in the scanned region.
-    film: how metadata enters (`none`, `identity`, `paper`). conditioning: where the label enters: at the `head` (one pass serves all labels), or, with one pass a label,
-    at every stage of the `decoder`, at the `bottleneck`, or at every stage of the `trunk`; `atlas_pair`: as published, another scan and its mask, pooled, beside the input
-    of the deepest stage. context_classes: further classes of the head, after the labels, that divide the background; they compete like any class, and a voxel that one of
-    them wins is background. examples: the network can make a prompt from an example too.
+    film: how metadata enters (`none`, `identity`, `paper`). conditioning: where the label enters: at the `head` (one
+    pass serves all labels), or, with one pass a label, at every stage of the `decoder`, at the `bottleneck`, or at
+    every stage of the `trunk`; `atlas_pair`: as published, another scan and its mask, pooled, beside the input of the
+    deepest stage. context_classes: further classes of the head, after the labels, that divide the background; they
+    compete like any class, and a voxel that one of them wins is background. examples: the network can make a prompt
+    from an example too.
     """
 
     name: str = "residual_unet"
@@ -88,7 +94,9 @@ class Architecture:
         return self.in_channels + (POSITION_CHANNELS if self.position else 0)
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in `model.json`; later settings are left out where they are not used, so that versions that do not know them read the package."""
+        """As it stands in `model.json`; later settings are left out where they are not used, so that versions that do
+        not know them read the package.
+        """
         return {
             k: list(v) if isinstance(v, tuple) else v
             for k, v in asdict(self).items()
@@ -120,6 +128,7 @@ class Architecture:
             values[key] = value
         if values.get("conditioning") == ATLAS_PAIR:
             raise PackageFormatError(
-                "This network needs a labelled scan at every pass (conditioning atlas_pair), which a model package does not hold; take its checkpoint."
+                "This network needs a labelled scan at every pass (conditioning atlas_pair), which a model package does"
+                " not hold; take its checkpoint."
             )
         return Architecture(**values)

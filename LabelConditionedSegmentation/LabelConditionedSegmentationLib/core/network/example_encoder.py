@@ -1,4 +1,6 @@
-"""From an example (the trunk's view of an atlas, and a mask on it) to a prompt that the features of any scan are multiplied with."""
+"""From an example (the trunk's view of an atlas, and a mask on it) to a prompt that the features of any scan are
+multiplied with.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,10 @@ HIDDEN = 128
 
 
 class Pooled(NamedTuple):
-    """Sums over an atlas, or a part of it, for M masks. found: for every level of the trunk (M, 2, channels), what was found there, and weight: (M, 2), how many voxels of
-    the level that were: index 0 inside the mask, 1 around it. The sums of the windows of an atlas add up."""
+    """Sums over an atlas, or a part of it, for M masks. found: for every level of the trunk (M, 2, channels), what was
+    found there, and weight: (M, 2), how many voxels of
+    the level that were: index 0 inside the mask, 1 around it. The sums of the windows of an atlas add up.
+    """
 
     found: list[torch.Tensor]
     weight: list[torch.Tensor]
@@ -32,8 +36,8 @@ class Pooled(NamedTuple):
 def pool(levels: Sequence[torch.Tensor], masks: torch.Tensor, share: torch.Tensor | None = None) -> Pooled:
     """The sums of masked average pooling at every level of the trunk.
 
-    levels: (channels, *space) each, the last one the finest. masks (M, *space of the finest): the share of the mask in every voxel. share, of the same space: how much of a
-    voxel counts here, where windows overlap. Sums are in float32.
+    levels: (channels, *space) each, the last one the finest. masks (M, *space of the finest): the share of the mask in
+    every voxel. share, of the same space: how much of a voxel counts here, where windows overlap. Sums are in float32.
     """
     masks = masks.float()
     inside = masks if share is None else masks * share
@@ -65,10 +69,12 @@ def _smoothed(values: torch.Tensor) -> torch.Tensor:
 
 
 class ExampleEncoder(nn.Module):
-    """Masked average pooling of the atlas's own features at several scales -> prompt and bias (after Ma, Lee and Sabuncu, MIDL 2022, arXiv 2203.10091).
+    """Masked average pooling of the atlas's own features at several scales -> prompt and bias (after Ma, Lee and
+    Sabuncu, MIDL 2022, arXiv 2203.10091).
 
-    What is pooled inside a mask and around it, at every level of the decoder and of the features themselves, and the mask's size, pass through a learned projection to
-    the C channels of the features and a bias: how sharply a structure is set off comes from the example too. The background of examples has the score 0.
+    What is pooled inside a mask and around it, at every level of the decoder and of the features themselves, and the
+    mask's size, pass through a learned projection to the C channels of the features and a bias: how sharply a structure
+    is set off comes from the example too. The background of examples has the score 0.
     """
 
     def __init__(self, channels: Sequence[int], feature_channels: int) -> None:

@@ -1,4 +1,6 @@
-"""FiLM: what is known about the scan scales and shifts the feature channels (Lemay et al., MIDL 2021, arXiv 2102.09582)."""
+"""FiLM: what is known about the scan scales and shifts the feature channels (Lemay et al., MIDL 2021, arXiv
+2102.09582).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ Modulation = tuple[torch.Tensor, torch.Tensor]
 class MetadataEncoder(nn.Module):
     """Encoded metadata (batch, fields), NaN where unknown -> one vector (batch, `size`).
 
-    `identity` mode: every field has an embedding of its own and a learned vector for "unknown". `paper` mode: one-hot choices and the plain number, unknown = zeros.
+    `identity` mode: every field has an embedding of its own and a learned vector for "unknown". `paper` mode: one-hot
+    choices and the plain number, unknown = zeros.
     """
 
     def __init__(self, fields: Sequence[Field], mode: str, embedding: int = 8) -> None:
@@ -50,9 +53,11 @@ class MetadataEncoder(nn.Module):
 
 
 class FilmLayers(nn.Module):
-    """A code -> scale and shift for every conditioned layer: size -> 64 -> `hidden` -> 2C, the first two layers shared by all (their section 2.1).
+    """A code -> scale and shift for every conditioned layer: size -> 64 -> `hidden` -> 2C, the first two layers shared
+    by all (their section 2.1).
 
-    `identity` mode: gamma = 1 + delta, beta = delta, the last layer zero-initialised, so that an untrained FiLM changes nothing.
+    `identity` mode: gamma = 1 + delta, beta = delta, the last layer zero-initialised, so that an untrained FiLM changes
+    nothing.
     `paper` mode: sigmoid after every layer as published, so gamma and beta lie in (0, 1).
     """
 

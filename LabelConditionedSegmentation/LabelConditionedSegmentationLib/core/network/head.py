@@ -1,4 +1,6 @@
-"""The heads: a strictly affine score for every label, score_k(v) = <prompt_k, F(v)> + bias_k, and the readout of networks that need a pass a label."""
+"""The heads: a strictly affine score for every label, score_k(v) = <prompt_k, F(v)> + bias_k, and the readout of
+networks that need a pass a label.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,11 @@ from torch import nn
 
 
 class ClassEmbeddings(nn.Module):
-    """One learned prompt and bias a class; class 0 is the background, class n the n-th leaf of the label tree, and context classes follow after the last leaf.
+    """One learned prompt and bias a class; class 0 is the background, class n the n-th leaf of the label tree, and
+    context classes follow after the last leaf.
 
-    Because the score is affine in F, blending windows and linear resampling commute with it: they are done to F, never to K score maps.
+    Because the score is affine in F, blending windows and linear resampling commute with it: they are done to F, never
+    to K score maps.
     """
 
     def __init__(self, classes: int, feature_channels: int) -> None:
@@ -18,7 +22,9 @@ class ClassEmbeddings(nn.Module):
         self.bias = nn.Parameter(torch.zeros(classes))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """The plain product, for comparison and small cases: features (batch, C, *space) -> scores (batch, classes, *space)."""
+        """The plain product, for comparison and small cases: features (batch, C, *space) -> scores (batch, classes,
+        *space).
+        """
         scores = torch.einsum("bc...,kc->bk...", features, self.prompts)
         return scores + self.bias.view(1, -1, *([1] * (features.ndim - 2)))
 

@@ -1,4 +1,7 @@
-"""The trunk: a residual U-Net that gives C feature channels. With conditioning at the head it never sees a label and runs once per patch."""
+"""The trunk: a residual U-Net that gives C feature channels.
+
+With conditioning at the head it never sees a label and runs once per patch.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,9 @@ def _conv(dimensions: int, *args: int, **kwargs: int | bool) -> nn.Module:
 class InstanceNorm(nn.Module):
     """Instance normalisation with learned scale and shift, over any number of spatial axes.
 
-    Batch normalisation of a single sample IS instance normalisation, and PyTorch's kernel for it keeps the channels-last layout,
-    where `torch.nn.InstanceNorm3d` copies to channels-first and back (several times slower on a CPU).
+    Batch normalisation of a single sample IS instance normalisation, and PyTorch's kernel for it keeps the
+    channels-last layout, where `torch.nn.InstanceNorm3d` copies to channels-first and back (several times slower on a
+    CPU).
     """
 
     def __init__(self, channels: int, epsilon: float = 1e-5) -> None:
@@ -41,7 +45,10 @@ class InstanceNorm(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """conv-norm-act-conv-norm, the skip added, FiLM, act. A stride or another width is taken by the first convolution and a 1x1x1 in the skip."""
+    """conv-norm-act-conv-norm, the skip added, FiLM, act.
+
+    A stride or another width is taken by the first convolution and a 1x1x1 in the skip.
+    """
 
     def __init__(self, dimensions: int, width_in: int, width: int, stride: int) -> None:
         super().__init__()
@@ -81,7 +88,8 @@ class UpBlock(nn.Module):
 
 
 class PositionEncoding(nn.Module):
-    """Where a voxel lies in the scanned region -> `width` channels, through sines of the coordinates at three wavelengths.
+    """Where a voxel lies in the scanned region -> `width` channels, through sines of the coordinates at three
+    wavelengths.
 
     It is added AFTER a normalisation, since instance normalisation would take the mean position of a patch away.
     """
@@ -100,11 +108,13 @@ class PositionEncoding(nn.Module):
 class Trunk(nn.Module):
     """Residual U-Net from an image to a feature map at 1/`output_stride` of its resolution.
 
-    Input (batch, image channels [+ 3 position channels], *space), every axis a multiple of `architecture.multiple`; metadata (batch, fields) with NaN for unknown.
-    Output (batch, feature_channels, *space / output_stride). Where the label enters the trunk, `codes` (labels, feature_channels) scale and shift the channels of the
-    stages from `first_told` on (after their normalisations, which would take a constant away), these run once a label, and the output has batch x labels samples,
-    the labels of a sample side by side. With `atlas_pair`, `codes` are the pairs (labels, image channels + 1, *space / stride_before_deepest) instead: they stand beside
-    the input of the deepest stage, and no other stage sees the label.
+    Input (batch, image channels [+ 3 position channels], *space), every axis a multiple of `architecture.multiple`;
+    metadata (batch, fields) with NaN for unknown. Output (batch, feature_channels, *space / output_stride). Where the
+    label enters the trunk, `codes` (labels, feature_channels) scale and shift the channels of the stages from
+    `first_told` on (after their normalisations, which would take a constant away), these run once a label, and the
+    output has batch x labels samples, the labels of a sample side by side. With `atlas_pair`, `codes` are the pairs
+    (labels, image channels + 1, *space / stride_before_deepest) instead: they stand beside the input of the deepest
+    stage, and no other stage sees the label.
     """
 
     def __init__(self, architecture: Architecture, fields: Sequence[Field] = ()) -> None:
@@ -170,7 +180,9 @@ class Trunk(nn.Module):
     def levels(
         self, image: torch.Tensor, metadata: torch.Tensor | None = None, codes: torch.Tensor | None = None
     ) -> list[torch.Tensor]:
-        """What comes out of the deepest stage and of every stage of the decoder, coarsest first; the last one becomes the features."""
+        """What comes out of the deepest stage and of every stage of the decoder, coarsest first; the last one becomes
+        the features.
+        """
         labels = 1 if codes is None else len(codes)
         films = self._films(metadata, codes, image.shape[0])
         offsets: list[torch.Tensor | None] = [None, None]

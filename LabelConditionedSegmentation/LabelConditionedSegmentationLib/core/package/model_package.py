@@ -45,9 +45,10 @@ FOLDER_NAME = re.compile(r"\w([\w .+-]{0,98}\w)?")
 class ModelPackage:
     """What `model.json` says, checked; the weights are read by `build_network`.
 
-    patch: largest window (k, j, i) in voxels. flip: average each scan with its left-right mirror image. statistics: ranges that scans like those of the training have,
-    which findings are made from. advice: what to do about them, in words of what the model is for (see ADVICE). about: title, description, licence, citation,
-    intended_use, not_for, and provenance (data, training cases, steps, date).
+    patch: largest window (k, j, i) in voxels. flip: average each scan with its left-right mirror image. statistics:
+    ranges that scans like those of the training have, which findings are made from. advice: what to do about them, in
+    words of what the model is for (see ADVICE). about: title, description, licence, citation, intended_use, not_for,
+    and provenance (data, training cases, steps, date).
     """
 
     path: Path
@@ -65,7 +66,10 @@ class ModelPackage:
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> ModelPackage:
-        """Read and check the description of a package: a folder, or a zip that holds one. Raises a PackageError that says what is wrong and where."""
+        """Read and check the description of a package: a folder, or a zip that holds one.
+
+        Raises a PackageError that says what is wrong and where.
+        """
         path = Path(path)
         entry = _parse_description(_read_member(path, DESCRIPTION, LARGEST_DESCRIPTION), path)
         try:
@@ -73,7 +77,8 @@ class ModelPackage:
             spec = InputSpec.from_json(entry["input"])
             if len(spec.channels) != architecture.in_channels:
                 raise PackageFormatError(
-                    f"The input has {len(spec.channels)} channels and the network {architecture.in_channels}; they have to agree."
+                    f"The input has {len(spec.channels)} channels and the network {architecture.in_channels}; they have"
+                    " to agree."
                 )
             k, j, i = (int(n) for n in entry["patch"])
             if any(n < architecture.multiple or n % architecture.multiple or n > 1024 for n in (k, j, i)):
@@ -106,24 +111,32 @@ class ModelPackage:
             raise PackageFormatError(f'"{path / DESCRIPTION}": {error}') from None
 
     def build_network(self) -> LabelConditionedNetwork:
-        """The network with the package's weights, in float32 and evaluation mode. Raises PackageIntegrityError where the weights do not fit the description."""
+        """The network with the package's weights, in float32 and evaluation mode.
+
+        Raises PackageIntegrityError where the weights do not fit the description.
+        """
         from .weights import network_with  # torch: a description is read and shown without it
 
         data = _read_member(self.path, WEIGHTS, LARGEST_WEIGHTS)
         where = self.path / WEIGHTS
         if hashlib.sha256(data).hexdigest() != self.weights_sha256:
             raise PackageIntegrityError(
-                f'"{where}" is not the file that model.json describes (its SHA-256 differs): damaged, truncated or exchanged. Install the model again.'
+                f'"{where}" is not the file that model.json describes (its SHA-256 differs): damaged, truncated or'
+                " exchanged. Install the model again."
             )
         return network_with(data, where, self.architecture, len(self.labels.leaves) + 1, self.metadata.fields)
 
     @property
     def prompt_length(self) -> int:
-        """Channels of the features that are kept of a scan, and of a prompt: with flips, those of the mirrored scan beside its own."""
+        """Channels of the features that are kept of a scan, and of a prompt: with flips, those of the mirrored scan
+        beside its own.
+        """
         return self.architecture.feature_channels * (2 if self.flip else 1)
 
     def require_examples(self, pooled: bool = False) -> None:
-        """Raise InputError where the model cannot be shown further structures; pooled: in the way that needs a network which was trained for it."""
+        """Raise InputError where the model cannot be shown further structures; pooled: in the way that needs a network
+        which was trained for it.
+        """
         if not (self.architecture.examples if pooled else self.architecture.learns_examples):
             raise InputError(
                 f'The model "{self.name}" was not trained to learn labels from examples; choose one that was.'
@@ -138,7 +151,9 @@ class ModelPackage:
 
 
 ADVICE = ("too_large", "too_small", "contrast")
-"""What a package may advise: where more, or less, of a scan counts than the training scans had, and where its contrast is another one."""
+"""What a package may advise: where more, or less, of a scan counts than the training scans had, and where its contrast
+is another one.
+"""
 
 LONGEST_ADVICE = 500
 ABOUT = ("title", "description", "licence", "citation", "intended_use", "not_for", "provenance")
@@ -203,7 +218,9 @@ def checked_advice(entry: Mapping[str, Any]) -> dict[str, str]:
 
 
 def find_packages(folders: Sequence[Path]) -> list[Path]:
-    """Every package in these folders: sub-folders and zips with a `model.json`, sorted by name; earlier folders win over later ones of the same name."""
+    """Every package in these folders: sub-folders and zips with a `model.json`, sorted by name; earlier folders win
+    over later ones of the same name.
+    """
     found: dict[str, Path] = {}
     for folder in folders:
         if not folder.is_dir():
@@ -215,7 +232,9 @@ def find_packages(folders: Sequence[Path]) -> list[Path]:
 
 
 def install_package(source: Path, folder: Path) -> ModelPackage:
-    """Check a package (folder or zip) completely, then copy it into `folder` under its own name; nothing is there before everything was checked."""
+    """Check a package (folder or zip) completely, then copy it into `folder` under its own name; nothing is there
+    before everything was checked.
+    """
     package = ModelPackage.load(source)
     package.build_network()
     if not FOLDER_NAME.fullmatch(package.name):
@@ -267,7 +286,8 @@ def _parse_description(data: bytes, path: Path) -> dict[str, Any]:
         raise PackageFormatError(f'"{path / DESCRIPTION}" does not describe a model package.')
     if entry["format"] > FORMAT:
         raise PackageFormatError(
-            f'The model package "{path}" has the format {entry["format"]}, this version reads up to {FORMAT}; update LabelConditionedSegmentation.'
+            f'The model package "{path}" has the format {entry["format"]}, this version reads up to {FORMAT}; update'
+            " LabelConditionedSegmentation."
         )
     return entry
 
@@ -309,7 +329,10 @@ def _read_member(path: Path, member: str, largest: int) -> bytes:
 
 
 def _checked_members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
-    """The package's files in an archive, at its top or in one folder. Absolute paths, `..`, links and anything else refuse the whole archive."""
+    """The package's files in an archive, at its top or in one folder.
+
+    Absolute paths, `..`, links and anything else refuse the whole archive.
+    """
     members: dict[str, zipfile.ZipInfo] = {}
     tops = set()
     for info in archive.infolist():

@@ -22,7 +22,10 @@ WEIGHT_TYPES = (torch.float16, torch.bfloat16, torch.float32)
 def network_with(
     data: bytes, where: Path, architecture: Architecture, classes: int, fields: Sequence[Field]
 ) -> LabelConditionedNetwork:
-    """The network with the weights that `data` (the file `where`) holds, in float32 and evaluation mode. Raises PackageIntegrityError where they do not fit."""
+    """The network with the weights that `data` (the file `where`) holds, in float32 and evaluation mode.
+
+    Raises PackageIntegrityError where they do not fit.
+    """
     _check_safetensors(data, where)
     try:
         tensors = load_tensors(data)
@@ -42,7 +45,8 @@ def network_with(
     for name, tensor in tensors.items():
         if tensor.shape != wanted[name].shape:
             raise PackageIntegrityError(
-                f'"{where}": {name} has the shape {tuple(tensor.shape)} where the network has {tuple(wanted[name].shape)}.'
+                f'"{where}": {name} has the shape {tuple(tensor.shape)} where the network has'
+                f" {tuple(wanted[name].shape)}."
             )
         if tensor.dtype not in WEIGHT_TYPES:
             raise PackageIntegrityError(
@@ -55,7 +59,10 @@ def network_with(
 
 
 def packed(network: LabelConditionedNetwork, path: Path) -> bytes:
-    """The weights of a network in half precision, as a safetensors file. Raises PackageIntegrityError, which names the package `path`, where one is not finite."""
+    """The weights of a network in half precision, as a safetensors file.
+
+    Raises PackageIntegrityError, which names the package `path`, where one is not finite.
+    """
     tensors = {key: value.detach().cpu().half().contiguous() for key, value in network.state_dict().items()}
     broken = [key for key, value in tensors.items() if not bool(torch.isfinite(value).all())]
     if broken:

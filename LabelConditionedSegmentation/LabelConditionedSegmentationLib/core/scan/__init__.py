@@ -1,1 +1,3 @@
-"""From a file to what the network sees, and back: volumes, readers and writers, checks, preprocessing, what is known about a scan."""
+"""From a file to what the network sees, and back: volumes, readers and writers, checks, preprocessing, what is known
+about a scan.
+"""

@@ -14,7 +14,11 @@ from .orientation import voxels_apart
 from .volume import Volume
 
 SAME_PLACE = 0.05
-"""Voxels. Two grids are taken for one where no corner lies farther apart: far below what moves a label, above what headers in single precision round."""
+"""Voxels.
+
+Two grids are taken for one where no corner lies farther apart: far below what moves a label, above what headers in
+single precision round.
+"""
 
 
 def grid_difference(first: Volume, second: Volume) -> str:
@@ -28,7 +32,8 @@ def grid_difference(first: Volume, second: Volume) -> str:
 def stacked(channels: Sequence[Volume], paths: Sequence[Path]) -> Volume:
     """Images of one channel each, read from these paths, as one volume (channel, k, j, i) at the place of the first.
 
-    Its findings are those of all, each with the name of its file. Raises InputError where an image lies on another grid than the first.
+    Its findings are those of all, each with the name of its file. Raises InputError where an image lies on another grid
+    than the first.
     """
     first = channels[0]
     if len(channels) == 1:

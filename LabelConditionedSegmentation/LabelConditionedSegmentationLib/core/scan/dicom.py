@@ -81,8 +81,9 @@ MOST_LISTED = 20
 
 @dataclass(frozen=True)
 class SlicePlace:
-    """Where a slice lies, in LPS. position: of its first pixel, mm. row, column: directions along a row and along a column. spacing: mm from row to row, and from
-    column to column."""
+    """Where a slice lies, in LPS. position: of its first pixel, mm. row, column: directions along a row and along a
+    column. spacing: mm from row to row, and from column to column.
+    """
 
     position: tuple[float, ...]
     row: tuple[float, ...]
@@ -92,8 +93,11 @@ class SlicePlace:
 
 @dataclass(frozen=True)
 class DicomSlice:
-    """One slice: a file, or a frame of one. size: rows and columns. place: None where the header does not tell all of it. about: what may tell it from a slice at the
-    same place. scale: slope and offset of a frame that has its own."""
+    """One slice: a file, or a frame of one. size: rows and columns. place:
+
+    None where the header does not tell all of it. about: what may tell it from a slice at the
+    same place. scale: slope and offset of a frame that has its own.
+    """
 
     file: Path
     frame: int
@@ -106,8 +110,12 @@ class DicomSlice:
 
 @dataclass(frozen=True)
 class DicomSeries:
-    """One series of a folder, or one volume of a series that holds several. number: SeriesNumber, 0 where it is not told. choice: what `--series` takes to mean it
-    alone. files: each once, in no particular order. unreadable: damaged DICOM files of the same folder, which may have belonged to it."""
+    """One series of a folder, or one volume of a series that holds several. number:
+
+    SeriesNumber, 0 where it is not told. choice: what `--series` takes to mean it
+    alone. files: each once, in no particular order. unreadable: damaged DICOM files of the same folder, which may have
+    belonged to it.
+    """
 
     folder: Path
     uid: str
@@ -134,7 +142,9 @@ def is_dicom_file(path: Path) -> bool:
 
 
 def find_series(folder: Path) -> list[DicomSeries]:
-    """The series of images whose files lie directly in a folder, by their numbers. Several volumes in one (echoes, time points) are series of their own.
+    """The series of images whose files lie directly in a folder, by their numbers.
+
+    Several volumes in one (echoes, time points) are series of their own.
 
     Raises InputError where all DICOM files there are damaged.
     """
@@ -153,8 +163,8 @@ def series_of(folder: Path, files: Iterable[Path]) -> list[DicomSeries]:
             unreadable.append(file)
     if unreadable and not headers:
         raise InputError(
-            f'"{folder}" holds {len(unreadable)} DICOM files that are damaged, such as "{unreadable[0].name}", and no others; '
-            "copy them again."
+            f'"{folder}" holds {len(unreadable)} DICOM files that are damaged, such as "{unreadable[0].name}", and no'
+            " others; copy them again."
         )
     series = [part for uid, found in headers.items() for part in _volumes(_one_series(folder, uid, found))]
     series.sort(key=lambda one: (one.number, one.uid, one.choice))
@@ -162,7 +172,10 @@ def series_of(folder: Path, files: Iterable[Path]) -> list[DicomSeries]:
 
 
 def choose_series(folder: Path, found: Sequence[DicomSeries], wanted: str | None) -> DicomSeries:
-    """The series of a folder that was asked for by its number or UID, or the only one. Raises InputError, which lists them where it is not clear."""
+    """The series of a folder that was asked for by its number or UID, or the only one.
+
+    Raises InputError, which lists them where it is not clear.
+    """
     if not found:
         below = next((p.parent for p in folder.glob("*/*") if is_dicom_file(p)), None)
         hint = f' The folder "{below}" below it does: give that, or take all with -r.' if below else ""
@@ -304,7 +317,9 @@ def _has_doubles(slices: Sequence[DicomSlice]) -> bool:
 
 
 def _with_choices(series: Sequence[DicomSeries]) -> list[DicomSeries]:
-    """Each with a word that means it alone: its number or, where numbers are missing or shared, its place in the list; then which of its volumes it is."""
+    """Each with a word that means it alone: its number or, where numbers are missing or shared, its place in the list;
+    then which of its volumes it is.
+    """
     uids = list(dict.fromkeys(one.uid for one in series))
     numbers = {one.uid: one.number for one in series}
     if 0 in numbers.values() or len(set(numbers.values())) < len(numbers):

@@ -31,7 +31,9 @@ _Placed = tuple[DicomSlice, SlicePlace]
 
 @dataclass(frozen=True)
 class _Row:
-    """Slices in order, the first one's directions and spacing, and where each lies on an even lattice of `count` places, `step` (3,) in LPS mm apart, from `start` on."""
+    """Slices in order, the first one's directions and spacing, and where each lies on an even lattice of `count`
+    places, `step` (3,) in LPS mm apart, from `start` on.
+    """
 
     slices: Sequence[DicomSlice]
     place: SlicePlace
@@ -42,7 +44,9 @@ class _Row:
 
 
 def read_folder(folder: Path, wanted: str | None, fill_gaps: bool) -> StoredImage:
-    """A DICOM series of a folder: the only one, or the one of this number or UID. Raises InputError where its slices are no volume."""
+    """A DICOM series of a folder: the only one, or the one of this number or UID. Raises InputError where its slices
+    are no volume.
+    """
     return _read(choose_series(folder, find_series(folder), wanted), f'The DICOM series in "{folder}"', fill_gaps)
 
 
@@ -64,7 +68,8 @@ def _read(series: DicomSeries, what: str, fill_gaps: bool) -> StoredImage:
     if row.count > len(row.slices) or not _is_even(row.places):
         findings.append(
             Finding.warning(
-                f"The series has {len(row.slices)} slices for {row.count} even places; what is missing between them was interpolated.",
+                f"The series has {len(row.slices)} slices for {row.count} even places; what is missing between them was"
+                " interpolated.",
                 "Do not trust labels there.",
             )
         )
@@ -83,12 +88,18 @@ def _each_once(slices: Sequence[DicomSlice]) -> tuple[list[DicomSlice], list[Fin
 def _unreadable(series: DicomSeries) -> list[Finding]:
     if not series.unreadable:
         return []
-    text = f'{len(series.unreadable)} files beside the series are DICOM and damaged, such as "{series.unreadable[0].name}".'
+    text = (
+        f"{len(series.unreadable)} files beside the series are DICOM and damaged, such as"
+        f' "{series.unreadable[0].name}".'
+    )
     return [Finding.warning(text, "If they belong to it, slices are missing at its ends: copy it again.")]
 
 
 def _placed(slices: Sequence[DicomSlice], what: str) -> list[_Placed]:
-    """The slices with their places. Raises InputError unless all say where they lie, and are of one size and direction."""
+    """The slices with their places.
+
+    Raises InputError unless all say where they lie, and are of one size and direction.
+    """
     placed = [(one, one.place) for one in slices if one.place is not None]
     unplaced = [one for one in slices if one.place is None]
     if unplaced:
@@ -112,7 +123,10 @@ def _placed(slices: Sequence[DicomSlice], what: str) -> list[_Placed]:
 
 
 def _in_a_row(slices: Sequence[_Placed], what: str, fill_gaps: bool) -> _Row:
-    """The slices in the order in which they lie. Raises InputError where two lie at one place, or, unless gaps are to be filled, where they lie unevenly."""
+    """The slices in the order in which they lie.
+
+    Raises InputError where two lie at one place, or, unless gaps are to be filled, where they lie unevenly.
+    """
     first = slices[0][1]
     normal = np.cross(np.array(first.row), np.array(first.column))
     placed = sorted(slices, key=lambda one: float(np.array(one[1].position) @ normal))
@@ -161,7 +175,10 @@ def _refuse_gaps(
 
 
 def _affine(row: _Row) -> Affine:
-    """(4, 4) voxel index (i, j, k, 1) to RAS mm. The step from slice to slice need not be at right angles to them: a tilted gantry."""
+    """(4, 4) voxel index (i, j, k, 1) to RAS mm.
+
+    The step from slice to slice need not be at right angles to them: a tilted gantry.
+    """
     affine = np.eye(4)
     affine[:3, 0] = np.array(row.place.row) * row.place.spacing[1]
     affine[:3, 1] = np.array(row.place.column) * row.place.spacing[0]

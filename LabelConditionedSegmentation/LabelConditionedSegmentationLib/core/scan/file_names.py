@@ -1,4 +1,6 @@
-"""File names that are no UTF-8, such as Latin-1 names from old archives: the libraries in C++ end the process over them, so they are given links."""
+"""File names that are no UTF-8, such as Latin-1 names from old archives: the libraries in C++ end the process over
+them, so they are given links.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ HEADERS = (".nhdr", ".mhd")
 
 @contextmanager
 def openable(*paths: Path) -> Iterator[list[Path]]:
-    """The paths, files or folders, under names that any library can open: their own or, while this lasts, links in a folder for temporary files.
+    """The paths, files or folders, under names that any library can open: their own or, while this lasts, links in a
+    folder for temporary files.
 
     Raises InputError where a link is needed and the system makes none.
     """

@@ -9,7 +9,9 @@ import numpy as np
 from .volume import Array
 
 NOISE, RINGING = 1e-3, 1e-2
-"""How far from its background's value interpolation leaves most of what lies outside of a stripped scan, and nearly all of it, as parts of the scan's range."""
+"""How far from its background's value interpolation leaves most of what lies outside of a stripped scan, and nearly all
+of it, as parts of the scan's range.
+"""
 
 BORDER_SHARE, NOISE_SHARE = 0.1, 0.01
 """Of the border that a background holds at least, and of the scan that is noise around it where there is any."""
@@ -33,7 +35,8 @@ class Background:
 
 
 def foreground_mask(array: Array, rule: str) -> Array:
-    """(channel, k, j, i) -> (k, j, i) bool: the voxels that count, by the rule of the model's input (`InputSpec.foreground`).
+    """(channel, k, j, i) -> (k, j, i) bool: the voxels that count, by the rule of the model's input
+    (`InputSpec.foreground`).
 
     By `nonzero` those that are not background in every channel, each of which has a background of its own.
     """
@@ -45,10 +48,11 @@ def foreground_mask(array: Array, rule: str) -> Array:
 
 
 def find_background(channel: Array) -> Background:
-    """The background of one channel (k, j, i): the value that stands out at the border; exactly 0 where none does, or where 0 fills more of the scan.
+    """The background of one channel (k, j, i): the value that stands out at the border; exactly 0 where none does, or
+    where 0 fills more of the scan.
 
-    The tolerance is 0 unless much of the scan is noise close around that value: inside a brain that was brought to mean 0, values near 0 are no background, and the air
-    around a head is none either, since its noise is wider than that.
+    The tolerance is 0 unless much of the scan is noise close around that value: inside a brain that was brought to mean
+    0, values near 0 are no background, and the air around a head is none either, since its noise is wider than that.
     """
     sample = channel[tuple(slice(None, None, -(-n // SAMPLED)) for n in channel.shape)].astype(np.float64)
     extent = _range(sample)
@@ -73,7 +77,9 @@ def _border(channel: Array) -> Array:
 
 
 def _standing_out(values: Array, extent: float) -> float | None:
-    """The middle of the most frequent values within noise of each other; None where they are few, or no more than those beside them."""
+    """The middle of the most frequent values within noise of each other; None where they are few, or no more than those
+    beside them.
+    """
     steps = np.rint(values / (NOISE * extent))
     frequent, counts = np.unique(steps, return_counts=True)
     value = float(np.median(values[steps == frequent[counts.argmax()]]))

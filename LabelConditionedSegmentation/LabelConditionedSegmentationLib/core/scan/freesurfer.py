@@ -16,7 +16,9 @@ from .stored_image import StoredImage
 
 SUFFIXES = (".mgh", ".mgz", ".mgh.gz")
 GOOD_RAS = slice(28, 30)
-"""The bytes of the header that say whether it holds directions; nibabel puts usual ones where it holds none, and then says that it does."""
+"""The bytes of the header that say whether it holds directions; nibabel puts usual ones where it holds none, and then
+says that it does.
+"""
 
 
 def is_freesurfer(path: Path) -> bool:

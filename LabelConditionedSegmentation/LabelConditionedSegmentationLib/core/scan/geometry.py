@@ -1,7 +1,8 @@
 """Where the network looks: the grid it works on, and linear resampling from one grid to another.
 
-Every grid is a `Grid`: an IJK-to-RAS affine with a shape (k, j, i). The network's grid lies along the RAS axes, so an oblique or
-permuted scan is turned once, on the way in; on the way out features are sampled at the voxels of the input grid.
+Every grid is a `Grid`: an IJK-to-RAS affine with a shape (k, j, i). The network's grid lies along the RAS axes, so an
+oblique or permuted scan is turned once, on the way in; on the way out features are sampled at the voxels of the input
+grid.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from .volume import Affine, Array, Volume
 
 Shape = tuple[int, int, int]
 ON_VOXEL = 1e-4
-"""Voxels. Positions nearer than this to a voxel centre are taken to be on it, so that aligned grids copy without interpolation."""
+"""Voxels.
+
+Positions nearer than this to a voxel centre are taken to be on it, so that aligned grids copy without interpolation.
+"""
 
 
 @dataclass(frozen=True)
@@ -73,10 +77,12 @@ def network_grid(
 ) -> Grid:
     """The RAS-aligned grid on which the network sees a region of a scan.
 
-    region: the part of the input grid that is to be covered. spacing: millimetres along R, A, S. margin_mm: added on every side.
-    multiple: the shape is rounded up to a multiple of this (what the network's strides need); the surplus is split between both sides in whole voxels.
-    foreground (k, j, i) bool, of a region that ends where it does: all that has to be covered; the corners of an oblique region reach far beyond it.
-    A region that already lies along the RAS axes with this spacing gives a grid whose voxels coincide with the region's.
+    region: the part of the input grid that is to be covered. spacing: millimetres along R, A, S. margin_mm: added on
+    every side.
+    multiple: the shape is rounded up to a multiple of this (what the network's strides need); the surplus is split
+    between both sides in whole voxels. foreground (k, j, i) bool, of a region that ends where it does: all that has to
+    be covered; the corners of an oblique region reach far beyond it. A region that already lies along the RAS axes with
+    this spacing gives a grid whose voxels coincide with the region's.
     """
     oblique = foreground is not None and _parallel_axes(region.affine[:3, :3]) is None
     outermost = _ends_of_rows(foreground) if oblique and foreground is not None else _corners(region.shape)
@@ -98,7 +104,9 @@ def _corners(shape: Shape) -> Array:
 
 
 def _ends_of_rows(mask: Array) -> Array:
-    """(n, 4): the indices (i, j, k, 1) of the first and last true voxel of every row of `mask` (k, j, i); whatever the axes, the outermost ones are among them."""
+    """(n, 4): the indices (i, j, k, 1) of the first and last true voxel of every row of `mask` (k, j, i); whatever the
+    axes, the outermost ones are among them.
+    """
     k, j = np.nonzero(mask.any(axis=2))
     rows = mask[k, j]
     first, last = rows.argmax(axis=1), mask.shape[2] - 1 - rows[:, ::-1].argmax(axis=1)
@@ -116,9 +124,11 @@ def resample(
 ) -> torch.Tensor:
     """Sample `source` at voxels of `target`: linear (or nearest), outside by replication.
 
-    source: (k, j, i, channel), the part of `source_grid` that begins at `source_start`; it has to hold every voxel that is needed.
+    source: (k, j, i, channel), the part of `source_grid` that begins at `source_start`; it has to hold every voxel that
+    is needed.
     start, stop: the box (k, j, i) of target voxels to compute; all of them by default.
-    Returns (k, j, i, channel) of the box, float32 (`nearest`: the dtype of `source`). Each value is the same, to the last bit, whatever box it is computed in.
+    Returns (k, j, i, channel) of the box, float32 (`nearest`: the dtype of `source`). Each value is the same, to the
+    last bit, whatever box it is computed in.
     """
     stop = target.shape if stop is None else stop
     mapping = target.to(source_grid)
@@ -140,7 +150,9 @@ def needed_box(source_grid: Grid, target: Grid, start: Shape, stop: Shape) -> tu
 
 
 def _parallel_axes(linear: Array) -> tuple[int, int, int] | None:
-    """For each source axis (i, j, k) the target axis it runs along, or None where the grids are oblique to each other."""
+    """For each source axis (i, j, k) the target axis it runs along, or None where the grids are oblique
+    to each other.
+    """
     size = np.abs(np.asarray(linear, dtype=np.float64))
     axes = size.argmax(axis=1)
     rest = size.copy()
@@ -151,7 +163,8 @@ def _parallel_axes(linear: Array) -> tuple[int, int, int] | None:
 
 
 def _lattice(position: Array, length: int) -> tuple[Array, Array, Array]:
-    """Continuous indices -> lower voxel, upper voxel, float32 weight of the upper one; clipped to the grid, snapped where a position lies on a voxel.
+    """Continuous indices -> lower voxel, upper voxel, float32 weight of the upper one; clipped to the grid, snapped
+    where a position lies on a voxel.
 
     On a voxel both are that voxel: a block that was cut to what is needed may end there.
     """
@@ -163,7 +176,9 @@ def _lattice(position: Array, length: int) -> tuple[Array, Array, Array]:
 
 
 def _mix(below: torch.Tensor, above: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """(1 - w) below + w above in three rounded steps: fused ones may differ in the last bit between vector and remainder loops."""
+    """(1 - w) below + w above in three rounded steps: fused ones may differ in the last bit between vector and
+    remainder loops.
+    """
     return below.mul_(1 - weight).add_(above.mul_(weight))
 
 
@@ -247,7 +262,9 @@ def _resample_oblique(
 
 
 def smooth_for(source: torch.Tensor, factors: tuple[float, float, float]) -> torch.Tensor:
-    """Gaussian smoothing of (channel, k, j, i) against aliasing, before sampling every `factors` voxels along (k, j, i); factors up to 1 change nothing."""
+    """Gaussian smoothing of (channel, k, j, i) against aliasing, before sampling every `factors` voxels along (k, j,
+    i); factors up to 1 change nothing.
+    """
     out = source
     for axis, factor in enumerate(factors, start=1):
         if factor <= 1.05:

@@ -1,4 +1,7 @@
-"""Reading scans: NIfTI, NRRD, MHA, MGZ or DICOM -> Volume, with one clear sentence for every file that is not a scan."""
+"""Reading scans:
+
+NIfTI, NRRD, MHA, MGZ or DICOM -> Volume, with one clear sentence for every file that is not a scan.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +34,9 @@ def read_volume(
 ) -> Volume:
     """Read one scan from a file, or from a folder that holds DICOM. Raises InputError with a sentence for the user.
 
-    assume_orientation: where the voxel axes (i, j, k) run to, such as "LPS", if the file does not say. series: number or UID of the DICOM series to take of
-    a folder that holds several. fill_gaps: slices of a DICOM series that are missing or unevenly spaced are interpolated.
+    assume_orientation: where the voxel axes (i, j, k) run to, such as "LPS", if the file does not say. series: number
+    or UID of the DICOM series to take of a folder that holds several. fill_gaps: slices of a DICOM series that are
+    missing or unevenly spaced are interpolated.
     """
     path = Path(path)
     if assume_orientation:
@@ -130,5 +134,8 @@ def _placed(path: Path, stored: StoredImage, assumed: str | None) -> tuple[Affin
         raise InputError(f'"{path}" has an impossible position in space; repair its header.')
     if voxels_apart(affine, upright(affine), stored.array.shape) <= UPRIGHT:
         return affine, []
-    text = f"The voxel axes of the scan lean against each other by up to {leaning(affine):.1f} degrees, as under a tilted gantry."
+    text = (
+        f"The voxel axes of the scan lean against each other by up to {leaning(affine):.1f} degrees, as under a tilted"
+        " gantry."
+    )
     return affine, [Finding.note(text, "It is read, and the result written, as it lies.")]

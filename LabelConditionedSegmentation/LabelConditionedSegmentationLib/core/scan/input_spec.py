@@ -15,8 +15,9 @@ FOREGROUNDS = ("nonzero", "all")
 class InputSpec:
     """What a network expects of its input.
 
-    channels: name of every image channel. spacing: millimetres along R, A, S of the network's grid. foreground: `nonzero` where everything outside
-    the structure of interest was set to one value, mostly 0 (as by skull-stripping), `all` elsewhere. margin_mm: context kept around the foreground.
+    channels: name of every image channel. spacing: millimetres along R, A, S of the network's grid. foreground:
+    `nonzero` where everything outside the structure of interest was set to one value, mostly 0 (as by skull-stripping),
+    `all` elsewhere. margin_mm: context kept around the foreground.
     """
 
     channels: tuple[str, ...] = ("T1",)

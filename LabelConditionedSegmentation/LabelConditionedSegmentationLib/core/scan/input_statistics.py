@@ -18,7 +18,9 @@ DEFAULT_ADVICE = {
 
 
 def check_input(prepared: NetworkInput, package: ModelPackage) -> list[Finding]:
-    """Findings from what the network sees, against the ranges that the package's training scans had; what to do about them is the package's advice."""
+    """Findings from what the network sees, against the ranges that the package's training scans had; what to do about
+    them is the package's advice.
+    """
     advice = DEFAULT_ADVICE | package.advice
     outside = {
         name: (value, *package.statistics[name])
@@ -35,7 +37,10 @@ def check_input(prepared: NetworkInput, package: ModelPackage) -> list[Finding]:
         text = f"Only {_in_ml(value)} of the scan are foreground, less {trained}."
         return [Finding.warning(text, advice["too_small"])]
     if "rim_contrast" in outside:
-        text = "The scan's contrast differs from what the model was trained on (its rim is too bright or too dark against its middle)."
+        text = (
+            "The scan's contrast differs from what the model was trained on (its rim is too bright or too dark against"
+            " its middle)."
+        )
         return [Finding.warning(text, advice["contrast"])]
     return []
 
@@ -45,7 +50,9 @@ def _in_ml(value: float) -> str:
 
 
 def input_statistics(prepared: NetworkInput) -> dict[str, float]:
-    """Volume of the foreground in ml, and how much brighter its outer 4 voxels are than what lies deeper than 12, in standard deviations."""
+    """Volume of the foreground in ml, and how much brighter its outer 4 voxels are than what lies deeper than 12, in
+    standard deviations.
+    """
     mask = prepared.foreground
     voxel_ml = abs(float(np.linalg.det(prepared.grid.affine[:3, :3]))) / 1000
     middle = _eroded(mask, 12)

@@ -24,7 +24,10 @@ def affine_of(image: sitk.Image) -> Affine:
 
 
 def image_of(volume: Volume) -> sitk.Image:
-    """A single-channel volume as a SimpleITK image. ITK's writer of NIfTI puts axes that lean at right angles: use `core.nifti` for it."""
+    """A single-channel volume as a SimpleITK image.
+
+    ITK's writer of NIfTI puts axes that lean at right angles: use `core.nifti` for it.
+    """
     image = sitk.GetImageFromArray(volume.array[0])
     affine = LPS_TO_RAS @ volume.affine
     spacing = np.linalg.norm(affine[:3, :3], axis=0)

@@ -30,8 +30,9 @@ SYNONYMS = {
 class Field:
     """One fact about a scan.
 
-    kind: `number` or `choice`. For numbers `possible` is the range that can exist at all and `trained` the range that the model was trained on,
-    both inclusive and in `unit`; for choices `choices` lists the values. `dicom` names the DICOM keywords that hold the fact.
+    kind: `number` or `choice`. For numbers `possible` is the range that can exist at all and `trained` the range that
+    the model was trained on, both inclusive and in `unit`; for choices `choices` lists the values. `dicom` names the
+    DICOM keywords that hold the fact.
     """
 
     name: str
@@ -74,9 +75,12 @@ class Field:
         return f"{low:g} to {high:g} {self.unit} or unknown" if self.unit else f"{low:g} to {high:g} or unknown"
 
     def parse(self, value: Any) -> str | float | None:
-        """A value as the user gave it (number or text) -> number, choice, or None where it is unknown. Impossible values raise MetadataError.
+        """A value as the user gave it (number or text) -> number, choice, or None where it is unknown.
 
-        BIDS hides high ages: "89+" is at least 89, and taken as the least that it can be (`MetadataSchema.parse` says so).
+        Impossible values raise MetadataError.
+
+        BIDS hides high ages: "89+" is at least 89, and taken as the least that it can be (`MetadataSchema.parse` says
+        so).
         """
         if value is None or str(value).strip().lower() in UNKNOWN_SPELLINGS:
             return None
@@ -104,7 +108,9 @@ class Field:
         return number
 
     def encode(self, value: str | float | None) -> float:
-        """A parsed value as the network takes it: the index of a choice, a number scaled so that its trained range is [-1, 1]; NaN where unknown."""
+        """A parsed value as the network takes it: the index of a choice, a number scaled so that its trained range is
+        [-1, 1]; NaN where unknown.
+        """
         if value is None:
             return math.nan
         if self.kind == "choice":
@@ -132,8 +138,11 @@ class MetadataSchema:
             raise MetadataError("Two metadata fields of the model have the same name.")
 
     def parse(self, values: Mapping[str, Any] | None) -> tuple[dict[str, str | float | None], list[Finding]]:
-        """Check what the user said. Unknown fields and impossible values raise MetadataError; numbers outside the trained range become unknown, with a warning,
-        and one that says "at least" is told too."""
+        """Check what the user said.
+
+        Unknown fields and impossible values raise MetadataError; numbers outside the trained range become unknown, with
+        a warning, and one that says "at least" is told too.
+        """
         values = dict(values or {})
         names = [f.name for f in self.fields]
         for name in values:
@@ -158,7 +167,8 @@ class MetadataSchema:
                 trained = f"{field.trained[0]:g} to {field.trained[1]:g} {field.unit}".rstrip()
                 findings.append(
                     Finding.warning(
-                        f"{field.name} = {value:g} lies outside what the model was trained on ({trained}); it is treated as unknown."
+                        f"{field.name} = {value:g} lies outside what the model was trained on ({trained}); it is"
+                        " treated as unknown."
                     )
                 )
                 value = None

@@ -1,7 +1,9 @@
-"""NIfTI-1 and -2, single files and pairs, and ANALYZE 7.5: read by one stated rule of where the voxels lie, and written so that every program agrees.
+"""NIfTI-1 and -2, single files and pairs, and ANALYZE 7.5: read by one stated rule of where the voxels lie, and written
+so that every program agrees.
 
-The rule is that of nibabel, FSL and FreeSurfer: the sform where its code is above 0, else the qform where its code is; where both codes are 0 left and
-right are not known. ITK, and with it 3D Slicer, takes the other form in some cases, so a header that disagrees with itself is told.
+The rule is that of nibabel, FSL and FreeSurfer: the sform where its code is above 0, else the qform where its code is;
+where both codes are 0 left and right are not known. ITK, and with it 3D Slicer, takes the other form in some cases, so
+a header that disagrees with itself is told.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ SAME_PLACE = 0.05
 """Voxels. Two statements of a header whose corners lie closer than this are one, rounded differently."""
 
 MAGICS = (b"n+1", b"ni1", b"n+2", b"ni2")
-"""What a NIfTI header holds at its end, or, NIfTI-2, near its beginning; a header without is an ANALYZE header, or a damaged one."""
+"""What a NIfTI header holds at its end, or, NIfTI-2, near its beginning; a header without is an ANALYZE header, or a
+damaged one.
+"""
 
 UNITS = {1: 1000.0, 3: 0.001}
 """Millimetres of a metre and of a micrometre; every other code, 0 among them, means millimetres."""
@@ -43,7 +47,9 @@ TAKEN = "The sform was taken, as nibabel, FSL and FreeSurfer do"
 
 @dataclass(frozen=True)
 class _Header:
-    """fields: by their names in the NIfTI standard. stated: whether they say where the voxels lie, as those of ANALYZE do not. file: which holds the voxels."""
+    """fields: by their names in the NIfTI standard. stated: whether they say where the voxels lie, as those of ANALYZE
+    do not. file: which holds the voxels.
+    """
 
     fields: Any
     stated: bool
@@ -52,12 +58,17 @@ class _Header:
 
 
 def is_nifti(path: Path) -> bool:
-    """Whether a file is a NIfTI or ANALYZE image, compressed or not and whatever its name, or the voxels (.img) or header (.hdr) of a pair."""
+    """Whether a file is a NIfTI or ANALYZE image, compressed or not and whatever its name, or the voxels (.img) or
+    header (.hdr) of a pair.
+    """
     return path.name.lower().endswith((".img", ".img.gz", ".hdr", ".hdr.gz")) or _size_of_header(path) in (348, 540)
 
 
 def read_nifti(path: Path) -> StoredImage:
-    """The image in such a file, its voxels scaled as its header says. Raises InputError where it is damaged, incomplete, or of a kind that is not known."""
+    """The image in such a file, its voxels scaled as its header says.
+
+    Raises InputError where it is damaged, incomplete, or of a kind that is not known.
+    """
     header = _read_header(path)
     shape = _shape(path, header.fields)
     dtype = _dtype(path, header.fields)
@@ -77,9 +88,11 @@ def read_nifti(path: Path) -> StoredImage:
 
 
 def write_nifti(path: Path, volume: Volume) -> None:
-    """Write a single-channel volume, compressed where the name ends in .gz: both forms and codes of the header that it came from, or else its affine as both.
+    """Write a single-channel volume, compressed where the name ends in .gz: both forms and codes of the header that it
+    came from, or else its affine as both.
 
-    A grid whose axes lean cannot be said by a qform, whose code is 0 then. Raises OSError where the disk is full, and what nibabel raises for too many voxels.
+    A grid whose axes lean cannot be said by a qform, whose code is 0 then. Raises OSError where the disk is full, and
+    what nibabel raises for too many voxels.
     """
     header = nibabel.Nifti1Header()
     header.set_data_dtype(volume.array.dtype)
@@ -134,7 +147,10 @@ def _read_header(path: Path) -> _Header:
 
 
 def _partner(path: Path, suffix: str) -> Path:
-    """The file of a pair that ends in `suffix` (.hdr or .img): beside the other one, perhaps compressed. A single file is both. Raises InputError."""
+    """The file of a pair that ends in `suffix` (.hdr or .img): beside the other one, perhaps compressed.
+
+    A single file is both. Raises InputError.
+    """
     name = path.name
     for end in (".hdr.gz", ".img.gz", ".hdr", ".img"):
         if name.lower().endswith(end):
@@ -171,7 +187,10 @@ def _dtype(path: Path, fields: Any) -> np.dtype[Any]:
 
 
 def _read_voxels(path: Path, header: _Header, shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
-    """(..., k, j, i), all of them or none: InputError where the file ends too early or its checksum is wrong. Whatever follows them is no concern of ours."""
+    """(..., k, j, i), all of them or none:
+
+    InputError where the file ends too early or its checksum is wrong. Whatever follows them is no concern of ours.
+    """
     size = math.prod(shape) * dtype.itemsize
     try:
         with _opened(header.file) as stream:
@@ -193,7 +212,10 @@ def _read_voxels(path: Path, header: _Header, shape: Sequence[int], dtype: np.dt
 
 
 def _check_the_end(stream: BinaryIO) -> None:
-    """Read on to where a gzip file has its checksum. What follows that, in whatever form, is ignored, as gzip itself does."""
+    """Read on to where a gzip file has its checksum.
+
+    What follows that, in whatever form, is ignored, as gzip itself does.
+    """
     try:
         while stream.read(PIECE):
             pass
@@ -227,7 +249,9 @@ def _put_place(header: Any, place: NiftiPlace) -> None:
 
 
 def _affine_of(fields: Any, shape: Sequence[int]) -> tuple[Affine | None, tuple[Finding, ...]]:
-    """The affine by the rule of this module, None where the codes say that there is none; and in what the header disagrees with itself. shape (k, j, i)."""
+    """The affine by the rule of this module, None where the codes say that there is none; and in what the header
+    disagrees with itself. shape (k, j, i).
+    """
     millimetres = UNITS.get(int(fields["xyzt_units"]) & 7, 1.0)
     sform = _in_millimetres(np.asarray(fields.get_sform()), millimetres) if int(fields["sform_code"]) > 0 else None
     qform = _qform(fields, millimetres) if int(fields["qform_code"]) > 0 else None

@@ -1,4 +1,6 @@
-"""Where voxel axes run to: affines from three letters, and how far two affines, or one and its nearest upright one, lie apart."""
+"""Where voxel axes run to: affines from three letters, and how far two affines, or one and its nearest upright one, lie
+apart.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ def is_mirrored(one: Affine, two: Affine) -> bool:
 
 
 def upright(affine: Affine) -> Affine:
-    """The affine with axes at right angles that is nearest to this one: same spacing, same centre of the first voxel."""
+    """The affine with axes at right angles that is nearest to this one: same spacing, same centre of the
+    first voxel.
+    """
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     left, _, right = np.linalg.svd(affine[:3, :3] / spacing)
     out = affine.copy()

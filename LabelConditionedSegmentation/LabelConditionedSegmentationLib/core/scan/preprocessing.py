@@ -21,12 +21,18 @@ LARGEST_EXTENT_MM = 2500.0
 
 
 FINEST, SMALLEST, LARGEST = 1e3, 1e-30, 1e30
-"""Values up to so many times larger than their range, whose range and size are between these, are told apart by 32-bit floats as they are."""
+"""Values up to so many times larger than their range, whose range and size are between these, are told apart by 32-bit
+floats as they are.
+"""
 
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """A scan as the network sees it: `image` (channel, k, j, i) float32 and `foreground` (k, j, i) bool on `grid`, and the part of the input grid that it covers."""
+    """A scan as the network sees it:
+
+    `image` (channel, k, j, i) float32 and `foreground` (k, j, i) bool on `grid`, and the part of the input grid that it
+    covers.
+    """
 
     image: torch.Tensor
     foreground: torch.Tensor
@@ -41,8 +47,8 @@ def prepare(volume: Volume, spec: InputSpec, multiple: int, with_position: bool)
     """
     if volume.array.shape[0] != len(spec.channels):
         raise InputError(
-            f"The model needs {len(spec.channels)} channel(s) ({', '.join(spec.channels)}), but the scan has {volume.array.shape[0]}; "
-            "give the scan that the model was made for."
+            f"The model needs {len(spec.channels)} channel(s) ({', '.join(spec.channels)}), but the scan has"
+            f" {volume.array.shape[0]}; give the scan that the model was made for."
         )
     mask = foreground_mask(volume.array, spec.foreground)
     region = bounding_box(mask)
@@ -67,7 +73,9 @@ def prepare(volume: Volume, spec: InputSpec, multiple: int, with_position: bool)
 
 
 def _in_single_precision(array: Array, inside: Array) -> Array:
-    """(channel, k, j, i) as float32; a channel whose values there would run together, or out of range, is brought to 0 to 1 first, which normalisation does not see."""
+    """(channel, k, j, i) as float32; a channel whose values there would run together, or out of range, is brought to 0
+    to 1 first, which normalisation does not see.
+    """
     if np.can_cast(array.dtype, np.float32):
         return array.astype(np.float32, order="C")
     return np.stack([_channel_in_single_precision(channel, inside) for channel in array])
@@ -85,7 +93,8 @@ def _channel_in_single_precision(channel: Array, inside: Array) -> Array:
 
 
 def _on_grid(values: Array, inside: Array, source: Grid, target: Grid, rim: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Values (channel, k, j, i) float32 and foreground (k, j, i) bool of `source` on the grid `target`, by normalised convolution: what lies outside mixes into nothing.
+    """Values (channel, k, j, i) float32 and foreground (k, j, i) bool of `source` on the grid `target`, by normalised
+    convolution: what lies outside mixes into nothing.
 
     rim: voxels of background that are put around the source.
     """
@@ -108,7 +117,9 @@ def _coarsening(source: Grid, target: Grid) -> tuple[float, float, float]:
 
 
 def normalise(image: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:
-    """Every channel clipped to its 0.5 to 99.5 percentile, then mean 0 and deviation 1 over the foreground (k, j, i); the rest is BACKGROUND."""
+    """Every channel clipped to its 0.5 to 99.5 percentile, then mean 0 and deviation 1 over the foreground (k, j, i);
+    the rest is BACKGROUND.
+    """
     out = torch.full_like(image, BACKGROUND)
     for channel, values in enumerate(image):
         inside = values[foreground].double()
@@ -127,7 +138,8 @@ def normalise(image: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:
 
 
 def position_channels(foreground: torch.Tensor) -> torch.Tensor:
-    """Coordinates along R, A, S: (3, k, j, i) float32, 0 at the foreground's mean and +-1 at twice its standard deviation along the axis.
+    """Coordinates along R, A, S: (3, k, j, i) float32, 0 at the foreground's mean and +-1 at twice its standard
+    deviation along the axis.
 
     Moments, not the bounding box: a few stray voxels hardly move them.
     """

@@ -22,7 +22,9 @@ LABEL_MAP = Finding.error(
 
 
 def check_volume(volume: Volume, spec: InputSpec, not_a_label_map: bool = False) -> list[Finding]:
-    """Findings that need only the voxels and the geometry of a scan. Errors among them mean that it cannot be segmented.
+    """Findings that need only the voxels and the geometry of a scan.
+
+    Errors among them mean that it cannot be segmented.
 
     not_a_label_map: the user says that it is a scan, whatever it looks like.
     """
@@ -52,7 +54,8 @@ def check_volume(volume: Volume, spec: InputSpec, not_a_label_map: bool = False)
     if max(spacing) > COARSE_FACTOR * max(spec.spacing):
         findings.append(
             Finding.warning(
-                f"The scan's voxels are up to {max(spacing):g} mm long and the model was trained on {max(spec.spacing):g} mm; small structures will be inaccurate.",
+                f"The scan's voxels are up to {max(spacing):g} mm long and the model was trained on"
+                f" {max(spec.spacing):g} mm; small structures will be inaccurate.",
                 "Use a scan of finer spacing if there is one.",
             )
         )
@@ -79,7 +82,8 @@ def _background_notes(volume: Volume, spec: InputSpec) -> list[Finding]:
         whose = f"the channel {name}" if len(volume.array) > 1 else "the scan"
         notes.append(
             Finding.note(
-                f"The background of {whose} is noise around {around:g}; what lies within {background.tolerance:.3g} of it is taken for outside."
+                f"The background of {whose} is noise around {around:g}; what lies within {background.tolerance:.3g} of"
+                " it is taken for outside."
                 if background.tolerance
                 else f"The background of {whose} is {around:g}, not 0; it is taken for outside."
             )

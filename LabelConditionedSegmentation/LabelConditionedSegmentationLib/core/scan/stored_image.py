@@ -12,8 +12,10 @@ from .volume import Affine, Array, NiftiPlace
 class StoredImage:
     """Voxels and place as a file states them.
 
-    array: (..., k, j, i). affine: (4, 4) voxel index (i, j, k, 1) to RAS millimetres; None where the file does not say which way its axes run.
-    spacing: lengths in mm of a step along (i, j, k), as stated. components: values a voxel; where there are several, nobody looks at the array.
+    array: (..., k, j, i). affine: (4, 4) voxel index (i, j, k, 1) to RAS millimetres; None where the file does not say
+    which way its axes run.
+    spacing: lengths in mm of a step along (i, j, k), as stated. components: values a voxel; where there are several,
+    nobody looks at the array.
     findings: what the file says in more than one way, and which was taken.
     """
 

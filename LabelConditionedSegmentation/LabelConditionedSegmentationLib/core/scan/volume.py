@@ -16,9 +16,11 @@ Affine = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class NiftiPlace:
-    """The fields of a NIfTI header that say where the voxels lie, as they are stored: readers differ in which of them they believe.
+    """The fields of a NIfTI header that say where the voxels lie, as they are stored: readers differ in which of them
+    they believe.
 
-    pixdim: the first four. quatern: quatern_b, _c, _d, qoffset_x, _y, _z. srow: the three rows of the sform. xyzt_units: the unit of all lengths.
+    pixdim: the first four. quatern: quatern_b, _c, _d, qoffset_x, _y, _z. srow: the three rows of the sform.
+    xyzt_units: the unit of all lengths.
     """
 
     pixdim: tuple[float, float, float, float]
@@ -34,8 +36,10 @@ class Volume:
     """An image and its IJK-to-RAS affine.
 
     array: (channel, k, j, i), any real dtype; single-channel images carry a channel axis of length 1.
-    affine: (4, 4) float64; maps voxel indices (i, j, k, 1) to right-anterior-superior millimetres. Its columns may lean against each other (a tilted gantry).
-    findings: what was noticed when the scan was read. nifti_place: how a NIfTI file said where it lies, so that a result can say the same.
+    affine: (4, 4) float64; maps voxel indices (i, j, k, 1) to right-anterior-superior millimetres. Its columns may lean
+    against each other (a tilted gantry).
+    findings: what was noticed when the scan was read. nifti_place: how a NIfTI file said where it lies, so that a
+    result can say the same.
     """
 
     array: Array
