@@ -99,10 +99,8 @@ class LabelConditionedSegmentationWidget(ScriptedLoadableModuleWidget, VTKObserv
 
 
 class LabelConditionedSegmentationLogic(ScriptedLoadableModuleLogic):
-    """Segmentation for scripts:
-
-    `LabelConditionedSegmentationLogic().process(volume, segmentation, labels=["Left Hippocampus"], metadata={"age":
-    31})`.
+    """Segmentation for scripts: `LabelConditionedSegmentationLogic().process(volume, segmentation, labels=["Left
+    Hippocampus"], metadata={"age": 31})`.
     """
 
     def __init__(self) -> None:

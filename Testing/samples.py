@@ -52,9 +52,8 @@ def scan(shape: tuple[int, int, int] = (36, 44, 40), affine: Affine | None = Non
 def scan_of_parts(
     shape: tuple[int, int, int] = (36, 44, 40), affine: Affine | None = None, seed: int = 0
 ) -> tuple[Volume, dict[str, Array]]:
-    """A scan whose tissue holds two balls of other brightness, and their masks (k, j, i) by name:
-
-    "bright" and "dark". Places and sizes in parts of the shape.
+    """A scan whose tissue holds two balls of other brightness, and their masks (k, j, i) by name: "bright" and "dark".
+    Places and sizes in parts of the shape.
     """
     axes = [np.linspace(-1, 1, n) for n in shape]
     k, j, i = np.meshgrid(*axes, indexing="ij")

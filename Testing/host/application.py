@@ -1,6 +1,5 @@
-"""The application as a module sees it:
-
-`slicer.app`, the module manager, the main window, settings, and the modules that may be imported.
+"""The application as a module sees it: `slicer.app`, the module manager, the main window, settings, and the modules
+that may be imported.
 """
 
 from __future__ import annotations
@@ -213,9 +212,8 @@ class DicomDatabase(dict[tuple[str, str], str]):
 
 
 class TorchInstaller:
-    """The module PyTorchUtils:
-
-    `state` says what is there ("installed", "missing") and what happens on installing ("refused", "failed").
+    """The module PyTorchUtils: `state` says what is there ("installed", "missing") and what happens on installing
+    ("refused", "failed").
     """
 
     def __init__(self) -> None:

@@ -50,9 +50,8 @@ def write_data_set(folder: Path, cases: int = 3) -> Path:
 
 
 def as_datalist(data_set: Path, path: Path) -> Path:
-    """A MONAI datalist of a made-up data set: the last case is in "validation", labels are {"id":
-
-    "name"}, files are given relative to the list.
+    """A MONAI datalist of a made-up data set: the last case is in "validation", labels are {"id": "name"}, files are
+    given relative to the list.
     """
     people = {
         row[0]: row[1:]

@@ -127,10 +127,8 @@ def _read_nnunet(root: Path) -> tuple[list[CaseFiles], Table]:
 
 
 def _read_datalist(path: Path) -> tuple[list[CaseFiles], Table]:
-    """A MONAI datalist:
-
-    "training" and "validation" with image, label and, beside them, what is known; "labels" or a labels.csv beside the
-    file.
+    """A MONAI datalist: "training" and "validation" with image, label and, beside them, what is known; "labels" or a
+    labels.csv beside the file.
     """
     about = _read_json(path)
     entries = [entry for part in ("training", "validation") for entry in about.get(part) or []]
@@ -221,9 +219,8 @@ def _only_one(place: Path, paths: Sequence[Path]) -> Path:
 
 
 def _table(folder: Path, source: Path, about: Mapping[str, Any]) -> Table:
-    """labels.csv in the folder, else "labels" of a JSON file: {"name": id} or {"id":
-
-    "name"}; nnU-Net's label "ignore" is no label.
+    """labels.csv in the folder, else "labels" of a JSON file: {"name": id} or {"id": "name"}; nnU-Net's label "ignore"
+    is no label.
     """
     if (folder / "labels.csv").is_file():
         return label_table(folder / "labels.csv")

@@ -103,12 +103,9 @@ class ContextConfig:
 
 @dataclass
 class OptimizerConfig:
-    """name:
-
-    `adamw`, or `sgd` with Nesterov's `momentum`. schedule: with `constant` the rate rises over `warmup` steps, stays,
-    and falls linearly to 0 over the last `decay`
-    steps: a run can be lengthened at will before it decays; with `poly` it falls from the first step as (1 - step /
-    steps) ** 0.9.
+    """name: `adamw`, or `sgd` with Nesterov's `momentum`. schedule: with `constant` the rate rises over `warmup` steps,
+    stays, and falls linearly to 0 over the last `decay` steps: a run can be lengthened at will before it decays; with
+    `poly` it falls from the first step as (1 - step / steps) ** 0.9.
 
     batch: samples a step, over all processes together. averaging: decay of the moving average of the weights, which is
     what gets validated and shipped.

@@ -18,9 +18,8 @@ from .config import Config, differences
 
 
 class RunState:
-    """The state of a run and its checkpoints in the output folder:
-
-    `last`, `best` (by validation) and `stable` (before the rate falls).
+    """The state of a run and its checkpoints in the output folder: `last`, `best` (by validation) and `stable` (before
+    the rate falls).
 
     facts: step (how many were made), best (Dice of the best validation), worse (validations since then), history (what
     came before this run) and the configuration.

@@ -1,6 +1,5 @@
-"""Validation while a run goes:
-
-Dice on the network's grid, by the windows of inference; Training/evaluate.py gives the figures that count.
+"""Validation while a run goes: Dice on the network's grid, by the windows of inference; Training/evaluate.py gives the
+figures that count.
 
 Without the flips that a package may ask for: they double the time and lift all checkpoints alike, while validation only
 compares them.

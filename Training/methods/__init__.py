@@ -24,10 +24,8 @@ from .sampled_labels import SampledLabels
 
 @dataclass(frozen=True)
 class Recipe:
-    """check:
-
-    SystemExit, from the settings alone, for those that exclude each other. build: the module from a network, the
-    settings, and the classes under each parent.
+    """check: SystemExit, from the settings alone, for those that exclude each other. build: the module from a network,
+    the settings, and the classes under each parent.
     """
 
     check: Callable[[Config], None]

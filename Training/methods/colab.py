@@ -114,9 +114,8 @@ class CoLab(Method):
             return loss(scores)
 
     def before_step(self, step: int, batch: Batch, rate: float, fabric: Fabric) -> dict[str, float]:
-        """Before every n-th step, one of the task generator:
-
-        Adam on the gradient of the outer loss after a virtual step of the segmenter.
+        """Before every n-th step, one of the task generator: Adam on the gradient of the outer loss after a virtual
+        step of the segmenter.
         """
         if not isinstance(self.source, TaskGenerator) or step % self.settings.every:
             return {}

@@ -85,9 +85,8 @@ class LabelTicks:
         return len(self._ticked)
 
     def summary(self) -> str:
-        """The number chosen, for the user:
-
-        "12 of 134 structures chosen"; the number of segments too where merged parents make it another.
+        """The number chosen, for the user: "12 of 134 structures chosen"; the number of segments too where merged
+        parents make it another.
         """
         segments, total = len(self.wanted()), len(self.tree.leaves)
         text = f"{self.count} of 1 structure chosen" if total == 1 else f"{self.count} of {total} structures chosen"

@@ -52,10 +52,8 @@ class MetadataEntries:
         return {name: value for name in self._fields if (value := self.value(name)) is not None}
 
     def source(self, name: str) -> str:
-        """Where the value comes from:
-
-        "entered", "from DICOM: PatientAge" or "". An entry that contradicts the scan says so, since it may be left from
-        another scan.
+        """Where the value comes from: "entered", "from DICOM: PatientAge" or "". An entry that contradicts the scan
+        says so, since it may be left from another scan.
         """
         fact = self._facts.get(name)
         found = fact if fact is not None and fact.value is not None else None

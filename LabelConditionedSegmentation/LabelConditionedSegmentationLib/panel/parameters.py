@@ -8,9 +8,8 @@ from slicer.parameterNodeWrapper import parameterNodeWrapper
 
 @parameterNodeWrapper
 class PanelParameters:
-    """model: name of the package. labels, metadata:
-
-    JSON text of the ticks and of the form. myLabels: JSON text of the labels by example, of all models.
+    """model: name of the package. labels, metadata: JSON text of the ticks and of the form. myLabels: JSON text of the
+    labels by example, of all models.
 
     output: the segmentation, None for a new one.
 

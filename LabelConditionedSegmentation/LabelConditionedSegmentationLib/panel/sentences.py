@@ -15,9 +15,8 @@ CONTEXT = "LabelConditionedSegmentation.sentences"
 """Under which they stand in the files for translators."""
 
 SOURCES = "LabelConditionedSegmentation_en-US.ts"
-"""Lists them, with {0}, {1} where a sentence has numbers and names in it:
-
-`Utilities.update_translations` collects them.
+"""Lists them, with {0}, {1} where a sentence has numbers and names in it: `Utilities.update_translations` collects
+them.
 """
 
 PLACEHOLDER = re.compile(r"\{(\d+)\}")

@@ -29,10 +29,8 @@ SLAB_VALUES = 8 * 2**20
 
 @dataclass(frozen=True)
 class Prompts:
-    """What the features are multiplied with:
-
-    `vectors` (classes, C) and `bias` (classes,), float32; class 0 is the background, and so are the last `context`
-    ones.
+    """What the features are multiplied with: `vectors` (classes, C) and `bias` (classes,), float32; class 0 is the
+    background, and so are the last `context` ones.
     """
 
     vectors: torch.Tensor
@@ -50,10 +48,9 @@ class RankedLabel:
 
 @dataclass(frozen=True)
 class Limits:
-    """Where the classes of a competition may win:
-
-    `winners` (k, j, i) of the target grid, an earlier winner map, and `allowed` (earlier classes, classes) bool, which
-    of the classes, the background among them, may win where that class has won.
+    """Where the classes of a competition may win: `winners` (k, j, i) of the target grid, an earlier winner map, and
+    `allowed` (earlier classes, classes) bool, which of the classes, the background among them, may win where that class
+    has won.
     """
 
     winners: Array

@@ -93,10 +93,8 @@ class SlicePlace:
 
 @dataclass(frozen=True)
 class DicomSlice:
-    """One slice: a file, or a frame of one. size: rows and columns. place:
-
-    None where the header does not tell all of it. about: what may tell it from a slice at the
-    same place. scale: slope and offset of a frame that has its own.
+    """One slice: a file, or a frame of one. size: rows and columns. place: None where the header does not tell all of
+    it. about: what may tell it from a slice at the same place. scale: slope and offset of a frame that has its own.
     """
 
     file: Path
@@ -110,11 +108,9 @@ class DicomSlice:
 
 @dataclass(frozen=True)
 class DicomSeries:
-    """One series of a folder, or one volume of a series that holds several. number:
-
-    SeriesNumber, 0 where it is not told. choice: what `--series` takes to mean it
-    alone. files: each once, in no particular order. unreadable: damaged DICOM files of the same folder, which may have
-    belonged to it.
+    """One series of a folder, or one volume of a series that holds several. number: SeriesNumber, 0 where it is not
+    told. choice: what `--series` takes to mean it alone. files: each once, in no particular order. unreadable: damaged
+    DICOM files of the same folder, which may have belonged to it.
     """
 
     folder: Path

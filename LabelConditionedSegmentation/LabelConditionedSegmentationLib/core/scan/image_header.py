@@ -46,9 +46,8 @@ def states_directions(path: Path) -> bool:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether the compressed voxels in an NRRD or MHA file unpack to their end, with the right checksum:
-
-    ITK fills what is missing with 0 or noise.
+    """Whether the compressed voxels in an NRRD or MHA file unpack to their end, with the right checksum: ITK fills what
+    is missing with 0 or noise.
     """
     try:
         if path.name.lower().endswith(NRRD):

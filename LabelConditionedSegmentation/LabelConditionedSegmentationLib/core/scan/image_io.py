@@ -1,7 +1,4 @@
-"""Reading scans:
-
-NIfTI, NRRD, MHA, MGZ or DICOM -> Volume, with one clear sentence for every file that is not a scan.
-"""
+"""Reading scans: NIfTI, NRRD, MHA, MGZ or DICOM -> Volume, with one clear sentence for every file that is not a scan."""
 
 from __future__ import annotations
 

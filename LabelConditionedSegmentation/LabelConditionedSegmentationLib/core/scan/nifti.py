@@ -187,9 +187,8 @@ def _dtype(path: Path, fields: Any) -> np.dtype[Any]:
 
 
 def _read_voxels(path: Path, header: _Header, shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
-    """(..., k, j, i), all of them or none:
-
-    InputError where the file ends too early or its checksum is wrong. Whatever follows them is no concern of ours.
+    """(..., k, j, i), all of them or none: InputError where the file ends too early or its checksum is wrong. Whatever
+    follows them is no concern of ours.
     """
     size = math.prod(shape) * dtype.itemsize
     try:

@@ -28,10 +28,8 @@ floats as they are.
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """A scan as the network sees it:
-
-    `image` (channel, k, j, i) float32 and `foreground` (k, j, i) bool on `grid`, and the part of the input grid that it
-    covers.
+    """A scan as the network sees it: `image` (channel, k, j, i) float32 and `foreground` (k, j, i) bool on `grid`, and
+    the part of the input grid that it covers.
     """
 
     image: torch.Tensor
