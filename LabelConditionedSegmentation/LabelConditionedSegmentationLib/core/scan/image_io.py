@@ -1,4 +1,6 @@
-"""Reading scans: NIfTI, NRRD, MHA, MGZ or DICOM -> Volume, with one clear sentence for every file that is not a scan."""
+"""Reading scans: NIfTI, NRRD, MHA, MGZ or DICOM -> Volume, with one clear sentence for every file that
+is not a scan.
+"""
 
 from __future__ import annotations
 
