@@ -15,7 +15,7 @@ import shutil
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -176,7 +176,7 @@ def open_prepared(
     there = _named(stored["input"], stored["multiple"], stored["metadata"], tree, index["annotated"])
     here = _named(spec.to_json(), multiple, schema.to_json(), select(table, labels), _plain(annotated))
     for setting, value in here.items():
-        if there[setting] != json.loads(json.dumps(value)):
+        if there[setting] != value:
             raise SystemExit(
                 f'"{folder}" was prepared with another setting of {setting}: {_shortened(there[setting])} there,'
                 f" {_shortened(value)} here. Change the setting, or prepare the data again with Training/prepare.py."
@@ -190,14 +190,17 @@ def open_prepared(
 
 
 def _named(spec: Mapping[str, Any], multiple: int, metadata: Any, tree: LabelTree, annotated: Any) -> dict[str, Any]:
-    """The settings under the names that a configuration gives them."""
-    rest = {
+    """The settings under the names that a configuration gives them, as JSON has them; every one, also where a
+    description leaves it out.
+    """
+    named = {f"input.{key}": value for key, value in (asdict(InputSpec()) | dict(spec)).items()} | {
         "network.multiple": multiple,
         "metadata": metadata,
         "data.labels": [leaf.name for leaf in tree.leaves],
         "data.annotated": annotated,
     }
-    return {f"input.{key}": value for key, value in spec.items()} | rest
+    found: dict[str, Any] = json.loads(json.dumps(named))
+    return found
 
 
 def _plain(annotated: Mapping[str, Sequence[str]] | None) -> dict[str, list[str]]:

@@ -10,13 +10,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from LabelConditionedSegmentationLib.core.errors import InputError, PackageFormatError
-from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
+from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec, Inside, Intensity
 from LabelConditionedSegmentationLib.core.scan.preprocessing import BACKGROUND, normalise, position_channels, prepare
 from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
 
 from Testing.samples import scan
 
 MODEST = settings(max_examples=25, deadline=None)
+
+
+def z_scores(image: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:
+    return normalise(image, foreground, Intensity())
 
 
 def some_image(channels: int = 1, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -38,7 +42,7 @@ def ball(shape: tuple[int, int, int], centre: tuple[float, float, float], radius
 def test_the_foreground_has_mean_0_and_deviation_1_in_every_channel() -> None:
     image, foreground = some_image(channels=3)
     image[1] *= 50
-    out = normalise(image, foreground)
+    out = z_scores(image, foreground)
     for channel in out:
         assert float(channel[foreground].mean()) == pytest.approx(0, abs=1e-5)
         assert float(channel[foreground].std()) == pytest.approx(1, abs=1e-5)
@@ -46,7 +50,7 @@ def test_the_foreground_has_mean_0_and_deviation_1_in_every_channel() -> None:
 
 def test_outside_the_foreground_everything_is_background() -> None:
     image, foreground = some_image()
-    out = normalise(image, foreground)
+    out = z_scores(image, foreground)
     assert (out[0][~foreground] == BACKGROUND).all()
     assert not (out[0][foreground] == BACKGROUND).all()
 
@@ -56,14 +60,14 @@ def test_outside_the_foreground_everything_is_background() -> None:
 def test_brightness_and_contrast_of_a_scan_do_not_matter(scale: float, shift: float) -> None:
     image, foreground = some_image()
     torch.testing.assert_close(
-        normalise(image * scale + shift, foreground), normalise(image, foreground), atol=1e-4, rtol=0
+        z_scores(image * scale + shift, foreground), z_scores(image, foreground), atol=1e-4, rtol=0
     )
 
 
 def test_what_lies_outside_the_foreground_does_not_matter() -> None:
     image, foreground = some_image()
     other = torch.where(foreground, image, torch.full_like(image, 1e6))
-    assert torch.equal(normalise(other, foreground), normalise(image, foreground))
+    assert torch.equal(z_scores(other, foreground), z_scores(image, foreground))
 
 
 def test_a_few_extreme_voxels_hardly_matter() -> None:
@@ -72,7 +76,7 @@ def test_a_few_extreme_voxels_hardly_matter() -> None:
     spiky = image.clone()
     spiky[0, 4, 4, :10] = 1e7
     spikes = spiky != image
-    before, after = normalise(image, foreground), normalise(spiky, foreground)
+    before, after = z_scores(image, foreground), z_scores(spiky, foreground)
     assert (after - before)[~spikes].abs().max() < 0.1
     assert (after - before)[~spikes].abs().mean() < 0.01
     assert after[spikes].max() < 4
@@ -80,20 +84,20 @@ def test_a_few_extreme_voxels_hardly_matter() -> None:
 
 def test_inverting_a_scan_is_noticed() -> None:
     image, foreground = some_image()
-    assert not torch.allclose(normalise(-image, foreground), normalise(image, foreground), atol=0.1)
+    assert not torch.allclose(z_scores(-image, foreground), z_scores(image, foreground), atol=0.1)
 
 
 @pytest.mark.parametrize(("value", "text"), [(5.0, "constant"), (0.0, "constant")])
 def test_a_constant_foreground_is_refused(value: float, text: str) -> None:
     _, foreground = some_image()
     with pytest.raises(InputError, match=text):
-        normalise(torch.full((1, 9, 10, 11), value), foreground)
+        z_scores(torch.full((1, 9, 10, 11), value), foreground)
 
 
 def test_an_empty_foreground_is_refused() -> None:
     image, foreground = some_image()
     with pytest.raises(InputError, match="too small"):
-        normalise(image, torch.zeros_like(foreground))
+        z_scores(image, torch.zeros_like(foreground))
 
 
 def test_positions_are_centred_on_the_foreground() -> None:
@@ -318,3 +322,100 @@ def test_an_input_that_no_network_can_have_is_refused(entry: dict[str, Any]) -> 
 def test_an_input_description_survives_json() -> None:
     spec = InputSpec(("T1", "T2"), (0.5, 1.0, 2.0), "all", 7.5)
     assert InputSpec.from_json(spec.to_json()) == spec
+
+
+# Intensity schemes
+
+
+def ct(seed: int = 0) -> Array:
+    """A scan in Hounsfield units: air, fat, soft tissue and bone, with noise; (1, k, j, i) int16."""
+    rng = np.random.default_rng(seed)
+    values = rng.choice([-1000, -100, 40, 1200], (12, 16, 12)) + rng.normal(0, 5, (12, 16, 12))
+    return np.asarray(values.astype(np.int16)[None])
+
+
+def window_of(low: float, high: float) -> InputSpec:
+    return InputSpec(("CT",), foreground="all", margin_mm=0, intensity=Intensity("window", low, high))
+
+
+def test_a_fixed_window_maps_its_ends_to_minus_1_and_1_and_clips_the_rest() -> None:
+    array = ct()
+    image = prepared(array, window_of(-160, 240)).image[0]
+    assert torch.equal(image, torch.from_numpy((array[0].astype(np.float64).clip(-160, 240) + 160) / 200 - 1).float())
+    assert (image.min(), image.max()) == (-1, 1)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "int32", "float32", "float64"])
+def test_a_fixed_window_sees_the_same_values_whatever_else_is_in_the_scan(dtype: str) -> None:
+    array = ct().astype(dtype)
+    brighter = np.where(array > 1000, array + 3000, array)
+    spec = window_of(-160, 240)
+    assert torch.equal(prepared(array, spec).image, prepared(ct(), spec).image)
+    assert torch.equal(prepared(brighter, spec).image, prepared(array, spec).image)
+    assert not torch.equal(prepared(array + 10, spec).image, prepared(array, spec).image)
+
+
+def test_values_that_single_precision_would_rescale_stay_in_the_window_they_are_in() -> None:
+    array = ct().astype(np.float64)
+    array[0, 0, 0, 0] = 1e33
+    image = prepared(array, window_of(-160, 240)).image
+    assert bool(torch.isfinite(image).all())
+    assert torch.equal(image[0, 2:-2, 2:-2, 2:-2], prepared(ct(), window_of(-160, 240)).image[0, 2:-2, 2:-2, 2:-2])
+
+
+@pytest.mark.parametrize(("low", "high"), [(3000, 4000), (-5000, -4000)])
+def test_a_scan_outside_of_the_window_is_refused(low: float, high: float) -> None:
+    with pytest.raises(InputError, match=rf"nothing between the values {low} and {high}.*Hounsfield"):
+        prepared(ct(), window_of(low, high))
+
+
+def test_percentiles_of_the_foreground_become_minus_1_and_1() -> None:
+    image, foreground = some_image()
+    out = normalise(image, foreground, Intensity("percentiles", 10, 90))
+    low, high = np.percentile(image[0][foreground].double().numpy(), (10, 90))
+    inside = image[0][foreground]
+    torch.testing.assert_close(out[0][foreground], ((inside - low) / (high - low) * 2 - 1).float().clamp(-1, 1))
+    assert bool((out[0][~foreground] == BACKGROUND).all())
+    assert torch.allclose(out, normalise(image * 3 + 7, foreground, Intensity("percentiles", 10, 90)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("entry", "text"),
+    [
+        ({"scheme": "histogram"}, 'unknown intensity scheme "histogram"'),
+        ({"scheme": "z-score", "low": 1}, "neither low nor high"),
+        ({"scheme": "window"}, "low that is less"),
+        ({"scheme": "window", "low": 5, "high": 5}, "low that is less"),
+        ({"scheme": "window", "low": 0, "high": float("inf")}, "low that is less"),
+        ({"scheme": "percentiles", "low": -1, "high": 99}, "from 0 to 100"),
+        ({"scheme": "percentiles", "low": 1, "high": 101}, "from 0 to 100"),
+        ({"scheme": "window", "low": 0, "high": 1, "gamma": 2}, 'unknown entry "gamma"'),
+    ],
+)
+def test_an_intensity_scheme_that_cannot_be_used_is_refused(entry: dict[str, Any], text: str) -> None:
+    with pytest.raises(PackageFormatError, match=text):
+        Intensity.from_json(entry)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        InputSpec(intensity=Intensity("window", -1000, 400)),
+        InputSpec(intensity=Intensity("percentiles", 1, 99)),
+        InputSpec(inside=Inside("head", "Brain", 5)),
+    ],
+    ids=["window", "percentiles", "inside"],
+)
+def test_schemes_and_what_the_input_lies_inside_survive_json(spec: InputSpec) -> None:
+    assert InputSpec.from_json(spec.to_json()) == spec
+    assert not spec.is_plain
+
+
+def test_a_plain_input_is_described_as_it_always_was() -> None:
+    assert set(InputSpec().to_json()) == {"channels", "spacing", "foreground", "margin_mm"}
+    assert InputSpec().is_plain
+
+
+def test_an_input_inside_a_label_of_another_model_is_refused_with_both_names() -> None:
+    with pytest.raises(InputError, match='inside the label "Brain" of the model "head" alone, which this version'):
+        prepared(scan((14, 16, 15)).array, InputSpec(inside=Inside("head", "Brain", 5)))

@@ -18,7 +18,7 @@ import SimpleITK as sitk
 import torch
 from LabelConditionedSegmentationLib.core.labels.label_tree import LabelTree
 from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
-from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
+from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec, Intensity
 from LabelConditionedSegmentationLib.core.scan.itk import image_of
 from LabelConditionedSegmentationLib.core.scan.metadata import MetadataSchema
 from LabelConditionedSegmentationLib.core.scan.preprocessing import BACKGROUND
@@ -505,3 +505,36 @@ def test_the_command_prepares_what_a_configuration_describes(
             prepare_data(config)
     finally:
         (tmp_path / "away.nii.gz").rename(made_up / "labelsTr" / "case_0.nii.gz")
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# the intensity scheme
+
+
+WINDOW = InputSpec(intensity=Intensity("window", 300, 600))
+
+
+def test_cases_are_normalised_by_the_intensity_scheme_of_the_network_and_kept_apart(
+    data_set: DataSet, cache: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(cache, tmp_path / "cache")
+    before = set(folders(tmp_path / "cache"))
+    (case, *_) = prepare_cases(data_set, data_set.table, WINDOW, SCHEMA, MULTIPLE, tmp_path / "cache", progress=False)
+    inside = case.image[:, case.foreground]
+    assert (inside.min(), inside.max()) == (-1, 1)
+    assert len(set(folders(tmp_path / "cache")) - before) == len(data_set.cases)
+    (again, *_) = prepare_cases(data_set, data_set.table, SPEC, SCHEMA, MULTIPLE, tmp_path / "cache", progress=False)
+    assert set(folders(tmp_path / "cache")) > before
+    assert again.image[:, again.foreground].float().mean().abs() < 0.01
+
+
+def test_a_folder_that_was_prepared_by_another_intensity_scheme_is_refused_both_ways(
+    data_set: DataSet, cache: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit, match=r'another setting of input\.intensity: .*"z-score".* there, .*"window"'):
+        open_prepared(cache, WINDOW, SCHEMA, MULTIPLE)
+    keys = prepare_files(data_set, data_set.table, WINDOW, SCHEMA, MULTIPLE, tmp_path, progress=False)
+    write_index(tmp_path, keys, settings_of(data_set, data_set.table, WINDOW, SCHEMA, MULTIPLE))
+    assert len(open_prepared(tmp_path, WINDOW, SCHEMA, MULTIPLE).cases) == len(data_set.cases)
+    with pytest.raises(SystemExit, match=r'another setting of input\.intensity: .*"window".* there, .*"z-score"'):
+        open_prepared(tmp_path, SPEC, SCHEMA, MULTIPLE)

@@ -10,11 +10,14 @@ import torch
 from ..errors import InputError
 from .foreground import foreground_mask
 from .geometry import Grid, bounding_box, network_grid, resample, smooth_for
-from .input_spec import InputSpec
+from .input_spec import InputSpec, Intensity
 from .volume import Array, Volume
 
 BACKGROUND = -3.0
-"""The value of voxels outside the foreground after normalisation, in standard deviations."""
+"""The value of voxels outside the foreground after normalisation."""
+
+Z_SCORE_PERCENTILES = 0.5, 99.5
+"""Of the foreground, between which values are clipped by the intensity scheme `z-score`."""
 
 LARGEST_EXTENT_MM = 2500.0
 """No scan of a patient is longer."""
@@ -41,8 +44,14 @@ class NetworkInput:
 def prepare(volume: Volume, spec: InputSpec, multiple: int, with_position: bool) -> NetworkInput:
     """Crop a scan to its foreground, put it on the network's grid, normalise it and append the position channels.
 
-    Raises InputError where there is no foreground or where its values do not vary.
+    Raises InputError where there is no foreground or where its values do not vary, and for models whose input another
+    model has to find first.
     """
+    if spec.inside is not None:
+        raise InputError(
+            f'The model looks inside the label "{spec.inside.label}" of the model "{spec.inside.package}" alone, which'
+            " this version cannot find for it yet; use a newer version, or another model."
+        )
     if volume.array.shape[0] != len(spec.channels):
         raise InputError(
             f"The model needs {len(spec.channels)} channel(s) ({', '.join(spec.channels)}), but the scan has"
@@ -61,21 +70,24 @@ def prepare(volume: Volume, spec: InputSpec, multiple: int, with_position: bool)
     k, j, i = (slice(start, stop) for start, stop in zip(*region, strict=True))
     inside = mask[k, j, i]
     grid = network_grid(covered, spec.spacing, spec.margin_mm, multiple, inside)
-    values = _in_single_precision(volume.array[:, k, j, i], inside)
+    values = _in_single_precision(volume.array[:, k, j, i], inside, spec.intensity)
     # with a rim of background, replication at the border continues it and not what lies inside
     image, foreground = _on_grid(values, inside, covered, grid, rim=0 if spec.foreground == "all" else 1)
-    image = normalise(image, foreground)
+    image = normalise(image, foreground, spec.intensity)
     if with_position:
         image = torch.cat([image, position_channels(foreground)])
     return NetworkInput(image.contiguous(), foreground, grid, region)
 
 
-def _in_single_precision(array: Array, inside: Array) -> Array:
+def _in_single_precision(array: Array, inside: Array, intensity: Intensity) -> Array:
     """(channel, k, j, i) as float32; a channel whose values there would run together, or out of range, is brought to 0
-    to 1 first, which normalisation does not see.
+    to 1 first, which normalisation by the scan's own values does not see. Where values mean something (`window`) they
+    stay what they are.
     """
     if np.can_cast(array.dtype, np.float32):
         return array.astype(np.float32, order="C")
+    if intensity.scheme == "window":
+        return array.clip(-LARGEST, LARGEST).astype(np.float32, order="C")
     return np.stack([_channel_in_single_precision(channel, inside) for channel in array])
 
 
@@ -114,9 +126,9 @@ def _coarsening(source: Grid, target: Grid) -> tuple[float, float, float]:
     return float(step[2]), float(step[1]), float(step[0])
 
 
-def normalise(image: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:
-    """Every channel clipped to its 0.5 to 99.5 percentile, then mean 0 and deviation 1 over the foreground (k, j, i);
-    the rest is BACKGROUND.
+def normalise(image: torch.Tensor, foreground: torch.Tensor, intensity: Intensity) -> torch.Tensor:
+    """Every channel (channel, k, j, i) normalised by the intensity scheme over the foreground (k, j, i); the rest is
+    BACKGROUND. Raises InputError where nothing is left to tell apart.
     """
     out = torch.full_like(image, BACKGROUND)
     for channel, values in enumerate(image):
@@ -125,14 +137,37 @@ def normalise(image: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:
             raise InputError(
                 "Nothing of the scan's foreground is left at the model's spacing; the scan is too small for this model."
             )
-        low, high = np.percentile(inside.numpy(), (0.5, 99.5))
-        if not high > low:
-            raise InputError(
-                "The scan is constant: all its voxels have the same value, so there is nothing to segment."
-            )
-        inside = inside.clamp(low, high)
-        out[channel, foreground] = ((inside - inside.mean()) / inside.std()).float()
+        if intensity.scheme == "window":
+            normalised = _windowed(inside, *intensity.limits)
+        else:
+            normalised = _by_percentiles(inside, intensity)
+        out[channel, foreground] = normalised.float()
     return out
+
+
+def _windowed(inside: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    """Values clipped to a fixed window, whose ends become -1 and 1."""
+    clipped = inside.clamp(low, high)
+    if not clipped.max() > clipped.min():
+        raise InputError(
+            f"The scan holds nothing between the values {low:g} and {high:g} that the model tells apart; check that it"
+            " is of the kind that the model expects, for CT in Hounsfield units."
+        )
+    return _from_minus_1_to_1(clipped, low, high)
+
+
+def _by_percentiles(inside: torch.Tensor, intensity: Intensity) -> torch.Tensor:
+    """Values clipped to percentiles of their own, then brought to mean 0 and deviation 1 or to -1 and 1."""
+    is_z_score = intensity.scheme == "z-score"
+    low, high = np.percentile(inside.numpy(), Z_SCORE_PERCENTILES if is_z_score else intensity.limits)
+    if not high > low:
+        raise InputError("The scan is constant: all its voxels have the same value, so there is nothing to segment.")
+    clipped = inside.clamp(low, high)
+    return (clipped - clipped.mean()) / clipped.std() if is_z_score else _from_minus_1_to_1(clipped, low, high)
+
+
+def _from_minus_1_to_1(values: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    return (values - low) * (2 / (high - low)) - 1
 
 
 def position_channels(foreground: torch.Tensor) -> torch.Tensor:
