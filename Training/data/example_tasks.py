@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..losses.streamed_softmax import IGNORE
+from ..losses.truth import IGNORE
 
 SMALLEST_PART_MM3 = 400.0
 """Labels are divided into parts of about this volume or more."""
@@ -88,13 +88,13 @@ def _cut(inside: Sequence[torch.Tensor], voxel_mm3: float, generator: np.random.
     count = int(np.clip(round(voxels / size), 2, MOST_PARTS))
     stretch = torch.from_numpy(np.exp(generator.normal(0, 0.5, 3))).float()
     query, atlas = (_normalised(places) * stretch for places in inside)
-    seen = atlas[torch.from_numpy(generator.integers(len(atlas), size=LLOYD_VOXELS))]
-    centres = seen[:count].clone()
+    drawn = atlas[torch.from_numpy(generator.integers(len(atlas), size=LLOYD_VOXELS))]
+    centres = drawn[:count].clone()
     for _ in range(LLOYD_STEPS):
-        nearest = _nearest(seen, centres)
+        nearest = _nearest(drawn, centres)
         members = torch.nn.functional.one_hot(nearest, count).float()
         held = members.sum(0)
-        centres = torch.where(held[:, None] > 0, members.T @ seen / held.clamp_min(1)[:, None], centres)
+        centres = torch.where(held[:, None] > 0, members.T @ drawn / held.clamp_min(1)[:, None], centres)
     return [_nearest(query, centres), _nearest(atlas, centres)]
 
 

@@ -13,7 +13,7 @@ from LabelConditionedSegmentationLib.core.scan.preprocessing import BACKGROUND, 
 from torch.utils.data import Dataset, Sampler
 
 from ..engine.config import Config
-from ..losses.streamed_softmax import IGNORE
+from ..losses.truth import IGNORE
 from .augmentation import RIM, SpatialAugmentation, View, crop_view, intensity_augmentation, vary_intensity
 from .example_tasks import draw_regions
 from .prepared_cases import Case

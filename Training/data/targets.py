@@ -11,7 +11,7 @@ import torch
 from LabelConditionedSegmentationLib.core.errors import LabelError
 from LabelConditionedSegmentationLib.core.labels.label_tree import Label, LabelTree
 
-from ..losses.streamed_softmax import IGNORE
+from ..losses.truth import IGNORE
 
 BACKGROUND_CLASS = 0
 

@@ -1,4 +1,4 @@
-"""The losses of CoLab: soft targets that divide the background among context classes, and what is asked of the regions
+"""The losses of CoLab: soft targets that divide the background among context classes, and the loss of the regions
 of interest alone.
 
 After Li et al., "Context label learning: improving background class representations in semantic segmentation", IEEE TMI
@@ -12,7 +12,7 @@ import torch
 from scipy.ndimage import distance_transform_edt
 
 from .masked_sigmoid import known_labels
-from .streamed_softmax import IGNORE, Truth, at_least_single
+from .truth import IGNORE, Truth, at_least_single
 
 
 def distance_weight(is_roi: torch.Tensor, margin: float, tau: float) -> torch.Tensor:
@@ -34,30 +34,31 @@ def soft_targets(truth: Truth, weight: torch.Tensor, context: torch.Tensor) -> t
     An ROI voxel is of its class; a background voxel is divided as w * context + (1 - w) * background.
 
     weight (V,): w. context (t, V): probabilities of the background class and of the context classes. Voxels that are
-    unknown, or known only to be one of several classes,
-    have no target: their column is 0.
+    unknown, or known only to be one of several classes, have no target: their column is 0. In float32 (float64 where
+    the context is).
     """
+    weight, context = at_least_single(weight), at_least_single(context)
     decided = (truth.set_of < 0) & (truth.target != IGNORE)
-    seen = truth.seen
-    classes = torch.arange(1, len(truth.annotated), device=seen.device)
-    roi = ((seen[None] == classes[:, None]) & decided).to(context.dtype)
-    background = ((seen == 0) & decided).to(context.dtype)
+    target = truth.visible
+    classes = torch.arange(1, len(truth.annotated), device=target.device)
+    roi = ((target[None] == classes[:, None]) & decided).to(context.dtype)
+    background = ((target == 0) & decided).to(context.dtype)
     return torch.cat([(background * (1 - weight + weight * context[0]))[None], roi, background * weight * context[1:]])
 
 
-def context_loss(
-    scores: torch.Tensor, truth: Truth, weight: torch.Tensor, context: torch.Tensor, dice_weight: float = 1.0
-) -> torch.Tensor:
+def context_loss(scores: torch.Tensor, truth: Truth, dice_weight: float = 1.0) -> torch.Tensor:
     """Mean cross entropy with the soft targets + dice_weight * (1 - mean soft Dice over the ROI and context classes
     that have a target).
 
-    scores (K + t - 1, V), weight (V,), context (t, V). A voxel of which only a set of classes is known (see `Truth`)
-    asks for the sum of their probabilities, the context counting as background, and its undecided classes take no part
-    in the Dice. Without context classes this is `softmax_loss`. Computed in float32 (float64 where they are).
+    scores (K + t - 1, V); truth with the soft targets (K + t - 1, V) that `soft_targets` gives. A voxel of which only a
+    set of classes is known (see `Truth`) has the sum of their probabilities as its own, the context counting as
+    background, and its undecided classes take no part in the Dice. Without context classes this is `softmax_loss`.
+    Computed in float32 (float64 where they are). ValueError without soft targets.
     """
-    scores, weight, context = map(at_least_single, (scores, weight, context))
-    target = soft_targets(truth, weight, context)
-    known = (truth.target != IGNORE).to(scores.dtype)
+    if truth.soft is None:
+        raise ValueError("context_loss takes soft targets, as soft_targets gives them.")
+    scores, target = at_least_single(scores), truth.soft
+    known = truth.weights(scores.dtype)
     log_p = scores.log_softmax(0)
     log_true, p = (target * log_p).sum(0), log_p.exp()
     in_set = truth.set_of >= 0
@@ -69,6 +70,8 @@ def context_loss(
         log_true = torch.where(in_set, log_p.masked_fill(~inside & in_set, -torch.inf).logsumexp(0), log_true)
         p = p.masked_fill(inside & in_set, 0)
     entropy = -(log_true * known).sum() / known.sum().clamp_min(1)
+    if truth.weight is not None:
+        target = target * known
     count = target.sum(1)[1:]
     dice = (2 * (p * target).sum(1)[1:] + 1) / ((p * known).sum(1)[1:] + count + 1)
     scored = (count > 0).to(scores.dtype)
@@ -86,5 +89,5 @@ def roi_loss(scores: torch.Tensor, truth: Truth) -> torch.Tensor:
     is_there, is_known = known_labels(truth, torch.eye(classes, dtype=torch.bool, device=log_p.device)[1:])
     others = torch.stack([torch.cat([log_p[:c], log_p[c + 1 :]]).logsumexp(0) for c in range(1, classes)])
     log_right = torch.where(is_there.T, log_p[1:classes], others)
-    known = is_known.T.to(log_p.dtype)
+    known = is_known.T * truth.weights(log_p.dtype)
     return -(log_right * known).sum() / known.sum().clamp_min(1)

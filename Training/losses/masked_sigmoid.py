@@ -6,48 +6,55 @@ from __future__ import annotations
 
 import torch
 
-from .streamed_softmax import IGNORE, Truth, at_least_single
+from .truth import IGNORE, Truth, at_least_single
 
 
 def masked_sigmoid_loss(
-    scores: torch.Tensor, is_there: torch.Tensor, is_known: torch.Tensor, dice_weight: float = 1.0
+    scores: torch.Tensor, truth: Truth, labels: torch.Tensor, dice_weight: float = 1.0
 ) -> torch.Tensor:
     """Mean binary cross entropy + dice_weight * (1 - mean soft Dice over the labels with a known voxel).
 
-    scores (V, L) before the sigmoid; is_there, is_known (V, L) bool. The Dice has squared denominators, 1 - (2 sum(p y)
-    + 1) / (sum(p^2) + sum(y^2) + 1), as in LCS (Ma, Lee and Sabuncu, MIDL 2022); a label that is absent is scored too,
-    so that the network learns to find nothing. What is not known has no part (masked channels as in MultiTalent, Ulrich
-    et al., MICCAI 2023). Returns a scalar, in float32 or better.
+    scores (V, L) before the sigmoid; labels (L, K) bool: the classes of every label, several for a union. The Dice has
+    squared denominators, 1 - (2 sum(p y) + 1) / (sum(p^2) + sum(y^2) + 1), as in LCS (Ma, Lee and Sabuncu, MIDL 2022);
+    a label that is absent is scored too, so that the network learns to find nothing. What is not known has no part
+    (masked channels as in MultiTalent, Ulrich et al., MICCAI 2023). Returns a scalar, in float32 or better.
     """
     scores = at_least_single(scores)
-    known, truth = is_known.to(scores.dtype), (is_there & is_known).to(scores.dtype)
+    is_there, is_known = known_labels(truth, labels)
+    weight = is_known * truth.weights(scores.dtype)[:, None]
+    target = is_there.to(scores.dtype) if truth.soft is None else _soft_labels(truth.soft.to(scores), labels)
     entropy = torch.nn.functional.binary_cross_entropy_with_logits(
-        scores, truth, weight=known, reduction="sum"
-    ) / known.sum().clamp_min(1)
-    p = scores.sigmoid() * known
-    dice = (2 * (p * truth).sum(0) + 1) / ((p * p).sum(0) + truth.sum(0) + 1)
-    scored = is_known.any(0)
+        scores, target * is_known, weight=weight, reduction="sum"
+    ) / weight.sum().clamp_min(1)
+    p = scores.sigmoid()
+    dice = (2 * (p * target * weight).sum(0) + 1) / ((p * p * weight).sum(0) + (target * target * weight).sum(0) + 1)
+    scored = (weight > 0).any(0)
     dice_loss = 1 - dice[scored].mean() if bool(scored.any()) else dice[scored].sum()
     return entropy + dice_weight * dice_loss
 
 
-def known_labels(truth: Truth, asked: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """For every voxel and asked label: is it there, and is that known?
+def _soft_labels(soft: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """(C, V) of classes -> (V, L) of labels: a union has what its classes have together."""
+    return (labels.to(soft) @ soft[: labels.shape[1]]).T.clamp(0, 1)
 
-    asked (L, K) bool: the classes of every asked label, several for a union. Returns two (V, L) bool arrays. Where only
-    a parent of a class is known, the class is unknown there unless the asked union holds the whole parent; a label is
-    known nowhere when one of its classes was not annotated, except where it is seen to be.
+
+def known_labels(truth: Truth, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """For every voxel and label: is it there, and is that known?
+
+    labels (L, K) bool: the classes of every label, several for a union. Returns two (V, L) bool arrays. Where only a
+    parent of a class is known, the class is unknown there unless the union holds the whole parent; a label is known
+    nowhere when one of its classes was not annotated, except where the label map has an annotated part of it.
     """
-    classes = asked.shape[1]
-    target = truth.seen
+    classes = labels.shape[1]
+    target = truth.visible
     single = (target >= 0) & (target < classes)
-    is_there = asked.T[target.clamp(0, classes - 1)] & single[:, None]
-    is_known = (target != IGNORE)[:, None] & (truth.annotated | ~asked).all(1)[None]
+    is_there = labels.T[target.clamp(0, classes - 1)] & single[:, None]
+    is_known = (target != IGNORE)[:, None] & (truth.annotated | ~labels).all(1)[None]
     in_group = (target >= classes).nonzero()[:, 0]
     if len(in_group):
         group = truth.members[target[in_group] - classes]
-        whole = (asked[None] | ~group[:, None]).all(2)
-        touched = (asked[None] & group[:, None]).any(2)
+        whole = (labels[None] | ~group[:, None]).all(2)
+        touched = (labels[None] & group[:, None]).any(2)
         is_there[in_group] = whole
         is_known[in_group] &= whole | ~touched
     return is_there, is_known | is_there

@@ -9,53 +9,14 @@ training memory does not grow with the number of labels. The gradients are those
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 
-IGNORE = -1
-"""Target of a voxel that takes no part in the loss."""
+from .truth import IGNORE, Truth, at_least_single
 
 TILE_VALUES = {"cpu": 2**19, "cuda": 2**26}
 """Scores that exist at once: on a CPU few enough for its cache, on a GPU enough to fill it."""
-
-
-class Truth(NamedTuple):
-    """What is known of every voxel. target (V,): a class in [0, K), IGNORE, or K + g for "one of the classes of group
-    g". annotated (K,) bool: the classes that somebody looked for (the background always counts as one). members (G, K)
-    bool: the classes of every group, such as the children of a parent label.
-    """
-
-    target: torch.Tensor
-    annotated: torch.Tensor
-    members: torch.Tensor
-
-    @property
-    def seen(self) -> torch.Tensor:
-        """(V,): the targets, 0 where a voxel carries no annotated label: a label that nobody looked for is unknown even
-        where the label map has it.
-        """
-        looked_for = torch.cat([self.annotated, (self.members & self.annotated).any(1)])
-        return torch.where((self.target > 0) & ~looked_for[self.target.clamp_min(0)], 0, self.target)
-
-    @property
-    def sets(self) -> torch.Tensor:
-        """(1 + G, K) bool: row 0 is what the target 0 may turn out to be (the background and what was not annotated),
-        row 1 + g is group g.
-        """
-        is_open = ~self.annotated[None]
-        is_open[:, 0] = True
-        return torch.cat([is_open, self.members])
-
-    @property
-    def set_of(self) -> torch.Tensor:
-        """(V,): the row of `sets` that a voxel's target stands for, -1 where it stands for a single class or is
-        unknown.
-        """
-        classes = self.annotated.shape[0]
-        background = 0 if not bool(self.annotated[1:].all()) else -1
-        seen = self.seen
-        return torch.where(seen >= classes, seen - classes + 1, torch.where(seen == 0, background, -1))
 
 
 def streamed_softmax_loss(
@@ -69,9 +30,11 @@ def streamed_softmax_loss(
     not annotated); one of target K + g minimises -log(sum of p over group g), so the parent is learnt and its children
     stay undecided: they take no part in the Dice there. Returns a scalar.
     """
+    truth.refuse_soft("streamed_softmax_loss")
     dtype = at_least_single(features).dtype
     floats = (features.to(dtype), prompts.to(dtype), bias.to(dtype))
-    return cast(torch.Tensor, _StreamedSoftmax.apply(*floats, truth.seen, truth.set_of, truth.sets, dice_weight))  # type: ignore[no-untyped-call]
+    known = (truth.visible, truth.set_of, truth.sets)
+    return cast(torch.Tensor, _StreamedSoftmax.apply(*floats, *known, truth.weights(dtype), dice_weight))  # type: ignore[no-untyped-call]
 
 
 class _Tile:
@@ -131,19 +94,20 @@ class _StreamedSoftmax(torch.autograd.Function):
         target: torch.Tensor,
         set_of: torch.Tensor,
         sets: torch.Tensor,
+        weights: torch.Tensor,
         dice_weight: float,
     ) -> torch.Tensor:
         arguments = (features, prompts, bias, target, set_of, sets)
-        valid = (target != IGNORE).to(features.dtype)
-        count_valid = valid.sum().clamp_min(1)
+        total = weights.sum().clamp_min(1)
         cross_entropy = features.new_zeros(())
         predicted, count, overlap = torch.zeros_like(bias), torch.zeros_like(bias), torch.zeros_like(bias)
         for tile in _tiles(*arguments):
-            weights, single = valid[tile.rows], tile.single.to(features.dtype)
-            cross_entropy -= (tile.log_true * weights).sum()
+            weight = weights[tile.rows]
+            single = tile.single.to(features.dtype) * weight
+            cross_entropy -= (tile.log_true * weight).sum()
             count.index_add_(0, tile.true_class[:, 0], single)
             overlap.index_add_(0, tile.true_class[:, 0], single * tile.log_true.exp())
-            predicted += weights @ tile.for_dice(tile.probability)
+            predicted += weight @ tile.for_dice(tile.probability)
         scored = count > 0
         scored[0] = False  # the background's Dice would reward what is easy
         share = scored.to(features.dtype) / scored.sum().clamp_min(1)
@@ -152,15 +116,16 @@ class _StreamedSoftmax(torch.autograd.Function):
         # d dice_loss / d p_k(v) = on_target_k * [target(v) = k] + everywhere_k
         on_target = -2 * dice_weight * share / denominator
         everywhere = dice_weight * share * numerator / denominator**2
-        ctx.save_for_backward(*arguments, valid, on_target, everywhere, count_valid)
-        return cross_entropy / count_valid + dice_weight * dice_loss
+        ctx.save_for_backward(*arguments, weights, on_target, everywhere, total)
+        return cross_entropy / total + dice_weight * dice_loss
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        features, prompts, bias, target, set_of, sets, valid, on_target, everywhere, count_valid = ctx.saved_tensors
+        features, prompts, bias, target, set_of, sets, weights, on_target, everywhere, total = ctx.saved_tensors
         d_features, d_prompts, d_bias = map(torch.zeros_like, (features, prompts, bias))
         for tile in _tiles(features, prompts, bias, target, set_of, sets):
-            weights, single = valid[tile.rows], tile.single.to(features.dtype)
+            weight = weights[tile.rows]
+            single = tile.single.to(features.dtype) * weight
             p_true = tile.log_true.exp()
             set_share = tile.set_share() if len(tile.in_set) else None
             # softmax: dz_k = p_k * (g_k - sum_j p_j g_j), g the gradient by probability; of the cross entropy it is p_k
@@ -169,17 +134,17 @@ class _StreamedSoftmax(torch.autograd.Function):
                 tile.for_dice(everywhere.expand_as(tile.probability).clone()) if len(tile.in_set) else everywhere[None]
             )
             on_true = single * on_target[tile.true_class[:, 0]] * p_true
-            mean = (tile.probability * by_probability).sum(1) * weights + on_true
-            per_voxel = weights / count_valid
-            dz = tile.probability.mul_(by_probability * weights[:, None] + (per_voxel - mean)[:, None])
-            dz.scatter_add_(1, tile.true_class, (on_true - single * per_voxel)[:, None])
+            mean = (tile.probability * by_probability).sum(1) * weight + on_true
+            per_voxel = weight / total
+            dz = tile.probability.mul_(by_probability * weight[:, None] + (per_voxel - mean)[:, None])
+            dz.scatter_add_(1, tile.true_class, (on_true - single / total)[:, None])
             if set_share is not None:
                 dz.index_add_(0, tile.in_set, set_share * -per_voxel[tile.in_set, None])
             d_features[tile.rows] = dz @ prompts
             d_prompts += dz.T @ features[tile.rows]
             d_bias += dz.sum(0)
         (grad,) = grads
-        return grad * d_features, grad * d_prompts, grad * d_bias, None, None, None, None
+        return grad * d_features, grad * d_prompts, grad * d_bias, None, None, None, None, None
 
 
 def plain_softmax_loss(
@@ -194,15 +159,16 @@ def plain_softmax_loss(
 
 def softmax_loss(scores: torch.Tensor, truth: Truth, dice_weight: float = 1.0) -> torch.Tensor:
     """Cross entropy and soft Dice of scores (V, K), as in `streamed_softmax_loss`."""
+    truth.refuse_soft("softmax_loss")
     known = truth.target != IGNORE
     log_p = at_least_single(scores)[known].log_softmax(1)
     if not len(log_p):
         return log_p.sum()
-    target, set_of = truth.seen[known], truth.set_of[known]
+    target, set_of, weight = truth.visible[known], truth.set_of[known], truth.weights(log_p.dtype)[known]
     single = set_of < 0
     true_class = torch.where(single, target, 0)
     log_true, p = log_p.gather(1, true_class[:, None])[:, 0], log_p.exp()
-    one_hot = torch.nn.functional.one_hot(true_class, p.shape[1]).to(p.dtype) * single[:, None]
+    one_hot = torch.nn.functional.one_hot(true_class, p.shape[1]).to(p.dtype) * (single * weight)[:, None]
     free = p
     if not bool(single.all()):
         inside = truth.sets[set_of.clamp_min(0)]
@@ -212,11 +178,6 @@ def softmax_loss(scores: torch.Tensor, truth: Truth, dice_weight: float = 1.0) -
     count = one_hot.sum(0)
     scored = count > 0
     scored[0] = False
-    dice = (2 * (p * one_hot).sum(0) + 1) / (free.sum(0) + count + 1)
+    dice = (2 * (p * one_hot).sum(0) + 1) / ((free * weight[:, None]).sum(0) + count + 1)
     dice_loss = 1 - dice[scored].mean() if scored.any() else p.sum() * 0
-    return -log_true.mean() + dice_weight * dice_loss
-
-
-def at_least_single(values: torch.Tensor) -> torch.Tensor:
-    """In float32, float64 where they are: half precision cannot add up the voxels of a patch."""
-    return values if values.dtype == torch.float64 else values.float()
+    return -(log_true * weight).sum() / weight.sum().clamp_min(1) + dice_weight * dice_loss

@@ -9,8 +9,9 @@ from LabelConditionedSegmentationLib.core.network.head import ClassEmbeddings
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 
 from ..engine.config import ObjectiveConfig
-from ..losses.masked_sigmoid import known_labels, masked_sigmoid_loss
-from ..losses.streamed_softmax import Truth, plain_softmax_loss, streamed_softmax_loss
+from ..losses.masked_sigmoid import masked_sigmoid_loss
+from ..losses.streamed_softmax import plain_softmax_loss, streamed_softmax_loss
+from ..losses.truth import Truth
 from .method import Method
 from .points import at_points
 
@@ -49,7 +50,7 @@ class AllLabels(Method):
         if self.objective.loss == "softmax":
             return plain_softmax_loss(features, prompts, bias, truth, weight)
         everyone = torch.eye(len(bias), dtype=torch.bool, device=bias.device)[1:]
-        return masked_sigmoid_loss(features @ prompts[1:].T + bias[1:], *known_labels(truth, everyone), weight)
+        return masked_sigmoid_loss(features @ prompts[1:].T + bias[1:], truth, everyone, weight)
 
 
 def forget_background(head: ClassEmbeddings) -> None:

@@ -15,7 +15,7 @@ from LabelConditionedSegmentationLib.core.scan.preprocessing import BACKGROUND
 from ..data.prepared_cases import Case
 from ..engine.config import ObjectiveConfig
 from ..losses.masked_sigmoid import masked_sigmoid_loss
-from ..losses.streamed_softmax import IGNORE
+from ..losses.truth import Truth
 from .method import Batch, Method
 from .points import at_points
 from .whole import input_of
@@ -52,8 +52,11 @@ class PublishedPair(Method):
         scores = self.network.scores_by_pair(query, batch["metadata"][pair, side][None], atlas, masks).float()
         with torch.autocast(image.device.type, enabled=False):
             found = at_points(scores, batch["points"][pair, side][None], image.shape[1:])[0]
-            is_known = (asked != IGNORE)[:, None] & masks.flatten(1).any(1)
-            return masked_sigmoid_loss(found.T, asked[:, None] == numbers, is_known, self.objective.dice_weight)
+            classes = torch.arange(self.objective.examples_per_sample + 1, device=regions.device)
+            labels = numbers[:, None] == classes
+            annotated = labels[masks.flatten(1).any(1)].any(0)
+            truth = Truth(asked, annotated, labels.new_zeros(0, len(classes)))
+            return masked_sigmoid_loss(found.T, truth, labels, self.objective.dice_weight)
 
 
 @torch.no_grad()

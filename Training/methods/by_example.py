@@ -19,7 +19,8 @@ from LabelConditionedSegmentationLib.core.network.model import LabelConditionedN
 from ..data.example_tasks import masks_of
 from ..data.prepared_cases import Case
 from ..engine.config import ObjectiveConfig
-from ..losses.streamed_softmax import Truth, streamed_softmax_loss
+from ..losses.streamed_softmax import streamed_softmax_loss
+from ..losses.truth import Truth
 from .method import Batch, Method
 from .points import at_points
 from .whole import input_of

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -23,7 +24,7 @@ from ..data.prepared_cases import Case
 from ..data.samples import Samples
 from ..engine.config import Config
 from ..losses.colab_losses import context_loss, distance_weight, roi_loss, soft_targets
-from ..losses.streamed_softmax import IGNORE, Truth
+from ..losses.truth import IGNORE, Truth
 from .context_source import TaskGenerator, build_source, up_sampled
 from .hypergradient import Parameters, after_virtual_step, exact, finite_difference
 from .method import Batch, Method
@@ -211,9 +212,9 @@ class CoLab(Method):
             k, j, i = values.shape[2:]
             at, given = _resized(scene, (k, j, i)), adaptive_avg_pool3d(context, (k, j, i)) if level else context
             for n, sample in enumerate(values.flatten(2)):
-                loss = context_loss(
-                    sample, self._truth(at, n), at.weight[n].flatten().to(sample), given[n].flatten(1), self.dice_weight
-                )
+                truth = self._truth(at, n)
+                soft = soft_targets(truth, at.weight[n].flatten().to(sample), given[n].flatten(1))
+                loss = context_loss(sample, replace(truth, soft=soft), self.dice_weight)
                 losses.append(weight * loss / sum(weights) / len(values))
         return torch.stack(losses).sum()
 
@@ -230,7 +231,7 @@ class CoLab(Method):
         )
         if len(self.network.bias) == self.network.classes:
             return scene
-        seen = [self._truth(scene, n).seen.view(target.shape[1:]) > 0 for n in range(len(target))]
+        seen = [self._truth(scene, n).visible.view(target.shape[1:]) > 0 for n in range(len(target))]
         return scene._replace(
             weight=torch.stack([distance_weight(roi, self.settings.margin, self.settings.tau) for roi in seen])
         )

@@ -7,8 +7,8 @@ from LabelConditionedSegmentationLib.core.network.head import ClassEmbeddings
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 
 from ..engine.config import ObjectiveConfig
-from ..losses.masked_sigmoid import known_labels, masked_sigmoid_loss
-from ..losses.streamed_softmax import Truth
+from ..losses.masked_sigmoid import masked_sigmoid_loss
+from ..losses.truth import Truth
 from .all_labels import forget_background
 from .method import Method
 from .points import at_points
@@ -37,7 +37,7 @@ class SampledLabels(Method):
             one = slice(n, n + 1)
             scores = self._scores(image[one], batch["metadata"][one], batch["points"][one], asked)
             truth = Truth(batch["target"][n], batch["annotated"][n], self.members)  # type: ignore[arg-type]
-            losses.append(masked_sigmoid_loss(scores.T, *known_labels(truth, asked), self.objective.dice_weight))
+            losses.append(masked_sigmoid_loss(scores.T, truth, asked, self.objective.dice_weight))
         return torch.stack(losses).mean()
 
     def _scores(

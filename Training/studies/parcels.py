@@ -35,7 +35,7 @@ from ..data.targets import TargetCode, find_label, select
 from ..engine.threads import use_threads
 from ..engine.whole_files import keep_to, written_whole
 from ..evaluation.scan_evaluation import INTERRUPTED, read_case
-from ..losses.streamed_softmax import IGNORE
+from ..losses.truth import IGNORE
 from .registration import affine, demons
 
 PARCEL_ML = 3.0

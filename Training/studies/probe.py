@@ -23,7 +23,8 @@ from LabelConditionedSegmentationLib.core.labels.label_tree import LabelTree
 from ..data.datasets import read_data_set
 from ..data.prepared_cases import Case, prepare_cases
 from ..engine.validation import dice_of_classes, features_of
-from ..losses.streamed_softmax import Truth, streamed_softmax_loss
+from ..losses.streamed_softmax import streamed_softmax_loss
+from ..losses.truth import Truth
 
 STEPS, RATE, POINTS = 300, 0.05, 60_000
 

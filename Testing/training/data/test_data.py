@@ -38,7 +38,7 @@ from Training.data.targets import TargetCode, can_be_flipped, select
 from Training.engine.config import Config, DataConfig, ObjectiveConfig, OptimizerConfig, PackageConfig
 from Training.engine.loop import train
 from Training.engine.run_data import load_data
-from Training.losses.streamed_softmax import IGNORE
+from Training.losses.truth import IGNORE
 
 SIDES = ("3rd Ventricle", "Left Hippocampus", "Right Hippocampus")
 """Labels of the made-up data of which every left one has its right one."""

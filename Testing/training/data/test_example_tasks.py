@@ -22,7 +22,7 @@ from Training.data.prepared_cases import Case, prepare_cases
 from Training.data.samples import Samples
 from Training.data.targets import TargetCode, select
 from Training.engine.config import Config, DataConfig, ObjectiveConfig, OptimizerConfig
-from Training.losses.streamed_softmax import IGNORE
+from Training.losses.truth import IGNORE
 
 CLASSES = 6
 SPACING = (2.0, 2.0, 2.0)

@@ -39,7 +39,7 @@ from Training.data.prepared_cases import (
     write_index,
 )
 from Training.data.targets import TargetCode, select
-from Training.losses.streamed_softmax import IGNORE
+from Training.losses.truth import IGNORE
 
 ROOT = Path(__file__).resolve().parents[3]
 SPEC, SCHEMA, MULTIPLE = InputSpec(), samples.SCHEMA, 4

@@ -9,7 +9,7 @@ import pytest
 from LabelConditionedSegmentationLib.core.labels.label_tree import Label, LabelTree
 
 from Training.data.targets import TargetCode, select
-from Training.losses.streamed_softmax import IGNORE
+from Training.losses.truth import IGNORE
 
 TABLE = LabelTree(
     (

@@ -45,7 +45,7 @@ from Training.evaluation.evaluation_results import (
 )
 from Training.evaluation.metrics import compare
 from Training.evaluation.scan_evaluation import check_stem, compare_labels, evaluate, main, print_summary, write_report
-from Training.losses.streamed_softmax import IGNORE
+from Training.losses.truth import IGNORE
 
 LEFT, RIGHT, VENTRICLE, ANTERIOR, WHOLE_INSULA, VESSEL = 48, 47, 4, 103, 65, 63
 Answer = Callable[[Array], Array]

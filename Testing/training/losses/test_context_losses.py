@@ -5,12 +5,14 @@ labels alone.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from Training.losses.colab_losses import context_loss, distance_weight, roi_loss, soft_targets
-from Training.losses.streamed_softmax import IGNORE, Truth, softmax_loss
+from Training.losses.streamed_softmax import softmax_loss
+from Training.losses.truth import IGNORE, Truth
 
 VOXELS, CLASSES, GROUP = 60, 4, 4
 NO_GROUPS = torch.zeros(0, CLASSES, dtype=torch.bool)
@@ -27,6 +29,12 @@ def made_up(context: int = 2, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor
         torch.rand(VOXELS, dtype=torch.float64),
         torch.rand(context + 1, VOXELS, dtype=torch.float64).softmax(0),
     )
+
+
+def context_loss_of(
+    scores: torch.Tensor, truth: Truth, weight: torch.Tensor, context: torch.Tensor, dice_weight: float = 1.0
+) -> torch.Tensor:
+    return context_loss(scores, replace(truth, soft=soft_targets(truth, weight, context)), dice_weight)
 
 
 def test_the_context_counts_fully_up_to_the_margin_and_fades_beyond_it() -> None:
@@ -66,7 +74,7 @@ def test_without_context_it_is_the_loss_of_the_other_methods() -> None:
     for annotated in (EVERYONE, torch.tensor([True, False, True, True])):
         truth = Truth(target, annotated, members)
         ours, theirs = (
-            context_loss(scores, truth, weight, torch.ones_like(scores[:1]).detach(), 0.7),
+            context_loss_of(scores, truth, weight, torch.ones_like(scores[:1]).detach(), 0.7),
             softmax_loss(scores.T, truth, 0.7),
         )
         torch.testing.assert_close(ours, theirs)
@@ -80,7 +88,7 @@ def test_it_is_the_cross_entropy_and_dice_of_the_soft_targets() -> None:
     dice = [float((2 * (p[c] * soft[c]).sum() + 1) / (p[c].sum() + soft[c].sum() + 1)) for c in range(1, CLASSES + 2)]
     expected = float(torch.nn.functional.cross_entropy(scores.detach().T, soft.T)) + 0.7 * (1 - sum(dice) / len(dice))
     assert float(
-        context_loss(scores.detach(), Truth(target, EVERYONE, NO_GROUPS), weight, context, 0.7)
+        context_loss_of(scores.detach(), Truth(target, EVERYONE, NO_GROUPS), weight, context, 0.7)
     ) == pytest.approx(expected, rel=1e-12)
 
 
@@ -92,8 +100,8 @@ def test_a_context_class_counts_as_background_where_only_a_set_is_known() -> Non
     for sure_of in (0, 3, 4, 5):
         scores = torch.full((CLASSES + 2, 1), -20.0)
         scores[sure_of] = 20
-        assert context_loss(scores, truth, torch.ones(1), torch.full((3, 1), 1 / 3)) < 1e-6
-    assert context_loss(torch.eye(CLASSES + 2)[:, 1:2] * 40, truth, torch.ones(1), torch.full((3, 1), 1 / 3)) > 10
+        assert context_loss_of(scores, truth, torch.ones(1), torch.full((3, 1), 1 / 3)) < 1e-6
+    assert context_loss_of(torch.eye(CLASSES + 2)[:, 1:2] * 40, truth, torch.ones(1), torch.full((3, 1), 1 / 3)) > 10
 
 
 def test_gradients_agree_with_finite_differences() -> None:
@@ -101,7 +109,7 @@ def test_gradients_agree_with_finite_differences() -> None:
     target[:5], target[5:8] = GROUP, IGNORE
     truth = Truth(target, torch.tensor([True, True, False, True]), torch.tensor([[False, True, False, True]]))
     leaf = context.clone().requires_grad_()
-    assert torch.autograd.gradcheck(lambda s, q: context_loss(s, truth, weight, q), (scores, leaf))
+    assert torch.autograd.gradcheck(lambda s, q: context_loss_of(s, truth, weight, q), (scores, leaf))
     assert torch.autograd.gradcheck(lambda s: roi_loss(s, truth), (scores,))
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
 
-from Training.losses.colab_losses import context_loss, roi_loss
+from Training.losses.colab_losses import context_loss, roi_loss, soft_targets
 from Training.losses.masked_sigmoid import masked_sigmoid_loss
-from Training.losses.streamed_softmax import IGNORE, Truth, plain_softmax_loss, streamed_softmax_loss
+from Training.losses.streamed_softmax import plain_softmax_loss, streamed_softmax_loss
+from Training.losses.truth import IGNORE, Truth
 
 CLASSES, GROUP, DICE = 6, 6, 0.7
 Loss = Callable[[torch.Tensor, Truth], torch.Tensor]
@@ -43,15 +45,15 @@ def plain(scores: torch.Tensor, truth: Truth) -> torch.Tensor:
 
 def context(scores: torch.Tensor, truth: Truth) -> torch.Tensor:
     weight = torch.ones(len(scores), dtype=scores.dtype)
-    return context_loss(scores.T, truth, weight, weight[None], DICE)
+    return context_loss(scores.T, replace(truth, soft=soft_targets(truth, weight, weight[None])), DICE)
 
 
 def by_definition(scores: torch.Tensor, truth: Truth) -> torch.Tensor:
     """Cross entropy of the classes that each voxel may be of, and soft Dice of the decided ones, voxel by voxel."""
     log_p = scores.log_softmax(1)
-    kept = [v for v, target in enumerate(truth.seen.tolist()) if target != IGNORE]
+    kept = [v for v, target in enumerate(truth.visible.tolist()) if target != IGNORE]
     may_be = {
-        v: truth.sets[row].nonzero()[:, 0].tolist() if (row := int(truth.set_of[v])) >= 0 else [int(truth.seen[v])]
+        v: truth.sets[row].nonzero()[:, 0].tolist() if (row := int(truth.set_of[v])) >= 0 else [int(truth.visible[v])]
         for v in kept
     }
     entropy = -torch.stack([log_p[v, may_be[v]].logsumexp(0) for v in kept]).mean()
@@ -105,7 +107,7 @@ def test_scores_far_apart_have_the_loss_and_gradients_of_float64(
 @pytest.mark.parametrize(("gap", "offset"), [(120, 0), (1e4, 0), (3, 1e4)])
 def test_the_outer_loss_of_scores_far_apart_is_that_of_float64(dtype: torch.dtype, gap: float, offset: float) -> None:
     truth = truth_of(TRUTHS["all"])
-    decided = truth._replace(target=torch.where(truth.target == GROUP, IGNORE, truth.target))
+    decided = replace(truth, target=torch.where(truth.target == GROUP, IGNORE, truth.target))
     assert_as_in_float64(lambda s, t: roi_loss(s.T, t), roi_by_definition, sure(gap, offset, dtype), decided)
 
 
@@ -113,6 +115,9 @@ def test_the_outer_loss_of_scores_far_apart_is_that_of_float64(dtype: torch.dtyp
 @pytest.mark.parametrize("score", [120.0, 1e4])
 def test_sigmoid_scores_far_from_0_have_the_loss_and_gradients_of_float64(dtype: torch.dtype, score: float) -> None:
     scores = torch.tensor([[score, -score, score], [-score, score, -score]]).to(dtype)
+    labels = torch.tensor([[False, True, True, True], [False, True, False, False], [False, False, False, True]])
+    members = torch.tensor([[False, False, True, True]])
+    truth = Truth(torch.tensor([1, 4]), torch.ones(4, dtype=torch.bool), members)
     there = torch.tensor([[True, True, False], [True, False, False]])
     known = torch.tensor([[True, True, True], [True, True, False]])
 
@@ -122,13 +127,13 @@ def test_sigmoid_scores_far_from_0_have_the_loss_and_gradients_of_float64(dtype:
         dice = (2 * (p * there).sum(0) + 1) / ((p**2).sum(0) + there.sum(0) + 1)
         return -log_right[known].mean() + 1 - dice.mean()
 
-    assert_as_in_float64(lambda s, _: masked_sigmoid_loss(s, there, known), reference, scores, truth_of(TRUTHS["all"]))
+    assert_as_in_float64(lambda s, t: masked_sigmoid_loss(s, t, labels), reference, scores, truth)
 
 
 def test_a_voxel_sure_of_a_class_outside_its_group_is_pulled_to_the_group_as_the_network_divides_it() -> None:
     """All probabilities of the group are 0 in float32, their shares are not."""
     scores = torch.tensor([[0.0, 200.0, -50.0, 1.0, 0.0, -50.0]])
-    truth = truth_of(TRUTHS["all"])._replace(target=torch.tensor([GROUP]))
+    truth = replace(truth_of(TRUTHS["all"]), target=torch.tensor([GROUP]))
     _, gradient = value_and_gradient(streamed, scores, truth)
     share = torch.tensor([1.0, 0.0]).softmax(0)
     torch.testing.assert_close(gradient[0], torch.tensor([0, 1, 0, -share[0], -share[1], 0]))
@@ -138,5 +143,5 @@ def test_a_voxel_sure_of_a_class_outside_its_group_is_pulled_to_the_group_as_the
 def test_half_precision_adds_up_more_voxels_than_it_can_count(loss: Loss) -> None:
     torch.manual_seed(0)
     scores = torch.randn(70_000, CLASSES).half()
-    truth = truth_of(TRUTHS["all"])._replace(target=torch.zeros(len(scores), dtype=torch.long))
+    truth = replace(truth_of(TRUTHS["all"]), target=torch.zeros(len(scores), dtype=torch.long))
     torch.testing.assert_close(loss(scores, truth).double(), loss(scores.double(), truth), rtol=1e-4, atol=1e-5)

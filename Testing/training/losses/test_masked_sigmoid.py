@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from Training.losses.masked_sigmoid import known_labels, masked_sigmoid_loss
-from Training.losses.streamed_softmax import IGNORE, Truth
+from Training.losses.truth import IGNORE, Truth
 
 CLASSES = 6  # the background and five labels
 GROUP = CLASSES
@@ -43,57 +43,61 @@ def sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x))
 
 
+def random_truth(voxels: int) -> tuple[Truth, torch.Tensor]:
+    """Voxels of every kind, and labels of which one was not annotated."""
+    target = torch.randint(-1, GROUP + 1, (voxels,))
+    return Truth(target, all_but(2), MEMBERS), rows((1,), (2,), (3,), (1, 5), (3, 4))
+
+
 def test_the_value_is_that_of_a_computation_by_hand() -> None:
     scores = torch.tensor([[1.0, -2.0], [0.5, 3.0], [-1.0, 0.0]], dtype=torch.float64)
-    there = torch.tensor([[True, False], [False, True], [False, False]])
-    is_known = torch.tensor([[True, True], [True, False], [False, True]])
+    either = torch.tensor([[False, False, True, True, False, False], [False, True, False, True, False, False]])
+    truth = Truth(torch.tensor([1, CLASSES, CLASSES + 1]), EVERYTHING, either)  # of the last two one label is known
     entropy = (-math.log(sigmoid(1.0)) - math.log(1 - sigmoid(0.5)) - math.log(1 - sigmoid(-2.0)) - math.log(0.5)) / 4
     first = (2 * sigmoid(1.0) + 1) / (sigmoid(1.0) ** 2 + sigmoid(0.5) ** 2 + 1 + 1)
     second = 1 / (sigmoid(-2.0) ** 2 + 0.25 + 1)
     expected = entropy + 0.8 * (1 - (first + second) / 2)
-    assert float(masked_sigmoid_loss(scores, there, is_known, 0.8)) == pytest.approx(expected, rel=1e-12)
+    assert float(masked_sigmoid_loss(scores, truth, rows((1,), (2,)), 0.8)) == pytest.approx(expected, rel=1e-12)
 
 
 def test_what_is_unknown_has_no_gradient_and_changes_nothing() -> None:
     torch.manual_seed(0)
-    scores = torch.randn(30, 4, dtype=torch.float64)
-    there, is_known = torch.rand(30, 4) > 0.6, torch.rand(30, 4) > 0.4
-    is_known[:, 2] = False  # a label that nobody looked for
+    truth, labels = random_truth(60)
+    scores = torch.randn(60, len(labels), dtype=torch.float64)
+    is_known = known_labels(truth, labels)[1]
     one = scores.clone().requires_grad_()
-    loss = masked_sigmoid_loss(one, there, is_known)
+    loss = masked_sigmoid_loss(one, truth, labels)
     (gradient,) = torch.autograd.grad(loss, one)
+    assert not is_known[:, 1].any()
+    assert not is_known.all(0).any()
     assert not gradient[~is_known].any()
     assert bool((gradient[is_known] != 0).all())
     other = torch.where(is_known, scores, scores + 5)
-    assert float(masked_sigmoid_loss(other, there ^ ~is_known, is_known)) == pytest.approx(
-        float(loss.detach()), rel=1e-12
-    )
+    assert float(masked_sigmoid_loss(other, truth, labels)) == pytest.approx(float(loss.detach()), rel=1e-12)
 
 
 def test_a_label_that_is_absent_is_scored_so_that_the_network_learns_to_find_nothing() -> None:
-    nothing, everything = torch.zeros(50, 1, dtype=torch.bool), torch.ones(50, 1, dtype=torch.bool)
-    silent, loud = (masked_sigmoid_loss(torch.full((50, 1), score), nothing, everything, 1.0) for score in (-9.0, 0.0))
+    nothing = Truth(torch.zeros(50, dtype=torch.long), EVERYTHING, MEMBERS)
+    silent, loud = (masked_sigmoid_loss(torch.full((50, 1), score), nothing, rows((1,)), 1.0) for score in (-9.0, 0.0))
     assert float(silent) < 0.01
     assert float(loud) > math.log(2) + 0.9  # of both terms: the Dice of half of the voxels with nothing is near 0
 
 
 def test_a_patch_of_which_nothing_is_known_has_a_finite_loss_without_gradient() -> None:
     scores = torch.randn(10, 3, requires_grad=True)
-    unknown = torch.zeros(10, 3, dtype=torch.bool)
-    loss = masked_sigmoid_loss(scores, unknown, unknown)
+    unknown = Truth(torch.full((10,), IGNORE), EVERYTHING, MEMBERS)
+    loss = masked_sigmoid_loss(scores, unknown, rows((1,), (2,), (3,)))
     (gradient,) = torch.autograd.grad(loss, scores)
     assert float(loss.detach()) == 0
     assert not gradient.any()
 
 
 def test_half_precision_scores_give_a_loss_in_single_precision() -> None:
-    scores = torch.randn(100, 3).bfloat16()
-    there, is_known = torch.rand(100, 3) > 0.5, torch.ones(100, 3, dtype=torch.bool)
-    loss = masked_sigmoid_loss(scores, there, is_known)
+    truth, labels = random_truth(100)
+    scores = torch.randn(100, len(labels)).bfloat16()
+    loss = masked_sigmoid_loss(scores, truth, labels)
     assert loss.dtype == torch.float32
-    torch.testing.assert_close(
-        loss.double(), masked_sigmoid_loss(scores.double(), there, is_known), rtol=1e-5, atol=1e-6
-    )
+    torch.testing.assert_close(loss.double(), masked_sigmoid_loss(scores.double(), truth, labels), rtol=1e-5, atol=1e-6)
 
 
 def test_a_voxel_of_one_label_is_not_one_of_another() -> None:

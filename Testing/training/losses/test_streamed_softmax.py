@@ -12,7 +12,8 @@ from Testing.core.inference.test_segmenter import flat_tree
 from Testing.memory_probe import LiveTensorBytes
 from Training.engine.config import Config, ObjectiveConfig
 from Training.losses import streamed_softmax
-from Training.losses.streamed_softmax import IGNORE, Truth, plain_softmax_loss, streamed_softmax_loss
+from Training.losses.streamed_softmax import plain_softmax_loss, streamed_softmax_loss
+from Training.losses.truth import IGNORE, Truth
 from Training.methods import build_method
 
 Loss = Callable[..., torch.Tensor]

@@ -32,7 +32,8 @@ from Training.data.example_tasks import masks_of
 from Training.engine.config import Config, ObjectiveConfig, OptimizerConfig, differences, read_config
 from Training.engine.loop import train
 from Training.evaluation.scan_evaluation import evaluate
-from Training.losses.streamed_softmax import IGNORE, Truth, plain_softmax_loss
+from Training.losses.streamed_softmax import plain_softmax_loss
+from Training.losses.truth import IGNORE, Truth
 from Training.methods import build_method
 from Training.methods.by_example import ByExample
 from Training.methods.points import at_points

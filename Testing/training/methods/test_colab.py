@@ -30,7 +30,7 @@ from Training.data.targets import select
 from Training.engine.config import Config, ContextConfig, DataConfig, OptimizerConfig
 from Training.engine.loop import rate_at, train
 from Training.engine.run_data import load_data
-from Training.losses.streamed_softmax import IGNORE
+from Training.losses.truth import IGNORE
 from Training.methods.colab import FOR_STEPS, CoLab, _targets_of_labels
 from Training.methods.context_source import Clusters, with_context_labels
 

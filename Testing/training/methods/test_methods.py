@@ -13,7 +13,7 @@ from LabelConditionedSegmentationLib.core.network.model import LabelConditionedN
 
 from Testing.samples import SCHEMA, TINY
 from Training.engine.config import Config, ContextConfig, DataConfig, ObjectiveConfig
-from Training.losses.streamed_softmax import IGNORE
+from Training.losses.truth import IGNORE
 from Training.methods import build_method, check_method
 
 CLASSES = 6

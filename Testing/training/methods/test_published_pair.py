@@ -22,7 +22,7 @@ from Testing.training.methods.test_methods import curve_of
 from Training.data.prepared_cases import Case
 from Training.engine.config import Config, ObjectiveConfig, read_config
 from Training.engine.loop import train
-from Training.losses.streamed_softmax import IGNORE
+from Training.losses.truth import IGNORE
 from Training.methods import build_method
 from Training.methods.atlas_pair import find_by_pair
 from Training.studies.published_form import main, score
