@@ -1,5 +1,5 @@
 """The arrows between rooms, and what no room does: read from syntax trees, so that an import inside a function counts
-as well.
+as well. The panel may know the words of core, which are the modules that load without torch.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TRAINING = frozenset({"monai", "lightning", "omegaconf", "tensorboard"})
 @dataclass(frozen=True)
 class Room:
     """rooms: those that it may import, beside itself and the library's version. never: modules from outside that it may
-    not import.
+    not import; a room that may not import torch takes from core only what loads without it.
     """
 
     rooms: frozenset[str]
@@ -40,7 +40,7 @@ ROOMS = {
     "cli": Room(frozenset({"core", "resources"}), SLICER | TRAINING),
     "worker": Room(frozenset({"core"}), SLICER | TRAINING),
     "scene": Room(frozenset({"core"}), frozenset({"qt", "ctk", "torch"}) | TRAINING),
-    "panel": Room(frozenset({"worker", "scene", "resources"}), TRAINING | {"torch"}),
+    "panel": Room(frozenset({"core", "worker", "scene", "resources"}), TRAINING | {"torch"}),
     "Training": Room(frozenset({"core", "resources"}), SLICER),
 }
 
@@ -134,6 +134,25 @@ def wrong_arrows(source: str, module: str) -> list[str]:
         elif target not in {room, "library", *ROOMS[room].rooms}:
             wrong.append(name)
     return wrong
+
+
+def core_module_of(name: str) -> str | None:
+    """The module of core that an imported name is, or lies in; None for a name of elsewhere."""
+    parts = name.split(".")
+    if parts[:2] != [LIBRARY, "core"]:
+        return None
+    for n in range(len(parts), 1, -1):
+        path = SOURCE.joinpath(*parts[:n])
+        if path.is_dir() or path.with_suffix(".py").is_file():
+            return ".".join(parts[:n])
+    return None
+
+
+def words_of_core(room: str) -> list[str]:
+    """The modules of core that a room imports, wherever in its files."""
+    paths = (SOURCE / LIBRARY / room).rglob("*.py")
+    names = {name for path in paths for name in imported(ast.parse(path.read_text("utf-8")), dotted_name(path))}
+    return sorted({module for name in names if (module := core_module_of(name)) is not None})
 
 
 def dangers(source: str) -> list[str]:
@@ -245,7 +264,7 @@ def test_every_module_says_its_job_in_line_1(path: Path) -> None:
         ("scene.volumes", "import qt"),
         ("scene.volumes", "from ..worker import process"),
         ("panel.widget", "import torch.nn"),
-        ("panel.widget", "from ..core.labels import LabelTree"),
+        ("panel.widget", "from ..cli import tables"),
     ],
 )
 def test_a_wrong_arrow_is_noticed(module: str, source: str) -> None:
@@ -281,7 +300,10 @@ def test_training_imports_core_and_no_other_room(name: str) -> None:
         ),
         ("worker.process", "import torch\nfrom ..core.segmenter import Segmenter"),
         ("scene.volumes", "import slicer, vtk\nfrom ..core.volume import Volume"),
-        ("panel.widget", "import qt, ctk, slicer\nfrom ..worker import process\nfrom ..scene import volumes"),
+        (
+            "panel.widget",
+            "import qt, ctk\nfrom ..worker import process\nfrom ..scene import volumes\nfrom ..core.labels import tree",
+        ),
         ("__main__", "from .cli.main import main"),
     ],
 )
@@ -360,6 +382,29 @@ def test_importing_the_library_does_not_import_torch(name: str) -> None:
 
 def test_importing_core_labels_and_then_a_network_shows_that_the_check_can_fail() -> None:
     assert _run(f"import {LIBRARY}.core.network.head\nprint('torch' in sys.modules)").split() == ["True"]
+
+
+WITHOUT_TORCH = tuple(name for name, room in ROOMS.items() if "torch" in room.never and "core" in room.rooms)
+
+
+@pytest.mark.parametrize("room", WITHOUT_TORCH)
+def test_rooms_without_torch_take_from_core_only_what_loads_without_it(room: str) -> None:
+    words = words_of_core(room)
+    assert f"{LIBRARY}.core.labels.label_tree" in words
+    assert _run("\n".join(f"import {word}" for word in words), blocked="torch") == ""
+
+
+def test_the_panel_is_one_of_the_rooms_without_torch() -> None:
+    assert set(WITHOUT_TORCH) == {"scene", "panel"}
+
+
+@pytest.mark.parametrize("line", ["from ..core.network.head import {}", "from ..core.network import head as {}"])
+def test_a_module_of_core_that_imports_torch_is_noticed(line: str) -> None:
+    (name,) = imported(ast.parse(line.format("score")), f"{LIBRARY}.panel.widget")
+    module = core_module_of(name)
+    assert module == f"{LIBRARY}.core.network.head"
+    with pytest.raises(AssertionError, match="torch"):
+        _run(f"import {module}", blocked="torch")
 
 
 def test_help_is_printed_where_torch_is_not_installed() -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from Testing.host.fixtures import host as host
+
 
 @pytest.fixture
 def models(tmp_path: Path, tiny_package: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -276,7 +276,7 @@ def test_script_runs_while_the_panel_does(user: User) -> None:
 
 
 def test_script_cannot_begin_a_run_inside_that_of_the_panel(user: User) -> None:
-    from LabelConditionedSegmentationLib.scene.words import InputError
+    from LabelConditionedSegmentationLib.core.errors import InputError
 
     worker = begin(user)
     other = user.add_volume("Other", seed=1)
@@ -301,7 +301,7 @@ def test_script_with_the_logic_of_the_panel_leaves_the_panel_its_answers(user: U
 
 
 def test_script_is_told_of_a_volume_that_changes_and_of_an_output_that_cannot_take_the_result(user: User) -> None:
-    from LabelConditionedSegmentationLib.scene.words import InputError, LCSError
+    from LabelConditionedSegmentationLib.core.errors import InputError, LCSError
 
     logic, volume = user.widget.logic, user.panel.inputs.nodes[0]
     logic.runner.worker = worker = HeldWorker()

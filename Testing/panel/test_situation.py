@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from LabelConditionedSegmentationLib.core.findings import Finding
+from LabelConditionedSegmentationLib.core.scan.scan_checks import LABEL_MAP
 from LabelConditionedSegmentationLib.panel.situation import Situation, findings_text, time_left
-from LabelConditionedSegmentationLib.scene.words import LABEL_MAP, Finding
 
 READY = Situation(model="Whole brain", wanted=3)
 

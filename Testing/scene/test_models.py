@@ -38,7 +38,7 @@ def test_earlier_folders_win(tiny_package: Path, tmp_path: Path) -> None:
 
 def test_the_room_opens_without_torch(tiny_package: Path) -> None:
     names = sorted(path.stem for path in SCENE.glob("*.py") if path.stem != "__init__")
-    assert {"words", "models", "volumes", "segmentations"} <= set(names)
+    assert {"installed_models", "volumes", "segmentations"} <= set(names)
     code = "import sys\nsys.modules['torch'] = None\n" + "".join(
         f"import LabelConditionedSegmentationLib.scene.{name}\n" for name in names
     )
@@ -50,10 +50,3 @@ def test_the_room_opens_without_torch(tiny_package: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["tiny"]
-
-
-def test_words_name_only_what_there_is() -> None:
-    from LabelConditionedSegmentationLib.scene import words
-
-    assert all(hasattr(words, name) for name in words.__all__)
-    assert len(set(words.__all__)) == len(words.__all__)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from ..scene.words import Label, LabelTree
+from ..core.labels.label_tree import Label, LabelTree
 from .stored_text import read_object
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from ..scene.words import Label, LabelTree
+from ..core.labels.label_tree import Label, LabelTree
 from .label_ticks import LabelTicks
 from .quiet import quiet
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..core.errors import InputError
+from ..core.inference.winners import Winners
+from ..core.labels.label_tree import Label
 from ..scene.nodes import is_present, remove
 from ..scene.run_report import attach_report, put_report_text, report_of
 from ..scene.segmentations import batch, check_target, new_segmentation, put_labels, remove_labels
 from ..scene.undo import Undo
 from ..scene.volumes_table import remove_volumes
-from ..scene.words import InputError, Label, Winners
 from .runner import Answer
 
 

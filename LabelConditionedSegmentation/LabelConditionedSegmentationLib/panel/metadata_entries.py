@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ..core.errors import MetadataError
+from ..core.scan.metadata import Field, MetadataSchema
 from ..scene.dicom_metadata import Fact
-from ..scene.words import Field, MetadataError, MetadataSchema
 from .stored_text import read_object
 
 

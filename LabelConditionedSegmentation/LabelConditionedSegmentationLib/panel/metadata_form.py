@@ -12,7 +12,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from ..scene.words import Field
+from ..core.scan.metadata import Field
 from .metadata_entries import MetadataEntries, hint, title
 from .quiet import quiet
 from .sentences import told

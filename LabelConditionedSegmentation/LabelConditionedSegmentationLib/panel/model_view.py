@@ -10,9 +10,10 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..core.findings import Finding
+from ..core.package.model_package import ModelPackage
 from ..resources import model_folders
 from ..scene.installed_models import installed_models
-from ..scene.words import Finding, ModelPackage
 from .quiet import quiet
 from .remembered import Memory, needs_acknowledgement
 from .sentences import told

@@ -8,8 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..core.errors import InputError, LabelError
+from ..core.examples.example_prompt import ExamplePrompt, tree_of_prompts
+from ..core.labels.label_tree import Label, LabelTree
+from ..core.package.model_package import ModelPackage
 from ..scene.example_labels import belongs_to, require_of_model
-from ..scene.words import ExamplePrompt, InputError, Label, LabelError, LabelTree, ModelPackage, tree_of_prompts
 from .stored_text import read_object
 
 BRANCH = "My labels"

@@ -13,11 +13,15 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..core.errors import InputError, LabelError, LCSError
+from ..core.examples.example_prompt import ExamplePrompt, averaged
+from ..core.findings import Finding
+from ..core.labels.label_tree import Label
+from ..core.package.model_package import ModelPackage
 from ..scene.example_labels import SUFFIX, file_of_label, load_label, plain_name, save_label
 from ..scene.example_mask import example_mask
 from ..scene.segmentations import hand_over
 from ..scene.volumes import check_nodes
-from ..scene.words import ExamplePrompt, Finding, InputError, Label, LabelError, LCSError, ModelPackage, averaged
 from .input_view import InputView
 from .label_view import LabelView
 from .model_view import title

@@ -14,6 +14,10 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
+from ..core.errors import LCSError
+from ..core.findings import Finding
+from ..core.labels.label_tree import Label
+from ..core.package.model_package import ModelPackage
 from ..resources import resources_folder, user_models_folder
 from ..scene.dicom_metadata import known_facts
 from ..scene.nodes import first_scan
@@ -22,7 +26,6 @@ from ..scene.run_report import report_of
 from ..scene.segmentations import check_target
 from ..scene.volumes import declare_scan
 from ..scene.volumes_table import put_volumes
-from ..scene.words import Finding, Label, LCSError, ModelPackage
 from . import installation, model_view
 from .device_view import DeviceView
 from .input_view import InputView

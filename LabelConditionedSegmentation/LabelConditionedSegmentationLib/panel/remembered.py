@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import slicer
 
-from ..scene.words import ModelPackage
+from ..core.package.model_package import ModelPackage
 
 GROUP = "LabelConditionedSegmentation"
 

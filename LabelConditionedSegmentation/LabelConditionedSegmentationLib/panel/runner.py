@@ -11,8 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..core.errors import InputError
+from ..core.examples.example_prompt import ExamplePrompt
+from ..core.inference.winners import Winners
+from ..core.labels.label_tree import Label, LabelTree
+from ..core.package.model_package import ModelPackage
+from ..core.scan.volume import Array
 from ..scene.volumes import fingerprint, is_declared_scan, volume_of
-from ..scene.words import Array, ExamplePrompt, InputError, Label, LabelTree, ModelPackage, Winners
 from ..worker.protocol import Event, Worker
 
 CHANGED = "The volume was changed or removed during the run, so its result was left aside; start a new run."

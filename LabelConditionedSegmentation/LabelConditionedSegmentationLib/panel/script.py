@@ -9,12 +9,13 @@ from typing import Any
 
 import slicer
 
+from ..core.errors import InputError, LCSError
+from ..core.package.model_package import ModelPackage
 from ..resources import DEFAULT_MODEL, model_folders
 from ..scene.example_labels import load_label
 from ..scene.installed_models import installed_models
 from ..scene.segmentations import check_target
 from ..scene.volumes import check_nodes, declare_scan
-from ..scene.words import InputError, LCSError, ModelPackage
 from .live_segments import LiveSegments
 from .my_labels import MyLabels
 from .runner import CHANGED, Runner, Task

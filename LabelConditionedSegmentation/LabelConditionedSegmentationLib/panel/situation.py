@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..scene.words import LABEL_MAP, Finding
+from ..core.findings import Finding
+from ..core.scan.scan_checks import LABEL_MAP
 
 
 @dataclass(frozen=True)

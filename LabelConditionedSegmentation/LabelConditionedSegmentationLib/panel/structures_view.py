@@ -10,7 +10,8 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from ..scene.words import Label, LabelTree, ModelPackage
+from ..core.labels.label_tree import Label, LabelTree
+from ..core.package.model_package import ModelPackage
 from .label_ticks import LabelTicks
 from .label_view import LabelView
 from .quiet import quiet

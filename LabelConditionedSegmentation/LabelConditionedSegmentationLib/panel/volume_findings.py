@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..core.findings import Finding
+from ..core.package.model_package import ModelPackage
 from ..scene.volumes import check_nodes, fingerprint, is_declared_scan
-from ..scene.words import Finding, ModelPackage
 
 
 class VolumeFindings:
