@@ -49,6 +49,11 @@ ROOMS = {
     "Training": Room(frozenset({"core", "resources"}), SLICER),
 }
 
+EXCEPTED = {f"{LIBRARY}.core.inference.result_files": "slicerio"}
+"""What one module imports although its room does not, when a file of that format is written; a test makes sure that it
+says so where the package is missing.
+"""
+
 RUNS_CODE = frozenset({"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"})
 REACHES_OUT = frozenset(
     {
@@ -134,7 +139,8 @@ def wrong_arrows(source: str, module: str) -> list[str]:
     for name in imported(ast.parse(source), module):
         target = room_of(name)
         if target is None:
-            if name.partition(".")[0] in ROOMS[room].never:
+            top = name.partition(".")[0]
+            if top in ROOMS[room].never and EXCEPTED.get(module) != top:
                 wrong.append(name)
         elif target not in {room, *ROOMS[room].rooms} and name not in VERSION:
             wrong.append(name)
@@ -237,6 +243,7 @@ def test_every_module_says_its_job_in_line_1(path: Path) -> None:
         ("core.labels", "from PIL import Image"),
         ("core.labels", "import tqdm"),
         ("core.labels", "import slicerio"),
+        ("core.inference.result_files", "import slicer"),
         ("core.labels", "import monai"),
         ("core.labels", "from lightning.fabric import Fabric"),
         ("core.labels", "import importlib\nimportlib.import_module('slicer')"),
