@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from LabelConditionedSegmentationLib.cli import outputs, running
+from LabelConditionedSegmentationLib.cli import running
 from LabelConditionedSegmentationLib.cli.main import main
 from LabelConditionedSegmentationLib.core.errors import OutputError
 from LabelConditionedSegmentationLib.core.inference.result import Result
+from LabelConditionedSegmentationLib.core.scan import whole_files
 
 from Testing import samples
 from Testing.cli.command import ENVIRONMENT, LCS, contents, one_sentence, write_scan
@@ -66,7 +67,7 @@ def batch(tiny_package: Path, tmp_path: Path) -> Batch:
 
 def test_tables_hold_every_scan_as_soon_as_it_is_written(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[str]] = []
-    write_all = outputs.write_all
+    write_all = whole_files.write_all
 
     def watched(files: dict[Path, Any]) -> None:
         write_all(files)
@@ -81,15 +82,15 @@ def test_tables_hold_every_scan_as_soon_as_it_is_written(batch: Batch, monkeypat
 
 def test_nothing_is_kept_of_a_scan_that_is_done(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     results: list[weakref.ref[Result]] = []
-    write_result = outputs.write_result
+    files = Result.files
 
-    def watched(result: Result) -> outputs.Writer:
+    def watched(result: Result, path: Path) -> dict[Path, whole_files.Writer]:
         gc.collect()
         assert [earlier() for earlier in results] == [None] * len(results)
         results.append(weakref.ref(result))
-        return write_result(result)
+        return files(result, path)
 
-    monkeypatch.setattr(running, "write_result", watched)
+    monkeypatch.setattr(Result, "files", watched)
     assert main(batch.words()) == 0
     assert len(results) == 4
 
@@ -121,7 +122,7 @@ def test_what_was_finished_before_kill_9_is_whole_and_the_batch_goes_on_from_the
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
     batch: Batch, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_all = outputs.write_all
+    write_all = whole_files.write_all
 
     def interrupted(files: dict[Path, Any]) -> None:
         write_all(files)
@@ -185,7 +186,7 @@ def test_a_file_that_is_no_such_table_is_not_gone_on_with(batch: Batch, capsys: 
 def test_a_table_that_cannot_be_written_fails_the_scan_and_stays_whole(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_all = outputs.write_all
+    write_all = whole_files.write_all
 
     def full(files: dict[Path, Any]) -> None:
         def fail(path: Path) -> None:
@@ -231,7 +232,7 @@ def test_the_labels_that_were_shown_are_saved_with_the_first_result(
         "--save-label",
         str(label),
     ]
-    write_all = outputs.write_all
+    write_all = whole_files.write_all
 
     def watched(files: dict[Path, Any]) -> None:
         write_all(files)

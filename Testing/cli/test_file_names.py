@@ -16,10 +16,10 @@ import nibabel
 import numpy as np
 import pytest
 from LabelConditionedSegmentationLib.cli.main import main
-from LabelConditionedSegmentationLib.cli.outputs import write_all
 from LabelConditionedSegmentationLib.core.errors import OutputError
 from LabelConditionedSegmentationLib.core.scan.file_names import openable
 from LabelConditionedSegmentationLib.core.scan.volume import Volume
+from LabelConditionedSegmentationLib.core.scan.whole_files import write_all
 
 from Testing import samples
 from Testing.cli.command import contents, lcs, one_sentence, read_back, write_scan

@@ -166,7 +166,7 @@ def test_segmentation_opens_in_slicer_with_names_colours_terminology_and_voxels(
         assert value == entry.value
         assert color == pytest.approx(entry.label.color, abs=1e-3)
         assert ("SCT^5366008^Hippocampus~SCT^24028007^Right" in terminology) == (name == "Right Hippocampus")
-        there = np.argwhere(result.mask(entry))[:, ::-1]
+        there = np.argwhere(result.mask(entry.value).to_numpy())[:, ::-1]
         assert len(there) > 0
         assert {tuple(index) for index in masks[name]} == {tuple(index) for index in there}
         assert np.allclose(masks[f"{name} matrix"], volume.affine, atol=1e-4)

@@ -133,7 +133,7 @@ def expected(user: User, learner: Path, *prompts: ExamplePrompt) -> dict[str, An
     """Where core finds these labels in the scan of the panel: name -> mask (k, j, i)."""
     features = Segmenter.from_package(learner, "cpu").features(samples.scan(affine=PLACE)).by_example(prompts)
     result = features.segment()
-    return {entry.label.name: result.mask(entry) for entry in result.labels}
+    return {entry.label.name: result.mask(entry.label.name).to_numpy() for entry in result.labels}
 
 
 def prompts(user: User) -> list[ExamplePrompt]:

@@ -121,7 +121,7 @@ def test_labels_by_example_are_found_beside_those_of_the_model(user: User, logic
     assert segment_names(alone) == ["Lesion", "Cyst"]
     features = Segmenter.from_package(user.panel.package.path, "cpu").features(samples.scan(affine=PLACE))
     result = features.by_example([read_prompt(Path(file)) for file in files]).segment()
-    wanted = {entry.label.name: result.mask(entry) for entry in result.labels}
+    wanted = {entry.label.name: result.mask(entry.label.name).to_numpy() for entry in result.labels}
     assert any(mask.any() for mask in wanted.values())
     assert_same_masks(masks(alone, volume), wanted)
     assert segment_names(logic.process(volume, labels=["Left Putamen"], model="tiny", examples=files[0])) == [

@@ -43,8 +43,8 @@ def run(folder: Path) -> None:
     began = time.perf_counter()
     from ..core.inference.segmenter import Segmenter
     from ..core.scan.image_io import read_volume
+    from ..core.scan.whole_files import write_all
     from .model_choice import resolve_model
-    from .outputs import write_all, write_names, write_result
     from .preview import write_preview
     from .tables import write_volumes
 
@@ -54,11 +54,9 @@ def run(folder: Path) -> None:
     volume = read_volume(scan)
     result = segmenter.segment(volume)
     segmented = time.perf_counter()
-    label_map = folder / "mni152.nii.gz"
     files = {
-        folder / "mni152.seg.nrrd": write_result(result),
-        label_map: write_result(result),
-        folder / "mni152.json": write_names(result, label_map),
+        **result.files(folder / "mni152.seg.nrrd"),
+        **result.files(folder / "mni152.nii.gz"),
         folder / "mni152.png": write_preview(volume, result),
         folder / "volumes.csv": write_volumes(scan.name, result),
     }

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ..core.errors import InputError, LabelError, OutputError
 from ..core.examples.example_prompt import SUFFIX
+from ..core.scan.file_formats import LABEL_MAPS, SEGMENTATION, suffix_of
 from .jobs import Job
-from .places import LABEL_MAPS, SEGMENTATION, suffix_of
 
 DEPENDENT = ("name", "segment", "inside", "save_label", "example_metadata")
 """Options that say something of --example, as argparse calls them."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.scan.dicom import is_dicom_file
-from .places import LABEL_MAPS, SEGMENTATION, names_file
+from ..core.scan.file_formats import LABEL_MAPS, SEGMENTATION, names_file
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".img")
 """Of image files that are scans; of a pair .img/.hdr the first."""

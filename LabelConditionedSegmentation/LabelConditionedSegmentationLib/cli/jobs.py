@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import OutputError
-from .places import SEGMENTATION, names_file, place, suffix_of
+from ..core.scan.file_formats import SEGMENTATION, names_file, suffix_of
+from .places import place
 from .scan import Scan
 
 

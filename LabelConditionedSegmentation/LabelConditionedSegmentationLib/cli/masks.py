@@ -11,10 +11,10 @@ import SimpleITK as sitk
 
 from ..core.errors import InputError
 from ..core.examples.painted_examples import mask_on
+from ..core.scan.file_formats import SEGMENTATION
 from ..core.scan.file_names import openable
 from ..core.scan.itk import affine_of
 from ..core.scan.volume import Affine, Array, Volume
-from .places import SEGMENTATION
 from .reading import Reading
 from .terminal import say
 

@@ -8,28 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..core.errors import OutputError
+from ..core.scan.whole_files import resolved
 from .inputs import refuse_inputs
-
-SEGMENTATION = ".seg.nrrd"
-LABEL_MAPS = (".nii.gz", ".nii", ".nrrd", ".mha")
 
 NAME = "{name}"
 """In a path, for the name of what is written."""
-
-
-def suffix_of(path: Path) -> str:
-    """The output format a path asks for, as its suffix. Raises OutputError where it is none of those known."""
-    for suffix in (SEGMENTATION, *LABEL_MAPS):
-        if path.name.lower().endswith(suffix) and len(path.name) > len(suffix):
-            return suffix
-    raise OutputError(
-        f'"{path}" is no output that can be written; use a name that ends in {SEGMENTATION}, {", ".join(LABEL_MAPS)}.'
-    )
-
-
-def names_file(path: Path) -> Path:
-    """The JSON file beside a label map that names its values."""
-    return path.with_name(path.name[: -len(suffix_of(path))] + ".json")
 
 
 def place(template: str, name: str, suffix: str, is_batch: bool) -> Path:
@@ -47,11 +30,6 @@ def place(template: str, name: str, suffix: str, is_batch: bool) -> Path:
             f'Several scans cannot all be written to "{template}"; give a folder, or a path with {NAME} in it.'
         )
     return path
-
-
-def resolved(path: Path) -> Path:
-    """The path with links, `.` and `..` on the way to its folder followed; its own name stays, be it a link's."""
-    return Path(os.path.realpath(path.parent)) / path.name
 
 
 def check_outputs(paths: Sequence[Path], inputs: Iterable[Path], replace: bool) -> None:

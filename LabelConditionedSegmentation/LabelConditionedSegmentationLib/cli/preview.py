@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ..core.inference.result import Result
 from ..core.scan.geometry import Grid, resample
 from ..core.scan.volume import Array, Volume
-from .outputs import Writer
+from ..core.scan.whole_files import Writer
 
 HEIGHT = 420
 OPACITY = 0.45

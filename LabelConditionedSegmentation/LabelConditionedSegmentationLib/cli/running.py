@@ -7,20 +7,20 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import Cancelled, LabelError, LCSError, MetadataError
-from ..core.examples.example_prompt import ExamplePrompt
+from ..core.examples.example_prompt import ExamplePrompt, write_prompt
 from ..core.inference.result import Result
 from ..core.inference.segmenter import EXAMPLE_BUDGET, FEATURE_BUDGET, NETWORK, Segmenter
 from ..core.progress import CancelToken, Progress, ProgressCallback
 from ..core.scan.volume import Volume
+from ..core.scan.whole_files import Writer, write_all
 from . import example_masks as examples
 from .jobs import Job
-from .outputs import Writer, write_all, write_label, write_names, write_result
-from .places import SEGMENTATION, check_writable, names_file, suffix_of
+from .places import check_writable
 from .plan import Plan
 from .preview import write_preview
 from .reading import Reading
@@ -159,13 +159,10 @@ class _Run:
 
     def _files(self, job: Job, volume: Volume, result: Result) -> dict[Path, Writer]:
         """What is written for a scan."""
-        files = {job.output: write_result(result)}
-        if suffix_of(job.output) != SEGMENTATION:
-            result.label_map  # noqa: B018  refuses overlapping labels before anything is written
-            files[names_file(job.output)] = write_names(result, job.output)
+        files = result.files(job.output)
         if job.preview:
             files[job.preview] = write_preview(volume, result)
-        return files | {path: write_label(prompt) for path, prompt in self.to_save.items()}
+        return files | {path: partial(write_prompt, prompt) for path, prompt in self.to_save.items()}
 
     @cached_property
     def _described(self) -> list[dict[str, Any]]:

@@ -29,6 +29,10 @@ class DeviceError(LCSError):
     """The device that was asked for is not there, or nothing smaller fits its memory."""
 
 
+class DependencyError(LCSError):
+    """A Python package that only this needs is not installed."""
+
+
 class PackageError(LCSError):
     """A model package cannot be used. The subclasses say why."""
 

@@ -73,7 +73,7 @@ def dice(one: Array, other: Array) -> float:
 
 def masks(found: Features, prompts: Sequence[ExamplePrompt]) -> dict[str, Array]:
     result = found.by_example(prompts).segment()
-    return {entry.label.name: result.mask(entry) for entry in result.labels}
+    return {entry.label.name: result.mask(entry.label.name).to_numpy() for entry in result.labels}
 
 
 def prompt(name: str, vector: Sequence[float] | torch.Tensor, bias: float = 0.0, parent: str = "") -> ExamplePrompt:
@@ -551,7 +551,7 @@ def test_both_answers_of_a_run_lie_side_by_side_in_layers(found: Features) -> No
     for entry, original, of in zip(
         both.labels, (*classes.labels, *shown.labels), (classes, classes, shown, shown), strict=True
     ):
-        assert np.array_equal(both.mask(entry), of.mask(original))
+        assert np.array_equal(both.mask(entry.value).to_numpy(), of.mask(original.value).to_numpy())
         assert both.millilitres()[entry.label.id] == pytest.approx(of.millilitres()[entry.label.id])
     with pytest.raises(LabelError, match="overlaps another label"):
         _ = found.segment(["Left Hippocampus"]).beside(shown).label_map

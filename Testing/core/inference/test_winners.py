@@ -36,7 +36,7 @@ def winners_and_result(tiny_package: Path) -> tuple[Winners, dict[int, np.ndarra
     masks = {}
     for label in tree.labels:  # one by one: a parent and its children overlap
         result = features.segment([label.name])
-        masks[label.id] = result.mask(result.labels[0])
+        masks[label.id] = result.mask(label.name).to_numpy()
     return winners, masks
 
 

@@ -109,7 +109,7 @@ class Oracle(Segmenter):
         number = next(n for n, scan in enumerate(self.scans) if np.array_equal(scan, volume.array[0]))
         answer = self.change(self.truths[number].astype(np.int64))
         answer = np.where((answer > 0) & (answer != VESSEL) & (answer != WHOLE_INSULA), answer + 1000, 0)
-        return Result((volume.with_array(answer.astype(np.uint16)),), (), RunReport("oracle", "", "cpu"))
+        return Result((volume.with_array(answer.astype(np.uint16)),), (), RunReport("oracle", "", "cpu"), ())
 
 
 def swap_left_and_right(truth: Array) -> Array:

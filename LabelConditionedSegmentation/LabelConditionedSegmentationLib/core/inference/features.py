@@ -17,8 +17,9 @@ from ..scan.geometry import Grid, Shape, needed_box, resample
 from ..scan.volume import Array, NiftiPlace, Volume
 from .memory_ladder import MemoryPlan, down_the_ladder, peak_memory_mb
 from .report import RunReport
-from .result import Result, SegmentedLabel
+from .result import Result
 from .scoring import best_classes
+from .segmented_label import SegmentedLabel
 from .windows import FeatureSlab
 
 T = TypeVar("T")
@@ -257,7 +258,7 @@ class Features:
             layers, entries = self._layers(winners, wanted)
         self.report.peak_memory_mb = peak_memory_mb(self.plan.device)
         steps.update(0.0, 1.0, 1.0, "done")
-        return Result(layers, entries, self.report)
+        return Result(layers, entries, self.report, (self.labels,))
 
     def winner_map(self, progress: Progress | None = None) -> Array:
         """(k, j, i) of the scanned region: the class that wins each voxel, computed once."""

@@ -13,7 +13,7 @@ import numpy
 import SimpleITK
 import torch
 
-from ... import __version__
+from ...version import __version__
 from ..findings import Finding
 
 

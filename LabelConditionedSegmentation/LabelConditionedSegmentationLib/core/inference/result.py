@@ -2,41 +2,61 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import LabelError
-from ..labels.label_tree import Label
-from ..scan.volume import Array, Volume
+from ..errors import DependencyError, LabelError
+from ..labels.label_tree import LabelTree
+from ..scan.file_formats import SEGMENTATION, names_file, suffix_of
+from ..scan.image_writing import write_image
+from ..scan.volume import Volume
+from ..scan.whole_files import Writer, save_all
 from .report import RunReport
+from .result_files import write_names, write_segmentation
+from .segmented_label import SegmentedLabel
 
-
-@dataclass(frozen=True)
-class SegmentedLabel:
-    """A label of the result: `value` stands for it in the layer of this number."""
-
-    value: int
-    layer: int
-    label: Label
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
 class Result:
     """A segmentation on the input grid.
 
-    layers: label maps (1, k, j, i) of the smallest unsigned integer type, 0 is background; more than one only where
-    labels that overlap were asked for (a parent and something under it, a label by example and one of the model's).
-    labels: which value is which label. A value is the label's id, whatever else was asked for.
+    Attributes:
+        layers: Label maps (1, k, j, i) of the smallest unsigned integer type, 0 is background; more than one only where
+            labels that overlap were asked for (a parent and something under it, a label by example and one of the
+            model's).
+        labels: Which value is which label. A value is the label's id, whatever else was asked for.
+        report: Versions, device, seconds a stage, what was noticed.
+        trees: The labels that could have been asked for.
+
+    Example:
+        >>> from LabelConditionedSegmentationLib import Segmenter, read_volume
+        >>> with Segmenter.from_package("Resources/Models/brain") as segmenter:
+        ...     result = segmenter.segment(read_volume("scan.nii.gz"))
+        >>> left = result.mask("Left Hippocampus").to_numpy()
+        >>> result.save("scan.seg.nrrd")
+        >>> table = result.volumes()
     """
 
     layers: tuple[Volume, ...]
     labels: tuple[SegmentedLabel, ...]
     report: RunReport
+    trees: tuple[LabelTree, ...]
 
     @property
     def label_map(self) -> Volume:
-        """The one label map. Raises LabelError where labels overlap, since a voxel of a label map has one value."""
+        """The one label map.
+
+        Raises:
+            LabelError: Labels overlap, and a voxel of a label map has one value.
+        """
         if len(self.layers) > 1:
             inner = next(entry.label.name for entry in self.labels if entry.layer > 0)
             raise LabelError(
@@ -49,20 +69,102 @@ class Result:
     def beside(self, other: Result) -> Result:
         """Both answers of one run, the layers of `other` after these."""
         moved = (replace(entry, layer=entry.layer + len(self.layers)) for entry in other.labels)
-        return Result((*self.layers, *other.layers), (*self.labels, *moved), self.report)
+        return Result((*self.layers, *other.layers), (*self.labels, *moved), self.report, (*self.trees, *other.trees))
 
-    def mask(self, entry: SegmentedLabel) -> Array:
-        """(k, j, i) bool."""
-        out: Array = self.layers[entry.layer].array[0] == entry.value
-        return out
+    def mask(self, label: str | int) -> Volume:
+        """Where one label is.
+
+        Args:
+            label: Its name, a synonym or its id. A structure that has parts is their union; it, or all of its parts,
+                must have been asked for.
+
+        Returns:
+            A volume of true and false on the input grid: `to_numpy()` gives the array (k, j, i), and `save` writes 1
+            and 0.
+
+        Raises:
+            LabelError: The model does not know the label, or it was not asked for.
+
+        Example:
+            >>> scan.to_numpy()[result.mask("Left Hippocampus").to_numpy()].mean()  # doctest: +SKIP
+            >>> result.mask("Left Hippocampus").save("hippocampus.nii.gz")  # doctest: +SKIP
+        """
+        name = str(label)
+        tree = next((tree for tree in self.trees if tree.knows(name)), self.trees[0])
+        wanted = tree.find(name)
+        entries = [entry for entry in self.labels if entry.label == wanted]
+        if not entries:
+            parts = tree.leaves_under(wanted)
+            entries = [entry for entry in self.labels if entry.label in parts]
+            if len(entries) < len(parts):
+                raise LabelError(f'"{wanted.name}" is not in this result; ask for it when the scan is segmented.')
+        inside = np.zeros(self.layers[0].shape, dtype=bool)
+        for layer in {entry.layer for entry in entries}:
+            values = [entry.value for entry in entries if entry.layer == layer]
+            inside |= np.isin(self.layers[layer].array[0], values)
+        return self.layers[0].with_array(inside)
+
+    def volumes(self) -> pd.DataFrame:
+        """How large every label is.
+
+        Returns:
+            A row a label, in the order they were asked for: `name`, `id`, `voxels` (of the input grid) and `ml`
+            (millilitres).
+
+        Raises:
+            DependencyError: pandas is not installed.
+
+        Example:
+            >>> result.volumes().to_csv("volumes.csv", index=False)  # doctest: +SKIP
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise DependencyError(
+                "A table of volumes is made by pandas, which is not installed: pip install pandas."
+            ) from None
+        millilitres = self.millilitres()
+        rows = [
+            (entry.label.name, entry.label.id, self._voxels[entry], millilitres[entry.label.id])
+            for entry in self.labels
+        ]
+        return pd.DataFrame(rows, columns=["name", "id", "voxels", "ml"])
+
+    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+        """Write the segmentation as `lcs segment -o` does; its files appear whole, or none of them.
+
+        Args:
+            path: Ends in .seg.nrrd for a segmentation that 3D Slicer opens with names, colours and terminology; or in
+                .nii.gz, .nii, .nrrd or .mha for a label map, beside which a .json file names the values.
+            overwrite: Replace files that exist.
+
+        Raises:
+            OutputError: The name says no format, a file exists, cannot be written, or cannot say where the scan lies.
+            LabelError: Labels overlap, which a label map cannot hold.
+
+        Example:
+            >>> result.save("scan.seg.nrrd")  # doctest: +SKIP
+        """
+        save_all(self.files(Path(path)), overwrite)
+
+    def files(self, path: Path) -> dict[Path, Writer]:
+        """The files that `save` writes for this name, and what writes each. Raises as it does."""
+        if suffix_of(path) == SEGMENTATION:
+            return {path: partial(write_segmentation, self.layers, self.labels)}
+        return {
+            path: partial(write_image, self.label_map),
+            names_file(path): partial(write_names, self.labels, self.report.model, path),
+        }
 
     def millilitres(self) -> dict[int, float]:
         """Label id -> volume in millilitres."""
+        return {entry.label.id: count * self.layers[0].voxel_millilitres for entry, count in self._voxels.items()}
+
+    @cached_property
+    def _voxels(self) -> dict[SegmentedLabel, int]:
+        """Voxels of every label."""
         counts = [np.bincount(layer.array.ravel(), minlength=1) for layer in self.layers]
         return {
-            entry.label.id: (
-                float(counts[entry.layer][entry.value] if entry.value < len(counts[entry.layer]) else 0)
-                * self.layers[0].voxel_millilitres
-            )
+            entry: int(counts[entry.layer][entry.value]) if entry.value < len(counts[entry.layer]) else 0
             for entry in self.labels
         }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .volume import Array
+from .placed_array import Array
 
 NOISE, RINGING = 1e-3, 1e-2
 """How far from its background's value interpolation leaves most of what lies outside of a stripped scan, and nearly all

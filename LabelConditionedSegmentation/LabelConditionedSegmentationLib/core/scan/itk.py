@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 import SimpleITK as sitk
 
-from .volume import Affine, Volume
+from .placed_array import Affine, PlacedArray, as_stored
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Turns ITK's left-posterior-superior coordinates into right-anterior-superior ones, and back."""
@@ -23,12 +23,14 @@ def affine_of(image: sitk.Image) -> Affine:
     return out
 
 
-def image_of(volume: Volume) -> sitk.Image:
-    """A single-channel volume as a SimpleITK image.
+def image_of(volume: PlacedArray) -> sitk.Image:
+    """A volume as a SimpleITK image; several channels are the components of its voxels.
 
     ITK's writer of NIfTI puts axes that lean at right angles: use `core.nifti` for it.
     """
-    image = sitk.GetImageFromArray(volume.array[0])
+    array = as_stored(volume.array)
+    several = len(array) > 1
+    image = sitk.GetImageFromArray(np.moveaxis(array, 0, -1) if several else array[0], isVector=several)
     affine = LPS_TO_RAS @ volume.affine
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     image.SetSpacing([float(s) for s in spacing])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .volume import Array
+from .placed_array import Array
 
 FLAT = 0.3
 """The share of a voxel's neighbours that hold the same value, on average over all values, from which on regions are

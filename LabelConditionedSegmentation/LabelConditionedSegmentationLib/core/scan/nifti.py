@@ -24,8 +24,8 @@ from nibabel.volumeutils import apply_read_scaling, array_from_file
 from ..errors import InputError
 from ..findings import Finding
 from .orientation import corners, is_mirrored, upright, voxels_apart
+from .placed_array import Affine, Array, NiftiPlace, PlacedArray, as_stored
 from .stored_image import StoredImage
-from .volume import Affine, Array, NiftiPlace, Volume
 
 SAME_PLACE = 0.05
 """Voxels. Two statements of a header whose corners lie closer than this are one, rounded differently."""
@@ -77,26 +77,38 @@ def read_nifti(path: Path) -> StoredImage:
     if components > 1:
         return StoredImage(np.empty((0, 0, 0)), None, spacing, components)
     voxels = _read_voxels(path, header, shape[:4], dtype)
-    if len(shape) != 3:
+    if len(shape) < 3 or not header.stated:
         return StoredImage(voxels, None, spacing)
-    if not header.stated:
-        return StoredImage(voxels, None, spacing)
-    place = _place_of(header.fields)
-    affine, findings = _affine_of(header.fields, voxels.shape)
+    place = place_of(header.fields)
+    affine, findings = affine_by_rule(header.fields, voxels.shape[-3:])
     lengths = tuple(np.linalg.norm(affine[:3, :3], axis=0).tolist()) if affine is not None else ()
     return StoredImage(voxels, affine, (*spacing, *lengths), findings=findings, nifti_place=place)
 
 
-def write_nifti(path: Path, volume: Volume) -> None:
-    """Write a single-channel volume, compressed where the name ends in .gz: both forms and codes of the header that it
-    came from, or else its affine as both.
-
-    A grid whose axes lean cannot be said by a qform, whose code is 0 then. Raises OSError where the disk is full, and
-    what nibabel raises for too many voxels.
+def write_nifti(path: Path, volume: PlacedArray) -> None:
+    """Write a volume as `nifti_header` says, compressed where the name ends in .gz; several channels are its fourth
+    axis. Raises OSError where the disk is full, and what nibabel raises for too many voxels.
     """
+    data = nibabel.Nifti1Image(in_order_of_nifti(volume), None, nifti_header(volume)).to_bytes()
+    packed = gzip.compress(data, compresslevel=4, mtime=0) if path.name.lower().endswith(".gz") else data
+    path.write_bytes(packed)
+
+
+def in_order_of_nifti(volume: PlacedArray) -> Array:
+    """The voxels as (i, j, k) or, where there are several channels, (i, j, k, channel)."""
+    array = as_stored(volume.array)
+    return array.T if len(array) > 1 else array[0].T
+
+
+def nifti_header(volume: PlacedArray) -> Any:
+    """A header with both forms and codes of the one that the volume came from, or else its affine as both.
+
+    A grid whose axes lean cannot be said by a qform, whose code is 0 then.
+    """
+    voxels = in_order_of_nifti(volume)
     header = nibabel.Nifti1Header()
-    header.set_data_dtype(volume.array.dtype)
-    header.set_data_shape(volume.shape[::-1])
+    header.set_data_dtype(voxels.dtype)
+    header.set_data_shape(voxels.shape)
     if volume.nifti_place is None:
         leans = voxels_apart(volume.affine, upright(volume.affine), volume.shape) > SAME_PLACE
         header.set_sform(volume.affine, code=1)
@@ -104,9 +116,7 @@ def write_nifti(path: Path, volume: Volume) -> None:
         header["xyzt_units"] = 2
     else:
         _put_place(header, volume.nifti_place)
-    data = nibabel.Nifti1Image(volume.array[0].T, None, header).to_bytes()
-    packed = gzip.compress(data, compresslevel=4, mtime=0) if path.name.lower().endswith(".gz") else data
-    path.write_bytes(packed)
+    return header
 
 
 def _size_of_header(path: Path) -> int:
@@ -225,7 +235,8 @@ def _check_the_end(stream: BinaryIO) -> None:
         pass
 
 
-def _place_of(fields: Any) -> NiftiPlace:
+def place_of(fields: Any) -> NiftiPlace:
+    """What a header says of the place of its voxels."""
     pixdim = [float(n) for n in fields["pixdim"][:4]]
     quatern = [float(fields[f"quatern_{n}"]) for n in "bcd"] + [float(fields[f"qoffset_{n}"]) for n in "xyz"]
     srow = [float(n) for axis in "xyz" for n in fields[f"srow_{axis}"]]
@@ -247,7 +258,7 @@ def _put_place(header: Any, place: NiftiPlace) -> None:
         header[f"srow_{axis}"] = place.srow[4 * n : 4 * n + 4]
 
 
-def _affine_of(fields: Any, shape: Sequence[int]) -> tuple[Affine | None, tuple[Finding, ...]]:
+def affine_by_rule(fields: Any, shape: Sequence[int]) -> tuple[Affine | None, tuple[Finding, ...]]:
     """The affine by the rule of this module, None where the codes say that there is none; and in what the header
     disagrees with itself. shape (k, j, i).
     """

@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 
 from ..errors import InputError
-from .volume import Affine, Array
+from .placed_array import Affine, Array
 
 DIRECTIONS = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
 """The RAS axis, and the sign along it, that a letter stands for."""

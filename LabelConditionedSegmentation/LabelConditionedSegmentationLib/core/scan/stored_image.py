@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..findings import Finding
-from .volume import Affine, Array, NiftiPlace
+from .placed_array import Affine, Array, NiftiPlace
 
 
 @dataclass(frozen=True)

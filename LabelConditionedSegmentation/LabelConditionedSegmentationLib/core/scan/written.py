@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ..core.errors import InputError, OutputError
-from ..core.scan.itk import affine_of, without_itk_warnings
-from ..core.scan.nifti import read_nifti
-from ..core.scan.orientation import voxels_apart
-from ..core.scan.volume import Affine, Array, NiftiPlace, Volume
+from ..errors import InputError, OutputError
+from .itk import affine_of, without_itk_warnings
+from .nifti import read_nifti
+from .orientation import voxels_apart
+from .placed_array import Affine, Array, NiftiPlace, PlacedArray
 
 SAME_PLACE = 1e-3
 """Voxels, that numbers in single precision may move a corner by."""
 
 
-def check_written(path: Path, layers: Sequence[Volume]) -> None:
+def check_written(path: Path, layers: Sequence[PlacedArray]) -> None:
     """Raise RuntimeError where a file does not hold the voxels of these layers, of one grid, and OutputError where it
     puts them elsewhere.
     """
@@ -29,7 +29,7 @@ def check_written(path: Path, layers: Sequence[Volume]) -> None:
         voxels, affine, place = _nifti(path) if is_nifti else _other(path)
     except (InputError, RuntimeError):
         voxels, affine, place = np.empty((0, 0, 0, 0)), None, None
-    if not np.array_equal(voxels, np.stack([layer.array[0] for layer in layers])):
+    if not _equal(voxels, np.concatenate([layer.array for layer in layers])):
         raise RuntimeError("what was read back is not what was written")
     wanted = layers[0]
     same = place is not None and _same(place, wanted.nifti_place)
@@ -39,9 +39,14 @@ def check_written(path: Path, layers: Sequence[Volume]) -> None:
         )
 
 
+def _equal(one: Array, two: Array) -> bool:
+    """Whether two arrays hold the same; what is no number stands where none stood."""
+    return np.array_equal(one, two, equal_nan="f" in (one.dtype.kind, two.dtype.kind))
+
+
 def _nifti(path: Path) -> tuple[Array, Affine | None, NiftiPlace | None]:
     stored = read_nifti(path)
-    return stored.array[None], stored.affine, stored.nifti_place
+    return stored.array if stored.array.ndim == 4 else stored.array[None], stored.affine, stored.nifti_place
 
 
 def _other(path: Path) -> tuple[Array, Affine | None, NiftiPlace | None]:

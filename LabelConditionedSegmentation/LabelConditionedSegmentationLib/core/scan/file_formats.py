@@ -1,0 +1,25 @@
+"""The formats that results are written in, as the ends of their names tell them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import OutputError
+
+SEGMENTATION = ".seg.nrrd"
+LABEL_MAPS = (".nii.gz", ".nii", ".nrrd", ".mha")
+
+
+def suffix_of(path: Path) -> str:
+    """The output format a path asks for, as its suffix. Raises OutputError where it is none of those known."""
+    for suffix in (SEGMENTATION, *LABEL_MAPS):
+        if path.name.lower().endswith(suffix) and len(path.name) > len(suffix):
+            return suffix
+    raise OutputError(
+        f'"{path}" is no output that can be written; use a name that ends in {SEGMENTATION}, {", ".join(LABEL_MAPS)}.'
+    )
+
+
+def names_file(path: Path) -> Path:
+    """The JSON file beside a label map that names its values."""
+    return path.with_name(path.name[: -len(suffix_of(path))] + ".json")
