@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from LabelConditionedSegmentationLib.core.labels.label_tree import Code, Label, LabelTree
+from LabelConditionedSegmentationLib.core.labels.label_tree import Code, Label, LabelTree, Protocol
 from LabelConditionedSegmentationLib.core.network.architecture import Architecture
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage, save_package
@@ -97,11 +97,16 @@ def label_tree(leaves: int = 6) -> LabelTree:
     return LabelTree(tuple(labels))
 
 
+def two_protocols() -> LabelTree:
+    """The labels of `label_tree`, as two ways to divide a scan: "deep" with four leaves and "rest" with two."""
+    return LabelTree(label_tree().labels, (Protocol("deep", (200,)), Protocol("rest", (201,))))
+
+
 def network(architecture: Architecture = TINY, tree: LabelTree | None = None, seed: int = 0) -> LabelConditionedNetwork:
     """A network with random weights whose labels all win somewhere."""
     torch.manual_seed(seed)
     tree = tree or label_tree()
-    made = LabelConditionedNetwork(architecture, len(tree.leaves) + 1, SCHEMA.fields)
+    made = LabelConditionedNetwork(architecture, tree.classes, SCHEMA.fields)
     with torch.no_grad():
         for name, parameter in made.named_parameters():
             if ".film.layers" in name:  # zero at the start, so that metadata would change nothing

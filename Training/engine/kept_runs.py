@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from LabelConditionedSegmentationLib.core.package.model_package import DESCRIPTION
+from LabelConditionedSegmentationLib.core.package.package_files import DESCRIPTION
 
 from .config import PLACES, Config, differences, read_config
 from .run_settings import settled

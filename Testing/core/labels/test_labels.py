@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from LabelConditionedSegmentationLib.core.errors import LabelError
 from LabelConditionedSegmentationLib.core.labels.label_tree import Code, Label, LabelTree
 
+from Testing import samples
 from Testing.samples import label_tree
 
 MODEST = settings(max_examples=60, deadline=None)
@@ -320,3 +321,58 @@ def test_a_chain_of_many_parents_is_no_problem() -> None:
     assert tree.depth(tree[count]) == count - 1
     assert tree.leaves_under(tree[1]) == (tree[count],)
     assert tree.overlapping([tree[count], tree[1]]) == (tree[1], tree[count])
+
+
+# Protocols
+
+
+def test_a_tree_has_one_protocol_with_all_labels_unless_it_says_otherwise() -> None:
+    tree = samples.label_tree()
+    (protocol,) = tree.protocols
+    assert (protocol.name, protocol.roots) == ("", (200, 201))
+    assert tree.parts == {"": tree}
+    assert tree.classes == len(tree.leaves) + 1
+    assert tree.class_slices == {"": slice(0, 7)}
+    assert tree.is_plain
+
+
+def test_every_protocol_has_classes_of_its_own_which_are_stacked() -> None:
+    tree = samples.two_protocols()
+    deep, rest = tree.parts.values()
+    assert tree.classes == 8
+    assert tree.class_slices == {"deep": slice(0, 5), "rest": slice(5, 8)}
+    assert [leaf.name for leaf in deep.leaves] == [leaf.name for leaf in tree.leaves[:4]]
+    assert [leaf.name for leaf in rest.leaves] == ["Left Putamen", "Right Putamen"]
+    assert tree.class_of == deep.class_of | rest.class_of
+    assert tree.classes_under(tree[201]) == (1, 2)
+    assert [tree.protocol_of(label).name for label in (tree[200], tree.leaves[0], tree.leaves[5])] == [
+        "deep",
+        "deep",
+        "rest",
+    ]
+
+
+def test_protocols_whose_labels_are_mixed_in_the_list_keep_their_own_order() -> None:
+    labels = samples.label_tree().labels
+    tree = LabelTree(labels[::-1], samples.two_protocols().protocols)
+    assert list(tree.parts) == ["deep", "rest"]
+    assert [leaf.name for leaf in tree.parts["rest"].leaves] == ["Right Putamen", "Left Putamen"]
+    assert tree.class_slices == {"deep": slice(0, 5), "rest": slice(5, 8)}
+
+
+def test_a_flip_exchanges_sides_inside_each_protocol() -> None:
+    assert samples.two_protocols().mirrored_classes == (0, 2, 1, 4, 3, 5, 7, 6)
+
+
+def test_labels_of_different_protocols_are_layers_and_do_not_count_as_overlapping() -> None:
+    tree = samples.two_protocols()
+    assert tree.overlapping([tree[200], tree[201]]) is None
+    assert tree.overlapping([tree[200], tree.leaves[0]]) is not None
+
+
+def test_protocols_survive_json() -> None:
+    tree = samples.two_protocols()
+    again = LabelTree.from_json(tree.to_json())
+    assert again.protocols == tree.protocols
+    assert again.to_json() == tree.to_json()
+    assert isinstance(samples.label_tree().to_json(), list)

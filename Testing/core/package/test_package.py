@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from LabelConditionedSegmentationLib.core.errors import (
+    InputError,
     LCSError,
     PackageError,
     PackageFormatError,
@@ -23,20 +24,24 @@ from LabelConditionedSegmentationLib.core.errors import (
     PackageIntegrityError,
     PackageNotFoundError,
 )
-from LabelConditionedSegmentationLib.core.package import model_package as package_module
+from LabelConditionedSegmentationLib.core.labels.label_tree import LabelTree, Protocol
+from LabelConditionedSegmentationLib.core.package import package_files
+from LabelConditionedSegmentationLib.core.package.feature_statistics import LevelStatistics
 from LabelConditionedSegmentationLib.core.package.model_package import (
     ModelPackage,
     find_packages,
     install_package,
     save_package,
 )
-from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
+from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec, Inside, Intensity
+from LabelConditionedSegmentationLib.resources import resources_folder
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as dump_tensors
 
 from Testing import samples
 
 DESCRIPTION, WEIGHTS, CARD = "model.json", "weights.safetensors", "MODEL_CARD.md"
+STATISTICS = "statistics.safetensors"
 MISSING = object()
 
 
@@ -213,7 +218,7 @@ def architecture(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"format": 2}, "format 2.*update"),
+        ({"format": 3}, "format 3.*reads up to 2; update"),
         ({"format": MISSING}, "does not describe"),
         ({"format": "1"}, "does not describe"),
         ({"labels": MISSING}, "lacks the entry 'labels'"),
@@ -283,7 +288,8 @@ def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str |
     "wrong", [None, [], {}, "x", -1, 10**30, 1.5, math.nan, math.inf, True, [[1]], {"a": None}], ids=repr
 )
 def test_whatever_stands_in_a_description_the_answer_is_a_package_or_a_typed_error(tmp_path: Path, wrong: Any) -> None:
-    samples.package(tmp_path, statistics={"foreground_ml": [1.0, 2.0]})
+    spec = InputSpec(intensity=Intensity("window", -100, 300), inside=Inside("head", "Brain", 5))
+    samples.package(tmp_path, tree=samples.two_protocols(), spec=spec, statistics={"foreground_ml": [1.0, 2.0]})
     file = tmp_path / "tiny" / DESCRIPTION
     text = file.read_text(encoding="utf-8")
     refusals = []
@@ -436,7 +442,7 @@ def test_a_description_of_a_huge_network_is_refused_before_memory_is_spent(folde
 
 
 def test_a_file_larger_than_any_weights_is_refused_unread(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(package_module, "LARGEST_WEIGHTS", 1000)
+    monkeypatch.setitem(package_files.LARGEST, WEIGHTS, 1000)
     with pytest.raises(PackageIntegrityError, match="larger than any"):
         ModelPackage.load(folder).build_network()
 
@@ -523,7 +529,7 @@ def test_an_archive_that_says_how_large_it_becomes_is_refused_at_once(
     (folder / WEIGHTS).write_bytes(bytes(3_000_000))
     source = zip_of(folder, tmp_path / "bomb.zip")
     assert source.stat().st_size < 100_000
-    monkeypatch.setattr(package_module, "LARGEST_WEIGHTS", 2**20)
+    monkeypatch.setitem(package_files.LARGEST, WEIGHTS, 2**20)
     with pytest.raises(PackageInstallError, match=r"bomb\.zip.*unpacks to more than 1 MiB"):
         install_package(source, tmp_path / "models")
     assert everything_below(tmp_path / "models") == []
@@ -534,7 +540,7 @@ def test_the_parts_of_an_archive_are_bounded_together(
 ) -> None:
     for name in (CARD, WEIGHTS):
         (folder / name).write_bytes(bytes(700_000))
-    monkeypatch.setattr(package_module, "LARGEST_WEIGHTS", 2**20)
+    monkeypatch.setitem(package_files.LARGEST, WEIGHTS, 2**20)
     with pytest.raises(PackageInstallError, match="unpacks to more than 1 MiB"):
         ModelPackage.load(zip_of(folder, tmp_path / "bomb.zip"))
 
@@ -548,7 +554,7 @@ def test_an_archive_that_lies_about_its_size_is_not_unpacked(
     truth, lie = size.to_bytes(4, "little"), (1000).to_bytes(4, "little")
     assert source.read_bytes().count(truth) == 2  # the member's own header and the archive's directory
     source.write_bytes(source.read_bytes().replace(truth, lie))
-    monkeypatch.setattr(package_module, "LARGEST_WEIGHTS", 2**20)
+    monkeypatch.setitem(package_files.LARGEST, WEIGHTS, 2**20)
     with pytest.raises(PackageError, match=r"bomb\.zip"):
         install_package(source, tmp_path / "models")
     assert everything_below(tmp_path / "models") == []
@@ -713,3 +719,193 @@ def test_statistics_of_numpy_numbers_are_written_as_numbers(tmp_path: Path) -> N
     assert samples.package(tmp_path, statistics={"a": np.array([1.25, 2.5], dtype=np.float32).tolist()}).statistics == {
         "a": [1.25, 2.5]
     }
+
+
+# Format 2
+
+
+def level_statistics() -> dict[str, LevelStatistics]:
+    """Of two of the three levels of TINY."""
+    generator = torch.Generator().manual_seed(3)
+
+    def of(channels: int) -> LevelStatistics:
+        return LevelStatistics(torch.randn(channels, generator=generator), torch.rand(channels, generator=generator))
+
+    return {"encoder.0": of(4), "decoder.0": of(4)}
+
+
+def saved(folder: Path, **changes: Any) -> ModelPackage:
+    """A package that may need format 2."""
+    tree, spec = changes.pop("tree", samples.label_tree()), changes.pop("spec", InputSpec())
+    about = spec, tree, samples.SCHEMA, (32, 32, 32), "", {}
+    return save_package(folder / "tiny", samples.network(tree=tree), "tiny", *about, **changes)
+
+
+@pytest.fixture
+def newer(tmp_path: Path) -> Path:
+    """A package with everything that format 2 may have."""
+    spec = InputSpec(intensity=Intensity("window", -100, 300), inside=Inside("head", "Brain", 5))
+    made = saved(tmp_path / "made", tree=samples.two_protocols(), spec=spec, feature_statistics=level_statistics())
+    return made.path
+
+
+def format_of(package: ModelPackage) -> int:
+    return int(json.loads((package.path / DESCRIPTION).read_text(encoding="utf-8"))["format"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, 1),
+        ({"spec": InputSpec(intensity=Intensity("window", -100, 300))}, 2),
+        ({"spec": InputSpec(intensity=Intensity("percentiles", 1, 99))}, 2),
+        ({"spec": InputSpec(inside=Inside("head", "Brain", 5))}, 2),
+        ({"tree": samples.two_protocols()}, 2),
+        ({"feature_statistics": level_statistics()}, 2),
+    ],
+    ids=["nothing new", "window", "percentiles", "inside", "protocols", "statistics"],
+)
+def test_a_package_has_the_oldest_format_that_holds_what_it_needs(
+    tmp_path: Path, changes: dict[str, Any], expected: int
+) -> None:
+    assert format_of(saved(tmp_path, **changes)) == expected
+
+
+def test_a_package_of_format_1_has_no_entry_that_older_versions_do_not_know(tmp_path: Path) -> None:
+    entry = json.loads((saved(tmp_path).path / DESCRIPTION).read_text(encoding="utf-8"))
+    assert set(entry["input"]) == {"channels", "spacing", "foreground", "margin_mm"}
+    assert isinstance(entry["labels"], list)
+    assert "statistics_sha256" not in entry
+
+
+def test_the_shipped_package_of_format_1_is_read() -> None:
+    package = ModelPackage.load(resources_folder() / "Models" / "brain")
+    assert format_of(package) == 1
+    assert len(package.labels.leaves) == 134
+    assert [protocol.name for protocol in package.labels.protocols] == [""]
+    assert package.labels.classes == 135
+    assert package.input.intensity == Intensity("z-score")
+    assert package.input.is_plain
+    with pytest.raises(InputError, match='model "brain" has no statistics of its features'):
+        package.feature_statistics()
+
+
+def test_all_of_format_2_is_read_as_it_was_written(newer: Path) -> None:
+    package = ModelPackage.load(newer)
+    assert package.labels.to_json() == samples.two_protocols().to_json()
+    assert [protocol.name for protocol in package.labels.protocols] == ["deep", "rest"]
+    assert package.input.intensity == Intensity("window", -100, 300)
+    assert package.input.inside == Inside("head", "Brain", 5)
+    assert package.build_network().bias.shape == (8,)
+    expected, found = level_statistics(), package.feature_statistics()
+    assert list(found) == ["encoder.0", "decoder.0"]
+    for level, statistics in found.items():
+        assert torch.equal(statistics.mean, expected[level].mean)
+        assert torch.equal(statistics.variance, expected[level].variance)
+
+
+def test_statistics_are_read_when_they_are_needed_and_not_before(newer: Path) -> None:
+    (newer / STATISTICS).write_bytes(b"")
+    package = ModelPackage.load(newer)
+    package.build_network()
+    with pytest.raises(PackageIntegrityError, match=r"statistics\.safetensors.*SHA-256 differs"):
+        package.feature_statistics()
+
+
+def test_a_package_of_format_2_is_installed_whole_from_a_folder_and_from_a_zip(newer: Path, tmp_path: Path) -> None:
+    for source in (newer, zip_of(newer, tmp_path / "tiny.zip")):
+        installed = install_package(source, tmp_path / f"models from {source.name}")
+        assert everything_below(installed.path) == [CARD, DESCRIPTION, STATISTICS, WEIGHTS]
+        assert list(installed.feature_statistics()) == ["encoder.0", "decoder.0"]
+
+
+def test_a_package_whose_statistics_are_missing_or_too_large_is_not_installed(newer: Path, tmp_path: Path) -> None:
+    (newer / STATISTICS).write_bytes(bytes(2**20 + 1))
+    with pytest.raises(PackageIntegrityError, match="larger than any model file may be"):
+        install_package(newer, tmp_path / "models")
+    (newer / STATISTICS).unlink()
+    with pytest.raises(PackageFormatError, match=r"no statistics\.safetensors"):
+        install_package(newer, tmp_path / "models")
+    assert everything_below(tmp_path / "models") == []
+
+
+GOOD = {"encoder.0.mean": torch.zeros(4), "encoder.0.variance": torch.ones(4)}
+
+
+@pytest.mark.parametrize(
+    ("tensors", "text"),
+    [
+        (GOOD | {"encoder.7.mean": torch.zeros(4)}, '"encoder.7.mean", which is no statistic'),
+        (GOOD | {"encoder.0.mean": torch.zeros(5)}, r"encoder\.0\.mean has to hold 4 float32 numbers.*\(5,\)"),
+        (GOOD | {"encoder.0.mean": torch.zeros(4).half()}, "float16"),
+        (GOOD | {"encoder.0.mean": torch.full((4,), math.nan)}, "no mean or variance has"),
+        (GOOD | {"encoder.0.variance": -torch.ones(4)}, "no mean or variance has"),
+        ({"encoder.0.mean": torch.zeros(4)}, r"lacks the mean or the variance of the level encoder\.0"),
+        ({}, "lacks the mean or the variance of any level"),
+    ],
+    ids=["level", "shape", "type", "nan", "negative", "half", "none"],
+)
+def test_statistics_that_do_not_fit_the_network_are_refused(
+    newer: Path, tensors: dict[str, torch.Tensor], text: str
+) -> None:
+    data = dump_tensors(tensors)
+    (newer / STATISTICS).write_bytes(data)
+    describe(newer, statistics_sha256=hashlib.sha256(data).hexdigest())
+    with pytest.raises(PackageIntegrityError, match=text):
+        ModelPackage.load(newer).feature_statistics()
+
+
+def test_statistics_of_a_level_that_there_is_not_are_not_saved(tmp_path: Path) -> None:
+    wrong = {"encoder.9": level_statistics()["encoder.0"]}
+    with pytest.raises(PackageIntegrityError, match=r"encoder\.9"):
+        saved(tmp_path, feature_statistics=wrong)
+    assert everything_below(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"input": InputSpec().to_json() | {"intensity": {"scheme": "log"}}}, 'unknown intensity scheme "log"'),
+        ({"input": InputSpec().to_json() | {"intensity": {"low": 1}}}, "lacks the entry 'scheme'"),
+        ({"input": InputSpec().to_json() | {"intensity": "window"}}, "wrong kind|unknown entry"),
+        ({"input": InputSpec().to_json() | {"inside": {"label": "Brain"}}}, "lacks the entry 'package'"),
+        ({"input": InputSpec().to_json() | {"inside": {"package": "", "label": "Brain"}}}, "needs a package"),
+        ({"input": InputSpec().to_json() | {"inside": {"package": "a", "label": "b", "margin_mm": -1}}}, "margin"),
+        ({"architecture": samples.TINY.to_json() | {"context_classes": 2}}, "protocols need conditioning at the head"),
+    ],
+)
+def test_what_is_new_in_format_2_is_checked_as_all_else(newer: Path, changes: dict[str, Any], text: str) -> None:
+    describe(newer, **changes)
+    with pytest.raises(PackageFormatError, match=text) as caught:
+        ModelPackage.load(newer)
+    assert str(newer) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("protocols", "text"),
+    [
+        ([], "names no protocol"),
+        ([("deep", (200,))], "check the label 201"),
+        ([("deep", (200,)), ("rest", (201, 200))], "has to belong to one protocol"),
+        ([("deep", (200, 201)), ("rest", ())], "every protocol needs such a label"),
+        ([("deep", (200,)), ("rest", (46,))], "without a parent"),
+        ([("deep", (200,)), ("Deep", (201,))], "same name"),
+        ([("deep", (200,)), ("", (201,))], "needs a name"),
+    ],
+    ids=str,
+)
+def test_protocols_that_do_not_divide_the_tree_are_refused(
+    newer: Path, protocols: list[tuple[str, tuple[int, ...]]], text: str
+) -> None:
+    entry = samples.two_protocols().to_json()
+    assert isinstance(entry, dict)
+    entry["protocols"] = [{"name": name, "roots": list(roots)} for name, roots in protocols]
+    describe(newer, labels=entry)
+    with pytest.raises(PackageFormatError, match=text):
+        ModelPackage.load(newer)
+
+
+def test_one_protocol_with_a_name_is_kept(tmp_path: Path) -> None:
+    tree = LabelTree(samples.label_tree().labels, (Protocol("all of it", (200, 201)),))
+    package = saved(tmp_path, tree=tree)
+    assert (package.labels.protocols, format_of(package)) == (tree.protocols, 2)

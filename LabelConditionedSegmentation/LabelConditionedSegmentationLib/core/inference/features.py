@@ -38,6 +38,10 @@ class Prompts:
     bias: torch.Tensor
     context: int = 0
 
+    def part(self, classes: slice) -> Prompts:
+        """Those of some of the classes, the background of which comes first."""
+        return replace(self, vectors=self.vectors[classes], bias=self.bias[classes])
+
 
 @dataclass(frozen=True)
 class RankedLabel:

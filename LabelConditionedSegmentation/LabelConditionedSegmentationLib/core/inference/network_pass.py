@@ -29,11 +29,11 @@ WINDOW_OVERLAP = 0.5
 @dataclass(frozen=True)
 class Gathered:
     """What a network pass leaves of a scan: all its features, `stored` (k, j, i, C), or, where they exceed the budget,
-    the winner map of the target grid. passes: how many windows the trunk ran on.
+    the winner map of the target grid for each protocol. passes: how many windows the trunk ran on.
     """
 
     stored: torch.Tensor | None
-    winners: Array | None
+    winners: tuple[Array, ...]
     passes: int
 
 
@@ -50,15 +50,18 @@ class NetworkPass:
         patch: Shape,
         mirrored_classes: Sequence[int] | None = None,
         precision: Callable[[], AbstractContextManager[object]] = nullcontext,
+        class_slices: Sequence[slice] = (slice(None),),
     ) -> None:
         """patch: largest window (k, j, i) in voxels. mirrored_classes: for every class that of the mirrored structure;
         each scan is then averaged with its left-right mirror image. precision: the context that the network runs in;
-        features are blended and scored in float32. The network stays where it is until `place`.
+        features are blended and scored in float32. class_slices: the classes of each protocol (see
+        `LabelTree.class_slices`). The network stays where it is until `place`.
         """
         self.network = network
         self.patch = patch
         self.mirrored_classes = mirrored_classes
         self.precision = precision
+        self.class_slices = tuple(class_slices)
         self.plan = MemoryPlan.first(device)
 
     def place(self) -> None:
@@ -122,18 +125,20 @@ class NetworkPass:
         on_progress: Callable[[float, str], None] = lambda _done, _text: None,
     ) -> Gathered:
         """The network once over a prepared scan. Its features are kept in `dtype` where they fill at most `budget`
-        bytes, else reduced to the winner map of `target` as they become final.
+        bytes, else reduced to the winner maps of `target` as they become final.
 
         `on_progress` gets the fraction that is done and what goes on, and may raise to end the run.
         """
         feature_grid, prompts = prepared.grid.coarser(self.stride), self.prompts
         axis = WinnerMap.streaming_axis(feature_grid, target)
         shape = (*feature_grid.shape, prompts.vectors.shape[1])
-        stored, reducer = None, None
+        stored: torch.Tensor | None = None
+        reducers: list[WinnerMap] = []
         if math.prod(shape) * dtype.itemsize <= budget:
             stored = torch.empty(shape, dtype=dtype, device=self.plan.accumulate_on)
         else:
-            reducer = WinnerMap(feature_grid, target, axis, prompts, self.plan.chunk)
+            parts = [prompts.part(classes) for classes in self.class_slices]
+            reducers = [WinnerMap(feature_grid, target, axis, part, self.plan.chunk) for part in parts]
         count = self.windows(prepared.grid.shape).count
 
         def on_window(done: int) -> None:
@@ -143,10 +148,10 @@ class NetworkPass:
             for slab in self.slabs(prepared.image, metadata, axis, on_window):
                 if stored is not None:
                     stored.narrow(axis, slab.start, slab.stop - slab.start).copy_(slab.values)
-                elif reducer is not None:
+                for reducer in reducers:
                     reducer.add(FeatureSlab(slab.start, slab.stop, slab.values.to(dtype)))
                 on_progress(slab.stop / feature_grid.shape[axis], "network")
-        return Gathered(stored, None if reducer is None else reducer.winners, count)
+        return Gathered(stored, tuple(reducer.winners for reducer in reducers), count)
 
     def mirrored(self, image: torch.Tensor) -> torch.Tensor:
         """([batch,] channel, k, j, i), left and right exchanged."""

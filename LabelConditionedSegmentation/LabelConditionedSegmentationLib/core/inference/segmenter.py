@@ -24,6 +24,7 @@ from ..scan.volume import Volume
 from .devices import choose_device, describe_device
 from .example_learning import fitted_prompts, named_prompts, pooled_prompts, shown_on
 from .features import Features, resolve_labels
+from .layered_features import LayeredFeatures
 from .memory_ladder import MemoryPlan, peak_memory_mb
 from .network_pass import Gathered, NetworkPass
 from .report import RunReport
@@ -64,8 +65,13 @@ class Segmenter:
         self.package = package
         self.feature_budget = feature_budget
         self.feature_dtype = feature_dtype
-        mirrored_classes = package.labels.mirrored_classes if package.flip else None
-        self.network_pass = NetworkPass(network.eval(), device, package.patch, mirrored_classes)
+        self.network_pass = NetworkPass(
+            network.eval(),
+            device,
+            package.patch,
+            package.labels.mirrored_classes if package.flip else None,
+            class_slices=tuple(package.labels.class_slices.values()),
+        )
         self.network_pass.place()
 
     @staticmethod
@@ -168,7 +174,7 @@ class Segmenter:
         report.trunk_passes = found.passes
         report.peak_memory_mb = peak_memory_mb(self.plan.device)
         steps.update(0.0, 1.0, 1.0, "network done")
-        return Features(
+        features = Features(
             self.package.labels,
             self.network_pass.prompts,
             Grid.of(volume),
@@ -177,9 +183,10 @@ class Segmenter:
             self.plan,
             report,
             found.stored,
-            found.winners,
+            found.winners[0] if found.winners else None,
             nifti_place=volume.nifti_place,
         )
+        return LayeredFeatures(features, found.winners) if len(self.package.labels.protocols) > 1 else features
 
     def examples(
         self,

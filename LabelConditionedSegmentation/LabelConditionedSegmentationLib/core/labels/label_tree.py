@@ -1,4 +1,6 @@
-"""Labels and the label tree: which structures a model can be asked for, and how they contain one another."""
+"""Labels and the label tree: which structures a model knows, how they contain one another, and the protocols by which
+they divide a scan.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Label:
-    """One structure that a model can be asked for.
+    """One structure that a model knows.
 
     id: the value in label maps, 1 to LARGEST_ID. parent: id of the label that contains it. color: red, green, blue in
     [0, 1].
@@ -104,39 +106,75 @@ class Label:
 
 
 @dataclass(frozen=True)
+class Protocol:
+    """One complete way to divide a scan into labels, such as the one of a data set.
+
+    roots: ids of the labels without a parent that belong to it, with all labels under them. Their leaves compete with
+    one another and with a background of the protocol's own. name: empty for the only protocol of a tree.
+    """
+
+    name: str
+    roots: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class LabelTree:
     """The labels of a model with their parents.
 
-    Only leaves compete. The network's class 0 is the background and class n the n-th leaf, in the order of `labels`. A
-    parent's mask is the union of the leaves under it and its probability their sum.
+    Only leaves compete, inside their protocol. Class 0 of a protocol is its background and class n its n-th leaf, in
+    the order of `labels`; the classes of the network are those of all protocols, one protocol after the other. A
+    parent's mask is the union of the leaves under it and its probability their sum. protocols: empty where all labels
+    belong to one.
     """
 
     labels: tuple[Label, ...]
+    protocols: tuple[Protocol, ...] = ()
     _by_id: dict[int, Label] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        by_id = {label.id: label for label in self.labels}
-        object.__setattr__(self, "_by_id", by_id)
+        object.__setattr__(self, "_by_id", {label.id: label for label in self.labels})
+        self._check_labels()
+        self._check_ancestors()
+        if not self.protocols:
+            object.__setattr__(self, "protocols", (Protocol("", tuple(label.id for label in self.roots)),))
+        self._check_protocols()
+
+    def _check_labels(self) -> None:
         if not self.labels:
             raise LabelError("A label tree needs at least one label.")
         if len(self.labels) > MOST_LABELS:
             raise LabelError(f"The tree has {len(self.labels)} labels; at most {MOST_LABELS} fit.")
-        if len(by_id) != len(self.labels):
+        if len(self._by_id) != len(self.labels):
             raise LabelError("Two labels of the tree have the same id.")
         names: dict[str, int] = {}
         for label in self.labels:
             if names.setdefault(label.name.casefold(), label.id) != label.id:
                 raise LabelError(f'Two labels of the tree are called "{label.name}".')
-            if label.parent is not None and label.parent not in by_id:
+            if label.parent is not None and label.parent not in self:
                 raise LabelError(f'The parent {label.parent} of label "{label.name}" is not in the tree.')
+
+    def _check_ancestors(self) -> None:
         for label in self.labels:
-            seen = {label.id}
+            passed = {label.id}
             above = label.parent
             while above is not None:
-                if above in seen:
+                if above in passed:
                     raise LabelError(f'Label "{label.name}" is its own ancestor.')
-                seen.add(above)
-                above = by_id[above].parent
+                passed.add(above)
+                above = self[above].parent
+
+    def _check_protocols(self) -> None:
+        if len(self.protocols) > 1 and not all(protocol.name.strip() for protocol in self.protocols):
+            raise LabelError("Where a tree has several protocols, each of them needs a name.")
+        if len({protocol.name.casefold() for protocol in self.protocols}) < len(self.protocols):
+            raise LabelError("Two protocols of the tree have the same name.")
+        listed = [root for protocol in self.protocols for root in protocol.roots]
+        expected = {label.id for label in self.roots}
+        if len(set(listed)) < len(listed) or set(listed) != expected or not all(p.roots for p in self.protocols):
+            raise LabelError(
+                "Every label without a parent has to belong to one protocol, and every protocol needs such a label;"
+                f" check the label {min(expected ^ set(listed), default=listed[0])}."
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -162,20 +200,59 @@ class LabelTree:
 
     @cached_property
     def leaves(self) -> tuple[Label, ...]:
-        """The labels without children, which are the network's classes 1, 2, ..."""
+        """The labels without children, which are what competes."""
         return tuple(label for label in self.labels if label.id not in self.children)
+
+    @property
+    def classes(self) -> int:
+        """How many classes the network has: the leaves, and a background a protocol."""
+        return len(self.leaves) + len(self.protocols)
 
     @cached_property
     def class_of(self) -> dict[int, int]:
-        """Leaf id -> class index of the network (the background is class 0)."""
-        return {leaf.id: n for n, leaf in enumerate(self.leaves, start=1)}
+        """Leaf id -> class index inside its protocol, as winner maps have it (the background is class 0)."""
+        return {leaf.id: n for part in self.parts.values() for n, leaf in enumerate(part.leaves, start=1)}
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it has nothing that packages of format 1 do not have."""
+        return len(self.protocols) == 1 and not self.protocols[0].name
+
+    @cached_property
+    def parts(self) -> dict[str, LabelTree]:
+        """Name of every protocol -> the tree of its labels alone."""
+        if len(self.protocols) == 1:
+            return {self.protocols[0].name: self}
+        return {
+            protocol.name: LabelTree(
+                tuple(label for label in self.labels if self._root(label).id in protocol.roots), (protocol,)
+            )
+            for protocol in self.protocols
+        }
+
+    @cached_property
+    def class_slices(self) -> dict[str, slice]:
+        """Name of every protocol -> its classes among those of the network, background first."""
+        slices, start = {}, 0
+        for name, part in self.parts.items():
+            slices[name] = slice(start, start + len(part.leaves) + 1)
+            start += len(part.leaves) + 1
+        return slices
+
+    def protocol_of(self, label: Label) -> Protocol:
+        """The protocol that a label belongs to."""
+        root = self._root(label)
+        return next(protocol for protocol in self.protocols if root.id in protocol.roots)
+
+    def _root(self, label: Label) -> Label:
+        return (label, *self.ancestors(label))[-1]
 
     def leaves_under(self, label: Label) -> tuple[Label, ...]:
         """The leaves whose union the label is; a leaf gives itself."""
         return tuple(below for below in self._branch([label]) if below.id not in self.children)
 
     def classes_under(self, label: Label) -> tuple[int, ...]:
-        """Class indices of `leaves_under`."""
+        """Class indices of `leaves_under`, inside their protocol."""
         return tuple(self.class_of[leaf.id] for leaf in self.leaves_under(label))
 
     def ancestors(self, label: Label) -> tuple[Label, ...]:
@@ -267,10 +344,14 @@ class LabelTree:
 
     @cached_property
     def mirrored_classes(self) -> tuple[int, ...]:
-        """For every class (background first) the class of the mirrored structure: what a left-right flip does to a
-        label map.
+        """For every class of the network (background first) the class of the mirrored structure: what a left-right flip
+        does to a label map.
         """
-        return (0, *(self.class_of[self.mirrored(leaf).id] for leaf in self.leaves))
+        return tuple(
+            self.class_slices[name].start + other
+            for name, part in self.parts.items()
+            for other in (0, *(part.class_of[part.mirrored(leaf).id] for leaf in part.leaves))
+        )
 
     def overlapping(self, wanted: Sequence[Label]) -> tuple[Label, Label] | None:
         """A pair of requested labels that share voxels (a parent and something under it), or None."""
@@ -281,14 +362,26 @@ class LabelTree:
                     return above, label
         return None
 
-    def to_json(self) -> list[dict[str, Any]]:
-        """As stored in `model.json`."""
-        return [label.to_json() for label in self.labels]
+    def to_json(self) -> list[dict[str, Any]] | dict[str, Any]:
+        """As stored in `model.json`: the labels or, where protocols have names, both of them."""
+        labels = [label.to_json() for label in self.labels]
+        if self.is_plain:
+            return labels
+        protocols = [{"name": protocol.name, "roots": list(protocol.roots)} for protocol in self.protocols]
+        return {"protocols": protocols, "labels": labels}
 
     @staticmethod
-    def from_json(entries: Sequence[Mapping[str, Any]]) -> LabelTree:
-        """Inverse of `to_json`."""
-        return LabelTree(tuple(Label.from_json(entry) for entry in entries))
+    def from_json(entry: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> LabelTree:
+        """Inverse of `to_json`. Raises LabelError."""
+        if not isinstance(entry, Mapping):
+            return LabelTree(tuple(Label.from_json(label) for label in entry))
+        protocols = tuple(
+            Protocol(str(protocol["name"]).strip(), tuple(int(root) for root in protocol["roots"]))
+            for protocol in entry["protocols"]
+        )
+        if not protocols:
+            raise LabelError("The tree names no protocol.")
+        return LabelTree(tuple(Label.from_json(label) for label in entry["labels"]), protocols)
 
 
 def _listed(names: Iterable[str]) -> str:

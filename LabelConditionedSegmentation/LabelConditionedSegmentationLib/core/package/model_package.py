@@ -1,4 +1,6 @@
-"""Model packages: a folder (or zip) with `model.json`, `weights.safetensors` and `MODEL_CARD.md`. Data, never code."""
+"""Model packages: a folder (or zip) with `model.json`, `weights.safetensors`, `MODEL_CARD.md` and, where there are
+statistics of features, `statistics.safetensors`. Data, never code.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +9,7 @@ import json
 import os
 import re
 import shutil
-import stat
 import uuid
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,21 +22,23 @@ from ..errors import (
     PackageFormatError,
     PackageInstallError,
     PackageIntegrityError,
-    PackageNotFoundError,
 )
 from ..labels.label_tree import LabelTree
 from ..network.architecture import Architecture
 from ..scan.input_spec import InputSpec
 from ..scan.metadata import MetadataSchema
+from .package_files import CARD, DESCRIPTION, STATISTICS, WEIGHTS, read_member
 
 if TYPE_CHECKING:
     from ..network.model import LabelConditionedNetwork
+    from .feature_statistics import LevelStatistics
 
-FORMAT = 1
-DESCRIPTION, WEIGHTS, CARD = "model.json", "weights.safetensors", "MODEL_CARD.md"
-MEMBERS = (DESCRIPTION, WEIGHTS, CARD)
-LARGEST_DESCRIPTION = 16 * 2**20
-LARGEST_WEIGHTS = 2 * 2**30
+FORMAT = 2
+"""The newest format that this version reads. A package that needs nothing of format 2 (statistics of features, another
+intensity scheme than z-score, an input inside of a label, several protocols) is written as format 1, which older
+versions read.
+"""
+
 FOLDER_NAME = re.compile(r"\w([\w .+-]{0,98}\w)?")
 
 
@@ -47,8 +48,9 @@ class ModelPackage:
 
     patch: largest window (k, j, i) in voxels. flip: average each scan with its left-right mirror image. statistics:
     ranges that scans like those of the training have, which findings are made from. advice: what to do about them, in
-    words of what the model is for (see ADVICE). about: title, description, licence, citation, intended_use, not_for,
-    and provenance (data, training cases, steps, date).
+    terms of what the model is for (see ADVICE). about: title, description, licence, citation, intended_use, not_for,
+    and provenance (data, training cases, steps, date). statistics_sha256: of the file that `feature_statistics` reads,
+    empty where there is none.
     """
 
     path: Path
@@ -63,6 +65,7 @@ class ModelPackage:
     statistics: dict[str, list[float]] = field(default_factory=dict)
     advice: dict[str, str] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
+    statistics_sha256: str = ""
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> ModelPackage:
@@ -71,36 +74,9 @@ class ModelPackage:
         Raises a PackageError that says what is wrong and where.
         """
         path = Path(path)
-        entry = _parse_description(_read_member(path, DESCRIPTION, LARGEST_DESCRIPTION), path)
+        entry = _parse_description(read_member(path, DESCRIPTION), path)
         try:
-            architecture = Architecture.from_json(entry["architecture"])
-            spec = InputSpec.from_json(entry["input"])
-            if len(spec.channels) != architecture.in_channels:
-                raise PackageFormatError(
-                    f"The input has {len(spec.channels)} channels and the network {architecture.in_channels}; they have"
-                    " to agree."
-                )
-            k, j, i = (int(n) for n in entry["patch"])
-            if any(n < architecture.multiple or n % architecture.multiple or n > 1024 for n in (k, j, i)):
-                raise PackageFormatError(
-                    f"The patch size has to be made of multiples of {architecture.multiple}, up to 1024."
-                )
-            return ModelPackage(
-                path=path,
-                name=str(entry["name"]),
-                architecture=architecture,
-                input=spec,
-                labels=LabelTree.from_json(entry["labels"]),
-                metadata=MetadataSchema.from_json(entry["metadata"]),
-                patch=(k, j, i),
-                flip=bool(entry.get("flip", False)),
-                weights_sha256=str(entry["weights_sha256"]),
-                statistics={
-                    str(key): [float(v) for v in values] for key, values in entry.get("statistics", {}).items()
-                },
-                advice=checked_advice(entry.get("advice", {})),
-                about={key: value for key, value in entry.items() if key in ABOUT},
-            )
+            return _package_from(entry, path)
         except KeyError as error:
             raise PackageFormatError(
                 f'"{path / DESCRIPTION}" lacks the entry {error}; the package is incomplete.'
@@ -117,14 +93,21 @@ class ModelPackage:
         """
         from .weights import network_with  # torch: a description is read and shown without it
 
-        data = _read_member(self.path, WEIGHTS, LARGEST_WEIGHTS)
-        where = self.path / WEIGHTS
-        if hashlib.sha256(data).hexdigest() != self.weights_sha256:
-            raise PackageIntegrityError(
-                f'"{where}" is not the file that model.json describes (its SHA-256 differs): damaged, truncated or'
-                " exchanged. Install the model again."
-            )
-        return network_with(data, where, self.architecture, len(self.labels.leaves) + 1, self.metadata.fields)
+        data = _verified(self.path, WEIGHTS, self.weights_sha256)
+        return network_with(data, self.path / WEIGHTS, self.architecture, self.labels.classes, self.metadata.fields)
+
+    def feature_statistics(self) -> dict[str, LevelStatistics]:
+        """Statistics of the features over the training scans: name of a level of the trunk -> those of its channels, in
+        the order of `Architecture.level_channels`.
+
+        Raises InputError where the package has none, PackageIntegrityError where its file does not fit the description.
+        """
+        from .feature_statistics import statistics_from
+
+        if not self.statistics_sha256:
+            raise InputError(f'The model "{self.name}" has no statistics of its features; choose one that has.')
+        data = _verified(self.path, STATISTICS, self.statistics_sha256)
+        return statistics_from(data, self.path / STATISTICS, self.architecture.level_channels)
 
     @property
     def prompt_length(self) -> int:
@@ -155,6 +138,9 @@ ADVICE = ("too_large", "too_small", "contrast")
 is another one.
 """
 
+SHA256_OF = {WEIGHTS: "weights_sha256", STATISTICS: "statistics_sha256"}
+"""File of a package -> the entry of the description that vouches for it."""
+
 LONGEST_ADVICE = 500
 ABOUT = ("title", "description", "licence", "citation", "intended_use", "not_for", "provenance")
 
@@ -172,16 +158,15 @@ def save_package(
     flip: bool = False,
     statistics: Mapping[str, Sequence[float]] | None = None,
     advice: Mapping[str, str] | None = None,
+    feature_statistics: Mapping[str, LevelStatistics] | None = None,
 ) -> ModelPackage:
     """Write a package with weights in half precision, whole or not at all; an existing one at `path` is replaced."""
     unknown = sorted(set(about) - set(ABOUT))
     if unknown:
         raise PackageFormatError(f"A package has no entries {', '.join(unknown)}.")
-    from .weights import packed
-
-    weights = packed(network, path)
+    members = _tensor_files(path, network, feature_statistics)
     description = {
-        "format": FORMAT,
+        "format": 1 if spec.is_plain and labels.is_plain and STATISTICS not in members else FORMAT,
         "name": name,
         **about,
         "architecture": network.trunk.architecture.to_json(),
@@ -192,20 +177,37 @@ def save_package(
         "advice": checked_advice(advice or {}),
         "metadata": metadata.to_json(),
         "labels": labels.to_json(),
-        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+        **{SHA256_OF[member]: hashlib.sha256(data).hexdigest() for member, data in members.items()},
     }
+    text = json.dumps(description, indent=1, ensure_ascii=False) + "\n"
+    _write_whole(path, members | {DESCRIPTION: text.encode(), CARD: card.encode()})
+    return ModelPackage.load(path)
+
+
+def _tensor_files(
+    path: Path, network: LabelConditionedNetwork, feature_statistics: Mapping[str, LevelStatistics] | None
+) -> dict[str, bytes]:
+    """The files of a package that hold numbers: name -> what is in them."""
+    from .feature_statistics import packed_statistics
+    from .weights import packed
+
+    members = {WEIGHTS: packed(network, path)}
+    if feature_statistics:
+        channels = network.trunk.architecture.level_channels
+        members[STATISTICS] = packed_statistics(feature_statistics, path, channels)
+    return members
+
+
+def _write_whole(path: Path, members: Mapping[str, bytes]) -> None:
+    """Put a folder of these files at `path`, or leave what was there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _new_folder_beside(path)
     try:
-        (temporary / DESCRIPTION).write_text(
-            json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
-        (temporary / WEIGHTS).write_bytes(weights)
-        (temporary / CARD).write_text(card, encoding="utf-8")
+        for member, data in members.items():
+            (temporary / member).write_bytes(data)
         _replace_folder(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return ModelPackage.load(path)
 
 
 def checked_advice(entry: Mapping[str, Any]) -> dict[str, str]:
@@ -237,6 +239,8 @@ def install_package(source: Path, folder: Path) -> ModelPackage:
     """
     package = ModelPackage.load(source)
     package.build_network()
+    if package.statistics_sha256:
+        package.feature_statistics()
     if not FOLDER_NAME.fullmatch(package.name):
         raise PackageInstallError(f'The package calls itself "{package.name}", which cannot be the name of a folder.')
     target = folder / package.name
@@ -245,9 +249,9 @@ def install_package(source: Path, folder: Path) -> ModelPackage:
     folder.mkdir(parents=True, exist_ok=True)
     temporary = _new_folder_beside(target)
     try:
-        for member in MEMBERS:
+        for member in (DESCRIPTION, WEIGHTS, CARD, *([STATISTICS] if package.statistics_sha256 else [])):
             try:
-                data = _read_member(source, member, LARGEST_WEIGHTS)
+                data = read_member(source, member)
             except PackageFormatError:
                 if member != CARD:
                     raise
@@ -292,71 +296,46 @@ def _parse_description(data: bytes, path: Path) -> dict[str, Any]:
     return entry
 
 
-def _read_member(path: Path, member: str, largest: int) -> bytes:
-    """One file of a package folder or zip, of bounded size."""
-    if path.is_dir():
-        file = path / member
-        if not file.is_file():
-            raise PackageFormatError(f'"{path}" is no complete model package: it has no {member}.')
-        if file.stat().st_size > largest:
-            raise PackageIntegrityError(f'"{file}" is larger than any model file may be ({largest >> 20} MiB).')
-        return file.read_bytes()
-    if not path.exists():
-        raise PackageNotFoundError(f'There is no model package "{path}"; check its name, or install it again.')
-    if not zipfile.is_zipfile(path):
-        raise PackageFormatError(f'"{path}" is no model package: neither a folder nor a zip file.')
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = _checked_members(archive, path)
-            if member not in names:
-                raise PackageFormatError(f'"{path}" is no complete model package: it has no {member}.')
-            with archive.open(names[member]) as stream:
-                data: bytes = stream.read(largest + 1)  # what a header says of a size is not believed
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        RuntimeError,
-    ) as error:  # RuntimeError: encrypted, or packed in a way that Python does not know
+def _package_from(entry: Mapping[str, Any], path: Path) -> ModelPackage:
+    """The description of a package, checked as a whole. Raises PackageFormatError, LabelError or MetadataError, and
+    KeyError or TypeError and the like where an entry is missing or of the wrong kind.
+    """
+    architecture = Architecture.from_json(entry["architecture"])
+    spec = InputSpec.from_json(entry["input"])
+    labels = LabelTree.from_json(entry["labels"])
+    if len(spec.channels) != architecture.in_channels:
         raise PackageFormatError(
-            f'"{path}" is a zip file that cannot be unpacked: it is damaged, encrypted, or packed in an unknown way.'
-        ) from error
-    if len(data) > largest:
-        raise PackageInstallError(
-            f'"{path}": {member} unpacks to more than {largest >> 20} MiB; the archive is refused.'
+            f"The input has {len(spec.channels)} channels and the network {architecture.in_channels}; they have to"
+            " agree."
+        )
+    if len(labels.protocols) > 1 and (architecture.context_classes or architecture.conditioning != "head"):
+        raise PackageFormatError("Several protocols need conditioning at the head, without context classes.")
+    k, j, i = (int(n) for n in entry["patch"])
+    if any(n < architecture.multiple or n % architecture.multiple or n > 1024 for n in (k, j, i)):
+        raise PackageFormatError(f"The patch size has to be made of multiples of {architecture.multiple}, up to 1024.")
+    return ModelPackage(
+        path=path,
+        name=str(entry["name"]),
+        architecture=architecture,
+        input=spec,
+        labels=labels,
+        metadata=MetadataSchema.from_json(entry["metadata"]),
+        patch=(k, j, i),
+        flip=bool(entry.get("flip", False)),
+        weights_sha256=str(entry["weights_sha256"]),
+        statistics={str(key): [float(v) for v in values] for key, values in entry.get("statistics", {}).items()},
+        advice=checked_advice(entry.get("advice", {})),
+        about={key: value for key, value in entry.items() if key in ABOUT},
+        statistics_sha256=str(entry.get("statistics_sha256", "")),
+    )
+
+
+def _verified(path: Path, member: str, sha256: str) -> bytes:
+    """A file of a package that is what the description says. Raises PackageIntegrityError."""
+    data = read_member(path, member)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise PackageIntegrityError(
+            f'"{path / member}" is not the file that model.json describes (its SHA-256 differs): damaged, truncated or'
+            " exchanged. Install the model again."
         )
     return data
-
-
-def _checked_members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
-    """The package's files in an archive, at its top or in one folder.
-
-    Absolute paths, `..`, links and anything else refuse the whole archive.
-    """
-    members: dict[str, zipfile.ZipInfo] = {}
-    tops = set()
-    for info in archive.infolist():
-        parts = info.filename.replace("\\", "/").split("/")
-        if info.filename.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
-            raise PackageInstallError(
-                f'"{path}" holds the path "{info.filename}", which leads out of the package; the archive is refused.'
-            )
-        if stat.S_ISLNK(info.external_attr >> 16):
-            raise PackageInstallError(f'"{path}" holds the link "{info.filename}"; the archive is refused.')
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise PackageInstallError(
-                f'"{path}" holds "{info.filename}", packed in an unusual way; the archive is refused.'
-            )
-        if info.is_dir():
-            continue
-        if len(parts) > 2 or parts[-1] not in MEMBERS or parts[-1] in members:
-            raise PackageInstallError(
-                f'"{path}" holds "{info.filename}", which is no part of a model package; the archive is refused.'
-            )
-        tops.add(parts[0] if len(parts) == 2 else "")
-        members[parts[-1]] = info
-    if len(tops) > 1:
-        raise PackageInstallError(f'"{path}" holds files of more than one folder; the archive is refused.')
-    if sum(info.file_size for info in members.values()) > LARGEST_WEIGHTS:
-        raise PackageInstallError(f'"{path}" unpacks to more than {LARGEST_WEIGHTS >> 20} MiB; the archive is refused.')
-    return members

@@ -26,12 +26,8 @@ def network_with(
 
     Raises PackageIntegrityError where they do not fit.
     """
-    _check_safetensors(data, where)
-    try:
-        tensors = load_tensors(data)
-    except SafetensorError as error:
-        raise PackageIntegrityError(f'"{where}" is no valid safetensors file ({error}).') from None
-    with torch.device("meta"):  # nothing of the described size is allocated before the weights are seen to fit it
+    tensors = tensors_of(data, where)
+    with torch.device("meta"):  # nothing of the described size is allocated before the weights are known to fit it
         network = LabelConditionedNetwork(architecture, classes, fields)
     wanted = network.state_dict()
     missing, extra = sorted(set(wanted) - set(tensors)), sorted(set(tensors) - set(wanted))
@@ -70,6 +66,16 @@ def packed(network: LabelConditionedNetwork, path: Path) -> bytes:
             f'"{path}" is not written: {broken[0]} of the network holds values that are not finite in half precision.'
         )
     return dump_tensors(tensors)
+
+
+def tensors_of(data: bytes, where: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file `where`. Raises PackageIntegrityError where it is none."""
+    _check_safetensors(data, where)
+    try:
+        tensors: dict[str, torch.Tensor] = load_tensors(data)
+    except SafetensorError as error:
+        raise PackageIntegrityError(f'"{where}" is no valid safetensors file ({error}).') from None
+    return tensors
 
 
 def _check_safetensors(data: bytes, where: Path) -> None:
