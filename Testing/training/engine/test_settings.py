@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from LabelConditionedSegmentationLib.core.scan.metadata import Field
 
-from Training.engine.config import Config, differences, read_config, write_config
+from Training.engine.config import Config, as_content, read_config, write_config
+from Training.engine.config_differences import differences
 from Training.engine.settings import read_settings
 from Training.evaluation.cross_validation import fold_settings
 from Training.studies.compare import read_experiment
@@ -61,8 +61,7 @@ def test_a_word_is_its_value_to_the_last_character(empty: Path) -> None:
 def test_a_path_of_any_characters_is_taken_as_it_is(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.getbasetemp() / "any.yaml"
     path.write_text("{}")
-    if text != "???":  # of OmegaConf: to be filled in
-        assert read_config(path, [f"data.root={text}"]).data.root == text
+    assert read_config(path, [f"data.root={text}"]).data.root == text
 
 
 def test_names_in_a_word_stay_names(empty: Path) -> None:
@@ -77,11 +76,11 @@ def test_names_with_a_hash_are_named_in_a_list_too(empty: Path) -> None:
 
 
 def test_numbers_lists_and_truth_values_are_what_their_settings_are(empty: Path) -> None:
-    words = ["optimizer.rate=1e-3", "data.points=100_000", "data.patch=[32, 48, 64]", "input.spacing=[2,2,2]"]
+    words = ["optimizer.learning_rate=1e-3", "data.points=100_000", "data.patch=[32, 48, 64]", "input.spacing=[2,2,2]"]
     config = read_config(
         empty, [*words, "network.position=false", "augmentation.flip=no", "package={name: hip, flip: yes}"]
     )
-    assert (config.optimizer.rate, config.data.points) == (1e-3, 100_000)
+    assert (config.optimizer.learning_rate, config.data.points) == (1e-3, 100_000)
     assert (config.data.patch, config.input.spacing) == ((32, 48, 64), (2.0, 2.0, 2.0))
     assert (config.network.position, config.augmentation.flip) == (False, False)
     assert (config.package.name, config.package.flip) == ("hip", True)
@@ -107,8 +106,8 @@ def test_the_words_of_a_fold_are_read_as_they_were_meant(empty: Path) -> None:
         ("=5", '"=5" sets nothing'),
         ("data.validation=[a #1, b", r'value of "data\.validation=\[a #1, b" cannot be read'),
         ("data.validation=[@a]", "Put each text with special characters into quotes"),
-        ("data.validation=a", r'setting "data\.validation" cannot be used'),
-        ("optimizer.steps=1e3", r'setting "optimizer\.steps" cannot be used: .*1e3'),
+        ("data.validation=a", r'^data\.validation is "a", but has to be a list of texts\.$'),
+        ("optimizer.steps=1e3", r"^optimizer\.steps is 1e3, but has to be a whole number\.$"),
         ("output=out\udcff", r"output is 'out\\udcff', which is no name in UTF-8"),
         ("data.rot=x", r'Did you mean "data\.root"'),
         ("network.widths.more=[1]", r"network\.widths"),
@@ -148,11 +147,14 @@ def test_a_file_may_have_comments_anchors_and_merged_keys(empty: Path) -> None:
         ("output: a\noutput: b\n", "output comes twice"),
         ("just text\n", "holds text instead of settings"),
         ("data: !!python/object/apply:os.getcwd []\n", "cannot be used"),
-        ("metadata: [{name: age, kind: number, possible: [0, old], trained: [0, 1]}]\n", '"metadata" cannot be used'),
+        (
+            "metadata: [{name: age, kind: number, possible: [0, old], trained: [0, 1]}]\n",
+            'metadata.possible holds "old", but has to be 2 numbers',
+        ),
         ("metadata: [{name: sex, kind: choice, choises: [F, M]}]\n", "choises"),
         ("metadata: [{name: sex, kind: choice}]\n", "choice without choices"),
         ("metadata: [{name: s, kind: choice, choices: [a]}, {name: s, kind: choice, choices: [b]}]\n", "same name"),
-        ("data: here\n", '"data" cannot be used'),
+        ("data: here\n", 'data is "here", but has to be a section of settings'),
     ],
 )
 def test_a_file_that_does_not_fit_is_told(empty: Path, text: str, says: str) -> None:
@@ -203,7 +205,7 @@ def test_a_configuration_that_was_written_is_the_same_when_it_is_read(empty: Pat
 
 def test_fields_that_were_stored_in_short_are_no_other_setting(empty: Path) -> None:
     config = config_with(empty, "metadata: [{name: age, kind: number, possible: [0, 9], trained: [1, 2]}]")
-    now = asdict(config)
+    now = as_content(config)
     before = now | {"metadata": [{"name": "age", "kind": "number", "possible": [0, 9], "trained": [1, 2]}]}
     assert differences(before, now) == []
     before = now | {"metadata": [{"name": "age", "kind": "number", "possible": [0, 9], "trained": [1, 3]}]}

@@ -13,17 +13,17 @@ FOREGROUNDS = ("nonzero", "all")
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What a network expects of its input.
-
-    channels: name of every image channel. spacing: millimetres along R, A, S of the network's grid. foreground:
-    `nonzero` where everything outside the structure of interest was set to one value, mostly 0 (as by skull-stripping),
-    `all` elsewhere. margin_mm: context kept around the foreground.
-    """
+    """What a network expects of its input."""
 
     channels: tuple[str, ...] = ("T1",)
+    """Name of every image channel."""
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """Millimetres along R, A, S of the network's grid."""
     foreground: str = "nonzero"
+    """nonzero where everything outside the structure of interest was set to one value, mostly 0 (as by
+    skull-stripping), all elsewhere."""
     margin_mm: float = 2.0
+    """Context kept around the foreground."""
 
     def __post_init__(self) -> None:
         if self.foreground not in FOREGROUNDS:
