@@ -1,4 +1,4 @@
-"""The settings of a training run, with their defaults; a YAML file and `key=value` words on the command line change
+"""The settings of a training run, with their defaults; a YAML file and `key=value` overrides on the command line change
 them.
 """
 
@@ -27,7 +27,7 @@ OWN = "method_settings"
 """The field of `Config` that holds the section of its method, which in a file has the method's name."""
 
 FORMER_NAMES = {"context": "colab", "colab.rate": "colab.learning_rate", "optimizer.rate": "optimizer.learning_rate"}
-"""What settings were called before -> what they are called now; older files, words and checkpoints have those."""
+"""What settings were called before -> what they are called now; older files, overrides and checkpoints have those."""
 
 
 @dataclass
@@ -209,15 +209,13 @@ def configuration_keys() -> Keys:
     return keys
 
 
-def read_config(path: Path, words: Sequence[str] = ()) -> Config:
-    """Defaults < file < `key=value` words.
+def read_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Defaults < file < `key=value` overrides.
 
     A key or value that does not fit ends the program with one sentence and the nearest valid key.
     """
-    content, source = (
-        read_content(path, words, configuration_keys(), "configuration", FORMER_NAMES),
-        f'The configuration "{path}"',
-    )
+    content = read_content(path, overrides, configuration_keys(), "configuration", FORMER_NAMES)
+    source = f'The configuration "{path}"'
     own = {
         name: validated(content.pop(name, {}), kind, source, name) for name, kind in method_sections().items()
     }  # a section of a method that this run does not take is checked as well

@@ -109,7 +109,7 @@ def _prepared_now(
 
 
 def _named(there: Sequence[str], wanted: Sequence[str], root: Path) -> None:
-    """A mistyped case is told, not taken as none."""
+    """A mistyped case is an error, not none at all."""
     missing = sorted(set(wanted) - set(there))
     if missing:
         raise SystemExit(

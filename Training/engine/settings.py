@@ -1,4 +1,4 @@
-"""From a YAML file and `key=value` words to a dataclass of settings.
+"""From a YAML file and `key=value` overrides to a dataclass of settings.
 
 Values are taken as they are written: the setting, not its looks, says what is a number.
 """
@@ -26,29 +26,32 @@ Keys = dict[str, Any]
 """Every setting by its full key, sections among them, with its type."""
 
 HASH = "\ue000"
-"""Stands for # while a word is read, where nothing is a comment; the character is of no writing system."""
+"""Stands for # while an override is read, where nothing is a comment; the character is of no writing system."""
 
 
-def read_settings(path: Path, kind: type[Settings], words: Sequence[str] = (), what: str = "configuration") -> Settings:
-    """The defaults of a dataclass < a file < words. what: what such a file is called.
+def read_settings(
+    path: Path, kind: type[Settings], overrides: Sequence[str] = (), what: str = "configuration"
+) -> Settings:
+    """The defaults of a dataclass < a file < overrides. what: what such a file is called.
 
-    A case called 001, 1e3 or null stays text where the setting is text. A word is its value as it stands, whatever its
-    characters; only where a setting holds several values are [...] and {...} read, as in the file but without comments.
+    A case called 001, 1e3 or null stays text where the setting is text. An override is its value as it stands, whatever
+    its characters; only where a setting holds several values are [...] and {...} read, as in the file but without
+    comments.
     SystemExit with one sentence, and the nearest valid key, for what does not fit.
     """
-    return validated(read_content(path, words, keys_of(kind), what), kind, f'The {what} "{path}"')
+    return validated(read_content(path, overrides, keys_of(kind), what), kind, f'The {what} "{path}"')
 
 
 def read_content(
-    path: Path, words: Sequence[str], keys: Keys, what: str, former: Mapping[str, str] | None = None
+    path: Path, overrides: Sequence[str], keys: Keys, what: str, former: Mapping[str, str] | None = None
 ) -> Content:
-    """What a file and the words that follow it say, under known keys. former: earlier names of settings -> present
+    """What a file and the overrides that follow it say, under known keys. former: earlier names of settings -> present
     ones, in an order in which they can be exchanged one after the other.
     """
     former = former or {}
     content = with_present_names(_read_file(path, what), former)
-    for word in words:
-        content = _merged(content, _read_word(word, keys, former))
+    for override in overrides:
+        content = _merged(content, _read_override(override, keys, former))
     for key in _keys_in(content, keys):
         if _kind_at(key, keys) is None:
             near = difflib.get_close_matches(key, keys, n=1)
@@ -134,11 +137,11 @@ def _parse(text: str) -> Any:
     return _AsWritten(text).get_single_data()
 
 
-def _read_word(word: str, keys: Keys, former: Mapping[str, str]) -> Content:
-    """A `key=value` word as settings to merge into those that are there."""
-    key, sign, text = word.partition("=")
+def _read_override(override: str, keys: Keys, former: Mapping[str, str]) -> Content:
+    """A `key=value` override as settings to merge into those that are there."""
+    key, sign, text = override.partition("=")
     if not (key and sign):
-        raise SystemExit(f'"{word}" sets nothing; settings are words of the form key=value.')
+        raise SystemExit(f'"{override}" sets nothing; settings are words of the form key=value.')
     for old, new in former.items():
         key = new + key.removeprefix(old) if f"{key}.".startswith(f"{old}.") else key
     value: Any = text
@@ -148,14 +151,14 @@ def _read_word(word: str, keys: Keys, former: Mapping[str, str]) -> Content:
         except yaml.YAMLError as error:
             problem = getattr(error, "problem", None) or "it is no list"
             raise SystemExit(
-                f'The value of "{word}" cannot be read: {problem.replace(HASH, "#")}. Put each text with special'
+                f'The value of "{override}" cannot be read: {problem.replace(HASH, "#")}. Put each text with special'
                 " characters into quotes."
             ) from None
     return _nested(_path_of(key, keys), text if value is None else value)
 
 
 def _is_plain(kind: Any) -> bool:
-    """Whether a setting is one value, which a word gives as it stands."""
+    """Whether a setting is one value, which an override gives as it stands."""
     return kind in (str, int, float, bool) or get_origin(kind) is Literal
 
 

@@ -16,7 +16,7 @@ WIDTH = 100
 
 def settings_in_words() -> str:
     """A paragraph a setting, under the sections in which a file has them."""
-    lines = ["settings, as key=value words or in the file (a.b is b in the section a):"]
+    lines = ["settings, as key=value or in the file (a.b is b in the section a):"]
     for key, setting in all_settings():
         lines += ["", *_lines_of(key, setting)]
     return "\n".join(lines)

@@ -41,7 +41,11 @@ class PublishedPair(Method):
 
     def _found_by(self, batch: Batch, pair: int, side: int) -> torch.Tensor:
         """The loss of one scan as the query and the other as its atlas."""
-        image, asked, regions = batch["image"][pair, side], batch["asked"][pair, side], batch["regions"][pair, 1 - side]
+        image, target, regions = (
+            batch["image"][pair, side],
+            batch["asked"][pair, side],
+            batch["regions"][pair, 1 - side],
+        )
         atlas = batch["image"][pair, 1 - side, : self.network.trunk.architecture.in_channels]
         shown = [n for n in regions.unique().tolist() if n > 0]  # type: ignore[no-untyped-call]
         numbers = torch.tensor(
@@ -52,8 +56,8 @@ class PublishedPair(Method):
         scores = self.network.scores_by_pair(query, batch["metadata"][pair, side][None], atlas, masks).float()
         with torch.autocast(image.device.type, enabled=False):
             found = at_points(scores, batch["points"][pair, side][None], image.shape[1:])[0]
-            is_known = (asked != IGNORE)[:, None] & masks.flatten(1).any(1)
-            return masked_sigmoid_loss(found.T, asked[:, None] == numbers, is_known, self.objective.dice_weight)
+            is_known = (target != IGNORE)[:, None] & masks.flatten(1).any(1)
+            return masked_sigmoid_loss(found.T, target[:, None] == numbers, is_known, self.objective.dice_weight)
 
 
 @torch.no_grad()
@@ -75,8 +79,8 @@ def find_by_pair(
     numbers = torch.tensor(list(masks))
     best, highest = torch.zeros(shape, dtype=torch.long), torch.zeros(shape)
     for some in torch.split(numbers, LABELS_A_PASS):
-        told = torch.stack([_centred(masks[number][None], shape, 0)[0] for number in some.tolist()]).to(image.device)
-        scores = network.scores_by_pair(image, query.metadata[None].to(image.device), shown, told)[0]
+        given = torch.stack([_centred(masks[number][None], shape, 0)[0] for number in some.tolist()]).to(image.device)
+        scores = network.scores_by_pair(image, query.metadata[None].to(image.device), shown, given)[0]
         score, which = resample(scores.float().movedim(0, -1), coarse, fine).max(-1)
         wins = score.cpu() > highest
         best, highest = torch.where(wins, some[which.cpu()], best), torch.where(wins, score.cpu(), highest)

@@ -3,7 +3,7 @@ positives far away.
 
 Li et al., "Context label learning: improving background class representations in semantic segmentation", IEEE TMI 2023,
 arXiv 2212.08423. The segmenter is the network of a run with t - 1 context classes after its labels; a task generator
-tells it how to divide the background, and learns that from how well the labels alone are found after one virtual step
+says how to divide the background, and learns that from how well the labels alone are found after one virtual step
 of the segmenter (a bilevel problem). Only the segmenter is shipped.
 """
 
@@ -44,7 +44,7 @@ it falls below the usual 1e-8, which would then stop the generator long before i
 """
 
 COLLAPSED, FOR_STEPS = 0.99, 200
-"""Share of the context above which one class has taken all of it, and for how many steps before that is told."""
+"""Share of the context above which one class has taken all of it, and for how many steps before there is a warning."""
 
 ADVICE = (
     f"One context class has had more than {COLLAPSED:.0%} of the context for {FOR_STEPS} steps, so that the others"
@@ -75,7 +75,7 @@ class CoLab(Method):
 
     def __init__(self, network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> None:
         """members (G, classes): as TargetCode has them; classes beyond the network's are labels that only the
-        anatomical context tells apart.
+        anatomical context distinguishes.
         """
         super().__init__(network)
         architecture, every_class = network.trunk.architecture, len(network.bias)
@@ -230,7 +230,7 @@ class CoLab(Method):
         mean = _mean_of_processes(fabric)
         with _full_precision(
             context.device
-        ):  # nearly equal passes differ by less than half precision can tell, and its rounding would be in v too
+        ):  # nearly equal passes differ by less than half precision can resolve, and its rounding would be in v too
             value, v = after_virtual_step(inner, outer, theta, context, learning_rate, mean)
             is_published = self.own.hypergradient == "finite_difference"
             mixed = (
@@ -296,8 +296,8 @@ class CoLab(Method):
         )
         if len(self.network.bias) == self.network.classes:
             return scene
-        seen = [self._truth(scene, n).seen.view(target.shape[1:]) > 0 for n in range(len(target))]
-        return scene._replace(weight=torch.stack([distance_weight(roi, self.own.margin, self.own.tau) for roi in seen]))
+        rois = [self._truth(scene, n).seen.view(target.shape[1:]) > 0 for n in range(len(target))]
+        return scene._replace(weight=torch.stack([distance_weight(roi, self.own.margin, self.own.tau) for roi in rois]))
 
     def _truth(self, scene: Scene, sample: int) -> Truth:
         return Truth(scene.target[sample].flatten(), scene.annotated[sample], self.members)
@@ -318,7 +318,7 @@ class CoLab(Method):
     def _shares(self, scene: Scene, context: torch.Tensor, fabric: Fabric) -> list[float]:
         """How much of the context each class has, over all processes; NaN where no sample has context.
 
-        A collapse is told once.
+        There is one warning of a collapse.
         """
         weight = scene.weight * (scene.target == 0)
         parts = torch.as_tensor(fabric.all_reduce((context * weight[:, None]).sum((0, 2, 3, 4)), reduce_op="sum"))

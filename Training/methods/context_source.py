@@ -119,10 +119,10 @@ class Clusters(ContextSource):
         found = []
         for number in range(len(samples.cases)):
             sample = samples[number]
-            seen = {key: sample[key][None].cpu() for key in ("image", "foreground", "target")}
-            target = seen["target"].view(seen["foreground"].shape[1:])
+            batch = {key: sample[key][None].cpu() for key in ("image", "foreground", "target")}
+            target = batch["target"].view(batch["foreground"].shape[1:])
             near = (distance_weight(target > 0, self.margin, 1.0) == 1) & (target == 0)
-            voxels = self.measured(seen)[0].flatten(1).T[near.flatten()]
+            voxels = self.measured(batch)[0].flatten(1).T[near.flatten()]
             found.append(voxels[generator.permutation(len(voxels))[:VOXELS_A_SAMPLE]])
         voxels = torch.cat(found)
         if len(voxels) < len(self.centres):

@@ -1,4 +1,4 @@
-"""How an outer loss changes with the context that an inner loss was told, through one virtual step of gradient descent
+"""How an outer loss changes with the context that an inner loss takes, through one virtual step of gradient descent
 on the inner loss.
 
 theta: parameters by name. q: the context, which only the inner loss sees. e: the learning rate. With

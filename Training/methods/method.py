@@ -32,7 +32,7 @@ MAIN = "optimizer"
 
 @dataclass
 class Run:
-    """What a method is told of the run at a step. model: the method inside the wrapper that averages gradients over all
+    """What a method knows of the run at a step. model: the method inside the wrapper that averages gradients over all
     processes. measured: what is logged of the step beside the loss, by name.
     """
 
@@ -72,7 +72,7 @@ class Method(torch.nn.Module):
 
     @classmethod
     def labels_of_samples(cls, config: Config, tree: LabelTree, table: LabelTree) -> LabelTree:  # noqa: ARG003
-        """The labels that samples tell apart: those of the network first, and others of the data set's table."""
+        """The labels that samples distinguish: those of the network first, and others of the data set's table."""
         return tree
 
     @classmethod

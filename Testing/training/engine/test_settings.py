@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from LabelConditionedSegmentationLib.core.scan.metadata import Field
 
-from Training.engine.config import Config, as_content, read_config, write_config
+from Training.engine.config import Config, as_content, configuration_keys, read_config, write_config
 from Training.engine.config_differences import differences
 from Training.engine.settings import read_settings
+from Training.engine.settings_help import all_settings, settings_in_words
 from Training.evaluation.cross_validation import fold_settings
 from Training.studies.compare import read_experiment
 
@@ -215,3 +217,52 @@ def test_fields_that_were_stored_in_short_are_no_other_setting(empty: Path) -> N
 def test_a_file_of_another_kind_is_called_what_it_should_be(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"There is no recipe .*none\.yaml"):
         read_settings(tmp_path / "none.yaml", Config, what="recipe")
+
+
+# Help
+
+
+def test_help_lists_every_setting_with_its_type_range_choices_default_and_meaning() -> None:
+    listed = dict(all_settings())
+    sections = {key for key, kind in configuration_keys().items() if is_dataclass(kind)}
+    assert {key.replace("[]", "") for key in listed} == configuration_keys().keys() - sections
+    assert not [key for key, setting in listed.items() if not setting.get("description")]
+    text = settings_in_words()
+    for line in (
+        "  method: baseline or colab or lcs",
+        "  seed: a whole number, at least 0 [0]\n",
+        "  optimizer.name: adamw or sgd [adamw]\n",
+        "  optimizer.averaging: a number, from 0 to 1 [0.995]\n",
+        "  optimizer.freeze: a list of trunk or head or examples\n",
+        "  data.patch: 3 whole numbers [[144, 192, 144]]\n",
+        "  data.annotated: names, each with a list of texts\n",
+        "  colab.tau: a number, above 0 [20.0]\n      Voxels over which it then fades.\n",
+        "  network.film: text [identity]\n      How metadata enters: none, identity or paper.\n",
+        "  metadata[].possible: 2 numbers [null]\n",
+    ):
+        assert line in text
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("optimizer.learning_rate=-1", "optimizer.learning_rate is -1, but has to be at least 0."),
+        ("optimizer.learning_rate=fast", "optimizer.learning_rate is fast, but has to be a number."),
+        ("optimizer.averaging=1.5", "optimizer.averaging is 1.5, but has to be from 0 to 1."),
+        ("colab.eps=0", "colab.eps is 0, but has to be above 0."),
+        ("objective.loss=Softmax", 'objective.loss is "Softmax", but has to be softmax or sigmoid.'),
+        (
+            "optimizer.freeze=[neck]",
+            'optimizer.freeze holds "neck", but has to be a list of trunk or head or examples.',
+        ),
+        ("data.patch=[32, 32]", 'data.patch is ["32", "32"], but has to be 3 whole numbers.'),
+        ("data.patch=[32, 32, x]", 'data.patch holds "x", but has to be 3 whole numbers.'),
+        ("network.position=maybe", 'network.position is "maybe", but has to be true or false.'),
+        ("data.annotated={001: a}", 'data.annotated holds "a", but has to be names, each with a list of texts.'),
+        ("method_settings=1", '"method_settings" is no setting of the configuration.'),
+    ],
+)
+def test_a_value_that_cannot_be_is_one_sentence(empty: Path, word: str, sentence: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        read_config(empty, [word])
+    assert str(ended.value).startswith(sentence)
