@@ -21,7 +21,7 @@ LIBRARY = "LabelConditionedSegmentationLib"
 ROOMS_OF_LIBRARY = ("cli", "core", "worker", "scene", "panel", "resources")
 SLICER = frozenset({"slicer", "vtk", "qt", "ctk"})
 DESKTOP = frozenset({"slicerio", "PIL", "tqdm", "nilearn"})
-TRAINING = frozenset({"monai", "lightning", "omegaconf", "tensorboard"})
+TRAINING = frozenset({"monai", "lightning", "pydantic", "tensorboard"})
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,6 @@ from pathlib import Path
 
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])
-    from Training.engine.loop import main
+    from Training.engine.command_line import main
 
     main()

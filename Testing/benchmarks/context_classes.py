@@ -14,9 +14,10 @@ from lightning.fabric import Fabric
 
 from Testing.benchmarks.measure import table
 from Training.engine.config import Config, read_config
-from Training.engine.loop import make_optimizer
+from Training.engine.optimizers import make_optimizer
 from Training.methods import build_method
-from Training.methods.method import Batch, Method
+from Training.methods.colab_settings import CoLabSettings
+from Training.methods.method import Batch, Method, Run
 from Training.studies.compare import read_experiment
 
 EXPERIMENT = Path(__file__).resolve().parents[2] / "Training/experiments/compare_colab.yaml"
@@ -62,23 +63,25 @@ class _Run:
     def __init__(self, settings: list[str], base: Path) -> None:
         config = read_config(base, settings)
         torch.manual_seed(0)
-        self.every = config.context.every
-        self.rate = config.optimizer.rate
+        self.every = config.own(CoLabSettings).every
+        self.learning_rate = config.optimizer.learning_rate
         self.fabric = Fabric(accelerator="cpu", devices=1, precision=config.precision)  # type: ignore[arg-type]
         network = LabelConditionedNetwork(config.network, len(config.data.labels) + 1)
         network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.method: Method = build_method(
             network, config, torch.zeros(0, len(config.data.labels) + 1, dtype=torch.bool)
         )
-        self.model, self.optimizer = self.fabric.setup(self.method, make_optimizer(self.method, config.optimizer))
+        self.model, self.optimizer = self.fabric.setup(
+            self.method, make_optimizer(self.method.parameters(), config.optimizer)
+        )
         self.batch = _batch(config)
         self.step = 0
 
     def round(self) -> int:
         """The steps from one update of the generator to the next; returns how many."""
         for _ in range(self.every):
-            self.method.before_step(self.step, self.batch, self.rate, self.fabric)
-            self.fabric.backward(self.model(self.batch))
+            run = Run(self.fabric, self.model, self.step, self.learning_rate)
+            self.fabric.backward(self.method.training_step(self.batch, run))
             self.optimizer.step()
             self.optimizer.zero_grad()
             self.step += 1

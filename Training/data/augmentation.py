@@ -19,27 +19,31 @@ from monai.transforms import (
     RandSimulateLowResolution,
 )
 
+from ..engine.setting_types import Count, Share
+
 Shape = tuple[int, int, int]
 
 
 @dataclass
 class Augmentation:
-    """How strongly samples are varied; lengths in voxels, angles in degrees.
-
-    Everything at 0 changes nothing but the patch's place.
-
-    crop: share of the samples that lose up to half of their extent along one or two axes, as scans with a short field
-    of view do.
-    """
+    """How strongly samples are varied. Everything at 0 changes nothing but the patch's place."""
 
     rotation: float = 12.0
+    """The largest turn about each axis, in degrees."""
     scale: float = 0.12
+    """The largest share by which a scan grows or shrinks."""
     shift: float = 4.0
+    """The largest shift, in voxels."""
     warp: float = 4.0
-    warp_spacing: int = 32
+    """The largest smooth displacement, in voxels."""
+    warp_spacing: Count = 32
+    """Voxels between the nodes of the smooth displacement."""
     flip: bool = True
-    crop: float = 0.25
+    """Left-right flips, with the labels of both sides exchanged."""
+    crop: Share = 0.25
+    """Share of the samples that lose up to half of their extent along one or two axes, as in a short field of view."""
     intensity: bool = True
+    """Bias field, noise, contrast and resolution are varied too."""
 
 
 RIM = 0.05

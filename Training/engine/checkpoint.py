@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from ..methods.method import Method
+from ..methods.method import Method, Optimizers
 from .whole_files import written_whole
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq", "momentum_buffer")
@@ -23,7 +23,7 @@ def save_checkpoint(
     path: Path,
     method: Method,
     average: dict[str, torch.Tensor],
-    optimizer: torch.optim.Optimizer,
+    optimizers: Optimizers,
     facts: dict[str, Any],
 ) -> None:
     """Store the weights of a method, its network's averaged weights, the optimizers' moments and `facts` (JSON: step,
@@ -31,9 +31,9 @@ def save_checkpoint(
     """
     tensors = dict(method.state_dict())
     tensors |= {f"average.{name}": t for name, t in average.items()}
-    for prefix, moved, names in _optimizers(method, optimizer):
-        state = moved.state_dict()["state"]
-        for index, name in enumerate(names):
+    for prefix, optimizer in optimizers.items():
+        state = optimizer.state_dict()["state"]
+        for index, name in enumerate(_names_in(optimizer, method)):
             tensors |= {f"{prefix}.{key}.{name}": value for key, value in state.get(index, {}).items()}
     plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     with written_whole(path) as temporary:
@@ -43,15 +43,10 @@ def save_checkpoint(
             raise OSError(str(error).rpartition("I/O error: ")[2]) from None
 
 
-def _optimizers(method: Method, optimizer: torch.optim.Optimizer) -> list[tuple[str, torch.optim.Optimizer, list[str]]]:
-    """Every optimizer of a run with the names of what it moves, in its order: the parameters that the loss has a
-    gradient for, and those of the outer loss.
-    """
-    named = [(name.removeprefix("network."), p.requires_grad) for name, p in method.named_parameters()]
-    out = [("optimizer", optimizer, [name for name, trained in named if trained])]
-    if method.outer_optimizer is not None:
-        out.append(("outer", method.outer_optimizer, [name for name, trained in named if not trained]))
-    return out
+def _names_in(optimizer: torch.optim.Optimizer, method: Method) -> list[str]:
+    """The names of the parameters that an optimizer has, in its order."""
+    names = {id(p): name.removeprefix("network.") for name, p in method.named_parameters()}
+    return [names[id(p)] for group in optimizer.param_groups for p in group["params"]]
 
 
 def read_facts(path: Path) -> dict[str, Any]:
@@ -67,9 +62,9 @@ def read_facts(path: Path) -> dict[str, Any]:
 
 
 def load_checkpoint(
-    path: Path, method: Method, average: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer | None
+    path: Path, method: Method, average: dict[str, torch.Tensor], optimizers: Optimizers
 ) -> dict[str, Any]:
-    """Put a checkpoint back into method, average and (where given) the optimizers; returns the facts.
+    """Put a checkpoint back into method, average and the optimizers that are given; returns the facts.
 
     SystemExit where it is none, or one of another network.
     """
@@ -91,19 +86,12 @@ def load_checkpoint(
         method.load_state_dict({name: file.get_tensor(name) for name in state})
         for name in average:
             average[name].copy_(file.get_tensor(f"average.{name}"))
-        for prefix, moved, names in _optimizers(method, optimizer) if optimizer is not None else ():
-            moments = {
-                n: {
-                    key: file.get_tensor(f"{prefix}.{key}.{name}")
-                    for key in MOMENTS
-                    if f"{prefix}.{key}.{name}" in keys
-                }
-                for n, name in enumerate(names)
-            }
-            moved.load_state_dict(
-                {
-                    "state": {n: found for n, found in moments.items() if found},
-                    "param_groups": moved.state_dict()["param_groups"],
-                }
-            )
+        for prefix, optimizer in optimizers.items():
+            moments = [
+                {key: file.get_tensor(full) for key in MOMENTS if (full := f"{prefix}.{key}.{name}") in keys}
+                for name in _names_in(optimizer, method)
+            ]
+            groups = optimizer.state_dict()["param_groups"]
+            kept = {n: found for n, found in enumerate(moments) if found}
+            optimizer.load_state_dict({"state": kept, "param_groups": groups})
     return facts

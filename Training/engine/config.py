@@ -1,48 +1,57 @@
-"""The settings of a training run, with their defaults; a YAML file and `key=value` words on the command line change
+"""The settings of a training run, with their defaults; a YAML file and `key=value` overrides on the command line change
 them.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import yaml
-from LabelConditionedSegmentationLib.core.errors import PackageFormatError
 from LabelConditionedSegmentationLib.core.network.architecture import Architecture
-from LabelConditionedSegmentationLib.core.package.model_package import ADVICE, FOLDER_NAME, checked_advice
 from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.scan.metadata import Field, MetadataSchema
 
 from ..data.augmentation import Augmentation
-from .settings import read_settings
+from ..methods.registry import registered
+from .config_checks import check_config
+from .setting_types import Amount, Count, FilePath, Share, Whole
+from .settings import Keys, keys_of, read_content, validated
 from .whole_files import written_whole
+
+Own = TypeVar("Own")
+
+OWN = "method_settings"
+"""The field of `Config` that holds the section of its method, which in a file has the method's name."""
+
+FORMER_NAMES = {"context": "colab", "colab.rate": "colab.learning_rate", "optimizer.rate": "optimizer.learning_rate"}
+"""What settings were called before -> what they are called now; older files, overrides and checkpoints have those."""
 
 
 @dataclass
 class DataConfig:
-    """What is learned from.
+    """What is learned from."""
 
-    root: a data set (the raw layout of nnU-Net, a MONAI datalist, BIDS) or a folder made by prepare.py. cache: where
-    prepared cases are kept.
-    validation: cases kept out of training. train: the training cases (empty: all the others). labels: what is learned
-    (empty: the whole table; a parent stands for the union of its children). annotated: case -> the labels that somebody
-    looked for in it, where that is not all. patch: voxels (k, j, i). points: voxels a sample at which the loss is taken
-    (0: all). workers: processes that make samples on a CPU; on a GPU they are made there.
-    """
-
-    root: str = ""
-    cache: str = "runs/cache"
+    root: FilePath = ""
+    """A data set (raw layout of nnU-Net, MONAI datalist, BIDS) or a folder made by prepare.py."""
+    cache: FilePath = "runs/cache"
+    """Folder where prepared cases are kept."""
     validation: list[str] = field(default_factory=list)
+    """Cases kept out of training."""
     train: list[str] = field(default_factory=list)
+    """The training cases; none named: all the others."""
     labels: list[str] = field(default_factory=list)
+    """What is learned; none named: the whole table. A parent stands for the union of its children."""
     annotated: dict[str, list[str]] = field(default_factory=dict)
+    """Case -> the labels that somebody looked for in it, where that is not all."""
     patch: tuple[int, int, int] = (144, 192, 144)
-    points: int = 100_000
-    workers: int = 1
+    """Voxels (k, j, i) of a sample."""
+    points: Whole = 100_000
+    """Voxels a sample at which the loss is taken; 0: all."""
+    workers: Whole = 1
+    """Processes that make samples on a CPU; on a GPU they are made there."""
 
     @property
     def names(self) -> list[str]:
@@ -52,348 +61,186 @@ class DataConfig:
 
 @dataclass
 class ObjectiveConfig:
-    """What the loss asks for.
+    """What the loss asks for. It decides what a sample holds, so that all methods share it."""
 
-    loss: `softmax` (labels compete) or `sigmoid` (each label alone). labels: `all` in every sample, or `sampled`:
-    `labels_per_sample` of them, drawn evenly whatever their size, a share `unions` of them being unions of two labels
-    or parents. dice_weight: weight of the soft Dice beside the cross entropy.
-    prompts: what stands for a label: `class`, a learned prompt each; `example`, its mask on another scan; or `both`. Of
-    examples, at most `examples_per_sample` are asked for, a share `unions` of them unions of two labels, and a share
-    `splits` cut into parts.
-    """
-
-    loss: str = "softmax"
-    labels: str = "all"
-    labels_per_sample: int = 8
-    unions: float = 0.25
-    dice_weight: float = 1.0
-    prompts: str = "class"
-    examples_per_sample: int = 24
-    splits: float = 0.5
-
-
-@dataclass
-class ContextConfig:
-    """How method=colab divides the background among `network.context_classes` (t - 1 of the paper; 0: not at all) and
-    the background itself.
-
-    source: `generator` (a network that the outer loss trains), or a control: `anatomy` (the labels named there, one a
-    context class) or `kmeans`.
-    margin, tau: voxels (of the network's grid) from the ROI up to which the context counts fully, and over which it
-    then fades. deep_supervision: a loss at the coarser levels of the decoder too.
-    Of the generator: every: steps from one of its updates to the next. hypergradient: `finite_difference` (published;
-    eps as there), `exact`, or `first_order`, where only the segmenter's head takes the virtual step. widths, stride:
-    channels of its stages, and its finest resolution (1: that of the image). rate: of its Adam.
-    meta_cases: cases of the data set that are kept for the outer loss (none: it is taken on the batch itself).
-    """
-
-    source: str = "generator"
-    anatomy: list[str] = field(default_factory=list)
-    margin: float = 30.0
-    tau: float = 20.0
-    deep_supervision: bool = True
-    every: int = 5
-    hypergradient: str = "finite_difference"
-    eps: float = 0.01
-    widths: tuple[int, ...] = (8, 16, 32, 64)
-    stride: int = 2
-    rate: float = 3e-4
-    meta_cases: list[str] = field(default_factory=list)
+    loss: Literal["softmax", "sigmoid"] = "softmax"
+    """Labels compete (softmax), or each is decided alone (sigmoid)."""
+    labels: Literal["all", "sampled"] = "all"
+    """All labels in every sample, or some, drawn evenly whatever their size."""
+    labels_per_sample: Count = 8
+    """How many labels a sample has with labels=sampled."""
+    unions: Share = 0.25
+    """Share of sampled labels, or of examples, that are unions of two labels or parents."""
+    dice_weight: Amount = 1.0
+    """Weight of the soft Dice beside the cross entropy."""
+    prompts: Literal["class", "example", "both"] = "class"
+    """What stands for a label: a learned prompt (class), its mask on another scan (example), or both."""
+    examples_per_sample: Count = 24
+    """The most examples that a sample has."""
+    splits: Share = 0.5
+    """Share of the examples that are cut into parts."""
 
 
 @dataclass
 class OptimizerConfig:
-    """name: `adamw`, or `sgd` with Nesterov's `momentum`. schedule: with `constant` the rate rises over `warmup` steps,
-    stays, and falls linearly to 0 over the last `decay` steps: a run can be lengthened at will before it decays; with
-    `poly` it falls from the first step as (1 - step / steps) ** 0.9.
+    """How the weights follow the gradients."""
 
-    batch: samples a step, over all processes together. averaging: decay of the moving average of the weights, which is
-    what gets validated and shipped.
-    freeze: parts of the network (`trunk`, `head`, `examples`) that stay as `init_from` has them.
-    """
-
-    name: str = "adamw"
+    name: Literal["adamw", "sgd"] = "adamw"
+    """AdamW, or SGD with Nesterov's momentum."""
     momentum: float = 0.99
-    schedule: str = "constant"
-    rate: float = 1e-3
-    weight_decay: float = 1e-2
-    clip: float = 1.0
-    steps: int = 2000
-    warmup: int = 50
-    decay: int = 500
-    averaging: float = 0.995
-    batch: int = 1
-    freeze: list[str] = field(default_factory=list)
+    """Of SGD."""
+    schedule: Literal["constant", "poly"] = "constant"
+    """The learning rate rises, stays and falls linearly to 0, so that a run can be lengthened before it decays; or it
+    falls from the first step as (1 - step / steps) ** 0.9."""
+    learning_rate: Amount = 1e-3
+    """The highest learning rate."""
+    weight_decay: Amount = 1e-2
+    """Decoupled in AdamW, a part of the gradient in SGD."""
+    clip: Amount = 1.0
+    """The largest norm of a gradient."""
+    steps: Count = 2000
+    """Steps of the whole run."""
+    warmup: Whole = 50
+    """Steps over which the learning rate rises."""
+    decay: Whole = 500
+    """Steps at the end over which it falls to 0."""
+    averaging: Share = 0.995
+    """Decay of the moving average of the weights, which is what gets validated and shipped."""
+    batch: Count = 1
+    """Samples a step, over all processes together."""
+    freeze: list[Literal["trunk", "head", "examples"]] = field(default_factory=list)
+    """Parts of the network that stay as `init_from` has them."""
 
 
 @dataclass
 class PackageConfig:
-    """What the model package says about itself. advice: what to do about an odd scan (`core.package.ADVICE`), in words
-    of what the model is for.
-    """
+    """What the model package says about itself."""
 
     name: str = "model"
+    """Name of the package and of its folder."""
     title: str = ""
+    """What users see; the name where empty."""
     description: str = ""
+    """What the model does."""
     licence: str = ""
+    """Licence of the weights."""
     citation: list[str] = field(default_factory=list)
+    """Works to cite."""
     intended_use: str = ""
+    """What the model is for."""
     not_for: str = ""
+    """What it must not be used for."""
     data: str = ""
+    """What it was trained on, in words."""
     advice: dict[str, str] = field(default_factory=dict)
+    """What to do about an odd scan: too_large, too_small or contrast -> a text in words of what the model is for."""
     patch: tuple[int, int, int] = (160, 208, 160)
+    """Voxels (k, j, i) of the windows of inference."""
     flip: bool = False
+    """Whether inference also looks at the mirrored scan."""
 
 
 @dataclass
 class Config:
-    """One training run.
-
-    method: a name of Training.methods. resume: `auto` goes on from `output`/last.safetensors. init_from: a checkpoint,
-    or a model package to fine-tune.
-    early_stop: end after this many validations without a better one (0: never).
-    """
+    """One training run."""
 
     method: str = "lcs"
-    output: str = "runs/model"
-    seed: int = 0
+    """How it learns: a method of Training/methods."""
+    output: FilePath = "runs/model"
+    """Folder of the run: log, checkpoints and package."""
+    seed: Whole = 0
+    """Of weights, samples and their order."""
     accelerator: str = "auto"
-    devices: int = 1
-    nodes: int = 1
+    """Kind of device, as Lightning Fabric calls it: auto, cpu, cuda or mps."""
+    devices: Count = 1
+    """Devices a node, a process each."""
+    nodes: Count = 1
+    """Computers of the run."""
     precision: str = "bf16-mixed"
-    resume: str = "auto"
-    init_from: str = ""
-    validate_every: int = 200
-    save_every: int = 100
-    early_stop: int = 0
-    field_dropout: float = 0.2
+    """Of the arithmetic, as Lightning Fabric calls it: 32-true, bf16-mixed, 16-mixed or 64-true."""
+    resume: Literal["auto", "never"] = "auto"
+    """Go on from OUTPUT/last.safetensors where it is there, or begin anew."""
+    init_from: FilePath = ""
+    """A checkpoint to start from, or a model package to fine-tune."""
+    validate_every: Count = 200
+    """Steps from one validation to the next."""
+    save_every: Count = 100
+    """Steps from one checkpoint to the next."""
+    early_stop: Whole = 0
+    """End after this many validations without a better one; 0: never."""
+    field_dropout: Share = 0.2
+    """Share of the metadata that are withheld from a sample."""
     data: DataConfig = field(default_factory=DataConfig)
     input: InputSpec = field(default_factory=InputSpec)
     network: Architecture = field(default_factory=Architecture)
     metadata: list[Field] = field(default_factory=list)
+    """What can be known about a scan: the fields of the form."""
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
-    context: ContextConfig = field(default_factory=ContextConfig)
     augmentation: Augmentation = field(default_factory=Augmentation)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     package: PackageConfig = field(default_factory=PackageConfig)
+    method_settings: Any = None
+    """Settings of the method alone; in a file they stand in a section of its name."""
 
     def __post_init__(self) -> None:
-        MetadataSchema(tuple(self.metadata))  # tells two fields of one name
+        MetadataSchema(tuple(self.metadata))  # refuses two fields of one name
 
     @property
     def schema(self) -> MetadataSchema:
         """What can be known about a scan."""
         return MetadataSchema(tuple(self.metadata))
 
-
-PLACES = (
-    *("output", "accelerator", "devices", "nodes", "resume", "save_every"),
-    *("data.cache", "data.workers"),
-)
-"""Settings that say where and in which pieces a run is made, not what comes out."""
-
-FREE = (
-    *PLACES,
-    *("init_from", "validate_every", "early_stop", "package", "data.root", "optimizer.steps", "optimizer.decay"),
-)
-"""Settings that may change between a checkpoint and the run that goes on from it."""
+    def own(self, kind: type[Own]) -> Own:
+        """The settings of the method alone, of the class that it was registered with."""
+        return self.method_settings if isinstance(self.method_settings, kind) else kind()
 
 
-def differences(
-    before: dict[str, Any],
-    now: dict[str, Any],
-    free: Sequence[str] = FREE,
-    prefix: str = "",
-    plain: dict[str, Any] | None = None,
-) -> list[str]:
-    """The settings, other than free ones, in which two configurations differ, as "key: before -> now".
-
-    A setting that did not exist before had its default.
-    """
-    plain = asdict(Config()) if plain is None else plain
-    out = []
-    for key in sorted(before.keys() | now.keys()):
-        old, new, full = before.get(key, plain.get(key)), now.get(key), prefix + key
-        if full in free:
-            continue
-        if isinstance(old, dict) and isinstance(new, dict):
-            out += differences(old, new, free, full + ".", plain.get(key) or {})
-        elif not _are_same(full, old, new):
-            out.append(f"{full}: {old} -> {new}")
-    return out
+def method_sections() -> dict[str, type[Any]]:
+    """The settings of every registered method that has some of its own, by the name of their section."""
+    return {name: method.settings for name, method in registered().items() if method.settings is not None}
 
 
-def _are_same(key: str, old: Any, new: Any) -> bool:
-    if key == "metadata":  # what a field leaves out may have been written down or not
-        return MetadataSchema.from_json(old or ()) == MetadataSchema.from_json(new or ())
-    return bool(_plain(old) == _plain(new))
+def configuration_keys() -> Keys:
+    """Every setting of a configuration with its type, those of all methods included."""
+    keys = keys_of(Config)
+    del keys[OWN]
+    for name, kind in method_sections().items():
+        keys |= {name: kind} | keys_of(kind, f"{name}.")
+    return keys
 
 
-def _plain(value: Any) -> Any:
-    """Tuples as lists, as JSON gives them back, and dictionaries without what says nothing."""
-    if isinstance(value, dict):
-        return {key: _plain(v) for key, v in value.items() if v is not None}
-    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
-
-
-def read_config(path: Path, words: Sequence[str] = ()) -> Config:
-    """Defaults < file < `key=value` words.
+def read_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Defaults < file < `key=value` overrides.
 
     A key or value that does not fit ends the program with one sentence and the nearest valid key.
     """
-    config = read_settings(path, Config, words)
-    _check(config)
+    content = read_content(path, overrides, configuration_keys(), "configuration", FORMER_NAMES)
+    source = f'The configuration "{path}"'
+    own = {
+        name: validated(content.pop(name, {}), kind, source, name) for name, kind in method_sections().items()
+    }  # a section of a method that this run does not take is checked as well
+    config = validated(content, Config, source)
+    config.method_settings = own.get(config.method)
+    check_config(config)
     return config
+
+
+def as_content(config: Config) -> dict[str, Any]:
+    """Plain values under the keys of a file: what checkpoints keep, and `read_config` reads."""
+    content = asdict(config)
+    own = content.pop(OWN)
+    return content | ({config.method: own} if own is not None else {})
 
 
 def write_config(config: Config, path: Path) -> None:
     """The resolved configuration as YAML, which `read_config` reads again; whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as temporary:
-        temporary.write_text(yaml.safe_dump(_plain(asdict(config)), sort_keys=False), encoding="utf-8")
+        temporary.write_text(yaml.safe_dump(plain(as_content(config)), sort_keys=False), encoding="utf-8")
 
 
-def _check(config: Config) -> None:
-    """Settings that exclude each other end the program with a sentence."""
-    for value, allowed, what in (
-        (config.objective.loss, ("softmax", "sigmoid"), "objective.loss"),
-        (config.objective.labels, ("all", "sampled"), "objective.labels"),
-        (config.objective.prompts, ("class", "example", "both"), "objective.prompts"),
-        (config.resume, ("auto", "never"), "resume"),
-        (config.optimizer.name, ("adamw", "sgd"), "optimizer.name"),
-        (config.optimizer.schedule, ("constant", "poly"), "optimizer.schedule"),
-        (config.context.source, ("generator", "anatomy", "kmeans"), "context.source"),
-        (config.context.hypergradient, ("finite_difference", "exact", "first_order"), "context.hypergradient"),
-    ):
-        if value not in allowed:
-            raise SystemExit(f'{what} is "{value}", but has to be {" or ".join(allowed)}.')
-    _check_paths(config)
-    _check_numbers(config)
-    twice = [
-        name for name, times in Counter([*config.data.validation, *config.context.meta_cases]).items() if times > 1
-    ]
-    if twice:
-        raise SystemExit(
-            f"{twice[0]} is named twice in data.validation and context.meta_cases; name each case once in one of them."
-        )
-    if not FOLDER_NAME.fullmatch(config.package.name):
-        raise SystemExit(
-            f'package.name is "{config.package.name}", which cannot be the name of a folder, as that of a model has'
-            " to be."
-        )
-    _check_frozen(config)
-    _check_advice(config)
-    if not starts_from_package(config):
-        check_network(config)
-
-
-def _check_advice(config: Config) -> None:
-    """Advice for a finding that there is not, or too much of it."""
-    try:
-        checked_advice(config.package.advice)
-    except PackageFormatError as error:
-        raise SystemExit(f"package.advice cannot be used: {error}") from None
-    if strange := sorted(set(config.package.advice) - set(ADVICE)):
-        raise SystemExit(f'package.advice names "{strange[0]}", but there is advice for {", ".join(ADVICE)}.')
-
-
-def _check_paths(config: Config) -> None:
-    """Names of files that are no text, which some libraries that read or write there cannot take."""
-    for path, what in (
-        (config.output, "output"),
-        (config.data.root, "data.root"),
-        (config.data.cache, "data.cache"),
-        (config.init_from, "init_from"),
-    ):
-        if any("\ud800" <= letter <= "\udfff" for letter in path):
-            raise SystemExit(f"{what} is {path!a}, which is no name in UTF-8; rename that file or folder.")
-
-
-def _check_numbers(config: Config) -> None:
-    """Every number within its bounds. One that is no number (nan) is within none."""
-    optimizer, objective, data, context = config.optimizer, config.objective, config.data, config.context
-    for number, least, what in (
-        (optimizer.steps, 1, "optimizer.steps"),
-        (optimizer.batch, 1, "optimizer.batch"),
-        (optimizer.warmup, 0, "optimizer.warmup"),
-        (optimizer.decay, 0, "optimizer.decay"),
-        (optimizer.rate, 0, "optimizer.rate"),
-        (optimizer.clip, 0, "optimizer.clip"),
-        (optimizer.weight_decay, 0, "optimizer.weight_decay"),
-        (objective.labels_per_sample, 1, "objective.labels_per_sample"),
-        (objective.examples_per_sample, 1, "objective.examples_per_sample"),
-        (objective.dice_weight, 0, "objective.dice_weight"),
-        (config.seed, 0, "seed"),
-        (config.devices, 1, "devices"),
-        (config.nodes, 1, "nodes"),
-        (config.validate_every, 1, "validate_every"),
-        (config.save_every, 1, "save_every"),
-        (config.early_stop, 0, "early_stop"),
-        (data.points, 0, "data.points"),
-        (data.workers, 0, "data.workers"),
-        (config.augmentation.warp_spacing, 1, "augmentation.warp_spacing"),
-        (context.every, 1, "context.every"),
-        (context.margin, 0, "context.margin"),
-    ):
-        if not number >= least:
-            raise SystemExit(f"{what} is {number:g}, but has to be at least {least}.")
-    for share, what in (
-        (objective.unions, "objective.unions"),
-        (objective.splits, "objective.splits"),
-        (optimizer.averaging, "optimizer.averaging"),
-        (config.field_dropout, "field_dropout"),
-        (config.augmentation.crop, "augmentation.crop"),
-    ):
-        if not 0 <= share <= 1:
-            raise SystemExit(f"{what} is {share:g}, but is a share, from 0 to 1.")
-    if not (context.tau > 0 and context.eps > 0):
-        raise SystemExit(f"context.tau is {context.tau} and context.eps {context.eps}, but both have to be above 0.")
-
-
-def _check_frozen(config: Config) -> None:
-    """What is frozen has to come from somewhere, and something has to be left to learn."""
-    frozen, parts = set(config.optimizer.freeze), ("trunk", "head", "examples")
-    if strange := sorted(frozen - set(parts)):
-        raise SystemExit(f'optimizer.freeze names "{strange[0]}", but the parts of a network are {", ".join(parts)}.')
-    if frozen and not config.init_from:
-        raise SystemExit(
-            "optimizer.freeze keeps parts of the network as they are: name the package or checkpoint that has them with"
-            " init_from."
-        )
-    learned = {"class": {"trunk", "head"}, "example": {"trunk", "examples"}, "both": set(parts)}.get(
-        config.objective.prompts, set()
-    )
-    if learned <= frozen:
-        raise SystemExit(
-            f"With objective.prompts={config.objective.prompts}, optimizer.freeze={list(config.optimizer.freeze)}"
-            " leaves nothing to learn; name fewer parts."
-        )
-
-
-def starts_from_package(config: Config) -> bool:
-    """Whether `init_from` names a model package, whose network and input the run takes over."""
-    return bool(config.init_from) and Path(config.init_from).suffix != ".safetensors"
-
-
-def check_network(config: Config) -> None:
-    """Patches, channels and parts that the network cannot take end the program with a sentence, before any data are
-    read.
-    """
-    _check_sizes(config)
-    if "examples" in config.optimizer.freeze and not config.network.examples:
-        raise SystemExit('optimizer.freeze names "examples", which this network does not have; leave it out.')
-
-
-def _check_sizes(config: Config) -> None:
-    multiple = config.network.multiple
-    for patch, most, what in ((config.data.patch, None, "data.patch"), (config.package.patch, 1024, "package.patch")):
-        if any(n < multiple or n % multiple or (most and n > most) for n in patch):
-            limit = f", up to {most}" if most else ""
-            raise SystemExit(
-                f"{what} is {list(patch)}; with this network every axis has to be a multiple of {multiple}{limit}."
-            )
-    if len(config.input.channels) != config.network.in_channels:
-        raise SystemExit(
-            f"input.channels names {len(config.input.channels)} channel(s), but network.in_channels is"
-            f" {config.network.in_channels}; make them agree."
-        )
+def plain(value: Any) -> Any:
+    """Tuples as lists, as JSON gives them back, and dictionaries without what says nothing."""
+    if isinstance(value, dict):
+        return {key: plain(v) for key, v in value.items() if v is not None}
+    return [plain(v) for v in value] if isinstance(value, list | tuple) else value

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 from LabelConditionedSegmentationLib.core.package.package_files import DESCRIPTION
 
-from .config import PLACES, Config, differences, read_config
+from .config import Config, as_content, read_config
+from .config_differences import PLACES, differences
 from .run_settings import settled
 
 
@@ -21,7 +21,7 @@ def refuse_other_run(folder: Path, config: Config) -> None:
     if not is_finished(folder):
         return  # one that goes on looks at that itself
     before = read_config(folder / "config.yaml")
-    if changed := differences(asdict(before), asdict(settled(config)[0]), PLACES):
+    if changed := differences(as_content(before), as_content(settled(config)[0]), PLACES):
         raise SystemExit(
             f'"{folder}" holds a finished run with other settings: {"; ".join(changed)}. '
             "Put them back, delete that folder to train anew, or choose another output."

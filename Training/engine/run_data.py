@@ -13,7 +13,7 @@ from LabelConditionedSegmentationLib.core.scan.metadata import MetadataSchema
 
 from ..data.prepared_cases import Case, is_prepared, open_prepared, prepare_cases
 from ..data.targets import TargetCode, find_label, select
-from ..methods.context_source import with_context_labels
+from ..methods.registry import method_of
 from .config import Config
 from .start import joined_tree
 
@@ -38,16 +38,16 @@ def load_data(config: Config, known: LabelTree | None = None) -> RunData:
 
     SystemExit, with all problems at once, where the data cannot be used.
     """
-    root = Path(config.data.root)
-    names = [*config.data.names, *config.context.meta_cases] if config.data.names else []
+    root, meta_cases = Path(config.data.root), method_of(config).meta_cases(config)
+    names = [*config.data.names, *meta_cases] if config.data.names else []
     read = _prepared if is_prepared(root) else _prepared_now
     tree, code, cases = read(config, names, known)
-    held_out = [*config.data.validation, *config.context.meta_cases]
+    held_out = [*config.data.validation, *meta_cases]
     _named([case.name for case in cases], held_out, root)
     training = [case for case in cases if case.name not in held_out]
     if not training:
         raise SystemExit(
-            f'No case of "{root}" is left to train on: all of them are in data.validation or context.meta_cases.'
+            f'No case of "{root}" is left to train on: all of them are kept for validation or an outer loss.'
         )
     blank = sorted(case.name for case in cases if not bool(case.annotated[1:].any()))
     if blank:
@@ -55,9 +55,7 @@ def load_data(config: Config, known: LabelTree | None = None) -> RunData:
             f'Of "{root}", nobody looked for any of the labels that are learned in {", ".join(blank)}; leave such cases'
             " out, or correct data.annotated."
         )
-    validation, meta = (
-        [case for case in cases if case.name in kept] for kept in (config.data.validation, config.context.meta_cases)
-    )
+    validation, meta = ([case for case in cases if case.name in kept] for kept in (config.data.validation, meta_cases))
     return RunData(tree, code, config.schema, training, validation, meta)
 
 
@@ -66,11 +64,6 @@ def _prepared(
 ) -> tuple[LabelTree, TargetCode, list[Case]]:
     """Cases of a folder that was prepared before: their tree, what their targets mean, and they."""
     root = Path(config.data.root)
-    if with_anatomy(config):
-        raise SystemExit(
-            f'Anatomy as context needs the data set itself, but "{root}" is a prepared folder; set data.root to the'
-            " data set."
-        )
     if known is not None:
         raise SystemExit(
             f'A package is fine-tuned on a data set, but "{root}" is a prepared folder; set data.root to the data set'
@@ -79,6 +72,11 @@ def _prepared(
     prepared = open_prepared(
         root, config.input, config.schema, config.network.multiple, config.data.labels, names, config.data.annotated
     )
+    if method_of(config).labels_of_samples(config, prepared.tree, prepared.table) != prepared.tree:
+        raise SystemExit(
+            f"method={config.method} needs further labels of the data set itself with these settings, but"
+            f' "{root}" is a prepared folder; set data.root to the data set.'
+        )
     return prepared.tree, TargetCode(prepared.tree, prepared.table), prepared.cases
 
 
@@ -97,27 +95,21 @@ def _prepared_now(
     _named([case.name for case in data_set.cases], [*config.data.validation, *config.data.annotated], root)
     tree = select(data_set.table, config.data.labels)
     tree = tree if known is None else joined_tree(known, tree)
-    anatomy = config.context.anatomy if with_anatomy(config) else []
-    wider = with_context_labels(tree, data_set.table, anatomy) if anatomy else tree
+    wider = method_of(config).labels_of_samples(config, tree, data_set.table)
     code = TargetCode(wider, data_set.table, data_set.ignored_ids)
     for name in chain.from_iterable(config.data.annotated.values()):
         find_label(data_set.table, name, "data.annotated")
     refuse_problems(data_set, config, sys.stderr.isatty())
     settings = (config.input, config.schema, config.network.multiple, Path(config.data.cache), config.data.annotated)
     cases = prepare_cases(data_set, tree, *settings)
-    if anatomy:
+    if wider != tree:
         divided = {case.name: case for case in prepare_cases(data_set, wider, *settings)}
         cases = [case if case.name in config.data.validation else divided[case.name] for case in cases]
     return tree, code, cases
 
 
-def with_anatomy(config: Config) -> bool:
-    """Whether the samples of a run have to tell labels apart that its network does not learn."""
-    return config.method == "colab" and config.network.context_classes > 0 and config.context.source == "anatomy"
-
-
 def _named(there: Sequence[str], wanted: Sequence[str], root: Path) -> None:
-    """A mistyped case is told, not taken as none."""
+    """A mistyped case is an error, not none at all."""
     missing = sorted(set(wanted) - set(there))
     if missing:
         raise SystemExit(

@@ -8,6 +8,8 @@ import io
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
+from io import FileIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,9 +21,10 @@ from LabelConditionedSegmentationLib.core.labels.label_tree import LabelTree
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from ..methods.method import Picture
 from .whole_files import writing_to, written_whole
 
-COLUMNS = ("step", "loss", "rate", "dice", "seconds", "memory_mb")
+COLUMNS = ("step", "loss", "learning_rate", "dice", "seconds", "memory_mb")
 """memory_mb: the most that the process has had so far, on the GPU where it works there."""
 
 
@@ -30,16 +33,14 @@ class RunLog:
     again.
     """
 
-    def __init__(self, folder: Path, first: int, steps: int, more: Sequence[str] = ()) -> None:
-        """more: columns of the method."""
+    def __init__(self, folder: Path, first: int, steps: int, tree: LabelTree) -> None:
         self.path = folder / "log.csv"
-        self.columns = (*COLUMNS, *more)
-        kept = _rows_before(self.path, first, self.columns)
+        self.tree = tree
+        self.columns, kept = _rows_before(self.path, first)
         self.hook, threading.excepthook = threading.excepthook, _leave_to_the_next_write
         with writing_to(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            _write(self.path, kept, self.columns)
-            self.file = self.path.open("ab", buffering=0)  # so that nothing is left to write when it could not be
+            self.file = self._written(kept)
             self.curves = SummaryWriter(str(folder / "tensorboard"), purge_step=first)
         self.earlier = float(kept[-1]["seconds"]) if kept else 0.0
         self.bar = tqdm(total=steps, initial=first, desc="training", unit="step", disable=not sys.stderr.isatty())
@@ -49,10 +50,9 @@ class RunLog:
         self,
         step: int,
         loss: float,
-        rate: float,
+        learning_rate: float,
         seconds: float,
         scores: dict[str, np.ndarray] | None,
-        tree: LabelTree,
         measured: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         """One step: its mean loss, what the method measured and, where the run was validated after it, Dice of every
@@ -62,20 +62,37 @@ class RunLog:
             dice = float("nan")
             if scores is not None:
                 dice = self.dice = float(np.nanmean(np.stack(list(scores.values()))))
-                self._validated(step, scores, tree)
+                self._validated(step, scores)
             row = {
                 "step": step,
                 "loss": loss,
-                "rate": rate,
+                "learning_rate": learning_rate,
                 "dice": dice,
                 "seconds": round(self.earlier + seconds, 1),
                 "memory_mb": _memory_mb(),
             }
+            self._widen(measured)
             self._append({**row, **measured})
-            for name, value in {"loss": loss, "rate": rate, **measured}.items():
+            for name, value in {"loss": loss, "learning_rate": learning_rate, **measured}.items():
                 self.curves.add_scalar(name, value, step)
         self.bar.set_postfix(loss=f"{loss:.3f}", dice=f"{self.dice:.3f}")
         self.bar.update()
+
+    def _widen(self, measured: Mapping[str, float]) -> None:
+        """A column for everything that is measured for the first time; earlier steps have none of it."""
+        if more := [name for name in measured if name not in self.columns]:
+            self.file.close()
+            _, kept = _rows_before(self.path, sys.maxsize)
+            self.columns = (*self.columns, *more)
+            self.file = self._written(kept)
+
+    def _written(self, rows: list[dict[str, Any]]) -> FileIO:
+        """The file, anew with these rows, to write on to."""
+        with written_whole(self.path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            table = csv.DictWriter(file, self.columns, restval=float("nan"))
+            table.writeheader()
+            table.writerows(rows)
+        return self.path.open("ab", buffering=0)  # so that nothing is left to write when it could not be
 
     def _append(self, row: Mapping[str, Any]) -> None:
         line = io.StringIO(newline="")
@@ -84,36 +101,31 @@ class RunLog:
         while left:  # the last bytes of a full disk are taken before it says so
             left = left[self.file.write(left) :]
 
-    def _validated(self, step: int, scores: dict[str, np.ndarray], tree: LabelTree) -> None:
+    def _validated(self, step: int, scores: dict[str, np.ndarray]) -> None:
         self.curves.add_scalar("dice/mean", self.dice, step)
         for case, values in scores.items():
             self.curves.add_scalar(f"dice/case/{case}", float(np.nanmean(values)), step)
         table = np.stack(list(scores.values()))
-        for root in tree.roots:
-            values = table[:, [c - 1 for c in tree.classes_under(root)]]
+        for root in self.tree.roots:
+            values = table[:, [c - 1 for c in self.tree.classes_under(root)]]
             if not np.isnan(values).all():
                 self.curves.add_scalar(f"dice/{root.name}", float(np.nanmean(values)), step)
 
-    def picture(
-        self, step: int, image: torch.Tensor, truth: torch.Tensor, found: torch.Tensor, tree: LabelTree
-    ) -> None:
-        """The scan, the truth and what was found in three slices: image, truth and found (k, j, i), classes with
-        negative values for unknown.
+    def picture(self, step: int, name: str, image: torch.Tensor, maps: Sequence[torch.Tensor]) -> None:
+        """A scan and maps of classes over it in three slices: image and maps (k, j, i); classes are labels and, with
+        colours of their own, others after them; negative values stand for unknown.
         """
-        colours = torch.tensor([(0.0, 0.0, 0.0), *(leaf.color for leaf in tree.leaves)])
-        self._add_sheet("scan, truth, found", sheet_of(image, [truth, found], colours), step)
-
-    def context(self, step: int, image: torch.Tensor, classes: torch.Tensor, tree: LabelTree) -> None:
-        """A sample and how its target is divided: image (k, j, i), classes (k, j, i) of labels and of the context after
-        them.
-        """
-        more = [colorsys.hsv_to_rgb(n * 0.618 % 1, 0.7, 0.9) for n in range(int(classes.max()) - len(tree.leaves))]
-        colours = torch.tensor([(0.0, 0.0, 0.0), *(leaf.color for leaf in tree.leaves), *more])
-        self._add_sheet("sample, context", sheet_of(image, [classes], colours), step)
-
-    def _add_sheet(self, name: str, sheet: torch.Tensor, step: int) -> None:
+        leaves = [leaf.color for leaf in self.tree.leaves]
+        further = max(0, max(int(classes.max()) for classes in maps) - len(leaves))
+        more = [colorsys.hsv_to_rgb(n * 0.618 % 1, 0.7, 0.9) for n in range(further)]
+        colours = torch.tensor([(0.0, 0.0, 0.0), *leaves, *more])
+        sheet = sheet_of(image.cpu(), [classes.cpu() for classes in maps], colours)
         with writing_to(self.path.parent):
             self.curves.add_image(name, sheet, step, dataformats="HWC")
+
+    def pictures_after(self, step: int) -> Picture:
+        """What shows pictures of a step to those who know no step."""
+        return partial(self.picture, step)
 
     def close(self) -> None:
         """End bar and files."""
@@ -158,17 +170,15 @@ def _memory_mb() -> float:
     return round(found.get("gpu", found.get("process", float("nan"))))
 
 
-def _write(path: Path, rows: list[dict[str, Any]], columns: Sequence[str]) -> None:
-    with written_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, columns)
-        table.writeheader()
-        table.writerows(rows)
+def _rows_before(path: Path, first: int) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
+    """The columns of a log and its lines up to a step; the last one of a killed run may be half a line and goes.
 
-
-def _rows_before(path: Path, first: int, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """The lines of a log up to a step; the last one of a killed run may be half a line and goes."""
+    A log of before may call the learning rate "rate".
+    """
     if not first or not path.exists():
-        return []
+        return COLUMNS, []
     with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if all(row.get(column) for column in columns)]
-    return [row for row in rows if int(row["step"]) < first]
+        header, *lines = csv.reader(file)
+    columns = tuple("learning_rate" if name == "rate" else name for name in header)
+    rows = [dict(zip(columns, line, strict=True)) for line in lines if len(line) == len(columns) and all(line)]
+    return columns, [row for row in rows if int(row["step"]) < first]

@@ -1,4 +1,4 @@
-"""What a run is made of between two steps: weights, their moving average, the optimizer's moments and the facts, and
+"""What a run is made of between two steps: weights, their moving average, the optimizers' moments and the facts, and
 how they are kept on disk.
 """
 
@@ -6,44 +6,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from ..methods.method import Method
+from ..methods.method import Method, Optimizers
 from .checkpoint import load_checkpoint, read_facts, save_checkpoint
-from .config import Config, differences
+from .config import Config, as_content
+from .config_differences import differences
 
 
 class RunState:
     """The state of a run and its checkpoints in the output folder: `last`, `best` (by validation) and `stable` (before
-    the rate falls).
+    the learning rate falls).
 
     facts: step (how many were made), best (Dice of the best validation), worse (validations since then), history (what
     came before this run) and the configuration.
     """
 
-    def __init__(self, method: Method, optimizer: torch.optim.Optimizer, config: Config, history: list[str]) -> None:
+    def __init__(self, method: Method, optimizers: Optimizers, config: Config, history: list[str]) -> None:
         self.method = method
         self.network = method.network
-        self.optimizer = optimizer
+        self.optimizers = optimizers
         self.config = config
         self.average = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         self.facts: dict[str, Any] = {"step": 0, "best": -1.0, "worse": 0, "history": history}
 
     def begin(self, start: Path | None) -> str:
         """Take what `checkpoint_to_start_from` found; returns what was done, in words."""
-        said = ""
+        note = ""
         if start == self.path("last"):
-            self.facts |= load_checkpoint(start, self.method, self.average, self.optimizer)
-            said = f"going on from step {self.facts['step']} of {start}"
+            self.facts |= load_checkpoint(start, self.method, self.average, self.optimizers)
+            note = f"going on from step {self.facts['step']} of {start}"
         elif start is not None:
-            before = load_checkpoint(start, self.method, self.average, self.optimizer)
+            before = load_checkpoint(start, self.method, self.average, self.optimizers)
             self.facts["history"] = [*before["history"], f"{before['step']} steps as in {start}"]
-        self.facts["config"] = asdict(self.config)
-        return said
+        self.facts["config"] = as_content(self.config)
+        return note
 
     def path(self, name: str) -> Path:
         """Where a checkpoint is kept."""
@@ -51,7 +49,7 @@ class RunState:
 
     def save(self, name: str) -> None:
         """Write a checkpoint, whole or not at all."""
-        save_checkpoint(self.path(name), self.method, self.average, self.optimizer, self.facts)
+        save_checkpoint(self.path(name), self.method, self.average, self.optimizers, self.facts)
 
     def after_step(self, step: int) -> None:
         """Count the step and let the moving average follow; it is shorter at the start."""
@@ -89,7 +87,7 @@ class RunState:
         early.
         """
         if self.facts["step"] < self.config.optimizer.steps:
-            self.facts |= load_checkpoint(self.path("best"), self.method, self.average, None)
+            self.facts |= load_checkpoint(self.path("best"), self.method, self.average, {})
         self.network.load_state_dict(self.average)
 
 
@@ -114,7 +112,7 @@ def _path(config: Config, name: str) -> Path:
 
 def _refuse_other_settings(checkpoint: Path, config: Config) -> None:
     """A run goes on only with the settings that it began with."""
-    changed = differences(read_facts(checkpoint).get("config", {}), asdict(config))
+    changed = differences(read_facts(checkpoint).get("config", {}), as_content(config))
     if changed:
         raise SystemExit(
             f'The checkpoint "{checkpoint}" belongs to a run with other settings: {"; ".join(changed)}. Put them back,'
@@ -124,7 +122,8 @@ def _refuse_other_settings(checkpoint: Path, config: Config) -> None:
 
 def _refuse_other_optimizer(checkpoint: Path, config: Config) -> None:
     """Every optimizer keeps something else of a parameter."""
-    before = read_facts(checkpoint).get("config", {}).get("optimizer", {}).get("name", Config().optimizer.name)
+    settings = read_facts(checkpoint).get("config", {})
+    before = settings.get("optimizer", {}).get("name", Config().optimizer.name)
     if before != config.optimizer.name:
         raise SystemExit(
             f'The checkpoint "{checkpoint}" holds what optimizer.name={before} goes on from, and'

@@ -16,7 +16,8 @@ from LabelConditionedSegmentationLib.core.network.head import ClassEmbeddings
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
 
-from .config import Config, check_network, starts_from_package
+from .config import Config
+from .config_checks import check_network, starts_from_package
 
 
 def package_to_start_from(config: Config) -> ModelPackage | None:

@@ -1,35 +1,32 @@
-"""All labels in every sample: the streamed softmax of LCS, and the multi-channel baselines that hold every score in
-memory.
-"""
+"""All labels in every sample: what the streamed softmax of LCS and the multi-channel baselines have in common."""
 
 from __future__ import annotations
+
+from abc import abstractmethod
 
 import torch
 from LabelConditionedSegmentationLib.core.network.head import ClassEmbeddings
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 
-from ..engine.config import ObjectiveConfig
-from ..losses.masked_sigmoid import masked_sigmoid_loss
-from ..losses.streamed_softmax import plain_softmax_loss, streamed_softmax_loss
+from ..engine.config import Config, ObjectiveConfig
 from ..losses.truth import Truth
-from .method import Method
+from .method import Batch, Method
 from .points import at_points
 
 
 class AllLabels(Method):
     """Every label in every sample."""
 
-    def __init__(
-        self, network: LabelConditionedNetwork, objective: ObjectiveConfig, members: torch.Tensor, streamed: bool
-    ) -> None:
+    def __init__(self, network: LabelConditionedNetwork, objective: ObjectiveConfig, members: torch.Tensor) -> None:
         super().__init__(network)
         self.objective = objective
-        self.streamed = streamed
         self.register_buffer("members", members, persistent=False)
-        if objective.loss == "sigmoid" and isinstance(network.head, ClassEmbeddings):
-            forget_background(network.head)
 
-    def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    @classmethod
+    def build(cls, network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> Method:
+        return cls(network, config.objective, members)
+
+    def forward(self, batch: Batch) -> torch.Tensor:
         """Mean loss of the samples of a batch (see Training.data.samples.Samples), taken at the drawn points of the
         up-sampled features.
         """
@@ -43,14 +40,9 @@ class AllLabels(Method):
             ]
         return torch.stack(losses).mean()
 
+    @abstractmethod
     def _loss(self, features: torch.Tensor, truth: Truth) -> torch.Tensor:
-        prompts, bias, weight = self.network.prompts, self.network.bias, self.objective.dice_weight
-        if self.streamed:
-            return streamed_softmax_loss(features, prompts, bias, truth, weight)
-        if self.objective.loss == "softmax":
-            return plain_softmax_loss(features, prompts, bias, truth, weight)
-        everyone = torch.eye(len(bias), dtype=torch.bool, device=bias.device)[1:]
-        return masked_sigmoid_loss(features @ prompts[1:].T + bias[1:], truth, everyone, weight)
+        """The loss of the points of a sample: features (P, C)."""
 
 
 def forget_background(head: ClassEmbeddings) -> None:

@@ -41,7 +41,11 @@ class PublishedPair(Method):
 
     def _found_by(self, batch: Batch, pair: int, side: int) -> torch.Tensor:
         """The loss of one scan as the query and the other as its atlas."""
-        image, asked, regions = batch["image"][pair, side], batch["asked"][pair, side], batch["regions"][pair, 1 - side]
+        image, target, regions = (
+            batch["image"][pair, side],
+            batch["asked"][pair, side],
+            batch["regions"][pair, 1 - side],
+        )
         atlas = batch["image"][pair, 1 - side, : self.network.trunk.architecture.in_channels]
         shown = [n for n in regions.unique().tolist() if n > 0]  # type: ignore[no-untyped-call]
         numbers = torch.tensor(
@@ -55,7 +59,7 @@ class PublishedPair(Method):
             classes = torch.arange(self.objective.examples_per_sample + 1, device=regions.device)
             labels = numbers[:, None] == classes
             annotated = labels[masks.flatten(1).any(1)].any(0)
-            truth = Truth(asked, annotated, labels.new_zeros(0, len(classes)))
+            truth = Truth(target, annotated, labels.new_zeros(0, len(classes)))
             return masked_sigmoid_loss(found.T, truth, labels, self.objective.dice_weight)
 
 
@@ -78,8 +82,8 @@ def find_by_pair(
     numbers = torch.tensor(list(masks))
     best, highest = torch.zeros(shape, dtype=torch.long), torch.zeros(shape)
     for some in torch.split(numbers, LABELS_A_PASS):
-        told = torch.stack([_centred(masks[number][None], shape, 0)[0] for number in some.tolist()]).to(image.device)
-        scores = network.scores_by_pair(image, query.metadata[None].to(image.device), shown, told)[0]
+        given = torch.stack([_centred(masks[number][None], shape, 0)[0] for number in some.tolist()]).to(image.device)
+        scores = network.scores_by_pair(image, query.metadata[None].to(image.device), shown, given)[0]
         score, which = resample(scores.float().movedim(0, -1), coarse, fine).max(-1)
         wins = score.cpu() > highest
         best, highest = torch.where(wins, some[which.cpu()], best), torch.where(wins, score.cpu(), highest)

@@ -79,9 +79,9 @@ class ByExample(Method):
         return torch.stack(losses).sum() / len(found)
 
     def _by_example(
-        self, values: torch.Tensor, asked: torch.Tensor, levels: list[torch.Tensor], regions: torch.Tensor
+        self, values: torch.Tensor, target: torch.Tensor, levels: list[torch.Tensor], regions: torch.Tensor
     ) -> torch.Tensor:
-        """values (P, C) and asked (P,), numbers of regions, of the query; levels (channels, *space) and regions (k, j,
+        """values (P, C) and target (P,), numbers of regions, of the query; levels (channels, *space) and regions (k, j,
         i) of the atlas.
         """
         assert self.network.examples is not None
@@ -92,10 +92,10 @@ class ByExample(Method):
             torch.nn.functional.pad(prompts, (0, 0, 1, 0)),
             torch.nn.functional.pad(torch.where(is_shown, bias, -torch.inf), (1, 0)),
         )
-        target = torch.where(
-            (asked > 0) & ~torch.cat([is_shown[:1], is_shown])[asked], 0, asked
-        )  # what the atlas does not show is not asked for
-        truth = Truth(target, self.everyone, self.members.new_zeros(0, len(self.everyone)))
+        known = torch.where(
+            (target > 0) & ~torch.cat([is_shown[:1], is_shown])[target], 0, target
+        )  # what the atlas does not show is background
+        truth = Truth(known, self.everyone, self.members.new_zeros(0, len(self.everyone)))
         return streamed_softmax_loss(values, *background, truth, self.objective.dice_weight)
 
     @torch.no_grad()

@@ -15,9 +15,9 @@ from LabelConditionedSegmentationLib.core.scan.preprocessing import position_cha
 from scipy.cluster.vq import kmeans2
 
 from ..data.targets import find_label, select
-from ..engine.config import ContextConfig
 from ..engine.start import joined_tree
 from ..losses.colab_losses import distance_weight
+from .colab_settings import CoLabSettings
 from .method import Batch
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class NoContext(ContextSource):
 class TaskGenerator(ContextSource):
     """A second U-Net that looks at the image and is trained by the outer loss alone."""
 
-    def __init__(self, network: Architecture, classes: int, settings: ContextConfig) -> None:
+    def __init__(self, network: Architecture, classes: int, settings: CoLabSettings) -> None:
         super().__init__()
         widths = settings.widths
         self.trunk = Trunk(
@@ -85,7 +85,7 @@ class Anatomy(ContextSource):
     def begin(self, samples: Samples) -> None:
         code = samples.code
         for n, name in enumerate(self.names, start=1):
-            inside = set(code.tree.classes_under(find_label(code.tree, name, "context.anatomy")))
+            inside = set(code.tree.classes_under(find_label(code.tree, name, "colab.anatomy")))
             groups = [
                 code.classes + g for g, row in enumerate(code.members) if set(row.nonzero()[:, 0].tolist()) <= inside
             ]
@@ -105,7 +105,7 @@ class Clusters(ContextSource):
     spread: torch.Tensor
     centres: torch.Tensor
 
-    def __init__(self, network: Architecture, classes: int, settings: ContextConfig) -> None:
+    def __init__(self, network: Architecture, classes: int, settings: CoLabSettings) -> None:
         super().__init__()
         channels = network.in_channels + POSITION_CHANNELS
         self.image_channels = network.in_channels
@@ -119,16 +119,16 @@ class Clusters(ContextSource):
         found = []
         for number in range(len(samples.cases)):
             sample = samples[number]
-            seen = {key: sample[key][None].cpu() for key in ("image", "foreground", "target")}
-            target = seen["target"].view(seen["foreground"].shape[1:])
+            batch = {key: sample[key][None].cpu() for key in ("image", "foreground", "target")}
+            target = batch["target"].view(batch["foreground"].shape[1:])
             near = (distance_weight(target > 0, self.margin, 1.0) == 1) & (target == 0)
-            voxels = self.measured(seen)[0].flatten(1).T[near.flatten()]
+            voxels = self.measured(batch)[0].flatten(1).T[near.flatten()]
             found.append(voxels[generator.permutation(len(voxels))[:VOXELS_A_SAMPLE]])
         voxels = torch.cat(found)
         if len(voxels) < len(self.centres):
             raise SystemExit(
-                "There is no background near the labels to be divided into clusters; raise context.margin, or take"
-                " another context.source."
+                "There is no background near the labels to be divided into clusters; raise colab.margin, or take"
+                " another colab.source."
             )
         self.middle.copy_(voxels.mean(0))
         self.spread.copy_(voxels.std(0).clamp_min(1e-3))
@@ -151,7 +151,7 @@ class Clusters(ContextSource):
         return _one_hot(distance.argmin(-1), len(self.centres), batch["image"].dtype)
 
 
-def build_source(network: Architecture, settings: ContextConfig, targets: int) -> ContextSource:
+def build_source(network: Architecture, settings: CoLabSettings, targets: int) -> ContextSource:
     """The source that a configuration names, for t = `network.context_classes` + 1 classes."""
     classes = network.context_classes + 1
     if classes == 1:
@@ -168,7 +168,7 @@ def with_context_labels(tree: LabelTree, table: LabelTree, names: list[str]) -> 
     in_table = {label.name.casefold(): label for label in table.labels}
     own = [in_table[leaf.name.casefold()] for leaf in tree.leaves if leaf.name.casefold() in in_table]
     taken = {below.id for label in own for below in table.leaves_under(label)}
-    found = [leaf for name in names for leaf in table.leaves_under(find_label(table, name, "context.anatomy"))]
+    found = [leaf for name in names for leaf in table.leaves_under(find_label(table, name, "colab.anatomy"))]
     return joined_tree(tree, select(table, [leaf.name for leaf in found if leaf.id not in taken]))
 
 

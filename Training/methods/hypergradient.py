@@ -1,9 +1,10 @@
-"""How an outer loss changes with the context that an inner loss was told, through one virtual step of gradient descent
+"""How an outer loss changes with the context that an inner loss takes, through one virtual step of gradient descent
 on the inner loss.
 
-theta: parameters by name. q: the context, which only the inner loss sees. With theta' = theta - rate * grad_theta
-inner(theta, q) and v = grad outer(theta'), d outer(theta') / dq = -rate * d <grad_theta inner(theta, q), v> / dq, where
-v is held. CoLab (Li et al., IEEE TMI 2023) takes the mixed derivative by finite differences.
+theta: parameters by name. q: the context, which only the inner loss sees. e: the learning rate. With
+theta' = theta - e * grad_theta inner(theta, q) and v = grad outer(theta'), v held,
+d outer(theta') / dq = -e * d <grad_theta inner(theta, q), v> / dq.
+CoLab (Li et al., IEEE TMI 2023) takes the mixed derivative by finite differences.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ def after_virtual_step(
     outer: Outer,
     theta: Parameters,
     q: torch.Tensor,
-    rate: float,
+    learning_rate: float,
     mean: Callable[[Parameters], Parameters],
 ) -> tuple[torch.Tensor, Parameters]:
     """outer(theta') and v, its gradient there. mean: what makes one gradient of those of all processes."""
     _, step = _value_and_gradient(lambda at: inner(at, q), theta)
     step = mean(step)
-    value, v = _value_and_gradient(outer, {name: p - rate * step[name] for name, p in theta.items()})
+    value, v = _value_and_gradient(outer, {name: p - learning_rate * step[name] for name, p in theta.items()})
     return value, mean(v)
 
 

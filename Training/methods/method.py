@@ -4,18 +4,43 @@ everything that has gradients.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
+from LabelConditionedSegmentationLib.core.labels.label_tree import LabelTree
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 from lightning.fabric import Fabric
+
+from ..engine.optimizers import make_optimizer
 
 if TYPE_CHECKING:
     from ..data.prepared_cases import Case
     from ..data.samples import Samples
+    from ..engine.config import Config, OptimizerConfig
+    from ..engine.run_data import RunData
 
 Batch = dict[str, torch.Tensor]
+Optimizers = dict[str, torch.optim.Optimizer]
+Picture = Callable[[str, torch.Tensor, Sequence[torch.Tensor]], None]
+"""Shows, under a name, an image (k, j, i) and maps of classes (k, j, i) over it: labels, and others after them."""
+
+MAIN = "optimizer"
+"""The optimizer that follows the gradient of the loss."""
+
+
+@dataclass
+class Run:
+    """What a method knows of the run at a step. model: the method inside the wrapper that averages gradients over all
+    processes. measured: what is logged of the step beside the loss, by name.
+    """
+
+    fabric: Fabric
+    model: Callable[[Batch], torch.Tensor]
+    step: int = 0
+    learning_rate: float = 0.0
+    measured: dict[str, float] = field(default_factory=dict)
 
 
 class Method(torch.nn.Module):
@@ -23,35 +48,55 @@ class Method(torch.nn.Module):
 
     The rest is for methods that do more than that.
 
-    columns: what `before_step` may measure. outer_optimizer: moves the parameters that the loss has no gradient for,
-    which have requires_grad False. answers_for_classes: whether the network does, by itself; a run without that is not
-    validated and ends without a package.
+    settings: what `register` was given. answers_for_classes: whether the network does, by itself; a run without that is
+    not validated and ends without a package.
     """
 
-    columns: tuple[str, ...] = ()
-    outer_optimizer: torch.optim.Optimizer | None = None
+    settings: ClassVar[type[Any] | None] = None
+    trains_context_classes: ClassVar[bool] = False
+    learns_from_examples: ClassVar[bool] = False
     answers_for_classes: bool = True
 
     def __init__(self, network: LabelConditionedNetwork) -> None:
         super().__init__()
         self.network = network
 
-    def begin(self, samples: Samples, meta: Sequence[Case]) -> None:
-        """Called once before the first step, with the samples of the run and the cases that are kept for
-        an outer loss.
-        """
+    @classmethod
+    def check(cls, config: Config) -> None:
+        """SystemExit, from the settings alone, for those that exclude each other."""
 
-    def before_step(self, step: int, batch: Batch, rate: float, fabric: Fabric) -> dict[str, float]:  # noqa: ARG002
-        """Called before every step; returns what it measured, by the names of `columns`."""
-        return {}
+    @classmethod
+    def meta_cases(cls, config: Config) -> list[str]:  # noqa: ARG003
+        """Cases of the data set that are kept out of training for an outer loss; they are `RunData.meta`."""
+        return []
+
+    @classmethod
+    def labels_of_samples(cls, config: Config, tree: LabelTree, table: LabelTree) -> LabelTree:  # noqa: ARG003
+        """The labels that samples distinguish: those of the network first, and others of the data set's table."""
+        return tree
+
+    @classmethod
+    def build(cls, network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> Method:  # noqa: ARG003
+        """The module of a run (see `build_method`)."""
+        return cls(network)
+
+    def optimizers(self, settings: OptimizerConfig) -> Optimizers:
+        """All optimizers by the name under which a checkpoint keeps them. The run makes the steps of `MAIN`, the
+        method those of others, whose parameters have requires_grad False.
+        """
+        return {MAIN: make_optimizer(self.parameters(), settings)}
+
+    def begin(self, samples: Samples, data: RunData) -> None:
+        """Called once before the first step, with the samples of the run."""
+
+    def training_step(self, batch: Batch, run: Run) -> torch.Tensor:
+        """The loss of a step, of which the run then follows the gradient."""
+        return run.model(batch)
+
+    def on_validation(self, batch: Batch, picture: Picture) -> None:
+        """Called after a validation, with the batch of the step, to show pictures."""
 
     def finish(self, cases: Sequence[Case]) -> None:
         """Called with the cases for training before the network answers for classes, in a validation or in its package:
         fills in what the loss does not train.
         """
-
-    def context_map(self, batch: Batch) -> torch.Tensor | None:  # noqa: ARG002
-        """(k, j, i): how the first sample of a batch is divided, for a picture: labels, and context
-        classes after them.
-        """
-        return None

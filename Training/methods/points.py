@@ -12,7 +12,7 @@ def at_points(features: torch.Tensor, points: torch.Tensor, shape: Sequence[int]
     the same space -> (batch, C, P).
 
     points: (i, j, k) as whole numbers, since half precision, into which mixed-precision training turns every fraction,
-    would move them by a fifth of a voxel.
+    would shift them by a fifth of a voxel.
     """
     size = torch.tensor(tuple(shape)[::-1], device=points.device)
     where = (2 * (points.double() + 0.5) / size - 1).to(features.dtype)

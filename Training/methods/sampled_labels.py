@@ -17,7 +17,7 @@ from .points import at_points
 class SampledLabels(Method):
     """Ma, Lee and Sabuncu (MIDL 2022), with learned codes in place of the atlas.
 
-    The labels of a sample share the part of the trunk that does not see them.
+    The labels of a sample share the part of the trunk that does not depend on them.
     """
 
     def __init__(self, network: LabelConditionedNetwork, objective: ObjectiveConfig, members: torch.Tensor) -> None:
@@ -33,24 +33,26 @@ class SampledLabels(Method):
         """
         image = batch["image"].contiguous(memory_format=torch.channels_last_3d)
         losses = []
-        for n, asked in enumerate(batch["asked"]):
+        for n, labels in enumerate(batch["asked"]):
             one = slice(n, n + 1)
-            scores = self._scores(image[one], batch["metadata"][one], batch["points"][one], asked)
+            scores = self._scores(image[one], batch["metadata"][one], batch["points"][one], labels)
             truth = Truth(batch["target"][n], batch["annotated"][n], self.members)  # type: ignore[arg-type]
-            losses.append(masked_sigmoid_loss(scores.T, truth, asked, self.objective.dice_weight))
+            losses.append(masked_sigmoid_loss(scores.T, truth, labels, self.objective.dice_weight))
         return torch.stack(losses).mean()
 
     def _scores(
-        self, image: torch.Tensor, metadata: torch.Tensor, points: torch.Tensor, asked: torch.Tensor
+        self, image: torch.Tensor, metadata: torch.Tensor, points: torch.Tensor, labels: torch.Tensor
     ) -> torch.Tensor:
-        """Scores (L, P) of the asked labels at the points (1, P, 3)."""
+        """Scores (L, P) of the labels (L, K) at the points (1, P, 3)."""
         head, shape = self.network.head, image.shape[2:]
         if not isinstance(head, ClassEmbeddings):
-            scores = self.network.scores_of(image, metadata, asked).float()
+            scores = self.network.scores_of(image, metadata, labels).float()
             with torch.autocast(image.device.type, enabled=False):
                 return at_points(scores, points, shape)[0]
         features = self.network.trunk(image, metadata).float()
         with torch.autocast(image.device.type, enabled=False):
             found = at_points(features, points, shape)[0]
             # a union's score is the log-sum-exp of its classes': their probabilities add up where labels compete
-            return torch.stack([torch.addmm(head.bias[of, None], head.prompts[of], found).logsumexp(0) for of in asked])
+            return torch.stack(
+                [torch.addmm(head.bias[of, None], head.prompts[of], found).logsumexp(0) for of in labels]
+            )

@@ -11,7 +11,7 @@ def input_of(network: LabelConditionedNetwork, image: torch.Tensor, foreground: 
     """Image (channel, k, j, i) of any dtype and foreground (k, j, i) bool of a case -> (1, channel [+3], k, j, i)
     float32 on the network's device.
 
-    The positions are told where the network uses them.
+    Positions are appended where the network uses them.
     """
     image = image.float()
     if network.trunk.position is not None:

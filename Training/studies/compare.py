@@ -25,7 +25,8 @@ from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.labels.label_tree import LabelTree
 
 from ..data.datasets import read_data_set
-from ..engine.config import PLACES, differences, read_config
+from ..engine.config import as_content, read_config
+from ..engine.config_differences import PLACES, differences
 from ..engine.kept_runs import is_finished, refuse_other_run
 from ..engine.run_settings import settled
 from ..engine.settings import read_settings
@@ -260,7 +261,9 @@ def _settings_of(experiment: Experiment, base: Path, run: Run) -> dict[str, Any]
     others.
     """
     summing_up = ("seeds", "folds", "trials", "columns", "measures")
-    return asdict(settled(read_config(base, run.settings))[0]) | {key: getattr(experiment, key) for key in summing_up}
+    return as_content(settled(read_config(base, run.settings))[0]) | {
+        key: getattr(experiment, key) for key in summing_up
+    }
 
 
 def _row_file(experiment: Experiment, arm: Arm) -> Path:

@@ -100,23 +100,23 @@ def test_a_full_disk_at_a_package_leaves_the_one_of_before(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
 def test_a_full_disk_at_a_line_of_the_log_is_told(tmp_path: Path) -> None:
-    log = RunLog(tmp_path, 0, 3)
+    log = RunLog(tmp_path, 0, 3, samples.label_tree(4))
     log.file.close()
     log.file = open("/dev/full", "ab", buffering=0)  # noqa: SIM115
     with pytest.raises(OutputError, match=rf'folder "{tmp_path}" cannot be written to: No space left'):
-        log.step(0, 1.0, 0.1, 1.0, None, samples.label_tree(4))
+        log.step(0, 1.0, 0.1, 1.0, None)
     log.close()
 
 
 def test_a_full_disk_at_the_curves_is_one_sentence_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    log = RunLog(tmp_path, 0, 100_000)
+    log = RunLog(tmp_path, 0, 100_000, samples.label_tree(4))
     monkeypatch.setattr("tensorboard.summary.writer.record_writer.RecordWriter.write", no_space)
 
     def run() -> None:
         for step in range(100_000):
-            log.step(step, 1.0, 0.1, 1.0, None, samples.label_tree(4))
+            log.step(step, 1.0, 0.1, 1.0, None)
 
     with pytest.raises(OutputError, match="No space left on device"):
         run()

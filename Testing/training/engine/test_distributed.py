@@ -19,7 +19,8 @@ from Testing.training.made_up_data import write_data_set
 from Testing.training.methods.test_colab import COLAB
 from Training.engine.checkpoint import read_facts
 from Training.engine.config import Config
-from Training.engine.loop import leave_together, make_fabric, train
+from Training.engine.loop import train
+from Training.engine.processes import leave_together, make_fabric
 
 ROOT = Path(__file__).resolve().parents[3]
 WORDS = (
@@ -138,7 +139,7 @@ def test_two_processes_begun_by_torchrun_and_gone_on_with_by_fabric_run_are_one_
 
 def test_two_processes_learn_the_context_that_one_would(data_set: Path, tmp_path: Path) -> None:
     """The virtual step, the outer gradient and the generator's gradient are means over all processes."""
-    words = (*COLAB, "context.every=1", "optimizer.steps=3", "precision=64-true", "data.validation=[]")
+    words = (*COLAB, "colab.every=1", "optimizer.steps=3", "precision=64-true", "data.validation=[]")
     for name in ("alone", "together"):
         write_config(tmp_path / name, data_set)
     train(config_of(tmp_path / "alone", data_set, *WORDS, *words))

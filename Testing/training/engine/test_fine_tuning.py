@@ -78,14 +78,14 @@ accelerator: cpu
 precision: 32-true
 validate_every: 1000
 data: {{root: {data}, cache: {data.parent / "cache"}, validation: [case_2], patch: [32, 36, 36], points: 2000, workers: 0}}
-optimizer: {{rate: 1e-2, steps: 30, warmup: 5, decay: 10, averaging: 0.9}}
+optimizer: {{learning_rate: 1e-2, steps: 30, warmup: 5, decay: 10, averaging: 0.9}}
 augmentation: {{rotation: 5, scale: 0.05, shift: 1, warp: 1, warp_spacing: 16}}
 package: {{name: second, patch: [48, 48, 48]}}
 """)  # noqa: E501
     return read_config(path, list(overrides))
 
 
-NOTHING_LEARNED = ("optimizer.steps=1", "optimizer.rate=0")
+NOTHING_LEARNED = ("optimizer.steps=1", "optimizer.learning_rate=0")
 
 
 def test_the_labels_of_the_package_come_first_and_new_ones_get_free_ids(

@@ -79,7 +79,9 @@ def test_a_gradient_that_is_not_finite_is_told_as_such_a_loss_is(
         train(config_of(tmp_path, data_set, "save_every=2", "optimizer.steps=6", f"precision={precision}"))
     last = tmp_path / "run" / "last.safetensors"
     assert "The gradient became nan at step 3 on case_" in str(ended.value).replace("inf", "nan")
-    assert f"; the last checkpoint, {last}, is intact. Look at that scan, lower optimizer.rate" in str(ended.value)
+    assert f"; the last checkpoint, {last}, is intact. Look at that scan, lower optimizer.learning_rate" in str(
+        ended.value
+    )
     assert len(losses(tmp_path)) == 3
     assert read_facts(last)["step"] == 2
     assert all(bool(tensor.isfinite().all()) for tensor in load_file(last).values())

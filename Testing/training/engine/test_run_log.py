@@ -21,9 +21,9 @@ TREE = samples.label_tree(4)
 
 def write(folder: Path, first: int, last: int, loss: float = 1.0) -> RunLog:
     """A log with the steps from `first` to `last`, still open."""
-    log = RunLog(folder, first, 10)
+    log = RunLog(folder, first, 10, TREE)
     for step in range(first, last):
-        log.step(step, loss, 0.1, 2.0 * (step - first + 1), None, TREE)
+        log.step(step, loss, 0.1, 2.0 * (step - first + 1), None)
     return log
 
 
@@ -45,9 +45,9 @@ def scalars(folder: Path, name: str) -> dict[int, float]:
 
 
 def test_every_step_is_on_disk_before_the_next_one_begins(tmp_path: Path) -> None:
-    log = RunLog(tmp_path, 0, 10)
+    log = RunLog(tmp_path, 0, 10, TREE)
     for step in range(3):
-        log.step(step, 1.5 - step, 0.1, 4.0 * (step + 1), None, TREE)
+        log.step(step, 1.5 - step, 0.1, 4.0 * (step + 1), None)
         assert [int(row["step"]) for row in rows(tmp_path)] == list(range(step + 1))
     assert tuple(rows(tmp_path)[0]) == COLUMNS
     assert float(rows(tmp_path)[2]["loss"]) == -0.5
@@ -68,7 +68,7 @@ def test_a_run_that_goes_on_keeps_earlier_lines_and_makes_no_step_twice(tmp_path
 
 def test_earlier_lines_are_never_lost_not_even_before_the_first_new_step(tmp_path: Path) -> None:
     write(tmp_path, 0, 5).close()
-    log = RunLog(tmp_path, 3, 10)  # a kill here leaves what the file has now
+    log = RunLog(tmp_path, 3, 10, TREE)  # a kill here leaves what the file has now
     assert [int(row["step"]) for row in rows(tmp_path)] == [0, 1, 2]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log.csv", "tensorboard"]
     log.close()
@@ -77,7 +77,7 @@ def test_earlier_lines_are_never_lost_not_even_before_the_first_new_step(tmp_pat
 def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(OutputError, match=r"run.* cannot be written to: Not a directory.*choose another folder"):
-        RunLog(tmp_path / "file" / "run", 0, 10)
+        RunLog(tmp_path / "file" / "run", 0, 10, TREE)
 
 
 def test_half_a_line_of_a_killed_run_goes(tmp_path: Path) -> None:
@@ -96,9 +96,9 @@ def test_a_new_run_in_the_same_place_begins_anew(tmp_path: Path) -> None:
 
 
 def test_validations_are_curves_over_all_cases_one_case_and_each_root_label(tmp_path: Path) -> None:
-    log = RunLog(tmp_path, 0, 10)
+    log = RunLog(tmp_path, 0, 10, TREE)
     scores = {"a": np.array([0.5, 0.7, np.nan, 0.9]), "b": np.array([0.3, 0.5, np.nan, 0.7])}
-    log.step(4, 1.0, 0.1, 1.0, scores, TREE)
+    log.step(4, 1.0, 0.1, 1.0, scores)
     log.close()
     assert float(rows(tmp_path)[0]["dice"]) == pytest.approx(0.6)
     assert scalars(tmp_path, "dice/mean")[4] == pytest.approx(0.6)
@@ -108,19 +108,19 @@ def test_validations_are_curves_over_all_cases_one_case_and_each_root_label(tmp_
 
 
 def test_a_root_label_that_is_in_no_case_has_no_curve(tmp_path: Path) -> None:
-    log = RunLog(tmp_path, 0, 10)
-    log.step(4, 1.0, 0.1, 1.0, {"a": np.array([0.5, 0.7, 0.1, np.nan])}, TREE)
+    log = RunLog(tmp_path, 0, 10, TREE)
+    log.step(4, 1.0, 0.1, 1.0, {"a": np.array([0.5, 0.7, 0.1, np.nan])})
     log.close()
     assert not [name for name in events(tmp_path).Tags()["scalars"] if name == "dice/Rest"]
 
 
 def test_the_picture_shows_scan_truth_and_what_was_found_in_three_slices(tmp_path: Path) -> None:
-    log = RunLog(tmp_path, 0, 10)
+    log = RunLog(tmp_path, 0, 10, TREE)
     image = torch.rand(8, 10, 12)
     truth, found = torch.zeros(2, 8, 10, 12, dtype=torch.long)
     truth[4], found[4] = 2, 3
     truth[:, 0] = -1  # unknown
-    log.picture(6, image, truth, found, TREE)
+    log.picture(6, "scan, truth, found", image, [truth, found])
     log.close()
     (shown,) = events(tmp_path).Images("scan, truth, found")
     assert shown.step == 6

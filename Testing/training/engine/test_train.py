@@ -30,8 +30,10 @@ from Testing.training.made_up_data import write_data_set
 from Training.data.samples import Samples
 from Training.engine import loop as training
 from Training.engine.checkpoint import read_facts
+from Training.engine.command_line import main
 from Training.engine.config import Config, OptimizerConfig, read_config
-from Training.engine.loop import main, rate_at, train
+from Training.engine.loop import train
+from Training.engine.optimizers import learning_rate_at
 from Training.evaluation.scan_evaluation import evaluate
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -56,7 +58,7 @@ network: {{widths: [8, 16], blocks: [1, 1], feature_channels: 8}}
 metadata:
   - {{name: sex, kind: choice, choices: [F, M]}}
   - {{name: age, kind: number, unit: years, possible: [0, 120], trained: [19, 34]}}
-optimizer: {{rate: 1e-2, steps: 60, warmup: 5, decay: 20, averaging: 0.9}}
+optimizer: {{learning_rate: 1e-2, steps: 60, warmup: 5, decay: 20, averaging: 0.9}}
 augmentation: {{rotation: 5, scale: 0.05, shift: 1, warp: 1, warp_spacing: 16}}
 package: {{name: made_up, patch: [48, 48, 48], licence: CC0}}
 """)  # noqa: E501
@@ -143,7 +145,7 @@ def test_every_method_ends_with_a_package_that_finds_the_right_labels(
         "optimizer.steps=90",
         "optimizer.decay=30",
     )
-    train(config_of(tmp_path, data_set, *several, "optimizer.rate=2e-2", *words))
+    train(config_of(tmp_path, data_set, *several, "optimizer.learning_rate=2e-2", *words))
     segmenter = Segmenter.from_package(tmp_path / "run" / "package", "cpu")
     volume, truth = (
         read_volume(data_set / name).array[0] for name in ("imagesTr/case_2_0000.nii.gz", "labelsTr/case_2.nii.gz")
@@ -217,7 +219,7 @@ def test_who_calls_a_run_has_the_handlers_of_signals_back(data_set: Path, tmp_pa
     try:
         train(config_of(tmp_path, data_set, "optimizer.steps=1"))
         with pytest.raises(SystemExit):
-            train(config_of(tmp_path, data_set, "optimizer.rate=1"))
+            train(config_of(tmp_path, data_set, "optimizer.learning_rate=1"))
         assert all(signal.getsignal(number) is mine for number in before)
     finally:
         for number, handler in before.items():
@@ -231,11 +233,11 @@ def test_a_second_run_in_the_folder_of_one_that_lives_is_refused_and_changes_not
     process = start(path, "optimizer.steps=100000", "save_every=100000")
     try:
         wait_for_steps(process, tmp_path, 2)
-        said = run_main(monkeypatch, path, "optimizer.rate=1", "resume=never")
+        said = run_main(monkeypatch, path, "optimizer.learning_rate=1", "resume=never")
         assert f"Another run (process {process.pid} on " in said
         assert f'is writing to "{tmp_path / "run"}"' in said
         assert process.poll() is None
-        assert read_config(tmp_path / "run" / "config.yaml").optimizer.rate == 1e-2
+        assert read_config(tmp_path / "run" / "config.yaml").optimizer.learning_rate == 1e-2
     finally:
         process.kill()
         process.communicate()
@@ -290,12 +292,12 @@ def test_a_run_can_go_on_from_before_the_decay_of_another_with_other_cases(data_
 def test_a_checkpoint_of_other_settings_is_refused_and_the_difference_named(data_set: Path, tmp_path: Path) -> None:
     train(config_of(tmp_path, data_set, "optimizer.steps=2"))
     before = (tmp_path / "run" / "last.safetensors").read_bytes()
-    with pytest.raises(SystemExit, match=r"optimizer\.rate: 0\.01 -> 0\.02; seed: 0 -> 3.*resume=never"):
-        train(config_of(tmp_path, data_set, "optimizer.steps=4", "optimizer.rate=2e-2", "seed=3"))
+    with pytest.raises(SystemExit, match=r"optimizer\.learning_rate: 0\.01 -> 0\.02; seed: 0 -> 3.*resume=never"):
+        train(config_of(tmp_path, data_set, "optimizer.steps=4", "optimizer.learning_rate=2e-2", "seed=3"))
     with pytest.raises(SystemExit, match=r"data\.patch"):
         train(config_of(tmp_path, data_set, "data.patch=[32, 36, 32]"))
     assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
-    train(config_of(tmp_path, data_set, "optimizer.steps=3", "optimizer.rate=2e-2", "resume=never"))
+    train(config_of(tmp_path, data_set, "optimizer.steps=3", "optimizer.learning_rate=2e-2", "resume=never"))
     assert len(losses(tmp_path)) == 3
 
 
@@ -303,7 +305,11 @@ def test_a_checkpoint_of_other_settings_is_refused_and_the_difference_named(data
 def test_a_checkpoint_of_another_optimizer_is_refused_before_data_are_read(
     data_set: Path, tmp_path: Path, first: str, second: str
 ) -> None:
-    train(config_of(tmp_path / "a", data_set, "optimizer.steps=2", f"optimizer.name={first}", "optimizer.rate=1e-3"))
+    train(
+        config_of(
+            tmp_path / "a", data_set, "optimizer.steps=2", f"optimizer.name={first}", "optimizer.learning_rate=1e-3"
+        )
+    )
     start = tmp_path / "a" / "run" / "last.safetensors"
     words = (f"init_from={start}", f"optimizer.name={second}", "optimizer.steps=2", "data.root=/nowhere")
     with pytest.raises(SystemExit, match=rf"optimizer\.name={first} goes on from.*optimizer\.name={second} cannot"):
@@ -417,7 +423,7 @@ def test_a_loss_that_is_not_a_number_stops_with_step_and_case_and_keeps_the_chec
     assert f"at step 5 on {case}; the last checkpoint, {tmp_path / 'run' / 'last.safetensors'}, is intact" in str(
         ended.value
     )
-    assert "lower optimizer.rate" in str(ended.value)
+    assert "lower optimizer.learning_rate" in str(ended.value)
     assert len(losses(tmp_path)) == 5
     last = tmp_path / "run" / "last.safetensors"
     assert read_facts(last)["step"] == 4
@@ -429,9 +435,10 @@ def test_a_loss_that_is_not_a_number_stops_with_step_and_case_and_keeps_the_chec
 
 def test_a_rate_that_is_far_too_high_ends_with_a_sentence(data_set: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        SystemExit, match=r"The loss became (nan|inf) at step \d.*no checkpoint was written yet.*lower optimizer\.rate"
+        SystemExit,
+        match=r"The loss became (nan|inf) at step \d.*no checkpoint was written yet.*lower optimizer\.learning_rate",
     ):
-        train(config_of(tmp_path, data_set, "optimizer.rate=1e30"))
+        train(config_of(tmp_path, data_set, "optimizer.learning_rate=1e30"))
 
 
 def run_main(monkeypatch: pytest.MonkeyPatch, *words: object) -> Any:
@@ -550,8 +557,8 @@ def test_the_data_of_every_shipped_experiment_have_a_section_that_says_where_the
 
 
 def test_the_rate_rises_stays_and_falls_to_zero() -> None:
-    settings = OptimizerConfig(rate=1.0, steps=100, warmup=10, decay=20)
-    rates = [rate_at(step, settings) for step in range(101)]
+    settings = OptimizerConfig(learning_rate=1.0, steps=100, warmup=10, decay=20)
+    rates = [learning_rate_at(step, settings) for step in range(101)]
     assert rates[0] == pytest.approx(0.1)
     assert rates[9:80] == [1.0] * 71
     assert rates[90] == pytest.approx(0.5)
@@ -571,8 +578,8 @@ def test_the_rate_rises_stays_and_falls_to_zero() -> None:
         (["data.validation=[case_1, case_1]"], "case_1 is named twice"),
         (["package.name=a/b"], "cannot be the name of a folder"),
         (["seed=-1"], "seed is -1, but has to be at least 0"),
-        (["optimizer.rate=nan"], "optimizer.rate is nan, but has to be at least 0"),
-        (["field_dropout=20"], "field_dropout is 20, but is a share"),
+        (["optimizer.learning_rate=nan"], "optimizer.learning_rate is nan, but has to be at least 0"),
+        (["field_dropout=20"], "field_dropout is 20, but has to be from 0 to 1"),
     ],
 )
 def test_settings_that_cannot_be_are_told_before_data_are_read(

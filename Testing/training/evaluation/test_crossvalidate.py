@@ -34,7 +34,7 @@ network: {{widths: [4, 8], blocks: [1, 1], feature_channels: 4}}
 metadata:
   - {{name: sex, kind: choice, choices: [F, M]}}
   - {{name: age, kind: number, unit: years, possible: [0, 120], trained: [19, 34]}}
-optimizer: {{rate: 1e-2, steps: 3, warmup: 1, decay: 1}}
+optimizer: {{learning_rate: 1e-2, steps: 3, warmup: 1, decay: 1}}
 package: {{name: made_up, patch: [48, 48, 48], licence: CC0}}
 """
 CASES = {"case_0", "case_1", "case_2", "case_3"}

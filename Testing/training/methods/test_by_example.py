@@ -29,7 +29,8 @@ from Testing.training.engine.test_train import config_of, losses, weights, write
 from Testing.training.made_up_data import write_data_set
 from Testing.training.methods.test_methods import curve_of
 from Training.data.example_tasks import masks_of
-from Training.engine.config import Config, ObjectiveConfig, OptimizerConfig, differences, read_config
+from Training.engine.config import Config, ObjectiveConfig, OptimizerConfig, read_config
+from Training.engine.config_differences import differences
 from Training.engine.loop import train
 from Training.evaluation.scan_evaluation import evaluate
 from Training.losses.streamed_softmax import plain_softmax_loss
@@ -495,7 +496,13 @@ def test_an_encoder_is_taken_over_and_left_behind_where_classes_alone_are_learne
     both: Path, data_set: Path, tmp_path: Path
 ) -> None:
     start = both / "run" / "package"
-    nothing = ("optimizer.steps=1", "optimizer.rate=0", "optimizer.warmup=0", "optimizer.decay=0", "data.points=500")
+    nothing = (
+        "optimizer.steps=1",
+        "optimizer.learning_rate=0",
+        "optimizer.warmup=0",
+        "optimizer.decay=0",
+        "data.points=500",
+    )
     with_encoder = tuned(tmp_path / "a", data_set, start, "objective.prompts=both", *nothing)
     before, after = (load_file(path / "weights.safetensors") for path in (start, with_encoder.path))
     assert before.keys() == after.keys()

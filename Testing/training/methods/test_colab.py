@@ -27,12 +27,16 @@ from Testing.training.methods.test_methods import EDGE, Batch, batch_of, build
 from Training.data.datasets import read_data_set
 from Training.data.samples import Samples
 from Training.data.targets import select
-from Training.engine.config import Config, ContextConfig, DataConfig, OptimizerConfig
-from Training.engine.loop import rate_at, train
+from Training.engine.config import Config, DataConfig, OptimizerConfig
+from Training.engine.loop import train
+from Training.engine.optimizers import learning_rate_at
 from Training.engine.run_data import load_data
+from Training.engine.run_settings import settled
 from Training.losses.truth import IGNORE
 from Training.methods.colab import FOR_STEPS, CoLab, _targets_of_labels
+from Training.methods.colab_settings import CoLabSettings
 from Training.methods.context_source import Clusters, with_context_labels
+from Training.methods.method import Run
 
 FABRIC = Fabric(accelerator="cpu", devices=1)
 MODES = ("finite_difference", "exact", "first_order")
@@ -42,10 +46,10 @@ COLAB = (
     "data.points=0",
     HIPPOCAMPI,
     "network.context_classes=1",
-    "context.widths=[4, 8]",
-    "context.margin=4",
-    "context.tau=3",
-    "context.every=2",
+    "colab.widths=[4, 8]",
+    "colab.margin=4",
+    "colab.tau=3",
+    "colab.every=2",
 )
 
 
@@ -54,13 +58,13 @@ def data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_data_set(tmp_path_factory.mktemp("data") / "made_up")
 
 
-def toy(hypergradient: str = "exact", **changes: Any) -> tuple[CoLab, Batch]:
+def toy(hypergradient: Any = "exact", **changes: Any) -> tuple[CoLab, Batch]:
     """A tiny network of three levels with a generator, in double precision, and a batch in which half of the classes
     are background.
     """
     network = replace(TINY, widths=(4, 6, 8, 8), blocks=(1, 1, 1, 1), output_stride=1, context_classes=2)
-    settings = ContextConfig(hypergradient=hypergradient, widths=(4, 4), **{"margin": 2.0, "tau": 1.0} | changes)
-    method = build(Config(method="colab", data=DataConfig(points=0), network=network, context=settings))
+    settings = CoLabSettings(hypergradient=hypergradient, widths=(4, 4), **{"margin": 2.0, "tau": 1.0} | changes)
+    method = build(Config(method="colab", data=DataConfig(points=0), network=network, method_settings=settings))
     assert isinstance(method, CoLab)
     batch = batch_of()
     fine = {
@@ -127,21 +131,21 @@ def test_steps_of_the_generator_lower_the_outer_loss(mode: str) -> None:
     """The segmenter stays where it is: what falls is the outer loss after one virtual step with the generator's
     context.
     """
-    method, batch = toy(mode, rate=3e-2, every=1)
+    method, batch = toy(mode, learning_rate=3e-2)
     before = {name: p.clone() for name, p in method.named_parameters() if p.requires_grad}
-    curve = [method.before_step(step, batch, 1.0, FABRIC)["outer_loss"] for step in range(12)]
+    curve = [method.generator_step(batch, 1.0, FABRIC)["outer_loss"] for _ in range(12)]
     assert curve[-1] < curve[0] - 1e-5
     assert sum(later < earlier for earlier, later in pairwise(curve)) >= 9
     assert all(torch.equal(p, before[name]) for name, p in method.named_parameters() if p.requires_grad)
 
 
 def test_the_generator_moves_as_fast_whatever_the_scale_of_the_hypergradient() -> None:
-    """It carries the segmenter's rate and an outer loss that soon is small."""
+    """It carries the segmenter's learning rate and an outer loss that soon is small."""
     lengths = []
     for rate in (1.0, 1e-8):
-        method, batch = toy(every=1, rate=1e-3)
+        method, batch = toy(learning_rate=1e-3)
         before = [p.clone() for p in method.source.parameters()]
-        method.before_step(0, batch, rate, FABRIC)
+        method.generator_step(batch, rate, FABRIC)
         lengths.append(sum(float((p - b).abs().sum()) for p, b in zip(method.source.parameters(), before, strict=True)))
     assert lengths[1] == pytest.approx(lengths[0], rel=0.05)
 
@@ -151,10 +155,10 @@ def test_the_generator_moves_every_nth_step_and_never_by_the_loss_of_the_segment
     moved = []
     for step in range(6):
         before = [p.clone() for p in method.source.parameters()]
-        measured = method.before_step(step, batch, 0.1, FABRIC)
-        method(batch).backward()
+        run = Run(FABRIC, method, step, 0.1)
+        method.training_step(batch, run).backward()
         moved.append(not all(torch.equal(p, b) for p, b in zip(method.source.parameters(), before, strict=True)))
-        assert bool(measured) == moved[-1]
+        assert bool(run.measured) == moved[-1]
         assert all(p.grad is None for p in method.source.parameters())
     assert moved == [True, False, False, True, False, False]
 
@@ -183,15 +187,15 @@ def test_deep_supervision_reaches_all_levels_of_the_decoder_but_the_coarsest() -
 
 def test_a_collapse_is_told_once_with_advice(capsys: pytest.CaptureFixture[str]) -> None:
     method, batch = toy(every=50)
-    method.settings.rate = 0.0
+    method.own.learning_rate = 0.0
     with torch.no_grad():
         method.source.trunk.to_features.bias[1] += 50  # type: ignore[union-attr, operator, index]
     for step in range(0, FOR_STEPS + 100, 50):
         told = capsys.readouterr().out
-        assert ("context.tau" in told) == (step == FOR_STEPS)
-        measured = method.before_step(step, batch, 0.1, FABRIC)
+        assert ("colab.tau" in told) == (step == FOR_STEPS)
+        measured = method.generator_step(batch, 0.1, FABRIC)
         assert measured["context_1"] > 0.99
-    assert "context.tau" not in capsys.readouterr().out
+    assert "colab.tau" not in capsys.readouterr().out
 
 
 # The data
@@ -207,7 +211,7 @@ def method_of(samples: Samples, config: Config, classes: int = 3) -> CoLab:
     torch.manual_seed(0)
     network = LabelConditionedNetwork(config.network, classes, load_data(config).schema.fields)
     method = CoLab(network, config, samples.code.members)
-    method.begin(samples, [])
+    method.begin(samples, load_data(config))
     return method
 
 
@@ -216,8 +220,8 @@ def one_batch(samples: Samples) -> Batch:
 
 
 ANATOMY = (
-    "context.source=anatomy",
-    "context.anatomy=[Ventricles and CSF, Cerebral cortex]",
+    "colab.source=anatomy",
+    "colab.anatomy=[Ventricles and CSF, Cerebral cortex]",
     "network.context_classes=2",
 )
 
@@ -259,7 +263,7 @@ def test_the_context_of_anatomy_is_what_lies_under_its_names_and_is_no_label_of_
 
 
 def test_clusters_are_fitted_once_and_the_same_in_every_process(data_set: Path, tmp_path: Path) -> None:
-    samples, config = samples_of(data_set, tmp_path, "context.source=kmeans", "network.context_classes=2")
+    samples, config = samples_of(data_set, tmp_path, "colab.source=kmeans", "network.context_classes=2")
     first, second = (method_of(samples, config) for _ in range(2))
     batch = one_batch(samples)
     context = first.source(batch)
@@ -288,10 +292,10 @@ def test_the_picture_shows_labels_and_context(data_set: Path, tmp_path: Path) ->
     "words",
     [
         (),
-        ("context.hypergradient=exact", "network.context_classes=3"),
-        ("context.hypergradient=first_order", "optimizer.batch=2"),
+        ("colab.hypergradient=exact", "network.context_classes=3"),
+        ("colab.hypergradient=first_order", "optimizer.batch=2"),
         ("network.context_classes=0",),
-        ("context.source=kmeans",),
+        ("colab.source=kmeans",),
         ANATOMY,
     ],
     ids=["generator", "exact", "first order", "none", "kmeans", "anatomy"],
@@ -300,7 +304,15 @@ def test_every_arm_ends_with_a_package_of_the_labels_alone_that_finds_them(
     data_set: Path, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     train(
-        config_of(tmp_path, data_set, *COLAB, "optimizer.rate=2e-2", "optimizer.steps=30", "optimizer.decay=10", *words)
+        config_of(
+            tmp_path,
+            data_set,
+            *COLAB,
+            "optimizer.learning_rate=2e-2",
+            "optimizer.steps=30",
+            "optimizer.decay=10",
+            *words,
+        )
     )
     package = ModelPackage.load(tmp_path / "run" / "package")
     assert {leaf.name for leaf in package.labels.leaves} == {"Left Hippocampus", "Right Hippocampus"}
@@ -330,15 +342,15 @@ def test_a_run_that_was_stopped_goes_on_exactly_where_it_was(
     )
     words = (*words, "data.patch=[32, 32, 32]")
     train(config_of(tmp_path / "whole", data_set, *words))
-    before_step = CoLab.before_step
+    training_step = CoLab.training_step
 
-    def fail(self: CoLab, step: int, *rest: Any) -> dict[str, float]:
-        if step == 5:
+    def fail(self: CoLab, batch: Batch, run: Run) -> torch.Tensor:
+        if run.step == 5:
             raise KeyboardInterrupt
-        return before_step(self, step, *rest)
+        return training_step(self, batch, run)
 
     with monkeypatch.context() as patch:
-        patch.setattr(CoLab, "before_step", fail)
+        patch.setattr(CoLab, "training_step", fail)
         with pytest.raises(KeyboardInterrupt):
             train(config_of(tmp_path / "stopped", data_set, *words))
     assert len(losses(tmp_path / "stopped")) == 5
@@ -354,7 +366,7 @@ def test_a_run_that_was_stopped_goes_on_exactly_where_it_was(
 
 def test_cases_may_be_kept_for_the_outer_loss(data_set: Path, tmp_path: Path) -> None:
     config = config_of(
-        tmp_path, data_set, *COLAB, "context.meta_cases=[case_0]", "optimizer.steps=3", "optimizer.decay=1"
+        tmp_path, data_set, *COLAB, "colab.meta_cases=[case_0]", "optimizer.steps=3", "optimizer.decay=1"
     )
     data = load_data(config)
     assert [[case.name for case in cases] for cases in (data.training, data.meta, data.validation)] == [
@@ -380,7 +392,7 @@ def test_cases_of_the_outer_loss_that_do_not_fit_are_told(
     data_set: Path, tmp_path: Path, named: str, told: str
 ) -> None:
     with pytest.raises(SystemExit, match=told):
-        load_data(config_of(tmp_path, data_set, *COLAB, f"context.meta_cases=[{named}]"))
+        load_data(settled(config_of(tmp_path, data_set, *COLAB, f"colab.meta_cases=[{named}]"))[0])
 
 
 def test_shares_of_the_context_the_outer_loss_and_a_picture_are_logged(data_set: Path, tmp_path: Path) -> None:
@@ -419,7 +431,7 @@ def test_a_package_with_context_classes_is_fine_tuned_with_them(data_set: Path, 
         "network.feature_channels=32",
         f"init_from={first}",
     )
-    config.metadata, config.optimizer.rate, config.optimizer.steps, config.optimizer.decay = [], 0.0, 1, 0
+    config.metadata, config.optimizer.learning_rate, config.optimizer.steps, config.optimizer.decay = [], 0.0, 1, 0
     train(config)
     kept, tuned = (load_file(path / "weights.safetensors") for path in (first, tmp_path / "run" / "package"))
     torch.testing.assert_close(tuned["head.prompts"], kept["head.prompts"])
@@ -429,10 +441,10 @@ def test_a_package_with_context_classes_is_fine_tuned_with_them(data_set: Path, 
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("context.source=labels", "context.source.*generator or anatomy or kmeans"),
-        ("context.hypergradient=second", "context.hypergradient"),
-        ("context.every=0", "at least 1"),
-        ("context.tau=0", "above 0"),
+        ("colab.source=labels", "colab.source.*generator or anatomy or kmeans"),
+        ("colab.hypergradient=second", "colab.hypergradient"),
+        ("colab.every=0", "at least 1"),
+        ("colab.tau=0", "above 0"),
         ("network.context_classes=-1", "context_classes"),
         ("optimizer.name=adam", "adamw or sgd"),
         ("optimizer.schedule=cosine", "constant or poly"),
@@ -444,7 +456,7 @@ def test_settings_that_cannot_be_are_refused(data_set: Path, tmp_path: Path, wor
 
 
 def test_a_polynomial_rate_falls_from_the_first_step_to_zero() -> None:
-    settings = OptimizerConfig(schedule="poly", rate=0.01, steps=10, warmup=5, decay=5)
-    assert rate_at(0, settings) == 0.01
-    assert rate_at(5, settings) == pytest.approx(0.01 * 0.5**0.9)
-    assert rate_at(9, settings) == pytest.approx(0.01 * 0.1**0.9)
+    settings = OptimizerConfig(schedule="poly", learning_rate=0.01, steps=10, warmup=5, decay=5)
+    assert learning_rate_at(0, settings) == 0.01
+    assert learning_rate_at(5, settings) == pytest.approx(0.01 * 0.5**0.9)
+    assert learning_rate_at(9, settings) == pytest.approx(0.01 * 0.1**0.9)

@@ -12,9 +12,10 @@ import torch
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 
 from Testing.samples import SCHEMA, TINY
-from Training.engine.config import Config, ContextConfig, DataConfig, ObjectiveConfig
+from Training.engine.config import Config, DataConfig, ObjectiveConfig
 from Training.losses.truth import IGNORE
 from Training.methods import build_method, check_method
+from Training.methods.colab_settings import CoLabSettings
 
 CLASSES = 6
 GROUP = CLASSES
@@ -25,7 +26,7 @@ Batch = dict[str, torch.Tensor]
 
 
 def config_of(
-    method: str = "lcs", loss: str = "softmax", labels: str = "all", conditioning: str = "head", film: str = "identity"
+    method: str = "lcs", loss: Any = "softmax", labels: Any = "all", conditioning: str = "head", film: str = "identity"
 ) -> Config:
     network = replace(TINY, conditioning=conditioning, film=film)
     return Config(
@@ -38,7 +39,7 @@ def colab(context_classes: int = 2, **changes: Any) -> Config:
         method="colab",
         data=DataConfig(points=0),
         network=replace(TINY, context_classes=context_classes),
-        context=ContextConfig(**{"widths": (8, 16, 32)} | changes),
+        method_settings=CoLabSettings(**{"widths": (8, 16, 32)} | changes),
     )
 
 
@@ -270,7 +271,7 @@ def test_asking_for_a_union_at_the_head_adds_the_probabilities_of_its_labels() -
         (replace(colab(), data=DataConfig(points=0, patch=(16, 16, 20))), "multiple of 8"),
         (colab(source="anatomy", anatomy=["A"]), "set network.context_classes=1"),
         (replace(colab(), method="lcs"), "Only method=colab"),
-        (config_of("unet"), 'There is no method "unet"; there are baseline, lcs, colab'),
+        (config_of("unet"), 'There is no method "unet"; there are baseline, colab, lcs'),
     ],
 )
 def test_settings_that_exclude_each_other_are_refused(config: Config, words: str) -> None:

@@ -112,7 +112,7 @@ def data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(data_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    train(config_of(folder, data_set, *PAIR, SIDES, "optimizer.rate=2e-2", "optimizer.steps=40"))
+    train(config_of(folder, data_set, *PAIR, SIDES, "optimizer.learning_rate=2e-2", "optimizer.steps=40"))
     return folder
 
 
@@ -122,7 +122,9 @@ def test_a_run_learns_and_says_that_it_has_no_package(
     curve = losses(run)
     assert np.mean(curve[-5:]) < 0.8 * np.mean(curve[:5])
     assert not (run / "run" / "package").exists()
-    train(config_of(run, data_set, *PAIR, SIDES, "optimizer.rate=2e-2", "optimizer.steps=40"))  # finished already
+    train(
+        config_of(run, data_set, *PAIR, SIDES, "optimizer.learning_rate=2e-2", "optimizer.steps=40")
+    )  # finished already
     assert "no model package: this network needs a labelled scan at every pass" in capfd.readouterr().out
 
 

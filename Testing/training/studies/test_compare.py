@@ -25,7 +25,7 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"""
 base: run.yaml
 output: {folder / "out"}
-trials: [[optimizer.rate=1e-2], [optimizer.rate=1e-6]]
+trials: [[optimizer.learning_rate=1e-2], [optimizer.learning_rate=1e-6]]
 columns: {{all: [all], left: [Left Hippocampus], others: [not Left Hippocampus]}}
 arms:
   - {{name: streamed, settings: [optimizer.steps=40, optimizer.decay=10], told: [told, withheld]}}
@@ -47,7 +47,7 @@ def test_the_table_shows_the_best_trial_of_every_arm_and_a_second_call_trains_no
         "streamed, metadata withheld",
         "the same again",
     ]
-    assert "optimizer.rate=1e-2" in table  # 1e-6 learns nothing
+    assert "optimizer.learning_rate=1e-2" in table  # 1e-6 learns nothing
     assert "1e-6" not in table
     assert float(lines[2][1]) > 0.5
     assert lines[4][1:4] == lines[2][1:4]
@@ -99,9 +99,9 @@ def test_runs_of_other_settings_are_refused_with_the_difference_before_anything_
     compare(short, [], ["b"])
     monkeypatch.setattr(script, "train_run", None)  # would fail
     with pytest.raises(
-        SystemExit, match=r"out/b/trial0-seed0-fold0.* other settings: optimizer\.rate: 0\.01 -> 0\.02\. "
+        SystemExit, match=r"out/b/trial0-seed0-fold0.* other settings: optimizer\.learning_rate: 0\.01 -> 0\.02\. "
     ):
-        compare(short, ["optimizer.rate=2e-2"], [])
+        compare(short, ["optimizer.learning_rate=2e-2"], [])
     short.write_text(short.read_text().replace("steps=4", "steps=5"))
     with pytest.raises(SystemExit, match=r"optimizer\.steps: 4 -> 5"):
         compare(short, [], [])
@@ -110,12 +110,12 @@ def test_runs_of_other_settings_are_refused_with_the_difference_before_anything_
 def test_rows_that_are_kept_say_which_settings_they_have(short: Path, tmp_path: Path) -> None:
     compare(short, [], [])
     shutil.rmtree(tmp_path / "out" / "a")
-    table = compare(short, ["optimizer.rate=2e-2"], ["a"])
+    table = compare(short, ["optimizer.learning_rate=2e-2"], ["a"])
     assert list(rows_of(table)) == ["a", "b (other settings)", "both (other settings)"]
-    assert "- b: optimizer.rate: 0.01 -> 0.02" in table.splitlines()
+    assert "- b: optimizer.learning_rate: 0.01 -> 0.02" in table.splitlines()
     short.write_text(short.read_text().replace("all: [all]", "all: [Left Hippocampus]"))
-    assert "- b: columns.all: ['all'] -> ['Left Hippocampus']; optimizer.rate: 0.01 -> 0.02" in compare(
-        short, ["optimizer.rate=2e-2"], ["a"]
+    assert "- b: columns.all: ['all'] -> ['Left Hippocampus']; optimizer.learning_rate: 0.01 -> 0.02" in compare(
+        short, ["optimizer.learning_rate=2e-2"], ["a"]
     )
 
 
@@ -162,7 +162,7 @@ def test_all_arms_have_the_same_cases_seeds_and_trials(experiment: Path) -> None
         assert [run.held_out for run in runs[:3]] == [run.held_out for run in runs[3:]]
         assert sorted(case for run in runs[:3] for case in run.held_out) == ["case_0", "case_1", "case_2"]
         assert len({run.folder for run in runs}) == 6
-        assert all("optimizer.rate=1e-2" in run.settings for run in runs)
+        assert all("optimizer.learning_rate=1e-2" in run.settings for run in runs)
 
 
 def test_a_column_is_the_mean_over_its_labels() -> None:

@@ -22,33 +22,35 @@ in training.
 
 @dataclass(frozen=True)
 class Architecture:
-    """A residual U-Net that is conditioned on the label to find.
-
-    dimensions: 2 or 3. in_channels: image channels. widths: channels of the stages, finest first. blocks: residual
-    blocks a stage.
-    output_stride: the trunk's finest resolution (1: that of the image, 2: half of it; the features are up-sampled
-    linearly).
-    feature_channels: C, the length of features and prompts. position: append where a voxel lies in the scanned region.
-    film: how metadata enters (`none`, `identity`, `paper`). conditioning: where the label enters: at the `head` (one
-    pass serves all labels), or, with one pass a label, at every stage of the `decoder`, at the `bottleneck`, or at
-    every stage of the `trunk`; `atlas_pair`: as published, another scan and its mask, pooled, beside the input of the
-    deepest stage. context_classes: further classes of the head, after the labels, that divide the background; they
-    compete like any class, and a voxel that one of them wins is background. examples: the network can make a prompt
-    from an example too.
-    """
+    """A residual U-Net that knows which label to find."""
 
     name: str = "residual_unet"
+    """Kind of network: residual_unet."""
     dimensions: int = 3
+    """2 or 3."""
     in_channels: int = 1
+    """Image channels."""
     widths: tuple[int, ...] = (32, 64, 128, 256)
+    """Channels of the stages, finest first."""
     blocks: tuple[int, ...] = (1, 1, 1, 1)
+    """Residual blocks a stage."""
     output_stride: int = 2
+    """The trunk's finest resolution; 1: that of the image, 2 or 4: coarser; features are up-sampled linearly."""
     feature_channels: int = 32
+    """C, the length of features and prompts."""
     position: bool = True
+    """Append where a voxel lies in the scanned region."""
     film: str = "identity"
+    """How metadata enters: none, identity or paper."""
     conditioning: str = "head"
+    """Where the label enters: at the head (one pass serves all labels), or, with one pass a label, at every stage of
+    the decoder, at the bottleneck, or at every stage of the trunk; atlas_pair: as published, another scan and its mask,
+    pooled, beside the input of the deepest stage."""
     context_classes: int = 0
+    """Further classes of the head, after the labels, that divide the background; they compete like any class, and a
+    voxel that one of them wins is background."""
     examples: bool = False
+    """The network can make a prompt from an example too."""
 
     def __post_init__(self) -> None:
         problems = []

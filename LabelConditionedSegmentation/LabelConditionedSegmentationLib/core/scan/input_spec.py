@@ -79,20 +79,21 @@ class Inside:
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What a network expects of its input.
-
-    channels: name of every image channel. spacing: millimetres along R, A, S of the network's grid. foreground:
-    `nonzero` where everything outside the structure of interest was set to one value, mostly 0 (as by skull-stripping),
-    `all` elsewhere. margin_mm: context kept around the foreground. intensity: how values are normalised. inside: what
-    another model has to find first, and the network sees alone.
-    """
+    """What a network expects of its input."""
 
     channels: tuple[str, ...] = ("T1",)
+    """Name of every image channel."""
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """Millimetres along R, A, S of the network's grid."""
     foreground: str = "nonzero"
+    """nonzero where everything outside the structure of interest was set to one value, mostly 0 (as by
+    skull-stripping), all elsewhere."""
     margin_mm: float = 2.0
+    """Context kept around the foreground."""
     intensity: Intensity = field(default_factory=Intensity)
+    """How values are normalised."""
     inside: Inside | None = None
+    """What another model has to find first, and the network sees alone."""
 
     def __post_init__(self) -> None:
         if self.foreground not in FOREGROUNDS:

@@ -28,21 +28,24 @@ SYNONYMS = {
 
 @dataclass(frozen=True)
 class Field:
-    """One fact about a scan.
-
-    kind: `number` or `choice`. For numbers `possible` is the range that can exist at all and `trained` the range that
-    the model was trained on, both inclusive and in `unit`; for choices `choices` lists the values. `dicom` names the
-    DICOM keywords that hold the fact.
-    """
+    """One fact about a scan."""
 
     name: str
+    """As users and packages call it."""
     kind: str
+    """number or choice."""
     description: str = ""
+    """What it means, for the form."""
     unit: str = ""
+    """Of a number and its ranges."""
     choices: tuple[str, ...] = ()
+    """The values of a choice."""
     possible: tuple[float, float] | None = None
+    """The range in which a number can be at all, both ends included."""
     trained: tuple[float, float] | None = None
+    """The range of a number that the model was trained on, both ends included."""
     dicom: tuple[str, ...] = ()
+    """DICOM keywords that hold the fact."""
 
     def __post_init__(self) -> None:
         if self.kind not in ("number", "choice"):
