@@ -11,7 +11,8 @@ import sys
 from collections.abc import Callable
 
 import torch
-from LabelConditionedSegmentationLib.core.inference.segmenter import WINDOW_OVERLAP, Segmenter
+from LabelConditionedSegmentationLib.core.inference.network_pass import WINDOW_OVERLAP
+from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.scan.preprocessing import prepare
 from LabelConditionedSegmentationLib.core.scan.volume import Volume
 from monai.inferers import sliding_window_inference

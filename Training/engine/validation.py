@@ -12,10 +12,9 @@ from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
-from LabelConditionedSegmentationLib.core.inference.features import Prompts, WinnerMap
-from LabelConditionedSegmentationLib.core.inference.scoring import DEFAULT_CHUNK
-from LabelConditionedSegmentationLib.core.inference.segmenter import WINDOW_OVERLAP
-from LabelConditionedSegmentationLib.core.inference.windows import FeatureSlab, feature_slabs, plan_windows
+from LabelConditionedSegmentationLib.core.inference.features import WinnerMap
+from LabelConditionedSegmentationLib.core.inference.network_pass import NetworkPass
+from LabelConditionedSegmentationLib.core.inference.windows import FeatureSlab
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 from LabelConditionedSegmentationLib.core.scan.geometry import Grid, Shape, resample
 from lightning.fabric import Fabric
@@ -34,7 +33,8 @@ AXIS = 0
 def features_of(network: LabelConditionedNetwork, case: Case, patch: Shape) -> torch.Tensor:
     """The features of every voxel of a prepared case, (k, j, i, C) float32, from windows of at most `patch` voxels."""
     fine, coarse = _grids(network, case)
-    return resample(torch.cat([slab.values for slab in _slabs(network, case, patch, nullcontext)]), coarse, fine)
+    slabs = _slabs(_pass_of(network, patch), case)
+    return resample(torch.cat([slab.values for slab in slabs]), coarse, fine)
 
 
 @torch.no_grad()
@@ -43,9 +43,9 @@ def find_classes(
 ) -> torch.Tensor:
     """The best class of every voxel of a prepared case, (k, j, i) on the network's grid, as a Segmenter finds it."""
     fine, coarse = _grids(network, case)
-    prompts = Prompts(network.prompts.float(), network.bias.float(), network.trunk.architecture.context_classes)
-    winners = WinnerMap(coarse, fine, AXIS, prompts, DEFAULT_CHUNK)
-    for slab in _slabs(network, case, patch, precision):
+    network_pass = _pass_of(network, patch, precision)
+    winners = WinnerMap(coarse, fine, AXIS, network_pass.prompts, network_pass.plan.chunk)
+    for slab in _slabs(network_pass, case):
         winners.add(slab)
     return torch.from_numpy(winners.winners).long()
 
@@ -57,17 +57,16 @@ def _grids(network: LabelConditionedNetwork, case: Case) -> tuple[Grid, Grid]:
     return fine, fine.coarser(network.trunk.architecture.output_stride)
 
 
-def _slabs(network: LabelConditionedNetwork, case: Case, patch: Shape, precision: Precision) -> Iterator[FeatureSlab]:
+def _pass_of(network: LabelConditionedNetwork, patch: Shape, precision: Precision = nullcontext) -> NetworkPass:
+    """The pass of inference, over the network where and as training has it."""
+    return NetworkPass(network, next(network.parameters()).device, patch, precision=precision)
+
+
+def _slabs(network_pass: NetworkPass, case: Case) -> Iterator[FeatureSlab]:
+    network = network_pass.network
     kind = next(network.parameters()).dtype  # double where precision=64-true
-    image, (fine, _) = input_of(network, case.image, case.foreground)[0].to(kind), _grids(network, case)
-    metadata = case.metadata[None].to(image)
-
-    def trunk(patches: torch.Tensor) -> torch.Tensor:
-        with precision():
-            return network.features(patches.contiguous(memory_format=torch.channels_last_3d), metadata)
-
-    windows = plan_windows(fine.shape, patch, WINDOW_OVERLAP, network.trunk.architecture.output_stride)
-    return feature_slabs(image, trunk, windows, AXIS, image.device)
+    image = input_of(network, case.image, case.foreground)[0].to(kind)
+    return network_pass.slabs(image, case.metadata[None].to(image), AXIS)
 
 
 def dice_of_classes(found: torch.Tensor, target: torch.Tensor, classes: int) -> np.ndarray:

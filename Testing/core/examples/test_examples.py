@@ -15,9 +15,10 @@ import torch
 from LabelConditionedSegmentationLib.core.errors import Cancelled, DeviceError, InputError, LabelError, MetadataError
 from LabelConditionedSegmentationLib.core.examples.example_fit import fit
 from LabelConditionedSegmentationLib.core.examples.example_prompt import ExamplePrompt, averaged
-from LabelConditionedSegmentationLib.core.examples.painted_examples import Example, mask_on, pooled_over, shares_on
+from LabelConditionedSegmentationLib.core.examples.painted_examples import Example, mask_on, shares_on
+from LabelConditionedSegmentationLib.core.inference import example_learning
 from LabelConditionedSegmentationLib.core.inference import features as features_module
-from LabelConditionedSegmentationLib.core.inference import segmenter as segmenter_module
+from LabelConditionedSegmentationLib.core.inference.example_pooling import pooled_over
 from LabelConditionedSegmentationLib.core.inference.features import Features
 from LabelConditionedSegmentationLib.core.inference.scoring import BestClasses, best_classes
 from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
@@ -528,7 +529,7 @@ def test_every_chunk_and_precision_of_the_label_is_as_the_classes_have_it(found:
     many = random_prompts(40)
     expected = found.by_example(many).winner_map()
     small = random(feature_dtype=torch.float32)
-    small.plan = replace(small.plan, chunk=16)
+    small.network_pass.plan = replace(small.plan, chunk=16)
     assert np.array_equal(small.features(samples.scan()).by_example(many).winner_map(), expected)
 
 
@@ -703,7 +704,7 @@ def short_of_memory(monkeypatch: pytest.MonkeyPatch, times: int) -> list[str]:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return fit(features, *more)
 
-    monkeypatch.setattr(segmenter_module, "fit", greedy)
+    monkeypatch.setattr(example_learning, "fit", greedy)
     return tries
 
 

@@ -58,7 +58,7 @@ def test_labels_are_the_same_however_the_product_is_cut(changed: str, monkeypatc
     expected = segmenter(labels=30).features(volume).winner_map()
     made = segmenter(labels=30, budget=0 if changed == "nothing kept" else 2**30)
     if changed == "chunk":
-        made.plan = replace(made.plan, chunk=16)
+        made.network_pass.plan = replace(made.plan, chunk=16)
     if changed == "slabs":
         monkeypatch.setattr(features_module, "SLAB_VALUES", 1)
     assert np.array_equal(made.features(volume).winner_map(), expected)

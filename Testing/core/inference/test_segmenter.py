@@ -13,9 +13,11 @@ import pytest
 import torch
 from LabelConditionedSegmentationLib.core.errors import Cancelled, DeviceError, InputError, LabelError
 from LabelConditionedSegmentationLib.core.inference import features as features_module
+from LabelConditionedSegmentationLib.core.inference import network_pass as network_pass_module
 from LabelConditionedSegmentationLib.core.inference import scoring
 from LabelConditionedSegmentationLib.core.inference import segmenter as segmenter_module
 from LabelConditionedSegmentationLib.core.inference.memory_ladder import MemoryPlan
+from LabelConditionedSegmentationLib.core.inference.network_pass import NetworkPass
 from LabelConditionedSegmentationLib.core.inference.scoring import BestClasses
 from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.inference.windows import WindowPlan, feature_slabs, plan_windows
@@ -104,7 +106,7 @@ def test_every_label_chunk_gives_the_same_voxels(scan_and_answer: tuple[Volume, 
     volume, _ = scan_and_answer
     many = flat_tree(100)
     segmenter, other = tiny_segmenter(tree=many), tiny_segmenter(tree=many)
-    other.plan = replace(other.plan, chunk=chunk)
+    other.network_pass.plan = replace(other.plan, chunk=chunk)
     assert np.array_equal(segmenter.segment(volume).label_map.array, other.segment(volume).label_map.array)
 
 
@@ -121,7 +123,7 @@ def test_every_slab_thickness_gives_the_same_voxels(
 def test_every_window_batch_gives_the_same_voxels(scan_and_answer: tuple[Volume, np.ndarray], batch: int) -> None:
     volume, answer = scan_and_answer
     segmenter = tiny_segmenter()
-    segmenter.plan = replace(segmenter.plan, batch=batch)
+    segmenter.network_pass.plan = replace(segmenter.plan, batch=batch)
     assert np.array_equal(segmenter.segment(volume).label_map.array, answer)
 
 
@@ -466,7 +468,7 @@ def test_out_of_memory_takes_the_next_rung_and_gives_the_same_voxels(
     volume = samples.scan()
     answer = tiny_segmenter().segment(volume).label_map.array
     segmenter = tiny_segmenter()
-    segmenter.plan = replace(segmenter.plan, batch=4)
+    segmenter.network_pass.plan = replace(segmenter.plan, batch=4)
     fail_with(torch.OutOfMemoryError("CUDA out of memory"), fits, segmenter)
     result = segmenter.segment(volume)
     assert np.array_equal(result.label_map.array, answer)
@@ -493,7 +495,7 @@ def test_out_of_memory_while_labels_are_decided_makes_the_label_chunk_smaller(mo
 
 def test_every_scan_starts_from_the_top_of_the_ladder() -> None:
     segmenter = tiny_segmenter()
-    segmenter.plan = top = replace(segmenter.plan, batch=4)
+    segmenter.network_pass.plan = top = replace(segmenter.plan, batch=4)
     needs = 1
     fail_with(torch.OutOfMemoryError("CUDA out of memory"), lambda plan: plan.batch <= needs, segmenter)
     assert segmenter.features(samples.scan()).report.fallbacks == ["window batch 2", "window batch 1"]
@@ -513,9 +515,9 @@ def placements(monkeypatch: pytest.MonkeyPatch, free: Callable[[], bool]) -> lis
     """Let a GPU seem to be there that has no memory unless `free`; grows by where the network is put."""
     put: list[str] = []
 
-    def place(self: Segmenter, device: torch.device) -> None:
-        put.append(device.type)
-        if device == GPU and not free():
+    def place(self: NetworkPass) -> None:
+        put.append(self.plan.device.type)
+        if self.plan.device == GPU and not free():
             raise torch.OutOfMemoryError("CUDA out of memory")
 
     def first(_device: torch.device) -> MemoryPlan:
@@ -524,12 +526,12 @@ def placements(monkeypatch: pytest.MonkeyPatch, free: Callable[[], bool]) -> lis
     def on_cpu(image: torch.Tensor, trunk: Any, plan: WindowPlan, axis: int, _device: Any, *more: Any) -> Any:
         return feature_slabs(image, trunk, plan, axis, CPU, *more)
 
-    monkeypatch.setattr(Segmenter, "_place", place)
+    monkeypatch.setattr(NetworkPass, "place", place)
     monkeypatch.setattr(MemoryPlan, "first", first)
     monkeypatch.setattr(segmenter_module, "describe_device", lambda device: device.type)
     monkeypatch.setattr(segmenter_module, "peak_memory_mb", lambda device: {})
     monkeypatch.setattr(features_module, "peak_memory_mb", lambda device: {})
-    monkeypatch.setattr(segmenter_module, "feature_slabs", on_cpu)
+    monkeypatch.setattr(network_pass_module, "feature_slabs", on_cpu)
     return put
 
 

@@ -76,7 +76,18 @@ def test_a_label_without_voxels_has_no_mask() -> None:
     assert winners.mask(tree.leaves[0]) is not None
 
 
-@pytest.mark.parametrize("module", ["winners", "package", "checks", "labels", "metadata", "progress", "input_spec"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "inference.winners",
+        "package.model_package",
+        "scan.scan_checks",
+        "labels.label_tree",
+        "scan.metadata",
+        "progress",
+        "scan.input_spec",
+    ],
+)
 def test_what_the_application_reads_without_torch_is_read_without_torch(module: str) -> None:
     code = f"import sys; sys.modules['torch'] = None\nimport LabelConditionedSegmentationLib.core.{module}"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": str(SOURCE)}, timeout=60)

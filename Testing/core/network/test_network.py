@@ -243,19 +243,19 @@ def test_modulation_scales_and_shifts_every_channel_of_every_scan(space: tuple[i
 
 INSIDE = [conditioning for conditioning in CONDITIONING if conditioning != "head"]
 LABELS = torch.eye(CLASSES, dtype=torch.bool)[1:]
-FIRST_TOLD = {"trunk": 0, "bottleneck": 2, "decoder": 3}
+FIRST_CONDITIONED = {"trunk": 0, "bottleneck": 2, "decoder": 3}
 """The first stage, of three of the encoder and two of the decoder, that sees the label."""
 
 
-def told(conditioning: str, film: str = "identity") -> LabelConditionedNetwork:
+def conditioned(conditioning: str, film: str = "identity") -> LabelConditionedNetwork:
     """A network that sees the label, with three stages; its parameters are not where they began."""
     return stirred(build(replace(TINY, widths=(4, 6, 8), blocks=(1, 2, 1), conditioning=conditioning, film=film)))
 
 
 @pytest.mark.parametrize("film", FILM_MODES)
 @pytest.mark.parametrize("conditioning", INSIDE)
-def test_all_labels_at_once_are_every_label_asked_alone(conditioning: str, film: str) -> None:
-    network = told(conditioning, film)
+def test_all_labels_at_once_are_every_label_alone(conditioning: str, film: str) -> None:
+    network = conditioned(conditioning, film)
     image, known = image_for(network.trunk.architecture), encoded({"sex": "F", "age": 31}, {})
     with torch.no_grad():
         together = network.features(image, known)
@@ -282,7 +282,7 @@ def test_more_labels_than_a_pass_takes_are_all_there() -> None:
 @pytest.mark.parametrize("film", FILM_MODES)
 @pytest.mark.parametrize("conditioning", INSIDE)
 def test_scans_of_a_batch_do_not_see_each_other_nor_do_their_labels(conditioning: str, film: str) -> None:
-    network = told(conditioning, film)
+    network = conditioned(conditioning, film)
     image, known = image_for(network.trunk.architecture), encoded({"sex": "M"}, {"age": 20})
     image[1] *= 3
     with torch.no_grad():
@@ -308,7 +308,7 @@ def test_before_training_every_label_is_answered_alike_and_after_it_each_on_its_
 
 @pytest.mark.parametrize("conditioning", INSIDE)
 def test_a_union_is_asked_for_by_the_mean_of_its_codes(conditioning: str) -> None:
-    network = told(conditioning)
+    network = conditioned(conditioning)
     image = image_for(network.trunk.architecture, batch=1)
     assert isinstance(network.head, LabelReadout)
     union = (LABELS[0] | LABELS[2])[None]
@@ -354,7 +354,7 @@ def test_one_modulation_after_another_is_their_composition(seed: int) -> None:
 
 @pytest.mark.parametrize("conditioning", INSIDE)
 def test_what_does_not_see_the_label_runs_once_whatever_the_number_of_labels(conditioning: str) -> None:
-    network = told(conditioning)
+    network = conditioned(conditioning)
     trunk = network.trunk
     seen: dict[int, list[int]] = {}
     stages = [*(stage[-1] for stage in trunk.encoder), *trunk.decoder]  # type: ignore[index]
@@ -362,7 +362,7 @@ def test_what_does_not_see_the_label_runs_once_whatever_the_number_of_labels(con
         block.register_forward_hook(lambda _module, _inputs, out, n=n: seen.setdefault(n, []).append(len(out)))
     with torch.no_grad():
         network.scores_of(image_for(trunk.architecture, batch=2), encoded({}, {}), LABELS)
-    first = FIRST_TOLD[conditioning]
+    first = FIRST_CONDITIONED[conditioning]
     assert seen == {n: [2] if n < first else [2 * (CLASSES - 1)] for n in range(5)}
 
 
@@ -595,3 +595,49 @@ def test_what_the_registry_names_can_be_built() -> None:
             .isfinite()
             .all()
         )
+
+
+# Activations of named levels
+
+
+@pytest.mark.parametrize("conditioning", CONDITIONING)
+def test_the_activations_of_named_levels_come_from_the_same_pass_as_the_features(conditioning: str) -> None:
+    network = conditioned(conditioning)
+    trunk, image, known = network.trunk, image_for(network.trunk.architecture), encoded({"sex": "F"}, {})
+    codes = None if trunk.label_film is None else network.head.codes_of(LABELS)  # type: ignore[operator]
+    calls: list[int] = []
+    trunk.stem.register_forward_hook(lambda *_: calls.append(1))
+    with torch.no_grad():
+        expected, levels = trunk(image, known, codes), trunk.levels(image, known, codes)
+        calls.clear()
+        features, found = trunk.with_activations(image, ["decoder.1", "encoder.0"], known, codes)
+    assert calls == [1]
+    assert torch.equal(features, expected)
+    assert list(found) == ["encoder.0", "decoder.1"]
+    assert torch.equal(found["decoder.1"], levels[2])
+    assert found["encoder.0"].shape[1:] == (4, *[n // 2 for n in image.shape[2:]])
+
+
+def test_every_level_has_a_name_and_the_channels_that_the_architecture_says() -> None:
+    network = build(replace(TINY, widths=(4, 6, 8), blocks=(1, 1, 1)))
+    channels = network.trunk.architecture.level_channels
+    modules = dict(network.trunk.named_modules())
+    assert list(channels) == ["encoder.0", "encoder.1", "encoder.2", "decoder.0", "decoder.1"]
+    features, found = network.trunk.with_activations(image_for(network.trunk.architecture), list(channels))
+    assert {name: level.shape[1] for name, level in found.items()} == channels
+    assert all(name in modules for name in found)
+    assert torch.equal(network.trunk.to_features(found["decoder.1"]), features)
+
+
+def test_activations_carry_gradients_to_the_layers_before_them_alone() -> None:
+    network = build(replace(TINY, widths=(4, 6, 8), blocks=(1, 1, 1)))
+    _, found = network.trunk.with_activations(image_for(network.trunk.architecture), ["encoder.1"])
+    found["encoder.1"].square().mean().backward()
+    reached = {name.split(".", 2)[1] for name, p in network.trunk.encoder.named_parameters("e") if p.grad is not None}
+    assert reached == {"0", "1"}
+
+
+def test_a_level_that_there_is_not_is_refused_with_those_that_there_are() -> None:
+    network = build(TINY)
+    with pytest.raises(ValueError, match=r'no level "decoder\.7"; it has encoder\.0, encoder\.1, decoder\.0'):
+        network.trunk.with_activations(image_for(TINY), ["decoder.7"])

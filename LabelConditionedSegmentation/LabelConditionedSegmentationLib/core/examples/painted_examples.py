@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -10,9 +9,6 @@ import numpy as np
 import torch
 
 from ..errors import InputError
-from ..inference.windows import WindowPlan, blending_weight
-from ..network.example_encoder import Pooled, pool
-from ..network.model import LabelConditionedNetwork
 from ..scan.geometry import Grid, bounding_box, needed_box, resample, smooth_for
 from ..scan.preprocessing import NetworkInput
 from ..scan.volume import Array, Volume
@@ -113,63 +109,7 @@ def shares_on(atlas: Grid, prepared: NetworkInput, mask: Array, stride: int) -> 
     return shares
 
 
-def is_seen(shares: torch.Tensor, prepared: NetworkInput, stride: int) -> bool:
-    """Whether a mask (see `shares_on`) touches the foreground of a scan, outside of which the network sees nothing."""
+def is_visible(shares: torch.Tensor, prepared: NetworkInput, stride: int) -> bool:
+    """Whether a mask (see `shares_on`) touches the foreground of a scan, outside of which the network finds nothing."""
     foreground = torch.nn.functional.max_pool3d(prepared.foreground[None].float(), stride)[0] > 0
     return bool((shares[foreground] > 0).any())
-
-
-@torch.inference_mode()
-def pooled_over(
-    network: LabelConditionedNetwork,
-    image: torch.Tensor,
-    shares: Sequence[torch.Tensor],
-    metadata: torch.Tensor,
-    windows: WindowPlan,
-    on_window: Callable[[int], None],
-    chunk: int = 16,
-) -> Pooled:
-    """Masked average pooling over the windows of an atlas, each run once for all masks, and not at all where it holds
-    nothing of any; the sums are those of one window where a single one covers the atlas.
-
-    image (channel, k, j, i); shares: see `shares_on`; metadata (1, fields). on_window is told how many windows are
-    done.
-    """
-    device = metadata.device
-    size = [n // windows.stride for n in windows.size]
-    weight = blending_weight((size[0], size[1], size[2]))[..., 0]
-    total = torch.zeros(shares[0].shape)
-    for place in _places(windows):
-        total[place] += weight
-    whole: Pooled | None = None
-    for done, (corner, place) in enumerate(zip(product(*windows.starts), _places(windows), strict=True), start=1):
-        on_window(done - 1)
-        if not any(bool(one[place].any()) for one in shares):
-            continue
-        k, j, i = (slice(a, a + n) for a, n in zip(corner, windows.size, strict=True))
-        patch = image[None, :, k, j, i].to(device, memory_format=torch.channels_last_3d)
-        levels = [level[0] for level in network.levels(patch, metadata)]
-        share = (weight / total[place]).to(device)
-        parts = []
-        for first in range(0, len(shares), chunk):
-            masks = torch.stack([one[place] for one in shares[first : first + chunk]]).to(device).float() / STEPS
-            parts.append(pool(levels, masks, share))
-        here = Pooled(
-            *(
-                [torch.cat(of_level) for of_level in zip(*(getattr(part, name) for part in parts), strict=True)]
-                for name in ("found", "weight")
-            )
-        )
-        whole = here if whole is None else whole.plus(here)
-    on_window(windows.count)
-    assert whole is not None
-    return whole
-
-
-def _places(windows: WindowPlan) -> Iterator[tuple[slice, slice, slice]]:
-    """Where the windows lie on the feature grid."""
-    for corner in product(*windows.starts):
-        k, j, i = (
-            slice(a // windows.stride, (a + n) // windows.stride) for a, n in zip(corner, windows.size, strict=True)
-        )
-        yield k, j, i

@@ -56,7 +56,7 @@ class MemoryPlan:
 def down_the_ladder(plan: MemoryPlan, take: Callable[[MemoryPlan, str], None], run: Callable[[], T]) -> T:
     """Run; where memory runs out, take the next rung below `plan` and run again. Raises DeviceError where none is left.
 
-    take: told the new plan, and in words what it changes.
+    take: gets the new plan, and what it changes as a text.
     """
     while True:
         try:
@@ -87,7 +87,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 def peak_memory_mb(device: torch.device) -> dict[str, float]:
     """Peak memory so far in MiB: of this process, and of the GPU where there is one.
 
-    Empty where the system does not tell.
+    Empty where the system does not say.
     """
     out: dict[str, float] = {}
     if sys.platform != "win32":

@@ -6,7 +6,7 @@ blending K score maps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -67,6 +67,46 @@ def blending_weight(size: Shape, sigma: float = 0.125) -> torch.Tensor:
     return weight[0].clamp_min(1e-3)[..., None]
 
 
+class _OpenPlanes:
+    """Weighted sums of the features of windows, over the planes that later windows still touch."""
+
+    def __init__(self, plan: WindowPlan, axis: int, device: torch.device) -> None:
+        self.plan, self.axis = plan, axis
+        self.size: Shape = tuple(n // plan.stride for n in plan.size)  # type: ignore[assignment]
+        self.weight = blending_weight(self.size).to(device)
+        self.start = 0
+        self.total: torch.Tensor | None = None
+        self.norm: torch.Tensor | None = None
+
+    def add(self, corner: Sequence[int], features: torch.Tensor) -> None:
+        """Features (k, j, i, C) of the window at `corner`, which begins at the first open plane."""
+        if self.total is None or self.norm is None:
+            shape = [n // self.plan.stride for n in self.plan.image]
+            shape[self.axis] = self.size[self.axis]
+            self.total = torch.zeros(*shape, features.shape[-1], device=features.device)
+            self.norm = torch.zeros(*shape, 1, device=features.device)
+        starts = [n // self.plan.stride for n in corner]
+        place = [slice(start, start + n) for start, n in zip(starts, self.size, strict=True)]
+        place[self.axis] = slice(None)
+        self.total[tuple(place)] += features * self.weight
+        self.norm[tuple(place)] += self.weight
+
+    def close(self, stop: int) -> FeatureSlab:
+        """The blended features of the planes before `stop`, which no later window touches; the others stay open."""
+        assert self.total is not None
+        assert self.norm is not None
+        length, finished = self.size[self.axis], stop - self.start
+        total, norm = (values.narrow(self.axis, 0, finished) for values in (self.total, self.norm))
+        slab = FeatureSlab(self.start, stop, total / norm.clone())  # a gradient needs the norm as it is now
+        kept = max(length - finished, 0)
+        for sums in (self.total, self.norm):
+            if kept:
+                sums.narrow(self.axis, 0, kept).copy_(sums.narrow(self.axis, finished, kept).clone())
+            sums.narrow(self.axis, kept, length - kept).zero_()
+        self.start = stop
+        return slab
+
+
 def feature_slabs(
     image: torch.Tensor,
     trunk: Callable[[torch.Tensor], torch.Tensor],
@@ -81,53 +121,26 @@ def feature_slabs(
 
     image: (channel, k, j, i). trunk: (batch, channel, *size) -> (batch, C, *size / stride). Only the planes that later
     windows still touch are held; a slab is final as soon as no later window reaches it. Accumulation is in float32.
-    `on_window` is told how many windows are done.
+    `on_window` gets how many windows are done.
     """
-    stride = plan.stride
-    size: Shape = tuple(n // stride for n in plan.size)  # type: ignore[assignment]
-    extent = [n // stride for n in plan.image]
-    others = [a for a in range(3) if a != axis]
-    weight = blending_weight(size).to(accumulate_on or device)
-    done, held_from = 0, 0
-    total: torch.Tensor | None = None
-    norm: torch.Tensor | None = None
-    rows = plan.starts[axis]
-    for row, first in enumerate(rows):
-        first_out = first // stride
-        here = [[0, 0, 0] for _ in range(len(plan.starts[others[0]]) * len(plan.starts[others[1]]))]
-        for corner, (a, b) in zip(here, product(plan.starts[others[0]], plan.starts[others[1]]), strict=True):
-            corner[axis], corner[others[0]], corner[others[1]] = first, a, b
-        for offset in range(0, len(here), batch):
-            corners = here[offset : offset + batch]
-            patches = torch.stack(
-                [image[:, k : k + plan.size[0], j : j + plan.size[1], i : i + plan.size[2]] for k, j, i in corners]
-            )
-            found = trunk(patches.to(device)).float().to(accumulate_on or device).movedim(1, -1)
-            if plan.count == 1:  # nothing to blend
-                on_window(1)
-                yield FeatureSlab(0, extent[axis], found[0])
-                return
-            if total is None or norm is None:
-                shape = list(extent)
-                shape[axis] = size[axis]
-                total = torch.zeros(*shape, found.shape[-1], device=found.device)
-                norm = torch.zeros(*shape, 1, device=found.device)
-            for corner, features in zip(corners, found, strict=True):
-                place = [slice(c // stride, c // stride + n) for c, n in zip(corner, size, strict=True)]
-                place[axis] = slice(None)
-                total[tuple(place)] += features * weight
-                norm[tuple(place)] += weight
+    where, done = accumulate_on or device, 0
+    open_planes = _OpenPlanes(plan, axis, where)
+    following = [*plan.starts[axis][1:], plan.image[axis]]
+    for first, next_first in zip(plan.starts[axis], following, strict=True):
+        row = list(product(*((first,) if a == axis else plan.starts[a] for a in range(3))))
+        for offset in range(0, len(row), batch):
+            corners = row[offset : offset + batch]
+            patches = torch.stack([image[(slice(None), *_box(corner, plan.size))] for corner in corners])
+            found = trunk(patches.to(device)).float().to(where).movedim(1, -1)
             done += len(corners)
             on_window(done)
-        assert total is not None
-        assert norm is not None
-        next_out = rows[row + 1] // stride if row + 1 < len(rows) else extent[axis]
-        finished = next_out - held_from
-        yield FeatureSlab(first_out, next_out, total.narrow(axis, 0, finished) / norm.narrow(axis, 0, finished))
-        keep = size[axis] - finished
-        if keep > 0:  # move what later windows still add to, to the front
-            for buffer in (total, norm):
-                buffer.narrow(axis, 0, keep).copy_(buffer.narrow(axis, finished, keep).clone())
-        for buffer in (total, norm):
-            buffer.narrow(axis, max(keep, 0), size[axis] - max(keep, 0)).zero_()
-        held_from = next_out
+            if plan.count == 1:  # nothing to blend
+                yield FeatureSlab(0, found.shape[1 + axis], found[0])
+                return
+            for corner, features in zip(corners, found, strict=True):
+                open_planes.add(corner, features)
+        yield open_planes.close(next_first // plan.stride)
+
+
+def _box(corner: Sequence[int], size: Shape) -> tuple[slice, ...]:
+    return tuple(slice(start, start + n) for start, n in zip(corner, size, strict=True))

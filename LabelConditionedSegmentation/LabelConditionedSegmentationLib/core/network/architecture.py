@@ -22,7 +22,7 @@ in training.
 
 @dataclass(frozen=True)
 class Architecture:
-    """A residual U-Net that is told which label to find.
+    """A residual U-Net that is conditioned on the label to find.
 
     dimensions: 2 or 3. in_channels: image channels. widths: channels of the stages, finest first. blocks: residual
     blocks a stage.
@@ -82,6 +82,14 @@ class Architecture:
     def multiple(self) -> int:
         """Every axis of the input is a multiple of this."""
         return int(self.output_stride * 2 ** (len(self.widths) - 1))
+
+    @property
+    def level_channels(self) -> dict[str, int]:
+        """Name of every level of the trunk -> its channels, in the order in which they are computed: the stages of the
+        encoder, finest first, and those of the decoder, coarsest first.
+        """
+        encoder = {f"encoder.{n}": width for n, width in enumerate(self.widths)}
+        return encoder | {f"decoder.{n}": width for n, width in enumerate(reversed(self.widths[:-1]))}
 
     @property
     def learns_examples(self) -> bool:

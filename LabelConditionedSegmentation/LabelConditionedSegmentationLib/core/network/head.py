@@ -46,7 +46,7 @@ class PassReadout(nn.Module):
 
 
 class LabelReadout(PassReadout):
-    """The readout, and one learned code a class by which the trunk is told the label. The background has none."""
+    """The readout, and one learned code a class that conditions the trunk on the label. The background has none."""
 
     def __init__(self, classes: int, feature_channels: int) -> None:
         codes = torch.randn(
@@ -55,7 +55,7 @@ class LabelReadout(PassReadout):
         super().__init__(feature_channels)
         self.codes = nn.Parameter(codes)
 
-    def codes_of(self, asked: torch.Tensor) -> torch.Tensor:
-        """asked (labels, classes) bool, several classes for a union -> the mean of their codes (labels, C)."""
-        share = asked[:, 1:].to(self.codes.dtype)
+    def codes_of(self, labels: torch.Tensor) -> torch.Tensor:
+        """labels (n, classes) bool, several classes for a union -> the mean of their codes (n, C)."""
+        share = labels[:, 1:].to(self.codes.dtype)
         return share @ self.codes / share.sum(1, keepdim=True).clamp_min(1)

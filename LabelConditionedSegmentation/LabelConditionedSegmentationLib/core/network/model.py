@@ -46,15 +46,15 @@ class LabelConditionedNetwork(nn.Module):
             return self.trunk(image, metadata)  # type: ignore[no-any-return]
         everyone = torch.eye(self.classes, dtype=torch.bool, device=image.device)[1:]
         return torch.cat(
-            [self.scores_of(image, metadata, asked) for asked in torch.split(everyone, LABELS_A_PASS)], dim=1
+            [self.scores_of(image, metadata, labels) for labels in torch.split(everyone, LABELS_A_PASS)], dim=1
         )
 
-    def scores_of(self, image: torch.Tensor, metadata: torch.Tensor | None, asked: torch.Tensor) -> torch.Tensor:
-        """One pass a label: asked (labels, classes) bool, several classes for a union -> scores (batch, labels, *space
+    def scores_of(self, image: torch.Tensor, metadata: torch.Tensor | None, labels: torch.Tensor) -> torch.Tensor:
+        """One pass a label: labels (n, classes) bool, several classes for a union -> scores (batch, n, *space
         / output_stride).
         """
         assert isinstance(self.head, LabelReadout)
-        features = self.trunk(image, metadata, self.head.codes_of(asked))
+        features = self.trunk(image, metadata, self.head.codes_of(labels))
         return self.head(features).unflatten(0, (image.shape[0], -1))  # type: ignore[no-any-return]
 
     def scores_by_pair(

@@ -5,7 +5,7 @@ With conditioning at the head it never sees a label and runs once per patch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import nn
@@ -110,62 +110,35 @@ class Trunk(nn.Module):
 
     Input (batch, image channels [+ 3 position channels], *space), every axis a multiple of `architecture.multiple`;
     metadata (batch, fields) with NaN for unknown. Output (batch, feature_channels, *space / output_stride). Where the
-    label enters the trunk, `codes` (labels, feature_channels) scale and shift the channels of the stages from
-    `first_told` on (after their normalisations, which would take a constant away), these run once a label, and the
-    output has batch x labels samples, the labels of a sample side by side. With `atlas_pair`, `codes` are the pairs
-    (labels, image channels + 1, *space / stride_before_deepest) instead: they stand beside the input of the deepest
-    stage, and no other stage sees the label.
+    label enters the trunk, `codes` (labels, feature_channels) scale and shift the channels of the `conditioned` stages
+    (after their normalisations, which would take a constant away); from the first of them on, stages run once a label,
+    and the output has batch x labels samples, the labels of a sample side by side. With `atlas_pair`, `codes` are the
+    pairs (labels, image channels + 1, *space / stride_before_deepest) instead: they stand beside the input of the
+    deepest stage, and no other stage sees the label.
     """
 
     def __init__(self, architecture: Architecture, fields: Sequence[Field] = ()) -> None:
         super().__init__()
         a, d = architecture, architecture.dimensions
         self.architecture = architecture
-        stride = a.output_stride
-        self.stem = _conv(
-            d,
-            a.in_channels,
-            a.widths[0],
-            3 if stride == 1 else 2 * stride,
-            stride=stride,
-            padding=1 if stride == 1 else stride // 2,
-            bias=False,
-        )
+        self.stem = _stem(a)
         self.stem_norm = InstanceNorm(a.widths[0])
         self.act = nn.LeakyReLU(0.01, inplace=True)
         self.position = nn.ModuleList([PositionEncoding(d, a.widths[0]) for _ in range(2)]) if a.position else None
-        stages = []
-        for level, width in enumerate(a.widths):
-            width_in, first_stride = (a.widths[level - 1], 2) if level else (width, 1)
-            if a.conditioning == ATLAS_PAIR and level == len(a.widths) - 1:
-                width_in += a.in_channels + 1
-            blocks = [
-                ResidualBlock(d, width_in if n == 0 else width, width, first_stride if n == 0 else 1)
-                for n in range(a.blocks[level])
-            ]
-            stages.append(nn.ModuleList(blocks))
-        self.encoder = nn.ModuleList(stages)
+        self.encoder = nn.ModuleList([_encoder_stage(a, level) for level in range(len(a.widths))])
         self.decoder = nn.ModuleList(
             [UpBlock(d, a.widths[level + 1], a.widths[level]) for level in reversed(range(len(a.widths) - 1))]
         )
         self.to_features = _conv(d, a.widths[0], a.feature_channels, 1)
-        film_widths = [*a.widths, *reversed(a.widths[:-1])]
-        self.film = FilmGenerator(fields, film_widths, a.film) if a.film != "none" and fields else None
-        deepest = len(a.widths) - 1
-        at_deepest = (deepest, deepest + 1)
-        first, last = {
-            "head": (0, 0),
-            "bottleneck": at_deepest,
-            ATLAS_PAIR: at_deepest,
-            "decoder": (deepest + 1, None),
-            "trunk": (0, None),
-        }[a.conditioning]
-        self.told = range(len(film_widths))[first:last]  # the stages that see the label
-        mode = "paper" if a.film == "paper" else "identity"
-        has_codes = self.told and a.conditioning != ATLAS_PAIR
-        self.label_film = (
-            FilmLayers(a.feature_channels, [film_widths[n] for n in self.told], mode, hidden=64) if has_codes else None
-        )
+        stage_widths = list(a.level_channels.values())
+        self.film = FilmGenerator(fields, stage_widths, a.film) if a.film != "none" and fields else None
+        self.conditioned = _conditioned_stages(a)
+        self.label_film = None
+        if self.conditioned and a.conditioning != ATLAS_PAIR:
+            mode = "paper" if a.film == "paper" else "identity"
+            self.label_film = FilmLayers(
+                a.feature_channels, [stage_widths[n] for n in self.conditioned], mode, hidden=64
+            )
 
     @property
     def stride_before_deepest(self) -> int:
@@ -183,38 +156,82 @@ class Trunk(nn.Module):
         """What comes out of the deepest stage and of every stage of the decoder, coarsest first; the last one becomes
         the features.
         """
+        return self._levels(image, metadata, codes)[1]
+
+    def with_activations(
+        self,
+        image: torch.Tensor,
+        names: Collection[str],
+        metadata: torch.Tensor | None = None,
+        codes: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """One pass -> the features, as `forward` gives them, and the activations of the named levels.
+
+        names: of `architecture.level_channels`; the activations (batch, channels, *space of the level) come in its
+        order, with their gradients where those are kept. Raises ValueError for a level that there is not.
+        """
+        known = list(self.architecture.level_channels)
+        if unknown := sorted(set(names) - set(known)):
+            raise ValueError(f'The network has no level "{unknown[0]}"; it has {", ".join(known)}.')
+        encoded, decoded = self._levels(image, metadata, codes)
+        levels = zip(known, [*encoded, *decoded[1:]], strict=True)
+        return self.to_features(decoded[-1]), {name: level for name, level in levels if name in names}
+
+    def _levels(
+        self, image: torch.Tensor, metadata: torch.Tensor | None, codes: torch.Tensor | None
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """What comes out of every stage of the encoder, finest first, and what enters the decoder and comes out of
+        every stage of it, coarsest first.
+        """
         labels = 1 if codes is None else len(codes)
         films = self._films(metadata, codes, image.shape[0])
-        offsets: list[torch.Tensor | None] = [None, None]
-        if self.position is not None:
-            image, position = image[:, :-POSITION_CHANNELS], image[:, -POSITION_CHANNELS:]
-            stride = self.architecture.output_stride
-            if stride > 1:
-                pool = nn.functional.avg_pool2d if self.architecture.dimensions == 2 else nn.functional.avg_pool3d
-                position = pool(position, stride)
-            offsets = [encode(position) for encode in self.position]
-        x = self.stem_norm(self.stem(image))
-        x = self.act(x if offsets[0] is None else x + offsets[0])
-        skips = []
-        for n, (stage, film) in enumerate(zip(self.encoder, films, strict=False)):
-            if self.told and n == self.told[0]:
-                x = x.repeat_interleave(labels, dim=0)
-                if codes is not None and self.label_film is None:
-                    x = torch.cat([x, codes.repeat(len(image), *[1] * (codes.ndim - 1)).to(x.dtype)], dim=1)
-            for block in stage:  # type: ignore[attr-defined]
-                x = block(x, film)
-            skips.append(x)
-        if self.told and self.told[0] == len(self.encoder):
+        image, offsets = self._split_positions(image)
+        encoded = self._encode(image, offsets[0], films[: len(self.encoder)], codes)
+        x = encoded[-1]
+        if self.conditioned and self.conditioned[0] == len(self.encoder):
             x = x.repeat_interleave(labels, dim=0)
-        last, out = len(self.decoder) - 1, [x]
-        for n, (up, skip) in enumerate(zip(self.decoder, reversed(skips[:-1]), strict=True)):
+        decoded = [x]
+        last = len(self.decoder) - 1
+        for n, (up, skip) in enumerate(zip(self.decoder, reversed(encoded[:-1]), strict=True)):
             offset = offsets[1] if n == last else None
             if labels > 1:
                 skip = skip if len(skip) == len(x) else skip.repeat_interleave(labels, dim=0)
                 offset = None if offset is None else offset.repeat_interleave(labels, dim=0)
             x = up(x, skip, films[len(self.encoder) + n], offset)
-            out.append(x)
-        return out
+            decoded.append(x)
+        return encoded, decoded
+
+    def _split_positions(self, image: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor | None]]:
+        """The image channels, and what the positions add to the first and to the last stage."""
+        if self.position is None:
+            return image, [None, None]
+        image, position = image[:, :-POSITION_CHANNELS], image[:, -POSITION_CHANNELS:]
+        stride = self.architecture.output_stride
+        if stride > 1:
+            pool = nn.functional.avg_pool2d if self.architecture.dimensions == 2 else nn.functional.avg_pool3d
+            position = pool(position, stride)
+        return image, [encode(position) for encode in self.position]
+
+    def _encode(
+        self,
+        image: torch.Tensor,
+        offset: torch.Tensor | None,
+        films: Sequence[Modulation | None],
+        codes: torch.Tensor | None,
+    ) -> list[torch.Tensor]:
+        """What comes out of every stage of the encoder, finest first."""
+        x = self.stem_norm(self.stem(image))
+        x = self.act(x if offset is None else x + offset)
+        encoded = []
+        for n, (stage, film) in enumerate(zip(self.encoder, films, strict=True)):
+            if codes is not None and self.conditioned and n == self.conditioned[0]:
+                x = x.repeat_interleave(len(codes), dim=0)
+                if self.label_film is None:
+                    x = torch.cat([x, codes.repeat(len(image), *[1] * (codes.ndim - 1)).to(x.dtype)], dim=1)
+            for block in stage:  # type: ignore[attr-defined]
+                x = block(x, film)
+            encoded.append(x)
+        return encoded
 
     def _films(self, metadata: torch.Tensor | None, codes: torch.Tensor | None, batch: int) -> list[Modulation | None]:
         """Scale and shift of every stage: the metadata's and, where the label enters, the label's after it."""
@@ -222,13 +239,44 @@ class Trunk(nn.Module):
         if self.film is not None and metadata is not None:
             films = list(self.film(metadata))
         if self.label_film is not None:
-            assert codes is not None, "a trunk that is told the label needs its code"
-            for n, (gamma, beta) in zip(self.told, self.label_film(codes), strict=True):
+            assert codes is not None, "a trunk that is conditioned on the label needs its code"
+            for n, (gamma, beta) in zip(self.conditioned, self.label_film(codes), strict=True):
                 films[n] = after(_repeated(films[n], len(codes)), (gamma.repeat(batch, 1), beta.repeat(batch, 1)))
-            films[self.told[-1] + 1 :] = [_repeated(film, len(codes)) for film in films[self.told[-1] + 1 :]]
+            films[self.conditioned[-1] + 1 :] = [
+                _repeated(film, len(codes)) for film in films[self.conditioned[-1] + 1 :]
+            ]
         elif codes is not None:
-            films[self.told[0] :] = [_repeated(film, len(codes)) for film in films[self.told[0] :]]
+            films[self.conditioned[0] :] = [_repeated(film, len(codes)) for film in films[self.conditioned[0] :]]
         return films
+
+
+def _stem(a: Architecture) -> nn.Module:
+    """The first convolution, which takes the image to the trunk's finest resolution."""
+    stride = a.output_stride
+    kernel, padding = (3, 1) if stride == 1 else (2 * stride, stride // 2)
+    return _conv(a.dimensions, a.in_channels, a.widths[0], kernel, stride=stride, padding=padding, bias=False)
+
+
+def _encoder_stage(a: Architecture, level: int) -> nn.ModuleList:
+    """The residual blocks of a level; the first one takes what comes from the level above."""
+    width_in, stride = (a.widths[level - 1], 2) if level else (a.widths[0], 1)
+    if a.conditioning == ATLAS_PAIR and level == len(a.widths) - 1:
+        width_in += a.in_channels + 1
+    first = ResidualBlock(a.dimensions, width_in, a.widths[level], stride)
+    more = [ResidualBlock(a.dimensions, a.widths[level], a.widths[level], 1) for _ in range(a.blocks[level] - 1)]
+    return nn.ModuleList([first, *more])
+
+
+def _conditioned_stages(a: Architecture) -> range:
+    """The stages of encoder and decoder, counted through, that see the label."""
+    deepest, stages = len(a.widths) - 1, len(a.level_channels)
+    return {
+        "head": range(0),
+        "bottleneck": range(deepest, deepest + 1),
+        ATLAS_PAIR: range(deepest, deepest + 1),
+        "decoder": range(deepest + 1, stages),
+        "trunk": range(stages),
+    }[a.conditioning]
 
 
 def _repeated(film: Modulation | None, labels: int) -> Modulation | None:
