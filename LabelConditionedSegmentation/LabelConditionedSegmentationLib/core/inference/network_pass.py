@@ -29,11 +29,13 @@ WINDOW_OVERLAP = 0.5
 @dataclass(frozen=True)
 class Gathered:
     """What a network pass leaves of a scan: all its features, `stored` (k, j, i, C), or, where they exceed the budget,
-    the winner map of the target grid. passes: how many windows the trunk ran on.
+    the winner map of the target grid and the probabilities (groups, k, j, i) that were asked for. passes: how many
+    windows the trunk ran on.
     """
 
     stored: torch.Tensor | None
     winners: Array | None
+    probabilities: Array | None
     passes: int
 
 
@@ -120,9 +122,11 @@ class NetworkPass:
         budget: int,
         dtype: torch.dtype,
         on_progress: Callable[[float, str], None] = lambda _done, _text: None,
+        groups: Sequence[Sequence[int]] = (),
     ) -> Gathered:
         """The network once over a prepared scan. Its features are kept in `dtype` where they fill at most `budget`
-        bytes, else reduced to the winner map of `target` as they become final.
+        bytes, else reduced to the winner map of `target`, and the probabilities of groups of classes, as they become
+        final.
 
         `on_progress` gets the fraction that is done and what goes on, and may raise to end the run.
         """
@@ -133,7 +137,7 @@ class NetworkPass:
         if math.prod(shape) * dtype.itemsize <= budget:
             stored = torch.empty(shape, dtype=dtype, device=self.plan.accumulate_on)
         else:
-            reducer = WinnerMap(feature_grid, target, axis, prompts, self.plan.chunk)
+            reducer = WinnerMap(feature_grid, target, axis, prompts, self.plan.chunk, groups=groups)
         count = self.windows(prepared.grid.shape).count
 
         def on_window(done: int) -> None:
@@ -146,7 +150,9 @@ class NetworkPass:
                 elif reducer is not None:
                     reducer.add(FeatureSlab(slab.start, slab.stop, slab.values.to(dtype)))
                 on_progress(slab.stop / feature_grid.shape[axis], "network")
-        return Gathered(stored, None if reducer is None else reducer.winners, count)
+        if reducer is None:
+            return Gathered(stored, None, None, count)
+        return Gathered(None, reducer.winners, reducer.probabilities, count)
 
     def mirrored(self, image: torch.Tensor) -> torch.Tensor:
         """([batch,] channel, k, j, i), left and right exchanged."""
