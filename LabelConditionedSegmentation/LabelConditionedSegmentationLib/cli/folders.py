@@ -112,8 +112,8 @@ def _is_image(path: Path) -> bool:
 
 
 def _is_result(image: Path) -> bool:
-    """Whether an image is a segmentation, or a label map that this command wrote: the file beside it that names its
-    values says so.
+    """Whether an image is a segmentation, or a label map or probability maps that this command wrote: the file beside
+    it that names its values says so.
     """
     name = image.name.lower()
     if name.endswith(SEGMENTATION):
@@ -124,6 +124,8 @@ def _is_result(image: Path) -> bool:
         names = json.loads(names_file(image).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return False
+    if isinstance(names, dict) and names.get("probabilities") == image.name:
+        return True
     if not (isinstance(names, dict) and {"model", "background", "values"} <= names.keys()):
         return False
     stem = names_file(image).with_suffix("")

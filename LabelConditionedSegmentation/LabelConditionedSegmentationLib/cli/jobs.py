@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import OutputError
-from ..core.scan.file_formats import SEGMENTATION, names_file, suffix_of
+from ..core.scan.file_formats import SEGMENTATION, check_image_name, names_file, suffix_of
 from .places import place
 from .scan import Scan
 
@@ -20,12 +20,14 @@ class Job:
     scan: Scan
     output: Path
     preview: Path | None
+    probabilities: Path | None
 
     @property
     def files(self) -> list[Path]:
         """Every file that this job writes."""
         names = [] if suffix_of(self.output) == SEGMENTATION else [names_file(self.output)]
-        return [self.output, *names, *([self.preview] if self.preview else [])]
+        maps = [self.probabilities, names_file(self.probabilities)] if self.probabilities else []
+        return [self.output, *names, *([self.preview] if self.preview else []), *maps]
 
     @property
     def is_written(self) -> bool:
@@ -33,7 +35,9 @@ class Job:
         return all(os.path.exists(file) for file in self.files)
 
 
-def jobs_for(scans: Iterable[Scan], output: str, preview: str | None, is_batch: bool) -> tuple[Job, ...]:
+def jobs_for(
+    scans: Iterable[Scan], output: str, preview: str | None, probabilities: str | None, is_batch: bool
+) -> tuple[Job, ...]:
     """Where the results of each scan go. Raises OutputError."""
     jobs = []
     for scan in scans:
@@ -41,8 +45,11 @@ def jobs_for(scans: Iterable[Scan], output: str, preview: str | None, is_batch: 
             scan,
             place(output, scan.name, SEGMENTATION, is_batch),
             place(preview, scan.name, ".png", is_batch) if preview else None,
+            place(probabilities, scan.name, ".nii.gz", is_batch) if probabilities else None,
         )
         suffix_of(job.output)
+        if job.probabilities is not None:
+            check_image_name(job.probabilities)
         if job.preview is not None and job.preview.suffix.lower() != ".png":
             raise OutputError(f'The preview "{job.preview}" has to be a .png file.')
         jobs.append(job)

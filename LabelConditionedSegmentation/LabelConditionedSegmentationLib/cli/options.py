@@ -171,6 +171,15 @@ def _add_further_outputs(segment: argparse.ArgumentParser) -> None:
     segment.add_argument(
         "--report", metavar="JSON", help="write the run report: versions, device, timings, memory, findings"
     )
+    segment.add_argument(
+        "--probabilities",
+        metavar="FILE",
+        help=(
+            "write how probable each of the labels asked for is in every voxel, 0 to 1: one label as a 3D image,"
+            " several as a 4D NIfTI file (or as the components of a .nrrd or .mha file), 4 bytes a voxel and label,"
+            " with a .json beside it that names them. For several scans: a folder, or a path with {name} in it"
+        ),
+    )
     segment.add_argument("--volumes", metavar="CSV", help="write a table of volumes in millilitres")
 
 

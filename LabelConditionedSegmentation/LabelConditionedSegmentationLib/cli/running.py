@@ -6,13 +6,14 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import Cancelled, LabelError, LCSError, MetadataError
 from ..core.examples.example_prompt import ExamplePrompt, write_prompt
+from ..core.inference.features import Features
 from ..core.inference.result import Result
 from ..core.inference.segmenter import EXAMPLE_BUDGET, FEATURE_BUDGET, NETWORK, Segmenter
 from ..core.progress import CancelToken, Progress, ProgressCallback
@@ -132,8 +133,12 @@ class _Run:
     def _answer(self, volume: Volume, progress: ProgressCallback | None) -> Result:
         """The network once, then the labels of the model, the labels by example, or both side by side."""
         labels, metadata, cancel = self.plan.labels, self.plan.metadata, self.cancel
+        with_maps = self.plan.arguments.probabilities is not None
+        wanted = labels if with_maps and labels else None
         if not self.by_example:
-            return self.segmenter.segment(volume, labels, metadata, progress, cancel, **self.overruled)
+            return self.segmenter.segment(
+                volume, labels, metadata, progress, cancel, probabilities=wanted, **self.overruled
+            )
         steps = Progress(progress, cancel)
 
         def on_network(done: float, text: str) -> None:
@@ -142,9 +147,9 @@ class _Run:
         def on_labels(done: float, text: str) -> None:
             steps.update(NETWORK, 1.0, done, text)
 
-        features = self.segmenter.features(volume, metadata, on_network, cancel, **self.overruled)
-        classes = features.segment(labels, None, cancel) if labels else None
-        shown = features.by_example(self.by_example).segment("all", on_labels, cancel)
+        features = self.segmenter.features(volume, metadata, on_network, cancel, probabilities=wanted, **self.overruled)
+        classes = _segmented(features, labels, with_maps, None, cancel) if labels else None
+        shown = _segmented(features.by_example(self.by_example), "all", with_maps, on_labels, cancel)
         return shown if classes is None else classes.beside(shown)
 
     def _write(self, job: Job, volume: Volume, result: Result) -> None:
@@ -160,6 +165,8 @@ class _Run:
     def _files(self, job: Job, volume: Volume, result: Result) -> dict[Path, Writer]:
         """What is written for a scan."""
         files = result.files(job.output)
+        if job.probabilities and result.probabilities:
+            files |= result.probabilities.files(job.probabilities)
         if job.preview:
             files[job.preview] = write_preview(volume, result)
         return files | {path: partial(write_prompt, prompt) for path, prompt in self.to_save.items()}
@@ -167,6 +174,18 @@ class _Run:
     @cached_property
     def _described(self) -> list[dict[str, Any]]:
         return examples.described(self.by_example)
+
+
+def _segmented(
+    features: Features,
+    labels: list[str] | str,
+    with_maps: bool,
+    progress: ProgressCallback | None,
+    cancel: CancelToken,
+) -> Result:
+    """The labels of features, with their probabilities where they are wanted."""
+    result = features.segment(labels, progress, cancel)
+    return replace(result, probabilities=features.probabilities(labels, None, cancel)) if with_maps else result
 
 
 @contextmanager

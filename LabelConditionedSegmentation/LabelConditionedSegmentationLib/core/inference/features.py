@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -16,9 +16,10 @@ from ..progress import CancelToken, Progress, ProgressCallback
 from ..scan.geometry import Grid, Shape, needed_box, resample
 from ..scan.volume import Array, NiftiPlace, Volume
 from .memory_ladder import MemoryPlan, down_the_ladder, peak_memory_mb
+from .probability_maps import ProbabilityMaps
 from .report import RunReport
 from .result import Result
-from .scoring import best_classes
+from .scoring import best_classes, probabilities_of
 from .segmented_label import SegmentedLabel
 from .windows import FeatureSlab
 
@@ -63,21 +64,33 @@ class Limits:
 
 
 class WinnerMap:
-    """Reduces features to the best class of every voxel of a target grid, as slabs of features become final.
+    """Reduces features to the best class of every voxel of a target grid, and to the probabilities of a few groups of
+    classes, as slabs of features become final.
 
-    Nothing of size voxels x labels exists.
+    Nothing of size voxels x labels exists. winners: (k, j, i). probabilities: (groups, k, j, i) float32.
     """
 
     def __init__(
-        self, feature_grid: Grid, target: Grid, axis: int, prompts: Prompts, chunk: int, limits: Limits | None = None
+        self,
+        feature_grid: Grid,
+        target: Grid,
+        axis: int,
+        prompts: Prompts,
+        chunk: int,
+        limits: Limits | None = None,
+        groups: Sequence[Sequence[int]] = (),
     ) -> None:
-        """axis: the axis (0, 1, 2 for k, j, i) of the feature grid along which slabs arrive, in rising order."""
+        """axis: the axis (0, 1, 2 for k, j, i) of the feature grid along which slabs arrive, in rising order. groups:
+        of classes, whose probabilities are wanted.
+        """
         self.feature_grid = feature_grid
         self.target = target
         self.axis = axis
         self.prompts = prompts
         self.chunk = chunk
         self.limits = limits
+        self.groups = groups
+        self.probabilities: Array = np.zeros((len(groups), *target.shape), dtype=np.float32)
         classes = prompts.bias.shape[0] - prompts.context
         self.winners: Array = np.zeros(target.shape, dtype=np.uint8 if classes <= 256 else np.uint16)
         planes = max(1, SLAB_VALUES // (target.shape[1] * target.shape[2] * prompts.vectors.shape[1]))
@@ -134,25 +147,42 @@ class WinnerMap:
         origin[self.axis] = self._held_start
         block = self._held[tuple(slice(a - o, b - o) for a, b, o in zip(low, high, origin, strict=True))]
         fine = resample(block, self.feature_grid, self.target, (first, 0, 0), (last, *self.target.shape[1:]), low)
-        best = self._best(fine.reshape(-1, fine.shape[3]), first, last)
-        self.winners[first:last] = best.cpu().numpy().reshape(last - first, *self.target.shape[1:])
+        best, shares = self._decide(fine.reshape(-1, fine.shape[3]), first, last)
+        planes = (last - first, *self.target.shape[1:])
+        self.winners[first:last] = best.cpu().numpy().reshape(planes)
+        self.probabilities[:, first:last] = shares.cpu().numpy().reshape(len(self.groups), *planes)
 
-    def _best(self, fine: torch.Tensor, first: int, last: int) -> torch.Tensor:
-        """The best class of voxels (V, C), which are the target's planes from `first` to before `last`."""
-        vectors, bias = self.prompts.vectors, self.prompts.bias
+    def _decide(self, fine: torch.Tensor, first: int, last: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The best class (V,) of voxels (V, C), which are the target's planes from `first` to before `last`, and the
+        probabilities (groups, V).
+        """
         if self.limits is None:
-            return best_classes(fine, vectors, bias, self.chunk, context=self.prompts.context).best_class
+            return self._compete(fine, self.prompts, self.groups)
         before = torch.from_numpy(self.limits.winners[first:last].reshape(-1).astype(np.int64)).to(fine.device)
         found = torch.zeros(len(fine), dtype=torch.int16, device=fine.device)
+        shares = torch.zeros(len(self.groups), len(fine), device=fine.device)
         sets, set_of = np.unique(self.limits.allowed, axis=0, return_inverse=True)
         set_of_voxel = torch.from_numpy(set_of.reshape(-1)).to(fine.device)[before]
         for number, allowed in enumerate(sets):
             here = (set_of_voxel == number).nonzero()[:, 0]
             if len(here) and allowed[1:].any():
                 classes = torch.from_numpy(np.flatnonzero(allowed)).to(fine.device)
-                best = best_classes(fine[here], vectors[classes], bias[classes], self.chunk).best_class
+                place = np.cumsum(allowed) - 1  # of a class among those allowed
+                groups = [[int(place[n]) for n in group if allowed[n]] for group in self.groups]
+                some = Prompts(self.prompts.vectors[classes], self.prompts.bias[classes])
+                best, shares[:, here] = self._compete(fine[here], some, groups)
                 found[here] = classes.to(torch.int16)[best.long()]
-        return found
+        return found, shares
+
+    def _compete(
+        self, fine: torch.Tensor, prompts: Prompts, groups: Sequence[Sequence[int]]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The best class (V,) of voxels (V, C), and the probabilities (groups, V)."""
+        vectors, bias = prompts.vectors, prompts.bias
+        found = best_classes(fine, vectors, bias, self.chunk, bool(groups), prompts.context)
+        if found.log_sum is None:
+            return found.best_class, torch.empty(0, len(fine))
+        return found.best_class, probabilities_of(groups, fine, vectors, bias, found.log_sum, self.chunk)
 
 
 class Features:
@@ -176,7 +206,9 @@ class Features:
         winners: Array | None,
         limits: Limits | None = None,
         nifti_place: NiftiPlace | None = None,
+        maps: Mapping[int, Array] | None = None,
     ) -> None:
+        """maps: label id -> probabilities (k, j, i) in the region, which were asked for before the features went."""
         self.labels = labels
         self.prompts = prompts
         self.input_grid = input_grid
@@ -188,6 +220,7 @@ class Features:
         self._winners = winners
         self._limits = limits
         self._nifti_place = nifti_place
+        self._maps = maps or {}
 
     def kept(self, purpose: str) -> torch.Tensor:
         """`stored`. Raises InputError, which says what it is needed for, where it was not kept."""
@@ -269,8 +302,71 @@ class Features:
         if self._winners is None:
             steps = progress or Progress(None, None)
             with self.report.timed("scoring"):
-                self._winners = self.with_ladder(lambda: self._score(self.kept("decide labels"), steps))
+                self._winners = self.with_ladder(lambda: self._score(self.kept("decide labels"), steps)).winners
         return self._winners
+
+    def probabilities(
+        self,
+        labels: Sequence[str] | str | None = None,
+        progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> ProbabilityMaps:
+        """How probable labels are in every voxel.
+
+        Exact: the softmax over the scores of all leaves and the background, whichever labels are asked for, so that the
+        maps of all leaves and the background's sum to 1. The scores are those that decide the labels: blended and
+        resampled to the input grid, and with flips the mean of both views. A structure with parts has the sum of its
+        parts. Outside of the region that the network saw everything is background. A label by example competes with
+        the others and a background of their own, and has none outside its parent. Memory: 4 bytes a voxel and label
+        asked for.
+
+        Args:
+            labels: Names, synonyms or ids; None or "all" means every leaf.
+            progress: Gets the fraction that is done and what goes on.
+            cancel: Ends the computation when it is cancelled.
+
+        Returns:
+            A map for each label, on the input grid.
+
+        Raises:
+            LabelError: The model does not know a label.
+            InputError: The features were larger than the memory set aside for them, and these labels were not asked for
+                when the network ran (`probabilities` of `Segmenter.features` and `Segmenter.segment`).
+            Cancelled: It was cancelled.
+
+        Example:
+            >>> maps = features.probabilities(["Left Hippocampus", "Right Hippocampus"])  # doctest: +SKIP
+            >>> maps["Left Hippocampus"].to_numpy().max()  # doctest: +SKIP
+            >>> maps.save("hippocampi.nii.gz")  # doctest: +SKIP
+        """
+        wanted = resolve_labels(self.labels, labels)
+        found = self._kept_maps(wanted) if self.stored is None else self._computed_maps(wanted, progress, cancel)
+        full = np.zeros((len(wanted), *self.input_grid.shape), dtype=np.float32)
+        (k0, j0, i0), (k1, j1, i1) = self.region
+        for place, inside in zip(full[:, k0:k1, j0:j1, i0:i1], found, strict=True):
+            place[:] = inside
+        volume = Volume(full, self.input_grid.affine, nifti_place=self._nifti_place)
+        return ProbabilityMaps(volume, tuple(wanted), (self.labels,), self.report.model)
+
+    def _computed_maps(
+        self, wanted: Sequence[Label], progress: ProgressCallback | None, cancel: CancelToken | None
+    ) -> Sequence[Array]:
+        groups = [self.labels.classes_under(label) for label in wanted]
+        steps = Progress(progress, cancel)
+        with self.report.timed("probabilities"):
+            found = self.with_ladder(lambda: self._score(self.kept("find probabilities"), steps, groups))
+        steps.update(0.0, 1.0, 1.0, "done")
+        return found.probabilities  # type: ignore[return-value]
+
+    def _kept_maps(self, wanted: Sequence[Label]) -> Sequence[Array]:
+        missing = next((label for label in wanted if label.id not in self._maps), None)
+        if missing is not None:
+            raise InputError(
+                "The features of this scan were larger than the memory set aside for them, so the probabilities of"
+                f' "{missing.name}" have to be asked for when the network runs: give probabilities=["{missing.name}"]'
+                " to Segmenter.segment or Segmenter.features."
+            )
+        return [self._maps[label.id] for label in wanted]
 
     def with_ladder(self, run: Callable[[], T]) -> T:
         """Ask what is kept; where memory runs out, on lower rungs of the ladder, at last in main memory.
@@ -287,17 +383,17 @@ class Features:
             self.stored = self.stored.to(where)
             self.prompts = replace(prompts, vectors=prompts.vectors.to(where), bias=prompts.bias.to(where))
 
-    def _score(self, stored: torch.Tensor, progress: Progress) -> Array:
+    def _score(self, stored: torch.Tensor, progress: Progress, groups: Sequence[Sequence[int]] = ()) -> WinnerMap:
         target = self.input_grid.box(*self.region)
         axis = WinnerMap.streaming_axis(self.feature_grid, target)
-        reducer = WinnerMap(self.feature_grid, target, axis, self.prompts, self.plan.chunk, self._limits)
+        reducer = WinnerMap(self.feature_grid, target, axis, self.prompts, self.plan.chunk, self._limits, groups)
         length, pieces = stored.shape[axis], 16
         for n in range(pieces):  # in pieces, so that progress and cancel have their say
             start, stop = n * length // pieces, (n + 1) * length // pieces
             if stop > start:
                 reducer.add(FeatureSlab(start, stop, stored.narrow(axis, start, stop - start)))
             progress.update(0.0, 0.95, reducer.fraction, "deciding labels")
-        return reducer.winners
+        return reducer
 
     def at(self, position_ras: tuple[float, float, float] | Array, count: int = 10) -> list[RankedLabel]:
         """The most probable leaves at a point (RAS millimetres), best first; none outside the scanned region.

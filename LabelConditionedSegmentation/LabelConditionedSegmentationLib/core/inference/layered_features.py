@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -13,7 +13,10 @@ from ..examples.example_prompt import ExamplePrompt
 from ..progress import CancelToken, Progress, ProgressCallback
 from ..scan.volume import Array
 from .features import Features, RankedLabel, resolve_labels
+from .probability_maps import ProbabilityMaps
 from .result import Result
+
+T = TypeVar("T")
 
 
 class LayeredFeatures(Features):
@@ -24,9 +27,9 @@ class LayeredFeatures(Features):
     it is needed, and kept.
     """
 
-    def __init__(self, whole: Features, winners: Sequence[Array]) -> None:
-        """whole: with the labels and prompts of all protocols. winners: a winner map for each protocol, in order, where
-        the features were not kept.
+    def __init__(self, whole: Features, winners: Sequence[Array], maps: Mapping[int, Array]) -> None:
+        """whole: with the labels and prompts of all protocols. winners, maps: a winner map for each protocol, in order,
+        and probabilities by label id, where the features were not kept.
         """
         super().__init__(
             whole.labels,
@@ -41,9 +44,9 @@ class LayeredFeatures(Features):
             nifti_place=whole._nifti_place,
         )
         known = dict(zip(whole.labels.parts, winners, strict=True)) if winners else {}
-        self.parts = {name: self._part(name, known.get(name)) for name in whole.labels.parts}
+        self.parts = {name: self._part(name, known.get(name), maps) for name in whole.labels.parts}
 
-    def _part(self, protocol: str, winners: Array | None) -> Features:
+    def _part(self, protocol: str, winners: Array | None, maps: Mapping[int, Array]) -> Features:
         return Features(
             self.labels.parts[protocol],
             self.prompts.part(self.labels.class_slices[protocol]),
@@ -55,6 +58,7 @@ class LayeredFeatures(Features):
             self.stored,
             winners,
             nifti_place=self._nifti_place,
+            maps=maps,
         )
 
     def segment(
@@ -64,18 +68,38 @@ class LayeredFeatures(Features):
         cancel: CancelToken | None = None,
     ) -> Result:
         """As `Features.segment`; the labels of every protocol are layers of their own."""
+        return reduce(Result.beside, self._by_protocol(Features.segment, labels, progress, cancel))
+
+    def probabilities(
+        self,
+        labels: Sequence[str] | str | None = None,
+        progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> ProbabilityMaps:
+        """As `Features.probabilities`; the labels of every protocol sum to 1 with the background of their own."""
+        found = reduce(ProbabilityMaps.beside, self._by_protocol(Features.probabilities, labels, progress, cancel))
+        return found.of(resolve_labels(self.labels, labels))
+
+    def _by_protocol(
+        self,
+        ask: Callable[[Features, Sequence[str], ProgressCallback, CancelToken | None], T],
+        labels: Sequence[str] | str | None,
+        progress: ProgressCallback | None,
+        cancel: CancelToken | None,
+    ) -> list[T]:
+        """What the features of each protocol answer for those of the labels that belong to it."""
         wanted: dict[str, list[str]] = {}
         for label in resolve_labels(self.labels, labels):
             wanted.setdefault(self.labels.protocol_of(label).name, []).append(str(label.id))
-        steps, results = Progress(progress, cancel), []
+        steps, answers = Progress(progress, cancel), []
         for n, (protocol, ids) in enumerate(wanted.items()):
             start, stop = n / len(wanted), (n + 1) / len(wanted)
 
             def on_progress(done: float, text: str, start: float = start, stop: float = stop) -> None:
                 steps.update(start, stop, done, text)
 
-            results.append(self.parts[protocol].segment(ids, on_progress, cancel))
-        return reduce(Result.beside, results)
+            answers.append(ask(self.parts[protocol], ids, on_progress, cancel))
+        return answers
 
     def at(self, position_ras: tuple[float, float, float] | Array, count: int = 10) -> list[RankedLabel]:
         """As `Features.at`; a probability is that among the labels of the same protocol and its background."""

@@ -29,11 +29,13 @@ WINDOW_OVERLAP = 0.5
 @dataclass(frozen=True)
 class Gathered:
     """What a network pass leaves of a scan: all its features, `stored` (k, j, i, C), or, where they exceed the budget,
-    the winner map of the target grid for each protocol. passes: how many windows the trunk ran on.
+    for each protocol the winner map of the target grid, and the probabilities (groups, k, j, i) that were asked for.
+    passes: how many windows the trunk ran on.
     """
 
     stored: torch.Tensor | None
     winners: tuple[Array, ...]
+    probabilities: tuple[Array, ...]
     passes: int
 
 
@@ -123,9 +125,11 @@ class NetworkPass:
         budget: int,
         dtype: torch.dtype,
         on_progress: Callable[[float, str], None] = lambda _done, _text: None,
+        groups: Sequence[Sequence[Sequence[int]]] = (),
     ) -> Gathered:
         """The network once over a prepared scan. Its features are kept in `dtype` where they fill at most `budget`
-        bytes, else reduced to the winner maps of `target` as they become final.
+        bytes, else reduced to the winner maps of `target`, and the probabilities of groups of classes, as they become
+        final. groups: for each protocol those of its classes, numbered inside it, whose probabilities are wanted.
 
         `on_progress` gets the fraction that is done and what goes on, and may raise to end the run.
         """
@@ -138,7 +142,10 @@ class NetworkPass:
             stored = torch.empty(shape, dtype=dtype, device=self.plan.accumulate_on)
         else:
             parts = [prompts.part(classes) for classes in self.class_slices]
-            reducers = [WinnerMap(feature_grid, target, axis, part, self.plan.chunk) for part in parts]
+            reducers = [
+                WinnerMap(feature_grid, target, axis, part, self.plan.chunk, groups=wanted)
+                for part, wanted in zip(parts, groups or [()] * len(parts), strict=True)
+            ]
         count = self.windows(prepared.grid.shape).count
 
         def on_window(done: int) -> None:
@@ -151,7 +158,8 @@ class NetworkPass:
                 for reducer in reducers:
                     reducer.add(FeatureSlab(slab.start, slab.stop, slab.values.to(dtype)))
                 on_progress(slab.stop / feature_grid.shape[axis], "network")
-        return Gathered(stored, tuple(reducer.winners for reducer in reducers), count)
+        winners = tuple(reducer.winners for reducer in reducers)
+        return Gathered(stored, winners, tuple(reducer.probabilities for reducer in reducers), count)
 
     def mirrored(self, image: torch.Tensor) -> torch.Tensor:
         """([batch,] channel, k, j, i), left and right exchanged."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property, partial, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +16,10 @@ from ..scan.file_formats import SEGMENTATION, names_file, suffix_of
 from ..scan.image_writing import write_image
 from ..scan.volume import Volume
 from ..scan.whole_files import Writer, save_all
+from .probability_maps import ProbabilityMaps
 from .report import RunReport
 from .result_files import write_names, write_segmentation
-from .segmented_label import SegmentedLabel
+from .segmented_label import SegmentedLabel, find_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +36,7 @@ class Result:
         labels: Which value is which label. A value is the label's id, whatever else was asked for.
         report: Versions, device, seconds a stage, what was noticed.
         trees: The labels that could have been asked for.
+        probabilities: Of the labels whose probabilities were asked for; None where they were not.
 
     Example:
         >>> from LabelConditionedSegmentationLib import Segmenter, read_volume
@@ -49,6 +51,7 @@ class Result:
     labels: tuple[SegmentedLabel, ...]
     report: RunReport
     trees: tuple[LabelTree, ...]
+    probabilities: ProbabilityMaps | None = None
 
     @property
     def label_map(self) -> Volume:
@@ -69,7 +72,14 @@ class Result:
     def beside(self, other: Result) -> Result:
         """Both answers of one run, the layers of `other` after these."""
         moved = (replace(entry, layer=entry.layer + len(self.layers)) for entry in other.labels)
-        return Result((*self.layers, *other.layers), (*self.labels, *moved), self.report, (*self.trees, *other.trees))
+        maps = [result.probabilities for result in (self, other) if result.probabilities is not None]
+        return Result(
+            (*self.layers, *other.layers),
+            (*self.labels, *moved),
+            self.report,
+            (*self.trees, *other.trees),
+            reduce(ProbabilityMaps.beside, maps) if maps else None,
+        )
 
     def mask(self, label: str | int) -> Volume:
         """Where one label is.
@@ -89,9 +99,7 @@ class Result:
             >>> scan.to_numpy()[result.mask("Left Hippocampus").to_numpy()].mean()  # doctest: +SKIP
             >>> result.mask("Left Hippocampus").save("hippocampus.nii.gz")  # doctest: +SKIP
         """
-        name = str(label)
-        tree = next((tree for tree in self.trees if tree.knows(name)), self.trees[0])
-        wanted = tree.find(name)
+        tree, wanted = find_label(self.trees, label)
         entries = [entry for entry in self.labels if entry.label == wanted]
         if not entries:
             parts = tree.leaves_under(wanted)

@@ -61,7 +61,7 @@ def best_classes(
     padding = -prompts.shape[0] % GROUP
     prompts = torch.nn.functional.pad(prompts, (0, 0, 0, padding))
     bias = torch.nn.functional.pad(bias, (0, padding), value=-torch.inf)[:, None]
-    tile_size = TILE if device.type == "cpu" else TILE * 64
+    tile_size = _tile_size(device)
 
     @torch.inference_mode()
     def score(start: int) -> None:
@@ -86,6 +86,41 @@ def best_classes(
     if context:
         best_class[best_class >= labels] = 0
     return BestClasses(best_class, best_score, log_sum)
+
+
+def probabilities_of(
+    groups: Sequence[Sequence[int]],
+    features: torch.Tensor,
+    prompts: torch.Tensor,
+    bias: torch.Tensor,
+    log_sum: torch.Tensor,
+    chunk: int = DEFAULT_CHUNK,
+) -> torch.Tensor:
+    """The softmax of every voxel's scores, summed over each group of classes: (groups, V) float32.
+
+    features, prompts, bias and chunk as in `best_classes`, and log_sum as it gives it: of all classes, whichever are in
+    groups. Memory beside the result: TILE x chunk scores.
+    """
+    device = features.device
+    classes = torch.tensor([number for group in groups for number in group], dtype=torch.long, device=device)
+    owner = torch.tensor([n for n, group in enumerate(groups) for _ in group], dtype=torch.long, device=device)
+    out = torch.zeros(len(groups), len(features), device=device)
+    tile_size = _tile_size(device)
+
+    @torch.inference_mode()
+    def score(start: int) -> None:
+        place = slice(start, min(start + tile_size, len(features)))
+        tile = features[place].to(torch.float32).T
+        for part, owners in zip(classes.split(chunk), owner.split(chunk), strict=True):
+            scores = torch.addmm(bias[part, None], prompts[part], tile)
+            out[:, place].index_add_(0, owners, scores.sub_(log_sum[place]).exp_())
+
+    _for_each(score, range(0, len(features), tile_size), torch.get_num_threads() if device.type == "cpu" else 1)
+    return out.clamp_(max=1)
+
+
+def _tile_size(device: torch.device) -> int:
+    return TILE if device.type == "cpu" else TILE * 64
 
 
 def _for_each(work: Callable[[int], None], items: Sequence[int], threads: int) -> None:

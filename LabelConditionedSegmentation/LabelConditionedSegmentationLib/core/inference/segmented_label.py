@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..labels.label_tree import Label
+from ..labels.label_tree import Label, LabelTree
 
 
 @dataclass(frozen=True)
@@ -14,3 +15,10 @@ class SegmentedLabel:
     value: int
     layer: int
     label: Label
+
+
+def find_label(trees: Sequence[LabelTree], label: str | int) -> tuple[LabelTree, Label]:
+    """A label by name, synonym or id, and the first of the trees that knows it. Raises LabelError where none does."""
+    name = str(label)
+    tree = next((tree for tree in trees if tree.knows(name)), trees[0])
+    return tree, tree.find(name)

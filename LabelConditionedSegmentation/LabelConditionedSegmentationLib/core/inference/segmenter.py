@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
@@ -12,6 +13,7 @@ from ..errors import InputError
 from ..examples.example_prompt import ExamplePrompt
 from ..examples.painted_examples import Example
 from ..findings import Finding
+from ..labels.label_tree import Label
 from ..network.model import LabelConditionedNetwork
 from ..package.model_package import ModelPackage
 from ..progress import CancelToken, Progress, ProgressCallback
@@ -91,6 +93,7 @@ class Segmenter:
         progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
         not_a_label_map: bool = False,
+        probabilities: Sequence[str] | str | None = None,
     ) -> Result:
         """Segment a scan: the network once, then the labels. Arguments as in `features` and `Features.segment`."""
         resolve_labels(self.package.labels, labels)  # a mistyped name is refused before the network runs
@@ -99,8 +102,14 @@ class Segmenter:
         def on_network(done: float, text: str) -> None:
             steps.update(0.0, NETWORK, done, text)
 
-        found = self.features(volume, metadata, on_network, cancel, not_a_label_map)
-        return found.segment(labels, lambda done, text: steps.update(NETWORK, 1.0, done, text), cancel)
+        def on_labels(done: float, text: str) -> None:
+            steps.update(NETWORK, 1.0, done, text)
+
+        found = self.features(volume, metadata, on_network, cancel, not_a_label_map, probabilities)
+        if probabilities is None:
+            return found.segment(labels, on_labels, cancel)
+        maps = found.probabilities(probabilities, None, cancel)
+        return replace(found.segment(labels, on_labels, cancel), probabilities=maps)
 
     def features(
         self,
@@ -109,6 +118,7 @@ class Segmenter:
         progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
         not_a_label_map: bool = False,
+        probabilities: Sequence[str] | str | None = None,
     ) -> Features:
         """Run the network once over a scan.
 
@@ -118,10 +128,11 @@ class Segmenter:
         """
         steps = Progress(progress, cancel)
         steps.update(0.0, 1.0, 0.0, "checking the scan")
+        wanted = [] if probabilities is None else resolve_labels(self.package.labels, probabilities)
         prepared, encoded, report = self._prepared(volume, metadata, not_a_label_map)
         steps.update(0.0, READ, 1.0, "running the network")
         with self.network_pass.from_the_top():
-            return self._found(volume, prepared, encoded, report, steps, self.feature_budget)
+            return self._found(volume, prepared, encoded, report, steps, self.feature_budget, wanted)
 
     def _prepared(
         self, volume: Volume, metadata: Mapping[str, Any] | None, not_a_label_map: bool
@@ -155,8 +166,14 @@ class Segmenter:
         report: RunReport,
         steps: Progress,
         budget: int,
+        wanted: Sequence[Label] = (),
     ) -> Features:
-        """The network over a prepared scan; features of up to `budget` bytes are kept."""
+        """The network over a prepared scan; features of up to `budget` bytes are kept, of others the probabilities of
+        these labels.
+        """
+        tree = self.package.labels
+        asked = [[label for label in wanted if tree.protocol_of(label) == protocol] for protocol in tree.protocols]
+        groups = [[tree.classes_under(label) for label in labels] for labels in asked]
         target = Grid.of(volume).box(*prepared.region)
 
         def gather() -> Gathered:
@@ -168,14 +185,20 @@ class Segmenter:
                     budget,
                     self.feature_dtype,
                     lambda done, text: steps.update(READ, 1.0, done, text),
+                    groups,
                 )
 
         found = self._with_ladder(report, gather)
         report.trunk_passes = found.passes
         report.peak_memory_mb = peak_memory_mb(self.plan.device)
         steps.update(0.0, 1.0, 1.0, "network done")
+        maps = {
+            label.id: inside
+            for labels, found_maps in zip(asked, found.probabilities, strict=False)
+            for label, inside in zip(labels, found_maps, strict=True)
+        }
         features = Features(
-            self.package.labels,
+            tree,
             self.network_pass.prompts,
             Grid.of(volume),
             prepared.region,
@@ -185,8 +208,9 @@ class Segmenter:
             found.stored,
             found.winners[0] if found.winners else None,
             nifti_place=volume.nifti_place,
+            maps=maps,
         )
-        return LayeredFeatures(features, found.winners) if len(self.package.labels.protocols) > 1 else features
+        return LayeredFeatures(features, found.winners, maps) if len(tree.protocols) > 1 else features
 
     def examples(
         self,

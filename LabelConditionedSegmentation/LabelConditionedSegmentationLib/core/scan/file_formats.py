@@ -23,3 +23,10 @@ def suffix_of(path: Path) -> str:
 def names_file(path: Path) -> Path:
     """The JSON file beside a label map that names its values."""
     return path.with_name(path.name[: -len(suffix_of(path))] + ".json")
+
+
+def check_image_name(path: Path) -> None:
+    """Raise OutputError unless a name says one of the formats that hold an image."""
+    name = path.name.lower()
+    if name.endswith(SEGMENTATION) or not name.endswith(LABEL_MAPS) or name in LABEL_MAPS:
+        raise OutputError(f'"{path}" is no image that can be written; use a name that ends in {", ".join(LABEL_MAPS)}.')

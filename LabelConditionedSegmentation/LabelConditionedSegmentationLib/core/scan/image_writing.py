@@ -8,19 +8,10 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from ..errors import OutputError
-from .file_formats import LABEL_MAPS, SEGMENTATION
 from .itk import image_of
 from .nifti import write_nifti
 from .placed_array import PlacedArray
 from .written import check_written
-
-
-def check_image_name(path: Path) -> None:
-    """Raise OutputError unless a name says one of the formats that hold an image."""
-    name = path.name.lower()
-    if name.endswith(SEGMENTATION) or not name.endswith(LABEL_MAPS) or name in LABEL_MAPS:
-        raise OutputError(f'"{path}" is no image that can be written; use a name that ends in {", ".join(LABEL_MAPS)}.')
 
 
 def write_image(volume: PlacedArray, path: Path) -> None:

@@ -213,7 +213,8 @@ class Volume(PlacedArray):
             >>> from LabelConditionedSegmentationLib import Volume
             >>> Volume.from_numpy(np.zeros((40, 50, 60)), np.eye(4)).save("empty.nii.gz")
         """
-        from .image_writing import check_image_name, write_image
+        from .file_formats import check_image_name
+        from .image_writing import write_image
         from .whole_files import save_all
 
         check_image_name(Path(path))
