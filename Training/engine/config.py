@@ -18,6 +18,7 @@ from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.scan.metadata import Field, MetadataSchema
 
 from ..data.augmentation import Augmentation
+from ..data.sources import Source, check_sources
 from .settings import read_settings
 from .whole_files import written_whole
 
@@ -32,9 +33,11 @@ class DataConfig:
     (empty: the whole table; a parent stands for the union of its children). annotated: case -> the labels that somebody
     looked for in it, where that is not all. patch: voxels (k, j, i). points: voxels a sample at which the loss is taken
     (0: all). workers: processes that make samples on a CPU; on a GPU they are made there.
+    sources: several data sets in place of root, train, validation, labels and annotated.
     """
 
     root: str = ""
+    sources: list[Source] = field(default_factory=list)
     cache: str = "runs/cache"
     validation: list[str] = field(default_factory=list)
     train: list[str] = field(default_factory=list)
@@ -226,6 +229,8 @@ def differences(
 def _are_same(key: str, old: Any, new: Any) -> bool:
     if key == "metadata":  # what a field leaves out may have been written down or not
         return MetadataSchema.from_json(old or ()) == MetadataSchema.from_json(new or ())
+    if key == "data.sources":  # which may lie elsewhere
+        old, new = ([{**source, "root": ""} for source in sources or ()] for sources in (old, new))
     return bool(_plain(old) == _plain(new))
 
 
@@ -281,6 +286,7 @@ def _check(config: Config) -> None:
             f'package.name is "{config.package.name}", which cannot be the name of a folder, as that of a model has'
             " to be."
         )
+    check_sources(config.data)
     _check_frozen(config)
     _check_advice(config)
     if not starts_from_package(config):
@@ -302,6 +308,7 @@ def _check_paths(config: Config) -> None:
     for path, what in (
         (config.output, "output"),
         (config.data.root, "data.root"),
+        *((source.root, "root of data.sources") for source in config.data.sources),
         (config.data.cache, "data.cache"),
         (config.init_from, "init_from"),
     ):

@@ -13,6 +13,7 @@ import torch
 from LabelConditionedSegmentationLib.core.network.architecture import ATLAS_PAIR
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 
+from ..data.sources import check_roles
 from ..engine.config import Config
 from .all_labels import AllLabels
 from .atlas_pair import PublishedPair
@@ -140,6 +141,7 @@ def check_method(config: Config) -> None:
             f"Only method=colab trains context classes: take it in place of {config.method}, or set"
             " network.context_classes=0."
         )
+    check_roles(config.data.sources, ("meta",) if config.method == "colab" else (), config.method)
     _check_prompts(config)
     METHODS[config.method].check(config)
 
