@@ -25,12 +25,17 @@ MOST_LISTED = 10
 """Ids, or cases, that one sentence names."""
 
 
-def refuse_problems(data_set: DataSet, config: Config, progress: bool = True) -> None:
-    """SystemExit with all problems of a data set, where it has any; what is only worth knowing of its metadata is said
-    on the terminal.
+def refuse_problems(data_sets: Sequence[DataSet], config: Config, progress: bool = True) -> None:
+    """SystemExit with all problems of data sets, where they have any; what is only worth knowing of their metadata is
+    said on the terminal.
     """
-    raise_problems(check_data_set(data_set, len(config.input.channels), config.schema, progress))
-    for text in metadata_notes(data_set.cases, config.schema):
+    problems = []
+    for data_set in data_sets:
+        where = f"{data_set.root}: " if len(data_sets) > 1 else ""
+        found = check_data_set(data_set, len(config.input.channels), config.schema, progress)
+        problems += [where + problem for problem in found]
+    raise_problems(problems)
+    for text in metadata_notes([case for one in data_sets for case in one.cases], config.schema):
         print(text, file=sys.stderr)
 
 
@@ -117,6 +122,8 @@ def _file_problems(case: CaseFiles, known: Array) -> list[str]:
     first = _read(case.images[0], problems)
     for path in case.images[1:]:
         problems += _grid_problems(case, first, path, _read(path, problems))
+    if case.label is None:
+        return problems
     labels = _read(case.label, problems)
     problems += _grid_problems(case, first, case.label, labels)
     return problems if labels is None else problems + _value_problems(case.label, labels.array, known)

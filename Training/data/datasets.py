@@ -1,15 +1,15 @@
-"""Labelled data sets on disk: which files belong to which case, and what is known about it, in the nnU-Net raw layout,
-a MONAI datalist or BIDS.
+"""Data sets on disk: which files belong to which case, and what is known about it, in the nnU-Net raw layout, a MONAI
+datalist or BIDS.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from LabelConditionedSegmentationLib.core.labels.label_tree import LabelTree
 from LabelConditionedSegmentationLib.core.scan.channel_stack import stacked
@@ -25,22 +25,28 @@ BIDS_CONTRASTS = ("T1w", "T2w", "FLAIR")
 
 @dataclass(frozen=True)
 class CaseFiles:
-    """One labelled scan on disk.
+    """One scan on disk.
 
-    images: one file a channel, in order. metadata: field -> text; unknown fields are absent. annotated: names of the
-    labels that somebody looked for in this case; None stands for all of the data set's table.
+    images: one file a channel, in order. label: its label map, None of a scan without labels. metadata: field -> text;
+    unknown fields are absent. annotated: names of the labels that somebody looked for in this case; None stands for all
+    of the data set's table.
     """
 
     name: str
     images: tuple[Path, ...]
-    label: Path
+    label: Path | None
     metadata: dict[str, str]
     annotated: tuple[str, ...] | None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that is read of the case: its images, then its label map."""
+        return self.images if self.label is None else (*self.images, self.label)
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """Labelled scans with one table of labels.
+    """Scans with one table of labels.
 
     cases: sorted by name. table: every usable label, parents among them. ignored_ids: ids that are no label; voxels
     with them are unknown, neither background nor a class (those that the table ignores, and those given to parents that
@@ -59,35 +65,45 @@ Table = tuple[LabelTree, frozenset[int]]
 def read_data_set(root: Path, names: Sequence[str] = ()) -> DataSet:
     """The data set at `root`, all its cases or those named.
 
-    That its files exist and fit together is not looked at (see `Training.data.samples.data_checks`).
+    That its files exist and fit together is not looked at (see `Training.data.data_checks`).
 
     root: a folder in the raw layout of nnU-Net (labelsTr), a MONAI datalist (.json with "training"), or a BIDS folder
     (sub-* with derivatives/*/sub-*). A labels.csv beside the data wins over the label table of the layout. SystemExit
     with a sentence for anything else, and for names that are not there.
     """
-    if not root.exists():
-        raise SystemExit(
-            f'There is no data set "{root}". Name yours with data.root; Training/DATA.md says where those of the'
-            " shipped experiments are had, and where they go."
-        )
-    if root.suffix == ".json" and root.is_file():
-        cases, (table, ignored_ids) = _read_datalist(root)
-    elif (root / "labelsTr").is_dir():
-        cases, (table, ignored_ids) = _read_nnunet(root)
-    elif (root / "derivatives").is_dir() and any(root.glob("sub-*")):
-        cases, (table, ignored_ids) = _read_bids(root)
-    else:
-        raise SystemExit(
-            f'"{root}" is no data set: it has no folder labelsTr (raw layout of nnU-Net), it is no .json file with'
-            ' "training" (MONAI datalist), and it has no folders sub-* and derivatives (BIDS).'
-        )
+    layout = _layout_of(root, labelled=True)
+    cases, (table, ignored_ids) = layout.cases(root, True), layout.table(root)
+    if not cases:
+        raise SystemExit(f'The data set "{root}" has no labelled case.')
+    return DataSet(root, _chosen(root, cases, names), table, ignored_ids)
+
+
+def read_scans(root: Path, table: LabelTree, names: Sequence[str] = ()) -> DataSet:
+    """As `read_data_set`, without labels: whether or not there are label maps, none is read, and nothing counts as
+    annotated.
+
+    Of the raw layout of nnU-Net imagesTr is enough, of a datalist entries with "image", of BIDS the folders sub-*.
+    table: the labels that nobody looked for.
+    """
+    cases = [replace(case, label=None, annotated=()) for case in _layout_of(root, labelled=False).cases(root, False)]
+    if not cases:
+        raise SystemExit(f'"{root}" has no scan.')
+    return DataSet(root, _chosen(root, cases, names), table, frozenset())
+
+
+def has_labels(root: Path) -> bool:
+    """Whether there is something at a root that looks like label maps."""
+    if root.suffix == ".json":
+        return any("label" in entry for entry in _entries(root, ("image",)))
+    return (root / "labelsTr").is_dir() or any((root / "derivatives").glob("*/sub-*/**/anat/[!.]*_dseg.nii*"))
+
+
+def _chosen(root: Path, cases: Sequence[CaseFiles], names: Sequence[str]) -> tuple[CaseFiles, ...]:
+    """The named cases, or all, sorted by name."""
     missing = sorted(set(names) - {case.name for case in cases})
     if missing:
         raise SystemExit(f'The data set "{root}" has no case called {", ".join(missing)}.')
-    if not cases:
-        raise SystemExit(f'The data set "{root}" has no labelled case.')
-    chosen = sorted((case for case in cases if not names or case.name in names), key=lambda case: case.name)
-    return DataSet(root, tuple(chosen), table, ignored_ids)
+    return tuple(sorted((case for case in cases if not names or case.name in names), key=lambda case: case.name))
 
 
 def read_image(case: CaseFiles) -> Volume:
@@ -101,91 +117,130 @@ def read_image(case: CaseFiles) -> Volume:
 
 
 def read_labels(case: CaseFiles) -> Volume:
-    """The label map of a case, ids as stored. InputError where it cannot be read."""
+    """The label map of a case that has one, ids as stored. InputError where it cannot be read."""
     from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
 
+    assert case.label is not None
     return read_volume(case.label)
 
 
-def _read_nnunet(root: Path) -> tuple[list[CaseFiles], Table]:
-    """labelsTr/CASE.nii.gz, imagesTr/CASE_0000.nii.gz (and _0001 ...), dataset.json and labels.csv for the labels,
-    participants.tsv for metadata.
-    """
-    about = _read_json(root / "dataset.json") if (root / "dataset.json").is_file() else {}
+def _nnunet_cases(root: Path, labelled: bool) -> list[CaseFiles]:
+    """labelsTr/CASE.nii.gz, imagesTr/CASE_0000.nii.gz (and _0001 ...), and participants.tsv for metadata."""
+    about = _description(root)
     ending = str(about.get("file_ending", ".nii.gz"))
     stated = about.get("channel_names", about.get("modality", {}))
     people = _read_participants(root / "participants.tsv")
     present = {path.name for path in (root / "imagesTr").glob("*")}
+    folder, last = ("labelsTr", ending) if labelled else ("imagesTr", f"_0000{ending}")
     cases = []
-    for label in (root / "labelsTr").glob(f"[!.]*{ending}"):
-        name = label.name.removesuffix(ending)
+    for path in (root / folder).glob(f"[!.]*{last}"):
+        name = path.name.removesuffix(last)
         found = sum(f"{name}_{n:04d}{ending}" in present for n in range(100))
         images = tuple(root / "imagesTr" / f"{name}_{n:04d}{ending}" for n in range(len(stated) or max(found, 1)))
-        cases.append(CaseFiles(name, images, label, *_known(people.get(name, {}))))
+        cases.append(CaseFiles(name, images, path if labelled else None, *_known(people.get(name, {}))))
     _check_people(root / "participants.tsv", people, [case.name for case in cases])
-    return cases, _table(root, root / "dataset.json", about)
+    return cases
 
 
-def _read_datalist(path: Path) -> tuple[list[CaseFiles], Table]:
-    """A MONAI datalist: "training" and "validation" with image, label and, beside them, what is known; "labels" or a
-    labels.csv beside the file.
-    """
+def _nnunet_table(root: Path) -> Table:
+    """labels.csv, or the labels of dataset.json."""
+    return _table(root, root / "dataset.json", _description(root))
+
+
+def _description(root: Path) -> dict[str, Any]:
+    return _read_json(root / "dataset.json") if (root / "dataset.json").is_file() else {}
+
+
+def _datalist_cases(path: Path, labelled: bool) -> list[CaseFiles]:
+    """A MONAI datalist: "training" and "validation" with image, label and, beside them, what is known."""
+    needed = ("image", "label") if labelled else ("image",)
+    entries = _entries(path, needed)
+    named = [Path(_paths(entry[needed[-1]])[0]) for entry in entries]
+    stems = [file.name.partition(".")[0] for file in named]
+    if len(set(stems)) < len(set(named)):  # the folders tell the cases apart
+        stems = ["_".join((*file.parent.parts, stem)) for file, stem in zip(named, stems, strict=True)]
+    return [_entry_case(path, entry, stem, labelled) for entry, stem in zip(entries, stems, strict=True)]
+
+
+def _entries(path: Path, needed: Sequence[str]) -> list[dict[str, Any]]:
+    """The cases of a datalist, each with the files that are needed."""
     about = _read_json(path)
     entries = [entry for part in ("training", "validation") for entry in about.get(part) or []]
+    wanted = " or ".join(f'"{key}"' for key in needed)
     for entry in entries:
-        if not (isinstance(entry, dict) and isinstance(entry.get("label"), str) and _paths(entry.get("image"))):
-            raise SystemExit(f'An entry of the datalist "{path}" lacks "image" or "label": {json.dumps(entry)[:200]}.')
+        is_case = isinstance(entry, dict) and all(_paths(entry.get(key)) for key in needed)
+        if not is_case or ("label" in needed and not isinstance(entry["label"], str)):
+            raise SystemExit(f'An entry of the datalist "{path}" lacks {wanted}: {json.dumps(entry)[:200]}.')
     if not entries:
-        raise SystemExit(f'The datalist "{path}" has no list "training" of cases with "image" and "label".')
-    stems = [Path(entry["label"]).name.partition(".")[0] for entry in entries]
-    if len(set(stems)) < len({entry["label"] for entry in entries}):  # the folders tell the cases apart
-        stems = [
-            "_".join((*Path(entry["label"]).parent.parts, stem)) for entry, stem in zip(entries, stems, strict=True)
-        ]
-    cases = []
-    for entry, stem in zip(entries, stems, strict=True):
-        images = tuple(path.parent / image for image in _paths(entry["image"]))
-        metadata, annotated = _known(
-            {
-                key: str(value)
-                for key, value in entry.items()
-                if key not in ("image", "label", "name") and value is not None
-            }
-        )
-        if isinstance(entry.get("annotated"), list):
-            annotated = tuple(map(str, entry["annotated"]))
-        cases.append(CaseFiles(str(entry.get("name", stem)), images, path.parent / entry["label"], metadata, annotated))
-    return cases, _table(path.parent, path, about)
+        wanted = " and ".join(f'"{key}"' for key in needed)
+        raise SystemExit(f'The datalist "{path}" has no list "training" of cases with {wanted}.')
+    return entries
 
 
-def _read_bids(root: Path) -> tuple[list[CaseFiles], Table]:
+def _entry_case(path: Path, entry: Mapping[str, Any], stem: str, labelled: bool) -> CaseFiles:
+    """The case of one entry of a datalist; stem: its name, where the entry gives it none."""
+    facts = {
+        key: str(value) for key, value in entry.items() if key not in ("image", "label", "name") and value is not None
+    }
+    metadata, annotated = _known(facts)
+    if isinstance(entry.get("annotated"), list):
+        annotated = tuple(map(str, entry["annotated"]))
+    images = tuple(path.parent / image for image in _paths(entry["image"]))
+    label = path.parent / entry["label"] if labelled else None
+    return CaseFiles(str(entry.get("name", stem)), images, label, metadata, annotated)
+
+
+def _datalist_table(path: Path) -> Table:
+    """A labels.csv beside the datalist, or its "labels"."""
+    return _table(path.parent, path, _read_json(path))
+
+
+def _bids_cases(root: Path, labelled: bool) -> list[CaseFiles]:
     """sub-XX[/ses-YY]/anat/*_T1w.nii.gz, and the same below derivatives/* for *_dseg.nii.gz; the channels are the
     contrasts that every case has.
     """
     people = _read_participants(root / "participants.tsv")
-    labels: dict[Path, list[Path]] = {}
-    for path in sorted((root / "derivatives").glob("*/sub-*/**/anat/[!.]*_dseg.nii*")):
-        labels.setdefault(Path(*path.relative_to(root / "derivatives").parts[1:-1]), []).append(path)
-    if not labels:
-        raise SystemExit(f'"{root}" has no labelled case: there is no derivatives/*/sub-*/anat/*_dseg.nii.gz.')
+    labels = _bids_labels(root) if labelled else {path.relative_to(root): [] for path in root.glob("sub-*/**/anat")}
     images = {place: sorted((root / place).glob("[!.]*.nii*")) for place in labels}
-    contrasts = set.intersection(*({_contrast(path) for path in paths} for paths in images.values()))
-    order = sorted(
-        contrasts,
-        key=lambda name: (BIDS_CONTRASTS.index(name) if name in BIDS_CONTRASTS else len(BIDS_CONTRASTS), name),
-    )
-    if not order:
-        raise SystemExit(f'In "{root}" there is no contrast (such as T1w) that every case with a *_dseg.nii.gz has.')
+    order = _common_contrasts(root, images, "with a *_dseg.nii.gz " if labelled else "")
     cases = []
     for place, found in labels.items():
         channels = [
             _only_one(place, [path for path in images[place] if _contrast(path) == contrast]) for contrast in order
         ]
         facts = people.get(place.parts[0], {})
-        cases.append(CaseFiles("_".join(place.parts[:-1]), tuple(channels), _only_one(place, found), *_known(facts)))
+        label = _only_one(place, found) if labelled else None
+        cases.append(CaseFiles("_".join(place.parts[:-1]), tuple(channels), label, *_known(facts)))
     _check_people(root / "participants.tsv", people, [place.parts[0] for place in labels])
+    return cases
+
+
+def _bids_labels(root: Path) -> dict[Path, list[Path]]:
+    """Place of a case, such as sub-01/ses-02/anat, -> its label maps."""
+    labels: dict[Path, list[Path]] = {}
+    for path in sorted((root / "derivatives").glob("*/sub-*/**/anat/[!.]*_dseg.nii*")):
+        labels.setdefault(Path(*path.relative_to(root / "derivatives").parts[1:-1]), []).append(path)
+    if not labels:
+        raise SystemExit(f'"{root}" has no labelled case: there is no derivatives/*/sub-*/anat/*_dseg.nii.gz.')
+    return labels
+
+
+def _common_contrasts(root: Path, images: Mapping[Path, Sequence[Path]], which: str) -> list[str]:
+    """The contrasts that every case has, in the order of channels."""
+    contrasts = [{_contrast(path) for path in paths} for paths in images.values()]
+    order = sorted(
+        set.intersection(*contrasts) if contrasts else (),
+        key=lambda name: (BIDS_CONTRASTS.index(name) if name in BIDS_CONTRASTS else len(BIDS_CONTRASTS), name),
+    )
+    if not order:
+        raise SystemExit(f'In "{root}" there is no contrast (such as T1w) that every case {which}has.')
+    return order
+
+
+def _bids_table(root: Path) -> Table:
+    """labels.csv, or a dseg.tsv with index and name."""
     if (root / "labels.csv").is_file():
-        return cases, label_table(root / "labels.csv")
+        return label_table(root / "labels.csv")
     tables = [
         path
         for folder in (root, *sorted((root / "derivatives").glob("*")))
@@ -201,7 +256,34 @@ def _read_bids(root: Path) -> tuple[list[CaseFiles], Table]:
         {columns[key]: cell for key, cell in row.items() if key in columns}
         for row in read_rows(tables[0], ("index", "name"), "\t")
     ]
-    return cases, tree_of_rows(rows, tables[0])
+    return tree_of_rows(rows, tables[0])
+
+
+class _Layout(NamedTuple):
+    """How the files of a data set lie: what reads its cases, with label maps or without, and what its table."""
+
+    cases: Callable[[Path, bool], list[CaseFiles]]
+    table: Callable[[Path], Table]
+
+
+def _layout_of(root: Path, labelled: bool) -> _Layout:
+    """SystemExit with a sentence where there is no data set."""
+    if not root.exists():
+        raise SystemExit(
+            f'There is no data set "{root}". Name yours with data.root; Training/DATA.md says where those of the'
+            " shipped experiments are had, and where they go."
+        )
+    if root.suffix == ".json" and root.is_file():
+        return _Layout(_datalist_cases, _datalist_table)
+    if (root / ("labelsTr" if labelled else "imagesTr")).is_dir():
+        return _Layout(_nnunet_cases, _nnunet_table)
+    if ((root / "derivatives").is_dir() or not labelled) and any(root.glob("sub-*")):
+        return _Layout(_bids_cases, _bids_table)
+    needed = ("labelsTr", " and derivatives") if labelled else ("imagesTr", "")
+    raise SystemExit(
+        f'"{root}" is no data set: it has no folder {needed[0]} (raw layout of nnU-Net), it is no .json file with'
+        f' "training" (MONAI datalist), and it has no folders sub-*{needed[1]} (BIDS).'
+    )
 
 
 def _contrast(path: Path) -> str:

@@ -31,6 +31,7 @@ from LabelConditionedSegmentationLib.core.scan.preprocessing import prepare
 from tqdm import tqdm
 
 from ..engine.whole_files import unwritable, written_whole
+from ..losses.truth import IGNORE
 from .datasets import CaseFiles, DataSet, read_data_set, read_image, read_labels
 from .targets import TargetCode, select
 
@@ -45,12 +46,13 @@ INDEX = "prepared.json"
 
 @dataclass(frozen=True)
 class Case:
-    """One labelled scan on the network's grid, mapped into memory: writing to it changes no file.
+    """One scan on the network's grid, mapped into memory: writing to it changes no file.
 
     image (channel, k, j, i) float16 without position channels; foreground (k, j, i) bool: the voxels that count, all
-    others of the image are BACKGROUND; target (k, j, i) int16 as TargetCode gives it; annotated (K,) bool; metadata
-    (fields,) float32 with NaN for unknown; statistics: what
-    `core.input_statistics` measures of a scan.
+    others of the image are BACKGROUND; target (k, j, i) int16 as TargetCode gives it, unknown everywhere in a scan
+    without labels; annotated (K,) bool; metadata (fields,) float32 with NaN for unknown; statistics: what
+    `core.input_statistics` measures of a scan. source: which of `data.sources` it is of, counted from 0; domain: the
+    number of that source's domain.
     """
 
     name: str
@@ -60,6 +62,8 @@ class Case:
     annotated: torch.Tensor
     metadata: torch.Tensor
     statistics: dict[str, float]
+    source: int = 0
+    domain: int = 0
 
 
 @dataclass(frozen=True)
@@ -167,7 +171,7 @@ def open_prepared(
 ) -> PreparedData:
     """The cases of a prepared folder, all or those named. Neither the scans nor a library that reads them is needed.
 
-    labels: what the network is to learn, as `Training.data.samples.targets.select` takes it; annotated: as
+    labels: what the network is to learn, as `Training.data.targets.select` takes it; annotated: as
     `prepare_cases` takes it. SystemExit, naming the setting, where the folder was prepared with another one.
     """
     index = _read_index(folder)
@@ -236,7 +240,7 @@ def _key(files: CaseFiles, annotated: Sequence[str] | None, settings: Mapping[st
         "name": files.name,
         "metadata": {field["name"]: files.metadata.get(field["name"]) for field in settings["metadata"]},
         "annotated": None if annotated is None else list(annotated),
-        "files": [_hash_of(path) for path in (*files.images, files.label)],
+        "files": [_hash_of(path) for path in files.files],
     }
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
@@ -259,9 +263,6 @@ def _make(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Image, foreground and target of a Case on the network's grid, and the facts that are stored with them."""
     network_input = prepare(read_image(files), spec, multiple, with_position=False)
-    labels = read_labels(files)
-    target = torch.from_numpy(code.encode(labels.array)).movedim(0, -1)
-    on_grid = resample(target, Grid.of(labels), network_input.grid, nearest=True)[..., 0]
     parsed, _ = schema.parse({field.name: files.metadata.get(field.name) for field in schema.fields})
     facts = {
         "name": files.name,
@@ -269,8 +270,18 @@ def _make(
         "metadata": [None if np.isnan(value) else value for value in schema.encode(parsed).tolist()],
         "statistics": input_statistics(network_input),
     }
-    tensors = {"image": network_input.image.half(), "foreground": network_input.foreground, "target": on_grid}
+    target = _target(files, code, network_input.grid)
+    tensors = {"image": network_input.image.half(), "foreground": network_input.foreground, "target": target}
     return {name: tensor.contiguous().numpy() for name, tensor in tensors.items()}, facts
+
+
+def _target(files: CaseFiles, code: TargetCode, grid: Grid) -> torch.Tensor:
+    """(k, j, i) int16 on the network's grid; unknown everywhere without a label map."""
+    if files.label is None:
+        return torch.full(grid.shape, IGNORE, dtype=torch.int16)
+    labels = read_labels(files)
+    target = torch.from_numpy(code.encode(labels.array)).movedim(0, -1)
+    return resample(target, Grid.of(labels), grid, nearest=True)[..., 0]
 
 
 def _store(cache: Path, key: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
@@ -350,7 +361,11 @@ def _runs(process: int) -> bool:
 
 
 def prepare_data(config: Config) -> Path:
-    """Check and prepare the data set of a configuration; returns the folder, which takes its place as `data.root`."""
+    """Check and prepare the data of a configuration; returns the folder, which takes the place of a single data set as
+    `data.root`.
+    """
+    if config.data.sources:
+        return _prepare_sources(config)
     from .data_checks import (
         refuse_problems,  # reads images, which those who open a prepared folder need not
     )
@@ -358,13 +373,24 @@ def prepare_data(config: Config) -> Path:
     data, schema, multiple = config.data, config.schema, config.network.multiple
     data_set = read_data_set(Path(data.root), data.names)
     tree = select(data_set.table, data.labels)
-    refuse_problems(data_set, config)
+    refuse_problems([data_set], config)
     keys = prepare_files(data_set, tree, config.input, schema, multiple, Path(data.cache), data.annotated)
     index = write_index(
         Path(data.cache), keys, settings_of(data_set, tree, config.input, schema, multiple), data.annotated
     )
     print(f"{len(keys)} cases with {len(tree.leaves)} labels are prepared: train on them with data.root={index.parent}")
     return index.parent
+
+
+def _prepare_sources(config: Config) -> Path:
+    """The cases of all sources in the cache, where a run with the same settings finds them."""
+    from ..engine.run_data import load_data  # which needs this file
+
+    data = load_data(config)
+    count = sum(map(len, (data.training, data.validation, data.meta, data.target)))
+    cache = config.data.cache
+    print(f"{count} cases of {len(config.data.sources)} sources are prepared in {cache}: train with the same settings")
+    return Path(cache)
 
 
 def main() -> None:

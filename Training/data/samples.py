@@ -15,7 +15,9 @@ from torch.utils.data import Dataset, Sampler
 from ..engine.config import Config
 from ..losses.truth import IGNORE
 from .augmentation import RIM, SpatialAugmentation, View, crop_view, intensity_augmentation, vary_intensity
+from .case_draw import CaseDraw
 from .example_tasks import draw_regions
+from .image_sources import IMAGES
 from .prepared_cases import Case
 from .targets import TargetCode, can_be_flipped
 
@@ -29,13 +31,14 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
 
     A sample: image (channel [+3], k, j, i) float32; foreground (k, j, i) bool; points (P, 3), voxels (i, j, k) of the
     patch; target (P,) as TargetCode gives them; annotated (K,) bool; asked (L, K) bool: the classes of each label that
-    is asked for; metadata (fields,); number: n.
+    is asked for; metadata (fields,); domain: that of its case; number: n.
     """
 
     def __init__(
         self, cases: Sequence[Case], code: TargetCode, config: Config, device: torch.device | str = "cpu"
     ) -> None:
         self.cases = cases
+        self.draw = CaseDraw(cases, config)
         self.code = code
         self.config = config
         self.device = torch.device(device)
@@ -50,10 +53,8 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
         return self.config.optimizer.steps * self.config.optimizer.batch
 
     def case_of(self, number: int) -> Case:
-        """Every case once an epoch, in an order shuffled anew each time."""
-        epoch, place = divmod(number, len(self.cases))
-        order = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.cases))
-        return self.cases[int(order[place])]
+        """The case of sample number n."""
+        return self.draw.case_of(number)
 
     def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
         generator = np.random.default_rng([self.config.seed, 2, number])
@@ -61,10 +62,10 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
         if self.config.objective.prompts != "class":
             return self._pair(case, number, generator)
         centre = draw_centre(case.target.shape, self.config.data.patch, lambda: self._places_in(case), generator)
-        view = self.spatial(self._view(case, case.target.long()), generator, centre)
+        view = self.spatial(self._view(case, case.target.long(), generator), generator, centre)
         view = crop_view(view, self.config.augmentation.crop, generator)
-        image, points, classes = self._seen(view, generator)
-        told = self._told(case, generator)
+        image, points, classes = self._input(view, bool(case.annotated[1:].any()), generator)
+        metadata = self._metadata(case, generator)
         return {
             "image": image,
             "foreground": view.foreground,
@@ -80,7 +81,8 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
                     generator,
                 ).to(self.device)
             ),
-            "metadata": told,
+            "metadata": metadata,
+            "domain": torch.tensor(case.domain),
             "number": torch.tensor(number),
         }
 
@@ -100,9 +102,9 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
         flipped = self.spatial.settings.flip and bool(generator.random() < 0.5)
         views = []
         for one, regions, crop in ((case, shown.query, settings.crop), (atlas, shown.atlas, 0.0)):
-            view = self._view(one, torch.stack([one.target.long(), regions.long()]))
+            view = self._view(one, torch.stack([one.target.long(), regions.long()]), generator)
             view = crop_view(self.spatial(view, generator, flipped=flipped), crop, generator)
-            image, points, values = self._seen(view, generator)
+            image, points, values = self._input(view, True, generator)
             views.append(
                 {
                     "image": image,
@@ -112,32 +114,36 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
                     "asked": values[1],
                     "regions": view.target[1].to(torch.int16),
                     "annotated": one.annotated.to(self.device),
-                    "metadata": self._told(one, generator),
+                    "metadata": self._metadata(one, generator),
+                    "domain": torch.tensor(one.domain),
                 }
             )
         return {key: torch.stack([view[key] for view in views]) for key in views[0]} | {"number": torch.tensor(number)}
 
-    def _view(self, case: Case, target: torch.Tensor) -> View:
+    def _view(self, case: Case, target: torch.Tensor, generator: np.random.Generator) -> View:
         """A whole case on the device where samples are varied."""
-        return View(case.image.to(self.device).float(), case.foreground.to(self.device).float(), target.to(self.device))
+        sources = self.config.data.sources
+        image = IMAGES[sources[case.source].images if sources else "stored"](case, generator)
+        return View(image.to(self.device).float(), case.foreground.to(self.device).float(), target.to(self.device))
 
-    def _seen(self, view: View, generator: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """What the network gets of a view: its intensities varied and its positions told; the points of the loss, and
-        the values ([maps,] P) there.
+    def _input(
+        self, view: View, is_labelled: bool, generator: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What the network gets of a view: its intensities varied and its positions added; the points of the loss, and
+        the values ([maps,] P) there. Of a scan without labels the points lie where those of a labelled one would.
         """
         foreground, target = view.foreground, view.target
         still = view.image.masked_fill(~foreground, BACKGROUND)
         image = vary_intensity(view, self.intensity, generator) if self.config.augmentation.intensity else still
         labels = target if target.ndim == 3 else target[0]
-        points, classes = draw_points(labels, (view.share > RIM) | (labels > 0), self.config.data.points, generator)
-        if target.ndim > 3:
-            i, j, k = points.unbind(1)
-            classes = target[:, k, j, i]
+        known = labels if is_labelled else torch.zeros_like(labels)
+        points, _ = draw_points(known, (view.share > RIM) | (labels > 0), self.config.data.points, generator)
+        i, j, k = points.unbind(1)
         if self.config.network.position:
             image = torch.cat([image, position_channels(foreground).to(self.device)])
-        return image, points, classes
+        return image, points, target[..., k, j, i]
 
-    def _told(self, case: Case, generator: np.random.Generator) -> torch.Tensor:
+    def _metadata(self, case: Case, generator: np.random.Generator) -> torch.Tensor:
         """The metadata, each field unknown now and then."""
         dropped = torch.from_numpy(generator.random(case.metadata.shape[0]) < self.config.field_dropout)
         return torch.where(dropped, torch.full_like(case.metadata, torch.nan), case.metadata).to(self.device)
@@ -259,6 +265,8 @@ def draw_labels(
     """
     classes = np.flatnonzero(annotated.numpy()[1:]) + 1
     asked = torch.zeros(count, len(annotated), dtype=torch.bool)
+    if not len(classes):  # a scan without labels
+        return asked
     parents = members[(annotated | ~members).all(1)]
     drawn = generator.permutation(classes)[:count] if len(classes) >= count else generator.choice(classes, count)
     for row, cls in zip(asked, drawn, strict=True):

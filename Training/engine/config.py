@@ -15,6 +15,7 @@ from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.scan.metadata import Field, MetadataSchema
 
 from ..data.augmentation import Augmentation
+from ..data.sources import Source
 from ..methods.registry import registered
 from .config_checks import check_config
 from .setting_types import Amount, Count, FilePath, Share, Whole
@@ -36,6 +37,8 @@ class DataConfig:
 
     root: FilePath = ""
     """A data set (raw layout of nnU-Net, MONAI datalist, BIDS) or a folder made by prepare.py."""
+    sources: list[Source] = field(default_factory=list)
+    """Several data sets in place of root, train, validation, labels and annotated."""
     cache: FilePath = "runs/cache"
     """Folder where prepared cases are kept."""
     validation: list[str] = field(default_factory=list)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from LabelConditionedSegmentationLib.core.errors import PackageFormatError
 from LabelConditionedSegmentationLib.core.package.model_package import ADVICE, FOLDER_NAME, checked_advice
 
+from ..data.sources import check_sources
+
 if TYPE_CHECKING:
     from .config import Config
 
@@ -24,6 +26,7 @@ def check_config(config: Config) -> None:
             f'package.name is "{config.package.name}", which cannot be the name of a folder, as that of a model has'
             " to be."
         )
+    check_sources(config.data)
     _check_frozen(config)
     _check_advice(config)
     if not starts_from_package(config):

@@ -1,17 +1,18 @@
-"""The cases of a run: found, checked, prepared, and divided into those to train on and those to validate with."""
+"""The cases of a run: found, checked, prepared, and divided by what they are for."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from LabelConditionedSegmentationLib.core.labels.label_tree import LabelTree
 from LabelConditionedSegmentationLib.core.scan.metadata import MetadataSchema
 
+from ..data.datasets import CaseFiles, DataSet, has_labels, read_data_set, read_scans
 from ..data.prepared_cases import Case, is_prepared, open_prepared, prepare_cases
+from ..data.sources import Source, cases_of, domains_of, sources_of
 from ..data.targets import TargetCode, find_label, select
 from ..methods.registry import method_of
 from .config import Config
@@ -21,8 +22,9 @@ from .start import joined_tree
 @dataclass(frozen=True)
 class RunData:
     """What a run learns from. tree: the labels of the network. code: what the targets of training mean, which name
-    further labels where anatomy is the context.
-    meta: the cases that are kept for an outer loss.
+    further labels where anatomy is the context; of several sources it is that of the first one, and its tree, members
+    and mirrored targets are those of all. meta: the cases that are kept for an outer loss. target: those without
+    labels.
     """
 
     tree: LabelTree
@@ -31,88 +33,115 @@ class RunData:
     training: list[Case]
     validation: list[Case]
     meta: list[Case]
+    target: list[Case]
 
 
 def load_data(config: Config, known: LabelTree | None = None) -> RunData:
-    """Read `data.root`. known: the labels of a package that is fine-tuned.
+    """Read `data.root` or `data.sources`. known: the labels of a package that is fine-tuned.
 
     SystemExit, with all problems at once, where the data cannot be used.
     """
-    root, meta_cases = Path(config.data.root), method_of(config).meta_cases(config)
-    names = [*config.data.names, *meta_cases] if config.data.names else []
-    read = _prepared if is_prepared(root) else _prepared_now
-    tree, code, cases = read(config, names, known)
-    held_out = [*config.data.validation, *meta_cases]
-    _named([case.name for case in cases], held_out, root)
-    training = [case for case in cases if case.name not in held_out]
-    if not training:
-        raise SystemExit(
-            f'No case of "{root}" is left to train on: all of them are kept for validation or an outer loss.'
-        )
-    blank = sorted(case.name for case in cases if not bool(case.annotated[1:].any()))
-    if blank:
-        raise SystemExit(
-            f'Of "{root}", nobody looked for any of the labels that are learned in {", ".join(blank)}; leave such cases'
-            " out, or correct data.annotated."
-        )
-    validation, meta = ([case for case in cases if case.name in kept] for kept in (config.data.validation, meta_cases))
-    return RunData(tree, code, config.schema, training, validation, meta)
+    sources = sources_of(config.data, method_of(config).meta_cases(config))
+    read = _prepared if is_prepared(Path(sources[0].root)) else _prepared_now
+    tree, code, cases = read(config, sources, known)
+    for source, its in zip(sources, cases, strict=True):
+        blank = sorted(case.name for case in its if not bool(case.annotated[1:].any()))
+        if blank and source.role != "target":
+            raise SystemExit(
+                f'Of "{source.root}", nobody looked for any of the labels that are learned in {", ".join(blank)}; leave'
+                " such cases out, or correct data.annotated."
+            )
+    training, validation, meta, target = (
+        [case for source, its in zip(sources, cases, strict=True) if source.role == role for case in its]
+        for role in ("train", "validate", "meta", "target")
+    )
+    return RunData(tree, code, config.schema, training, validation, meta, target)
 
 
-def _prepared(
-    config: Config, names: Sequence[str], known: LabelTree | None
-) -> tuple[LabelTree, TargetCode, list[Case]]:
-    """Cases of a folder that was prepared before: their tree, what their targets mean, and they."""
-    root = Path(config.data.root)
+Loaded = tuple[LabelTree, TargetCode, list[list[Case]]]
+"""The labels of the network, what targets mean, and the cases of every source."""
+
+
+def _prepared(config: Config, sources: Sequence[Source], known: LabelTree | None) -> Loaded:
+    """The cases of a folder that was prepared before."""
+    root = Path(sources[0].root)
+    if config.data.sources:
+        raise SystemExit(
+            f'"{root}" is a prepared folder, which holds the labels of one data set: name data sets in data.sources,'
+            " or the folder alone with data.root."
+        )
     if known is not None:
         raise SystemExit(
             f'A package is fine-tuned on a data set, but "{root}" is a prepared folder; set data.root to the data set'
             " itself."
         )
+    data = config.data
     prepared = open_prepared(
-        root, config.input, config.schema, config.network.multiple, config.data.labels, names, config.data.annotated
+        root, config.input, config.schema, config.network.multiple, data.labels, annotated=data.annotated
     )
     if method_of(config).labels_of_samples(config, prepared.tree, prepared.table) != prepared.tree:
         raise SystemExit(
             f"method={config.method} needs further labels of the data set itself with these settings, but"
             f' "{root}" is a prepared folder; set data.root to the data set.'
         )
-    return prepared.tree, TargetCode(prepared.tree, prepared.table), prepared.cases
+    there = {case.name: case for case in prepared.cases}
+    cases = [[there[name] for name in cases_of(sources, n, list(there))] for n in range(len(sources))]
+    return prepared.tree, TargetCode(prepared.tree, prepared.table), cases
 
 
-def _prepared_now(
-    config: Config, names: Sequence[str], known: LabelTree | None
-) -> tuple[LabelTree, TargetCode, list[Case]]:
-    """Cases of a data set, checked and prepared.
+def _prepared_now(config: Config, sources: Sequence[Source], known: LabelTree | None) -> Loaded:
+    """The cases of data sets, checked and prepared.
 
-    What the names of labels and cases say against it comes before any image is read.
+    What the names of labels and cases say against them comes before any image is read.
     """
     from ..data.data_checks import refuse_problems  # and with it what reads images
-    from ..data.datasets import read_data_set
 
-    root = Path(config.data.root)
-    data_set = read_data_set(root, names)
-    _named([case.name for case in data_set.cases], [*config.data.validation, *config.data.annotated], root)
-    tree = select(data_set.table, config.data.labels)
-    tree = tree if known is None else joined_tree(known, tree)
-    wider = method_of(config).labels_of_samples(config, tree, data_set.table)
-    code = TargetCode(wider, data_set.table, data_set.ignored_ids)
-    for name in chain.from_iterable(config.data.annotated.values()):
-        find_label(data_set.table, name, "data.annotated")
-    refuse_problems(data_set, config, sys.stderr.isatty())
-    settings = (config.input, config.schema, config.network.multiple, Path(config.data.cache), config.data.annotated)
-    cases = prepare_cases(data_set, tree, *settings)
-    if wider != tree:
-        divided = {case.name: case for case in prepare_cases(data_set, wider, *settings)}
-        cases = [case if case.name in config.data.validation else divided[case.name] for case in cases]
-    return tree, code, cases
-
-
-def _named(there: Sequence[str], wanted: Sequence[str], root: Path) -> None:
-    """A mistyped case is an error, not none at all."""
-    missing = sorted(set(wanted) - set(there))
-    if missing:
+    labelled = {source.root: read_data_set(Path(source.root)) for source in sources if source.role != "target"}
+    learned = [source for source in sources if source.role == "train"]
+    tree = known
+    for source in learned:
+        added = select(labelled[source.root].table, source.labels)
+        tree = added if tree is None else joined_tree(tree, added)
+    assert tree is not None
+    first = labelled[learned[0].root]
+    wider = method_of(config).labels_of_samples(config, tree, first.table)
+    if wider != tree and config.data.sources:
         raise SystemExit(
-            f'"{root}" has no case called {", ".join(missing)}; its cases are'
-            f" {', '.join(sorted(there)[:20])}{' ...' if len(there) > 20 else ''}."
+            f"method={config.method} needs further labels of one data set with these settings: name it with data.root."
         )
+    data_sets = [_part(sources, n, labelled.get(source.root), tree) for n, source in enumerate(sources)]
+    refuse_problems(_by_root(data_sets), config, sys.stderr.isatty())
+    domains = domains_of(sources)
+    cases = []
+    for n, (source, data_set) in enumerate(zip(sources, data_sets, strict=True)):
+        prepared = prepare_cases(
+            data_set,
+            tree if source.role == "validate" else wider,
+            *(config.input, config.schema, config.network.multiple, Path(config.data.cache), source.annotated),
+        )
+        prefix = f"{source.name}/" if source.name else ""
+        cases.append([replace(case, name=prefix + case.name, source=n, domain=domains[n]) for case in prepared])
+    return tree, TargetCode(wider, first.table, first.ignored_ids), cases
+
+
+def _part(sources: Sequence[Source], n: int, whole: DataSet | None, tree: LabelTree) -> DataSet:
+    """What source n takes of its data set; whole: the labelled data set at its root, if it has labels."""
+    source = sources[n]
+    is_target = source.role == "target"
+    data_set = read_scans(Path(source.root), tree) if is_target or whole is None else whole
+    if is_target and has_labels(data_set.root):
+        print(f'The labels of "{source.root}" are not read: its role is target.', file=sys.stderr)
+    names = cases_of(sources, n, [case.name for case in data_set.cases])
+    for name in (label for labels in source.annotated.values() for label in labels):
+        find_label(data_set.table, name, "data.annotated")
+    return replace(data_set, cases=tuple(case for case in data_set.cases if case.name in names))
+
+
+def _by_root(data_sets: Sequence[DataSet]) -> list[DataSet]:
+    """The parts of one data set put together again."""
+    parts: dict[tuple[Path, bool], list[CaseFiles]] = {}
+    for data_set in data_sets:
+        for case in data_set.cases:
+            parts.setdefault((data_set.root, case.label is None), []).append(case)
+    heads = {(one.root, one.cases[0].label is None): one for one in data_sets}
+    return [replace(heads[key], cases=tuple(sorted(cases, key=lambda case: case.name))) for key, cases in parts.items()]

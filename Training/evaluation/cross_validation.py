@@ -21,6 +21,7 @@ from LabelConditionedSegmentationLib.core.scan.metadata import MetadataSchema
 
 from ..data.data_checks import metadata_problems, raise_problems
 from ..data.datasets import CaseFiles, read_data_set
+from ..data.sources import only_root
 from ..engine.config import Config, read_config
 from ..engine.kept_runs import is_finished, refuse_other_run
 from .evaluation_results import joined
@@ -65,7 +66,8 @@ def crossvalidate(path: Path, overrides: list[str], folds: int, chosen: Sequence
     output = Path(config.output)
     check_stem(output / REPORT)
     schema = config.schema
-    held_out = make_folds(read_data_set(Path(config.data.root), config.data.names).cases, schema, folds, config.seed)
+    root = only_root(config.data, "A cross-validation")
+    held_out = make_folds(read_data_set(root, config.data.names).cases, schema, folds, config.seed)
     if wrong := [n for n in chosen if n not in range(folds)]:
         raise SystemExit(f"There is no fold {wrong[0]}; with --folds {folds} they are 0 to {folds - 1}.")
     for n in range(folds):

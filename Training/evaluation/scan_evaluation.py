@@ -15,15 +15,15 @@ import numpy as np
 from LabelConditionedSegmentationLib.core.errors import InputError, LCSError, MetadataError
 from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.labels.label_tree import Label
+from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
 from LabelConditionedSegmentationLib.core.scan.channel_stack import grid_difference
-from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
 from LabelConditionedSegmentationLib.core.scan.metadata import MetadataSchema
 from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
 from scipy.ndimage import find_objects
 from tqdm import tqdm
 
 from ..data.data_checks import metadata_problems, raise_problems
-from ..data.datasets import CaseFiles, DataSet, read_data_set, read_image
+from ..data.datasets import CaseFiles, DataSet, read_data_set, read_image, read_labels
 from ..data.targets import TargetCode
 from .evaluation_page import page
 from .evaluation_pictures import MOST, Picture, draw, worst_of
@@ -94,11 +94,19 @@ def evaluate(
         tree=package.labels,
         schema=package.metadata,
         models={case.name: str(package.path) for case in data_set.cases},
-        trained_on=frozenset(package.about.get("provenance", {}).get("training_cases", [])) & frozenset(metadata),
+        trained_on=frozenset(case for case in metadata if was_trained_on(package, case)),
         metadata=metadata,
         rows=tuple(rows),
         pictures=pictures,
     )
+
+
+def was_trained_on(package: ModelPackage, case: str) -> bool:
+    """Whether the package names the case among those that it was trained on, as case or, of several sources, as
+    source/case.
+    """
+    names: list[str] = package.about.get("provenance", {}).get("training_cases", [])
+    return any(name == case or name.endswith(f"/{case}") for name in names)
 
 
 def compare_labels(
@@ -170,7 +178,7 @@ def _wanted_labels(code: TargetCode, names: Sequence[str], data: Path) -> list[L
 
 def read_case(case: CaseFiles, code: TargetCode) -> tuple[Volume, Array]:
     """The scan, and the true targets (k, j, i) on its grid. Raises InputError."""
-    scan, labels = read_image(case), read_volume(case.label)
+    scan, labels = read_image(case), read_labels(case)
     if difference := grid_difference(scan, labels):
         raise InputError(
             f'"{case.label}" does not lie on the grid of its scan: {difference}. Resample one to the other.'

@@ -70,6 +70,7 @@ class CoLab(Method):
     """
 
     trains_context_classes = True
+    roles = ("meta",)
     collapsed_for: torch.Tensor
     members: torch.Tensor
     target_of: torch.Tensor

@@ -49,13 +49,15 @@ class Method(torch.nn.Module):
     The rest is for methods that do more than that.
 
     settings: what `register` was given. answers_for_classes: whether the network does, by itself; a run without that is
-    not validated and ends without a package.
+    not validated and ends without a package. roles: of sources that it takes beside those to train on and to validate
+    with (see `data.sources`).
     """
 
     settings: ClassVar[type[Any] | None] = None
     trains_context_classes: ClassVar[bool] = False
     learns_from_examples: ClassVar[bool] = False
     answers_for_classes: bool = True
+    roles: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, network: LabelConditionedNetwork) -> None:
         super().__init__()

@@ -17,6 +17,8 @@ import torch
 from LabelConditionedSegmentationLib.core.network.architecture import ATLAS_PAIR
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 
+from ..data.sources import check_roles
+
 if TYPE_CHECKING:
     from ..engine.config import Config
     from .method import Method
@@ -65,6 +67,7 @@ def check_method(config: Config) -> None:
             f"Only {able} trains context classes: take it in place of {config.method}, or set"
             " network.context_classes=0."
         )
+    check_roles(config.data.sources, method.roles, config.method)
     _check_prompts(config, method)
     method.check(config)
 

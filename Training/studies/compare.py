@@ -25,6 +25,7 @@ from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.labels.label_tree import LabelTree
 
 from ..data.datasets import read_data_set
+from ..data.sources import only_root
 from ..engine.config import as_content, read_config
 from ..engine.config_differences import PLACES, differences
 from ..engine.kept_runs import is_finished, refuse_other_run
@@ -116,7 +117,7 @@ def runs_of(experiment: Experiment, base: Path, overrides: list[str], arm: Arm, 
     held_out = [config.data.validation]
     if experiment.folds:
         held_out = make_folds(
-            read_data_set(Path(config.data.root), config.data.names).cases,
+            read_data_set(only_root(config.data, "A comparison"), config.data.names).cases,
             config.schema,
             experiment.folds,
             0,
@@ -218,7 +219,7 @@ def compare(path: Path, overrides: list[str], only: list[str]) -> str:
     for run in chain.from_iterable(chain.from_iterable(plans.values())):
         config = read_config(base, run.settings)
         refuse_other_run(run.folder, config)
-    data = Path(config.data.root)
+    data = only_root(config.data, "A comparison")
     table = read_data_set(data).table
     for arm in experiment.arms:
         if arm.name in plans:

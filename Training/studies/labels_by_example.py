@@ -32,7 +32,14 @@ from ..engine.threads import use_threads
 from ..engine.whole_files import keep_to, written_whole
 from ..evaluation.evaluation_results import Evaluation, Row, mean_of, roots, rows_of_groups
 from ..evaluation.metrics import Scores
-from ..evaluation.scan_evaluation import INTERRUPTED, TOLD, compare_labels, known_metadata, write_report
+from ..evaluation.scan_evaluation import (
+    INTERRUPTED,
+    TOLD,
+    compare_labels,
+    known_metadata,
+    was_trained_on,
+    write_report,
+)
 from .example_answers import ByExample, Question, ask, by_registration
 from .registration import WAYS, require
 
@@ -144,7 +151,7 @@ def asked(question: Question, package: ModelPackage) -> dict[str, Any]:
 
 def evaluation_of(way: str, kept: Mapping[str, Kept], question: Question, package: ModelPackage) -> Evaluation:
     """What one way found, as Training/evaluate.py reports it."""
-    trained_on = frozenset(package.about.get("provenance", {}).get("training_cases", []))
+    trained_on = frozenset(case.name for case in question.cases if was_trained_on(package, case.name))
     return Evaluation(
         name=f"{package.name}, {way}" if way in BY_MODEL else way,
         data=str(question.data_set.root),
@@ -191,9 +198,7 @@ def remarks(question: Question, package: ModelPackage) -> list[str]:
         out.append(
             f"{len(absent)} of {len(labels)} labels are in no atlas and count as not found: {', '.join(absent)}."
         )
-    seen = sorted(
-        set(package.about.get("provenance", {}).get("training_cases", [])) & {case.name for case in question.cases}
-    )
+    seen = sorted(case.name for case in question.cases if was_trained_on(package, case.name))
     if seen:
         out.append(
             f"WARNING: the package was trained on {', '.join(seen)}; their scores say nothing about scans that it has"

@@ -19,6 +19,7 @@ from safetensors import safe_open
 
 from ..data.datasets import CaseFiles, read_data_set, read_image, read_labels
 from ..data.prepared_cases import Case, prepare_cases
+from ..data.sources import only_root
 from ..data.targets import TargetCode
 from ..engine.checkpoint import read_facts
 from ..engine.config import Config, read_config
@@ -39,7 +40,7 @@ def score(run: Path, atlas: str, cases: list[str]) -> dict[str, tuple[np.ndarray
             f'The run "{run}" has network.conditioning={config.network.conditioning}; packages by example are scored by'
             " Training/studies/labels_by_example.py."
         )
-    data_set = read_data_set(Path(config.data.root), [atlas, *cases])
+    data_set = read_data_set(only_root(config.data, "This score"), [atlas, *cases])
     missing = sorted({atlas, *cases} - {case.name for case in data_set.cases})
     if missing:
         raise SystemExit(f'"{data_set.root}" has no case called {", ".join(missing)}.')

@@ -257,8 +257,8 @@ from pathlib import Path
 import numpy as np
 from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
 from Testing import samples
-from Training.data.samples.datasets import read_data_set
-from Training.data.samples.prepared_cases import prepare_cases
+from Training.data.datasets import read_data_set
+from Training.data.prepared_cases import prepare_cases
 data_set, cache = read_data_set(Path(sys.argv[1])), Path(sys.argv[2])
 {before}
 cases = prepare_cases(data_set, data_set.table, InputSpec(), samples.SCHEMA, 4, cache)
@@ -266,7 +266,7 @@ print(len(cases), {after})
 """
 
 KILLED_AT_THE_SECOND_FILE_OF_THE_SECOND_CASE = """
-from Training import prepare
+from Training.data import prepared_cases as prepare
 saved, save = [], prepare._write_array
 def save_or_die(path, array):
     saved.append(path)
@@ -380,8 +380,8 @@ sys.modules["SimpleITK"] = None
 from pathlib import Path
 from Testing import samples
 from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
-from Training.data.samples.datasets import read_data_set, read_image
-from Training.data.samples.prepared_cases import open_prepared
+from Training.data.datasets import read_data_set, read_image
+from Training.data.prepared_cases import open_prepared
 prepared = open_prepared(Path({str(tmp_path / "cache")!r}), InputSpec(), samples.SCHEMA, 4)
 print([case.name for case in prepared.cases], float(prepared.cases[0].image.float().abs().max()) > 1)
 try:

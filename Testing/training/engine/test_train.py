@@ -600,7 +600,7 @@ def test_settings_that_cannot_be_are_told_before_data_are_read(
 def test_names_that_the_data_set_does_not_have_are_told_before_its_images_are_read(
     data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, says: str
 ) -> None:
-    monkeypatch.setattr("Training.data.samples.data_checks.check_data_set", None)  # would fail
+    monkeypatch.setattr("Training.data.data_checks.check_data_set", None)  # would fail
     with pytest.raises(SystemExit, match=says):
         train(config_of(tmp_path, data_set, word))
 
