@@ -487,7 +487,7 @@ def test_undo_takes_them_back_with_the_apply(user: User) -> None:
 
 def test_features_that_were_not_kept_are_told_and_nothing_else_breaks(user: User) -> None:
     add(user)
-    user.panel.runner.worker._server._segmenter.feature_budget = 0
+    user.panel.runner.worker._server.model._segmenter.feature_budget = 0
     user.tick("Left Putamen")
     node = user.apply()
     assert "Done" in user.said

@@ -134,7 +134,7 @@ class User:
     @property
     def passes(self) -> int:
         """How often the network has run."""
-        return int(self.panel.runner.worker._server._trunk_passes)
+        return int(self.panel.runner.worker._server.model.trunk_passes)
 
 
 def segment_names(segmentation: Any) -> list[str]:

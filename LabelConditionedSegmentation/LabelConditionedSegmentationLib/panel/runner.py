@@ -19,6 +19,15 @@ from ..core.package.model_package import ModelPackage
 from ..core.scan.volume import Array
 from ..scene.volumes import fingerprint, is_declared_scan, volume_of
 from ..worker.protocol import Event, Worker
+from ..worker.request import Request
+from ..worker.requests import (
+    DevicesRequest,
+    ExampleRequest,
+    ExamplesRequest,
+    InstallRequest,
+    PointRequest,
+    RunRequest,
+)
 
 CHANGED = "The volume was changed or removed during the run, so its result was left aside; start a new run."
 
@@ -126,30 +135,26 @@ class Runner:
         be handed over.
         """
         volume = volume_of(task.nodes)
-        arguments = {
-            "model": str(task.package.path),
-            "device": task.device,
-            "metadata": dict(task.metadata),
-            "affine": volume.affine.tolist(),
-            "not_a_label_map": any(map(is_declared_scan, task.nodes)),
-        }
+        declared = any(map(is_declared_scan, task.nodes))
         key = task.key
-        self._ask("run", arguments, {"volume": volume.array})
+        self._send(RunRequest(str(task.package.path), task.device, task.metadata, volume, declared))
         self._task = task, key, volume.shape
 
     def install(self, source: Path, folder: Path) -> None:
         """Check a model package (folder or zip) and install it into a folder."""
-        self._ask("install", {"source": str(source), "folder": str(folder)}, {})
+        self._send(InstallRequest(str(source), str(folder)))
 
     def look_for_devices(self) -> None:
         """Ask, in the background, which devices there are."""
-        self._background[self.worker.ask("devices")] = "devices"
+        request = DevicesRequest()
+        self._background[self.worker.ask(request)] = request.name
 
     def rank(self, position_ras: Sequence[float], count: int = 3) -> None:
         """Ask which labels lie at a point (RAS millimetres); `ranked` reads the outcome."""
         if self.answer is None:
             raise InputError("Run the model first; then points can be picked.")
-        self._ask("at", {"run": self.answer.run, "position_ras": [float(x) for x in position_ras], "count": count}, {})
+        x, y, z = map(float, position_ras)
+        self._send(PointRequest(self.answer.run, (x, y, z), count))
 
     def ranked(self, outcome: Outcome) -> list[tuple[Label, float]]:
         """Labels and their probabilities, best first, out of what `rank` brought."""
@@ -161,16 +166,8 @@ class Runner:
 
         Raises InputError, or OutputError where they cannot be handed over.
         """
-        atlas = volume_of(nodes)
-        arguments = {
-            "model": str(package.path),
-            "device": device,
-            "metadata": {},
-            "affine": atlas.affine.tolist(),
-            "not_a_label_map": any(map(is_declared_scan, nodes)),
-            "name": name,
-        }
-        self._ask("example", arguments, {"volume": atlas.array, "mask": mask})
+        declared = any(map(is_declared_scan, nodes))
+        self._send(ExampleRequest(str(package.path), device, {}, volume_of(nodes), declared, name, mask))
 
     def lacks_examples(self, labels: LabelTree) -> bool:
         """Whether there is an answer that does not know of these labels by example."""
@@ -183,10 +180,8 @@ class Runner:
         """
         if self.answer is None:
             raise InputError("Run the model first; then labels by example can be shown.")
-        ids = [leaf.id for leaf in labels.leaves]
-        self._ask(
-            "examples", {"run": self.answer.run, "prompts": [prompt.to_json() for prompt in prompts], "ids": ids}, {}
-        )
+        ids = tuple(leaf.id for leaf in labels.leaves)
+        self._send(ExamplesRequest(self.answer.run, tuple(prompts), ids))
         self.answer = replace(self.answer, examples=None)
         self._examples = labels
 
@@ -229,11 +224,11 @@ class Runner:
         self.forget()
         self.worker.close()
 
-    def _ask(self, kind: str, arguments: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+    def _send(self, request: Request) -> None:
         if self.running:
             raise InputError("A run is going on; wait for it, or cancel it first.")
         self.fraction, self.text, self.cancelling, self._began = 0.0, "", False, time.monotonic()
-        self._foreground = self.worker.ask(kind, arguments, arrays), kind
+        self._foreground = self.worker.ask(request), request.name
 
     def _end(self, event: Event) -> Outcome:
         assert self._foreground is not None

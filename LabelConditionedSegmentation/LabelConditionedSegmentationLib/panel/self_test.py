@@ -14,6 +14,8 @@ import numpy as np
 import qt
 import slicer
 
+from ..worker.requests import StatusRequest
+
 NAME = "LabelConditionedSegmentation"
 PATIENCE_SECONDS = 300
 
@@ -208,7 +210,7 @@ class PanelTest(unittest.TestCase):
     def status(self) -> dict[str, Any]:
         """What the worker has counted."""
         worker = self.panel.runner.worker
-        number = worker.ask("status")
+        number = worker.ask(StatusRequest())
         events: list[Any] = []
 
         def has_answered() -> bool:
