@@ -83,8 +83,8 @@ class User:
     def apply(self) -> Any:
         """Press Apply; the segmentation."""
         self.press("applyButton")
-        assert self.panel.live.node is not None, self.said
-        return self.panel.live.node
+        assert self.panel.segment.live.node is not None, self.said
+        return self.panel.segment.live.node
 
     def wait(self) -> None:
         """Until nothing is under way."""
@@ -102,7 +102,7 @@ class User:
         assert interaction.GetCurrentInteractionMode() == interaction.Place
         scene.GetNodeByID(selection.GetActivePlaceNodeID()).AddControlPointWorld(position_ras)
         interaction.SwitchToViewTransformMode()
-        self.host.run_until(lambda: not self.panel.picker.is_active)
+        self.host.run_until(lambda: not self.panel.pick.picker.is_active)
         self.wait()
 
     @property
@@ -127,7 +127,7 @@ class User:
     def report(self) -> dict[str, Any]:
         """The run report that lies beside the segmentation."""
         report: dict[str, Any] = json.loads(
-            self.panel.live.node.GetNodeReference("LabelConditionedSegmentation.RunReport").GetText()
+            self.panel.segment.live.node.GetNodeReference("LabelConditionedSegmentation.RunReport").GetText()
         )
         return report
 

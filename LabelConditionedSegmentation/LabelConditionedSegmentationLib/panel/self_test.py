@@ -204,8 +204,8 @@ class PanelTest(unittest.TestCase):
         self.assertTrue(self.ui.applyButton.enabled, self.ui.applyButton.toolTip)
         self.ui.applyButton.click()
         self.wait(lambda: not self.panel.runner.running)
-        self.assertIsNotNone(self.panel.live.node, self.ui.statusLabel.text)
-        return self.panel.live.node
+        self.assertIsNotNone(self.panel.segment.live.node, self.ui.statusLabel.text)
+        return self.panel.segment.live.node
 
     def status(self) -> dict[str, Any]:
         """What the worker has counted."""

@@ -94,13 +94,19 @@ class RunRequest(ScanRequest, name="run"):
 
 
 @dataclass(frozen=True)
-class PointRequest(Request, name="at"):
-    """Which labels lie at a point (RAS millimetres) of a run, whose number `run` is.
+class KeptRunRequest(Request):
+    """What each request says that needs what the network found in a run. run: the number of that run."""
+
+    run: int
+
+
+@dataclass(frozen=True)
+class PointRequest(KeptRunRequest, name="at"):
+    """Which labels lie at a point (RAS millimetres).
 
     Answer: ranked [[label id, probability], ...], best first, at most `count`.
     """
 
-    run: int
     position_ras: tuple[float, float, float]
     count: int
 
@@ -136,13 +142,12 @@ class ExampleRequest(ScanRequest, name="example"):
 
 
 @dataclass(frozen=True)
-class ExamplesRequest(Request, name="examples"):
-    """Which label by example wins where in a run, whose number `run` is. ids: of the labels of the prompts.
+class ExamplesRequest(KeptRunRequest, name="examples"):
+    """Which label by example wins where. ids: of the labels of the prompts.
 
     Answer: array winners (k, j, i) of the region, among these prompts (1, 2, ...) and a background.
     """
 
-    run: int
     prompts: tuple[ExamplePrompt, ...]
     ids: tuple[int, ...]
 
