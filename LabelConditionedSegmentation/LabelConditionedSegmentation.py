@@ -77,7 +77,7 @@ class LabelConditionedSegmentationWidget(ScriptedLoadableModuleWidget, VTKObserv
 
     def exit(self) -> None:
         """The user goes to another module."""
-        self.panel.picker.stop()
+        self.panel.pick.picker.stop()
 
     def enter(self) -> None:
         """The user opens the module."""

@@ -19,7 +19,7 @@ LIBRARY = f"{MODULE}Lib"
 CONTEXT = f"{MODULE}.sentences"
 SOURCES = f"{MODULE}_en-US.ts"
 SPEAKING_ROOMS = ("core", "worker", "scene", "panel")
-SILENT = ("panel/self_test.py", "core/network/", "panel/memory.py", "panel/sample_data.py")
+SILENT = ("panel/self_test.py", "core/network/", "panel/remembered.py", "panel/sample_data.py")
 """Files, and folders, whose texts users do not see."""
 HEADER = '<?xml version="1.0" encoding="utf-8"?>\n<!DOCTYPE TS>\n'
 WORD = re.compile(r"[^\W\d_]{2,}")

@@ -407,11 +407,19 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>"{0}" is called "{1}" now.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>"{0}" is damaged or incomplete, or no volume of FreeSurfer. Copy or download it again.</source>
       <translation type="unfinished" />
     </message>
     <message>
       <source>"{0}" is damaged or incomplete: some of its voxels are missing. Copy or download it again.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>"{0}" is gone; choose another one.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -475,6 +483,10 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>"{0}" keeps its name, since no other one was given.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>"{0}" lacks the entry {1}; the package is incomplete.</source>
       <translation type="unfinished" />
     </message>
@@ -488,6 +500,22 @@
     </message>
     <message>
       <source>"{0}" unpacks to more than {1} MiB; the archive is refused.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>"{0}" was added to My labels.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>"{0}" was made from {1} examples.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>"{0}" was removed from My labels.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>"{0}" was written to {1}.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -627,6 +655,10 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Click a structure in the list to tick it.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Click into a view.</source>
       <translation type="unfinished" />
     </message>
@@ -651,6 +683,14 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Done in {0} s on {1}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Further ticks show at once.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Give the label a name.</source>
       <translation type="unfinished" />
     </message>
@@ -664,6 +704,10 @@
     </message>
     <message>
       <source>If they belong to it, slices are missing at its ends: copy it again.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>It belongs to the model "{0}"; choose that one to use it.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -708,6 +752,10 @@
     </message>
     <message>
       <source>Make sure that left is left.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Memory was short: {0}.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -760,6 +808,10 @@
     </message>
     <message>
       <source>No volume is chosen.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Not found in this volume: {0}.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -879,6 +931,10 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The example was left aside, since "{0}" is no longer one of My labels; add it as a new label.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The examples of "{0}" were made with different models; make them all with the same one.</source>
       <translation type="unfinished" />
     </message>
@@ -943,6 +999,14 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The last Apply was taken back, and its segmentation with it; the next Apply makes a new one.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The last Apply was taken back.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The mask of "{0}" lies outside of what the model sees of its scan, which is all but the background; give the scan that it was painted on.</source>
       <translation type="unfinished" />
     </message>
@@ -960,6 +1024,10 @@
     </message>
     <message>
       <source>The model "{0}" was not trained to learn labels from examples; choose one that was.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The model "{0}", which this scene was made with, is not installed; add it, or go on with another one.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -987,6 +1055,10 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The model was added.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The model's input has the unknown foreground rule "{0}".</source>
       <translation type="unfinished" />
     </message>
@@ -1008,6 +1080,10 @@
     </message>
     <message>
       <source>The patch size has to be made of multiples of {0}, up to 1024.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The report is in the clipboard.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1072,6 +1148,10 @@
     </message>
     <message>
       <source>The segment is no longer in its segmentation; choose another one.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The segmentation "{0}" is gone; the next Apply makes a new one, unless you choose another.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1203,6 +1283,10 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>This point lies outside the part of the volume that the model has seen.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>This segmentation lies under another transform than the volume: put both under the same transform with the Transforms module, or choose a new segmentation.</source>
       <translation type="unfinished" />
     </message>
@@ -1260,6 +1344,10 @@
     </message>
     <message>
       <source>Use a scan of the whole structure.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>What is known about the scan was changed meanwhile: press Apply for a new run.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1511,6 +1599,10 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>there is a request {0} already</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>time point</source>
       <translation type="unfinished" />
     </message>
@@ -1696,6 +1788,41 @@
     </message>
   </context>
   <context>
+    <name>panel.example_form</name>
+    <message>
+      <source>A new label</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Add this example</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Add to My labels</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Anywhere</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Atlas, {channel}:</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Run the model once over the scan and add the label to the tree, under My labels.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Run the model once over the scan and make the label anew, from all of its examples and this one.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The {channel} volume that the structure was painted on.</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
     <name>panel.input_view</name>
     <message>
       <source>Choose a volume</source>
@@ -1768,59 +1895,11 @@ Do you use the model {model} within this licence?</source>
   <context>
     <name>panel.my_labels_view</name>
     <message>
-      <source>"{before}" is called "{name}" now.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>"{name}" keeps its name, since no other one was given.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>"{name}" was added to My labels.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>"{name}" was made from {n} examples.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>"{name}" was removed from My labels.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>"{name}" was written to {path}.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>A new label</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Add this example</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Add to My labels</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Anywhere</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Atlas, {channel}:</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>Export a label by example</source>
       <translation type="unfinished" />
     </message>
     <message>
       <source>Import a label by example</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>It belongs to the model "{model}"; choose that one to use it.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1835,29 +1914,9 @@ Do you use the model {model} within this licence?</source>
       <source>Rename a label by example</source>
       <translation type="unfinished" />
     </message>
-    <message>
-      <source>Run the model once over the scan and add the label to the tree, under My labels.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Run the model once over the scan and make the label anew, from all of its examples and this one.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>The example was left aside, since "{name}" is no longer one of My labels; add it as a new label.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>The {channel} volume that the structure was painted on.</source>
-      <translation type="unfinished" />
-    </message>
   </context>
   <context>
     <name>panel.panel</name>
-    <message>
-      <source>"{name}" is gone; choose another one.</source>
-      <translation type="unfinished" />
-    </message>
     <message>
       <source>1. Choose a volume. What is odd about it is said below it.
 2. Tick the structures you want; search by name, synonym or code.
@@ -1867,63 +1926,14 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Cancelling...</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Click a structure in the list to tick it.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Done in {seconds:.0f} s on {device}.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Further ticks show at once.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Memory was short: {steps}.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Not found in this volume: {names}.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>The last Apply was taken back, and its segmentation with it; the next Apply makes a new one.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>The last Apply was taken back.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>The model "{name}", which this scene was made with, is not installed; add it, or go on with another one.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>The model was added.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>The report is in the clipboard.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>The segmentation "{name}" is gone; the next Apply makes a new one, unless you choose another.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>The {channel} volume that is to be segmented.</source>
       <translation type="unfinished" />
     </message>
+  </context>
+  <context>
+    <name>panel.request_loop</name>
     <message>
-      <source>This point lies outside the part of the volume that the model has seen.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>What is known about the scan was changed meanwhile: press Apply for a new run.</source>
+      <source>Cancelling...</source>
       <translation type="unfinished" />
     </message>
     <message>

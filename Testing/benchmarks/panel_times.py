@@ -70,13 +70,13 @@ def _run(folder: Path) -> str:
         *(_timed(partial(show, leaf))[1] for leaf in leaves[1:21]),
     )
     note("an untick", *(_timed(partial(show, leaf, False))[1] for leaf in leaves[1:21]))
-    panel.live.node.CreateClosedSurfaceRepresentation()
+    panel.segment.live.node.CreateClosedSurfaceRepresentation()
     note("a further tick with surfaces shown in 3D", *(_timed(partial(show, leaf))[1] for leaf in leaves[1:21]))
-    panel.live.node.GetSegmentation().RemoveRepresentation("Closed surface")
+    panel.segment.live.node.GetSegmentation().RemoveRepresentation("Closed surface")
     note("All: the other structures at once", _timed(show_all)[1])
 
     def pick() -> None:
-        panel._point_picked((-25.0, -20.0, -12.0))
+        panel.pick._point_picked((-25.0, -20.0, -12.0))
         host.run_until(lambda: not panel.runner.running, 30)
 
     note("a picked point, until its structures are listed", *(_timed(pick)[1] for _ in range(10)))

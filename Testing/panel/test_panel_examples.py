@@ -94,7 +94,7 @@ def fill(
 ) -> None:
     """Fill in the form: the scan, the segment, another name, and what the structure lies in."""
     open_form(user)
-    user.panel.mine._atlas.set_nodes([slicer.util.getNode(atlas)])
+    user.panel.example.form.atlas.set_nodes([slicer.util.getNode(atlas)])
     user.ui.exampleSelector.setCurrentNode(slicer.util.getNode(painted))
     user.ui.exampleSelector.setCurrentSegmentID(segment.lower())
     if name:
@@ -190,7 +190,7 @@ def test_what_is_known_about_the_scan_is_not_told_of_the_atlas(user: User) -> No
 def test_the_button_says_what_is_missing(user: User) -> None:
     assert not user.ui.makeLabelButton.enabled
     assert "Choose the scan" in user.ui.makeLabelButton.toolTip
-    user.panel.mine._atlas.set_nodes([slicer.util.getNode("Atlas")])
+    user.panel.example.form.atlas.set_nodes([slicer.util.getNode("Atlas")])
     user.ui.exampleSelector.setCurrentNode(slicer.util.getNode("Painted"))
     assert user.ui.makeLabelButton.enabled
     user.ui.exampleName.text = "  "
@@ -256,7 +256,7 @@ def test_a_model_of_two_channels_asks_for_two_scans(user: User, tmp_path: Path) 
     other = user.add_volume("Atlas T2", seed=2)
     fill(user)
     assert "Choose the scan" in user.ui.makeLabelButton.toolTip
-    user.panel.mine._atlas.set_nodes([slicer.util.getNode("Atlas"), other])
+    user.panel.example.form.atlas.set_nodes([slicer.util.getNode("Atlas"), other])
     user.panel.refresh()
     user.press("makeLabelButton")
     assert mine(user) == ["Lesion"]
@@ -397,7 +397,7 @@ def test_a_name_that_a_label_cannot_have_is_refused(user: User) -> None:
         assert why in user.said
         assert_readable(user.said)
         assert prompts(user) == kept
-    user.panel._say("as before")
+    user.panel.say("as before")
     rename(user, "Lesion")
     assert user.said == "as before"
     assert prompts(user) == kept
@@ -487,7 +487,7 @@ def test_undo_takes_them_back_with_the_apply(user: User) -> None:
 
 def test_features_that_were_not_kept_are_told_and_nothing_else_breaks(user: User) -> None:
     add(user)
-    user.panel.runner.worker._server._segmenter.feature_budget = 0
+    user.panel.runner.worker._server.model._segmenter.feature_budget = 0
     user.tick("Left Putamen")
     node = user.apply()
     assert "Done" in user.said
@@ -748,7 +748,7 @@ def test_cancel_while_my_labels_are_looked_up_writes_nothing_and_the_next_apply_
     add(user)
     tick(user, "Lesion")
     user.press("pickButton")  # the network has run, and nobody asked for my labels
-    user.panel.picker.stop()
+    user.panel.pick.picker.stop()
     server = user.panel.runner.worker._server
     user.panel.runner.worker = worker = HeldWorker()
     worker._server = server

@@ -168,7 +168,7 @@ def test_undo_after_the_output_was_deleted_in_the_meantime(user: User) -> None:
     output = user.apply()
     user.host.scene.RemoveNode(output)
     before = contents()
-    user.panel._undo(False)  # the button is grey already; a click that was on its way
+    user.panel.segment.undo(False)  # the button is grey already; a click that was on its way
     assert contents() == before
     assert_readable(user.said)
     assert_works(user)
@@ -226,7 +226,7 @@ def test_scene_saved_during_a_run(user: User, tmp_path: Path) -> None:
     assert user.host.scene.WriteToMRB(str(tmp_path / "scene.mrb"))
     finish(user, worker)
     assert "Done" in user.said
-    assert segment_names(user.panel.live.node) == user.chosen
+    assert segment_names(user.panel.segment.live.node) == user.chosen
 
 
 def test_module_reloaded_during_a_run(user: User, tmp_path: Path) -> None:
@@ -254,11 +254,11 @@ def test_module_reloaded_during_a_run(user: User, tmp_path: Path) -> None:
 def test_second_apply_while_running_does_nothing(user: User) -> None:
     worker = begin(user)
     assert not user.ui.applyButton.enabled
-    user.panel._apply(False)  # the button is grey already; a click that was on its way
+    user.panel.segment.apply(False)  # the button is grey already; a click that was on its way
     assert len(worker._pending) == 1
     finish(user, worker)
     assert len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")) == 1
-    assert segment_names(user.panel.live.node) == user.chosen
+    assert segment_names(user.panel.segment.live.node) == user.chosen
 
 
 def test_script_runs_while_the_panel_does(user: User) -> None:
@@ -271,7 +271,7 @@ def test_script_runs_while_the_panel_does(user: User) -> None:
     assert segment_names(node) == ["Left Putamen"]
     assert user.panel.runner.running
     finish(user, worker)
-    assert segment_names(user.panel.live.node) == user.chosen
+    assert segment_names(user.panel.segment.live.node) == user.chosen
     assert segment_names(node) == ["Left Putamen"]
 
 
@@ -284,7 +284,7 @@ def test_script_cannot_begin_a_run_inside_that_of_the_panel(user: User) -> None:
         user.widget.logic.process(other, labels=["Left Putamen"], model="tiny", device="cpu")
     finish(user, worker)
     assert user.panel.runner.answer.task.nodes == user.panel.inputs.nodes
-    assert segment_names(user.panel.live.node) == user.chosen
+    assert segment_names(user.panel.segment.live.node) == user.chosen
 
 
 def test_script_with_the_logic_of_the_panel_leaves_the_panel_its_answers(user: User) -> None:
@@ -352,9 +352,9 @@ def test_python_killed_below_its_launcher_during_a_run(user: User, tmp_path: Pat
 def pick(user: User) -> None:
     """Press Pick in view, click a point of a view, and wait."""
     user.press("pickButton")
-    user.host.run_until(lambda: user.panel.picker.is_active)
+    user.host.run_until(lambda: user.panel.pick.picker.is_active)
     slicer.util.getNode("Picked point").AddControlPointWorld(INSIDE)
-    user.host.run_until(lambda: not user.panel.picker.is_active)
+    user.host.run_until(lambda: not user.panel.pick.picker.is_active)
     user.wait()
 
 
@@ -504,7 +504,7 @@ def test_scene_made_with_a_model_that_is_not_installed(user: User, models: Path,
     user.ui.outputSelector.setCurrentNode(None)
     user.choose(user.add_volume())
     user.apply()
-    assert segment_names(user.panel.live.node) == ticked
+    assert segment_names(user.panel.segment.live.node) == ticked
 
 
 def test_scene_loaded_while_another_module_is_shown(user: User, tmp_path: Path) -> None:
@@ -601,7 +601,7 @@ def test_volume_that_cannot_be_segmented(kind: str, user: User) -> None:
     assert_readable(user.ui.applyButton.toolTip)
     assert words in user.ui.findingsLabel.text
     assert user.said == user.ui.applyButton.toolTip
-    user.panel._apply(False)
+    user.panel.segment.apply(False)
     user.wait()
     assert contents() == before
     user.choose(user.add_volume())
@@ -649,7 +649,7 @@ def test_channels_on_different_grids(host: Host, models: Path) -> None:
 
 def centre_ras(user: User, name: str) -> Any:
     """The centroid of a segment in world RAS millimetres, from what the segmentation itself says of its place."""
-    node = user.panel.live.node
+    node = user.panel.segment.live.node
     node.CreateClosedSurfaceRepresentation()
     return np.array(node.GetSegmentCenterRAS(node.GetSegmentation().GetSegmentIdBySegmentName(name)))
 
@@ -659,7 +659,7 @@ def test_linear_transform_moves_the_segments_with_the_volume(user: User) -> None
     shift = np.eye(4)
     shift[:3, 3] = (31, -17, 12)
     user.apply()
-    plain, before = centre_ras(user, name), masks(user.panel.live.node, user.panel.inputs.nodes[0])
+    plain, before = centre_ras(user, name), masks(user.panel.segment.live.node, user.panel.inputs.nodes[0])
     (volume,) = user.panel.inputs.nodes
     volume.SetAndObserveTransformNodeID(nodes.transform(user.host.scene, shift).GetID())
     user.ui.outputSelector.setCurrentNode(None)

@@ -99,7 +99,7 @@ def test_leaving_place_mode_lets_the_button_up(user: User) -> None:
     user.press("pickButton")
     assert user.ui.pickButton.checked
     interaction(user).SwitchToViewTransformMode()  # Escape, a right click, another tool
-    user.host.run_until(lambda: not user.panel.picker.is_active)
+    user.host.run_until(lambda: not user.panel.pick.picker.is_active)
     assert not user.ui.pickButton.checked
     assert not user.ui.pickList.isVisible()
     user.press("pickButton")
@@ -109,7 +109,7 @@ def test_leaving_place_mode_lets_the_button_up(user: User) -> None:
 def test_pressing_the_button_again_ends_picking(user: User) -> None:
     user.press("pickButton")
     user.press("pickButton")
-    assert not user.panel.picker.is_active
+    assert not user.panel.pick.picker.is_active
     assert interaction(user).GetCurrentInteractionMode() != interaction(user).Place
     assert "Click into" not in user.said
 
@@ -140,7 +140,7 @@ def test_what_was_offered_goes_with_the_volume_or_the_metadata_it_was_found_for(
 def test_a_change_of_the_volume_while_a_point_is_waited_for_ends_picking(user: User) -> None:
     user.press("pickButton")
     user.choose(user.add_volume("Other", seed=1))
-    assert not user.panel.picker.is_active
+    assert not user.panel.pick.picker.is_active
     assert not user.ui.pickButton.checked
 
 

@@ -204,7 +204,7 @@ def test_a_non_commercial_licence_is_acknowledged_once_before_the_first_run(host
     host.answers.append(qt.QMessageBox.Cancel)
     user.press("applyButton")
     assert "CC-BY-NC-4.0: no commercial use" in host.asked[-1].text
-    assert (user.passes, user.panel.live.node) == (0, None)
+    assert (user.passes, user.panel.segment.live.node) == (0, None)
     host.answers.append(qt.QMessageBox.Cancel)
     user.press("pickButton")
     assert (user.passes, user.ui.pickButton.checked) == (0, False)

@@ -211,7 +211,7 @@ def test_a_saved_scene_brings_the_whole_panel_back(user: User, tmp_path: Path, e
     assert user.ui.tableBox.checked
     assert user.ui.deviceSelector.currentData == device != "auto"
     assert user.ui.outputSelector.currentNode().GetName() == "My segmentation"
-    assert user.panel.situation().can_apply
+    assert user.ui.applyButton.enabled
     node = user.apply()
     assert node.GetName() == "My segmentation"
     assert_same_masks(masks(node, scan(user)), before)

@@ -94,7 +94,7 @@ def test_a_scene_that_is_loaded_into_the_open_panel_brings_it_back(
 
 def test_what_is_loaded_beside_leaves_the_choice_and_the_ticks_as_they_are(user: User, tmp_path: Path) -> None:
     node = user.apply()
-    user.panel.mine._atlas.set_nodes([user.panel.inputs.nodes[0]])
+    user.panel.example.form.atlas.set_nodes([user.panel.inputs.nodes[0]])
     other = slicer.vtkMRMLScene()
     nodes.volume(other, None, samples.scan().array[0].copy(), name="Beside")
     other.SetURL(str(tmp_path / "beside.mrml"))
@@ -103,8 +103,8 @@ def test_what_is_loaded_beside_leaves_the_choice_and_the_ticks_as_they_are(user:
     user.host.scene.SetURL(str(tmp_path / "beside.mrml"))
     user.host.scene.Import()
     assert slicer.util.getNode("Beside") is not None
-    assert (user.panel.inputs.nodes, output(user), user.panel.live.node) == (scan, node, node)
-    assert user.panel.mine._atlas.nodes == scan
+    assert (user.panel.inputs.nodes, output(user), user.panel.segment.live.node) == (scan, node, node)
+    assert user.panel.example.form.atlas.nodes == scan
     assert user.said == said
     user.tick("Right Putamen")
     assert segment_names(node) == ["Left Putamen", "Right Putamen"]
@@ -191,7 +191,7 @@ def test_a_node_that_nobody_chose_may_go(user: User) -> None:
     said = user.said
     user.host.scene.RemoveNode(other)
     assert user.said == said
-    assert user.panel.live.node is output(user)
+    assert user.panel.segment.live.node is output(user)
 
 
 # Other changes
@@ -213,7 +213,7 @@ def test_the_first_choice_is_a_scan_that_can_be_seen(user: User) -> None:
 
 
 def test_another_name_of_the_input_is_shown_and_wipes_nothing(user: User) -> None:
-    user.panel._say("As before.")
+    user.panel.say("As before.")
     user.panel.inputs.nodes[0].SetName("Renamed")
     assert user.ui.findingsLabel.text == "✔ Renamed can be segmented."
     assert user.said == "As before."
@@ -255,7 +255,7 @@ def test_visits_leave_no_observers_behind(user: User) -> None:
 def test_leaving_the_module_ends_picking(user: User) -> None:
     user.apply()
     user.press("pickButton")
-    user.host.run_until(lambda: user.panel.picker.is_active)
+    user.host.run_until(lambda: user.panel.pick.picker.is_active)
     interaction = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLInteractionNode")
     assert interaction.GetCurrentInteractionMode() == interaction.Place
     user.widget.parent.exit()

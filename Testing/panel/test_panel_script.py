@@ -117,7 +117,7 @@ def test_labels_by_example_are_found_beside_those_of_the_model(user: User, logic
         str(example_file(tmp_path, user, "Cyst", parent="Deep gray matter")),
     ]
     alone = logic.process(volume, labels=[], model="tiny", examples=files)
-    passes = logic.runner.worker._server._trunk_passes
+    passes = logic.runner.worker._server.model.trunk_passes
     assert segment_names(alone) == ["Lesion", "Cyst"]
     features = Segmenter.from_package(user.panel.package.path, "cpu").features(samples.scan(affine=PLACE))
     result = features.by_example([read_prompt(Path(file)) for file in files]).segment()
@@ -130,7 +130,7 @@ def test_labels_by_example_are_found_beside_those_of_the_model(user: User, logic
     ]
     everything = logic.process(volume, model="tiny", examples=files)
     assert segment_names(everything) == [*segment_names(logic.process(volume, model="tiny")), "Lesion", "Cyst"]
-    assert logic.runner.worker._server._trunk_passes == passes
+    assert logic.runner.worker._server.model.trunk_passes == passes
 
 
 def test_a_file_of_a_label_by_example_that_cannot_be_used_is_a_sentence(user: User, logic: Any, tmp_path: Path) -> None:
@@ -164,13 +164,13 @@ def test_features_that_were_not_kept_are_told_and_nothing_is_written(
 def test_a_second_call_for_the_same_volume_runs_no_network(user: User, logic: Any) -> None:
     volume = user.add_volume()
     logic.process(volume, labels=["Left Putamen"], model="tiny")
-    passes = logic.runner.worker._server._trunk_passes
+    passes = logic.runner.worker._server.model.trunk_passes
     logic.process(volume, labels=["Deep gray matter"], model="tiny")
-    assert logic.runner.worker._server._trunk_passes == passes > 0
+    assert logic.runner.worker._server.model.trunk_passes == passes > 0
     slicer.util.arrayFromVolume(volume)[20, 20, 20] += 1
     slicer.util.arrayFromVolumeModified(volume)
     logic.process(volume, labels=["Deep gray matter"], model="tiny")
-    assert logic.runner.worker._server._trunk_passes > passes
+    assert logic.runner.worker._server.model.trunk_passes > passes
 
 
 def test_metadata_outside_the_trained_range_are_unknown_and_the_report_says_so(user: User, logic: Any) -> None:

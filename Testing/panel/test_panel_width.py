@@ -106,7 +106,7 @@ def example_form(user: User) -> None:
     painted.SetName(NAME)
     painted.GetSegmentation().GetSegment("lesion").SetName(NAME)
     open_form(user)
-    user.panel.mine._atlas.set_nodes([atlas])
+    user.panel.example.form.atlas.set_nodes([atlas])
     user.ui.exampleSelector.setCurrentNode(painted)
     user.ui.exampleSelector.setCurrentSegmentID("lesion")
 

@@ -60,7 +60,7 @@ def test_the_sample_scan_in_the_panel(
     assert cut_off(place) == []
     host.run_until(lambda: not panel.runner.running, 600)
 
-    node = panel.live.node
+    node = panel.segment.live.node
     hippocampus = slicer.util.arrayFromSegmentBinaryLabelmap(
         node, node.GetSegmentation().GetSegmentIdBySegmentName("Left Hippocampus"), volume
     )

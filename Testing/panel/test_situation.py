@@ -7,9 +7,14 @@ from dataclasses import replace
 import pytest
 from LabelConditionedSegmentationLib.core.findings import Finding
 from LabelConditionedSegmentationLib.core.scan.scan_checks import LABEL_MAP
-from LabelConditionedSegmentationLib.panel.situation import Situation, findings_text, time_left
+from LabelConditionedSegmentationLib.panel.example_tool import ExampleSituation
+from LabelConditionedSegmentationLib.panel.pick_tool import PickSituation
+from LabelConditionedSegmentationLib.panel.segment_tool import SegmentSituation
+from LabelConditionedSegmentationLib.panel.situation import findings_text, time_left
 
-READY = Situation(model="Whole brain", wanted=3)
+READY = SegmentSituation(model="Whole brain", wanted=3)
+PICKING = PickSituation(model="Whole brain")
+SHOWING = ExampleSituation(model="Whole brain", learns_examples=True)
 
 
 def test_apply_says_what_it_will_do() -> None:
@@ -35,7 +40,7 @@ def test_apply_says_what_it_will_do() -> None:
         (replace(READY, wanted=0), "Choose at least one structure."),
     ],
 )
-def test_apply_is_held_back_with_a_reason(situation: Situation, says: str) -> None:
+def test_apply_is_held_back_with_a_reason(situation: SegmentSituation, says: str) -> None:
     assert not situation.can_apply
     assert situation.apply_tip == says
 
@@ -49,10 +54,10 @@ def test_what_is_missing_is_told_before_anything_else() -> None:
 
 
 def test_a_point_can_be_picked_without_a_structure_chosen() -> None:
-    assert replace(READY, wanted=0).can_pick
-    assert replace(READY, wanted=0).pick_tip.startswith("The model runs once. Then: click")
-    assert replace(READY, is_answered=True).pick_tip.startswith("Click into a view")
-    assert not replace(READY, running=True).can_pick
+    assert PICKING.can_pick
+    assert PICKING.pick_tip.startswith("The model runs once. Then: click")
+    assert replace(PICKING, is_answered=True).pick_tip.startswith("Click into a view")
+    assert not replace(PICKING, running=True).can_pick
 
 
 def test_only_what_was_taken_for_a_label_map_can_be_called_a_scan() -> None:
@@ -106,12 +111,16 @@ def test_the_time_left_is_told_when_it_can_be_known(fraction: float, seconds: fl
 @pytest.mark.parametrize(
     ("situation", "can", "tip"),
     [
-        (replace(READY, learns_examples=True), True, "Show the model a structure"),
-        (replace(READY, learns_examples=True, running=True), True, "Show the model a structure"),
-        (READY, False, f"{READY.model} was not trained to learn labels from examples; choose a model that was."),
-        (Situation(learns_examples=True), False, "Choose a model, or add one."),
+        (SHOWING, True, "Show the model a structure"),
+        (replace(SHOWING, running=True), True, "Show the model a structure"),
+        (
+            replace(SHOWING, learns_examples=False),
+            False,
+            f"{READY.model} was not trained to learn labels from examples; choose a model that was.",
+        ),
+        (replace(SHOWING, model=""), False, "Choose a model, or add one."),
     ],
 )
-def test_labels_by_example_need_a_model_that_learns_them(situation: Situation, can: bool, tip: str) -> None:
+def test_labels_by_example_need_a_model_that_learns_them(situation: ExampleSituation, can: bool, tip: str) -> None:
     assert situation.can_show_examples is can
     assert situation.examples_tip.startswith(tip)

@@ -55,10 +55,10 @@ def user(host: Host, learner: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     marks = Marks()
     QtCore.QCoreApplication.installTranslator(marks)
-    sentences.told.cache_clear()
+    sentences.translated.cache_clear()
     yield User(host)
     QtCore.QCoreApplication.removeTranslator(marks)
-    sentences.told.cache_clear()
+    sentences.translated.cache_clear()
 
 
 def texts(user: User) -> Iterator[tuple[str, str]]:
@@ -165,29 +165,29 @@ def test_what_is_said_of_labels_by_example_is_told(user: User) -> None:
     ],
 )
 def test_a_sentence_is_found_by_what_stands_around_its_numbers_and_names(user: User, text: str, parts: str) -> None:
-    from LabelConditionedSegmentationLib.panel.sentences import told
+    from LabelConditionedSegmentationLib.panel.sentences import translated
 
-    assert told(text) == parts
+    assert translated(text) == parts
 
 
 def test_a_translation_that_lost_a_number_is_not_used(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     from LabelConditionedSegmentationLib.panel import sentences
 
     monkeypatch.setattr(sentences, "translate", lambda _context, text: "noch {1}" if "s left" in text else text)
-    assert sentences.told("about 12 s left") == "about 12 s left"
+    assert sentences.translated("about 12 s left") == "about 12 s left"
     monkeypatch.setattr(sentences, "translate", lambda _context, text: "noch {0} s" if "s left" in text else text)
-    sentences.told.cache_clear()
-    assert sentences.told("about 12 s left") == "noch 12 s"
+    sentences.translated.cache_clear()
+    assert sentences.translated("about 12 s left") == "noch 12 s"
 
 
 def test_in_english_nothing_is_changed(host: Host) -> None:
     from LabelConditionedSegmentationLib.panel import sentences
 
-    sentences.told.cache_clear()
+    sentences.translated.cache_clear()
     for text in (
         "T1: This volume has no voxels. Load it again.",
         "CPU, 2 threads",
         "age = 90 lies outside what the model was trained on (19 to 34 years); it is treated as unknown.",
         f"{samples.TINY}: a: b. c",
     ):
-        assert sentences.told(text) == text
+        assert sentences.translated(text) == text

@@ -83,8 +83,8 @@ class User:
     def apply(self) -> Any:
         """Press Apply; the segmentation."""
         self.press("applyButton")
-        assert self.panel.live.node is not None, self.said
-        return self.panel.live.node
+        assert self.panel.segment.live.node is not None, self.said
+        return self.panel.segment.live.node
 
     def wait(self) -> None:
         """Until nothing is under way."""
@@ -102,7 +102,7 @@ class User:
         assert interaction.GetCurrentInteractionMode() == interaction.Place
         scene.GetNodeByID(selection.GetActivePlaceNodeID()).AddControlPointWorld(position_ras)
         interaction.SwitchToViewTransformMode()
-        self.host.run_until(lambda: not self.panel.picker.is_active)
+        self.host.run_until(lambda: not self.panel.pick.picker.is_active)
         self.wait()
 
     @property
@@ -127,14 +127,14 @@ class User:
     def report(self) -> dict[str, Any]:
         """The run report that lies beside the segmentation."""
         report: dict[str, Any] = json.loads(
-            self.panel.live.node.GetNodeReference("LabelConditionedSegmentation.RunReport").GetText()
+            self.panel.segment.live.node.GetNodeReference("LabelConditionedSegmentation.RunReport").GetText()
         )
         return report
 
     @property
     def passes(self) -> int:
         """How often the network has run."""
-        return int(self.panel.runner.worker._server._trunk_passes)
+        return int(self.panel.runner.worker._server.model.trunk_passes)
 
 
 def segment_names(segmentation: Any) -> list[str]:

@@ -1,26 +1,47 @@
-"""Helpers of the worker's tests: the arguments of a run, and waiting for the end of a request."""
+"""Helpers of the worker's tests: a run, a request that may be large, and waiting for the end of a request."""
 
 from __future__ import annotations
 
+import hashlib
 import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
-from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
+from LabelConditionedSegmentationLib.core.scan.volume import Volume
 from LabelConditionedSegmentationLib.worker.protocol import Event, Worker
+from LabelConditionedSegmentationLib.worker.request import Reply, Request, RequestContext
+from LabelConditionedSegmentationLib.worker.requests import RunRequest
 
 LIMIT = 60.0
 """Seconds after which a worker that does not answer is a failed test and not one that hangs."""
 
 
-def run_of(package: Path, volume: Volume, **changes: Any) -> dict[str, Any]:
-    """What `ask` is given for a run on the CPU."""
-    arguments = {"model": str(package), "device": "cpu", "metadata": {}, "affine": volume.affine.tolist(), **changes}
-    return {"what": "run", "arguments": arguments, "arrays": {"volume": volume.array}}
+@dataclass(frozen=True)
+class WeighRequest(Request, name="weigh"):
+    """A request of the tests, which the worker knows as soon as its process has imported this file.
+
+    Answer: read, the sha256 of the text.
+    """
+
+    text: str
+
+    def answer(self, _context: RequestContext) -> Reply:
+        return {"read": self.weight}, {}
+
+    @property
+    def weight(self) -> str:
+        """What the worker should answer."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def run_of(package: Path, volume: Volume, **changes: Any) -> RunRequest:
+    """A run on the CPU."""
+    return replace(RunRequest(str(package), "cpu", {}, volume, False), **changes)
 
 
 def wait(worker: Worker, request: int, text: str = "") -> Event:
@@ -51,11 +72,9 @@ def ends(worker: Worker) -> dict[int, Event]:
     return ended
 
 
-def answer(
-    worker: Worker, what: str, arguments: dict[str, Any] | None = None, arrays: dict[str, Array] | None = None
-) -> Event:
+def answer(worker: Worker, request: Request) -> Event:
     """Ask and wait for the answer."""
-    return wait(worker, worker.ask(what, arguments, arrays))
+    return wait(worker, worker.ask(request))
 
 
 def children() -> list[psutil.Process]:

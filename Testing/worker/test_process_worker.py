@@ -4,7 +4,6 @@ sentence, and the next request works.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import subprocess
@@ -21,10 +20,11 @@ from LabelConditionedSegmentationLib.core.errors import OutputError
 from LabelConditionedSegmentationLib.worker import launch
 from LabelConditionedSegmentationLib.worker.client import ProcessWorker
 from LabelConditionedSegmentationLib.worker.protocol import Event
+from LabelConditionedSegmentationLib.worker.requests import DevicesRequest, StatusRequest
 
 from Testing import samples
 from Testing.host.launcher import python_slicer
-from Testing.worker.helpers import all_gone, answer, children, ends, largest_file, run_of, wait
+from Testing.worker.helpers import WeighRequest, all_gone, answer, children, ends, largest_file, run_of, wait
 
 TOP = Path(__file__).resolve().parents[2]
 SMALL = samples.scan((20, 36, 32))
@@ -43,7 +43,7 @@ def package(tmp_path: Path) -> Path:
 @pytest.fixture
 def running(worker: ProcessWorker, package: Path) -> int:
     """A long run that is in the middle of the network."""
-    request = worker.ask(**run_of(package, LONG))
+    request = worker.ask(run_of(package, LONG))
     assert wait(worker, request, "patch 3 of").kind == "progress"
     return request
 
@@ -57,7 +57,7 @@ def is_one_sentence(event: Event) -> bool:
 
 def test_polls_return_while_the_network_runs_without_a_thread(worker: ProcessWorker, package: Path) -> None:
     before = threading.active_count()
-    request = worker.ask(**run_of(package, samples.scan((90, 90, 90))))
+    request = worker.ask(run_of(package, samples.scan((90, 90, 90))))
     wait(worker, request, "patch")
     empty = 0
     events: list[Event] = []
@@ -78,15 +78,15 @@ def test_run_is_cancelled_in_the_middle_and_the_model_stays_loaded(
     worker.cancel(running)
     event = wait(worker, running)
     assert (event.kind, event.text) == ("cancelled", "Cancelled; nothing was changed.")
-    assert answer(worker, **run_of(package, SMALL)).kind == "done"
-    assert answer(worker, "status").values["loads"] == 1
+    assert answer(worker, run_of(package, SMALL)).kind == "done"
+    assert answer(worker, StatusRequest()).values["loads"] == 1
     assert children() == processes
 
 
 def test_deaf_process_is_ended_by_cancel_and_what_waited_fails(
     worker: ProcessWorker, package: Path, running: int, places: list[Path]
 ) -> None:
-    waiting = worker.ask(**run_of(package, SMALL))
+    waiting = worker.ask(run_of(package, SMALL))
     processes = children()
     processes[0].suspend()
     worker.cancel(running)
@@ -96,22 +96,22 @@ def test_deaf_process_is_ended_by_cancel_and_what_waited_fails(
     assert is_one_sentence(ended[waiting])
     assert all_gone(processes)
     assert [list(place.iterdir()) for place in places] == [[], []]
-    assert answer(worker, **run_of(package, SMALL)).kind == "done"
+    assert answer(worker, run_of(package, SMALL)).kind == "done"
 
 
 def test_cancel_while_torch_is_loaded_ends_at_once_or_with_the_process(worker: ProcessWorker, package: Path) -> None:
-    request = worker.ask(**run_of(package, LONG))
+    request = worker.ask(run_of(package, LONG))
     wait(worker, request, "loading the model")
     worker.cancel(request)
     assert wait(worker, request).kind == "cancelled"
-    assert answer(worker, **run_of(package, SMALL)).kind == "done"
+    assert answer(worker, run_of(package, SMALL)).kind == "done"
 
 
 def test_what_is_done_too_late_to_be_cancelled_ends_as_cancelled(worker: ProcessWorker) -> None:
-    answer(worker, "status")
+    answer(worker, StatusRequest())
     process = children()[0]
     process.suspend()
-    request = worker.ask("status")
+    request = worker.ask(StatusRequest())
     worker.cancel(request)
     process.resume()
     assert wait(worker, request).kind == "cancelled"
@@ -124,7 +124,7 @@ def test_request_cancelled_while_it_waits_leaves_no_file(
         return sum(path.is_file() for place in places for path in place.rglob("*"))
 
     assert waiting_files() == 0
-    request = worker.ask(**run_of(package, SMALL))
+    request = worker.ask(run_of(package, SMALL))
     assert waiting_files() == 1
     worker.cancel(request)
     assert waiting_files() == 0
@@ -137,7 +137,7 @@ def test_request_cancelled_while_it_waits_leaves_no_file(
 def test_killed_process_is_told_and_the_next_run_starts_a_new_one(
     worker: ProcessWorker, package: Path, running: int
 ) -> None:
-    waiting = worker.ask("status")
+    waiting = worker.ask(StatusRequest())
     children()[0].kill()
     ended = ends(worker)
     assert [ended[request].kind for request in (running, waiting)] == ["failed", "failed"]
@@ -148,15 +148,15 @@ def test_killed_process_is_told_and_the_next_run_starts_a_new_one(
     )
     assert ended[running].values == {"error": "ChildProcessError"}
     assert "a segmentation process is started" in ended[running].details
-    assert answer(worker, **run_of(package, SMALL)).kind == "done"
+    assert answer(worker, run_of(package, SMALL)).kind == "done"
 
 
 def test_process_that_died_while_idle_is_replaced(worker: ProcessWorker) -> None:
-    answer(worker, "status")
+    answer(worker, StatusRequest())
     old = children()
     old[0].kill()
     os.waitid(os.P_PID, old[0].pid, os.WEXITED | os.WNOWAIT)
-    assert answer(worker, "status").kind == "done"
+    assert answer(worker, StatusRequest()).kind == "done"
     assert children() != old
 
 
@@ -169,8 +169,8 @@ def test_crash_leaves_its_place_in_the_details(worker: ProcessWorker, running: i
 
 def test_nothing_is_promised_of_a_process_that_was_killed_below_its_launcher(tmp_path: Path) -> None:
     launched = ProcessWorker(tmp_path / "log", python_slicer(tmp_path))
-    assert answer(launched, "status").kind == "done"
-    request = launched.ask("devices")
+    assert answer(launched, StatusRequest()).kind == "done"
+    request = launched.ask(DevicesRequest())
     children()[0].children()[0].kill()
     event = wait(launched, request)
     assert (
@@ -178,13 +178,13 @@ def test_nothing_is_promised_of_a_process_that_was_killed_below_its_launcher(tmp
         == "The segmentation process ended unexpectedly (exit status 1: its log says why, or there was too little"
         " memory). The next run starts a new one."
     )
-    assert answer(launched, "status").kind == "done"
+    assert answer(launched, StatusRequest()).kind == "done"
     launched.close()
 
 
 def test_process_tree_is_ended_with_the_process(tmp_path: Path, worker: ProcessWorker) -> None:
     launched = ProcessWorker(tmp_path / "log", python_slicer(tmp_path))
-    assert answer(launched, "status").kind == "done"
+    assert answer(launched, StatusRequest()).kind == "done"
     tree = [p for child in children() for p in (child, *child.children(recursive=True))]
     assert len(tree) == 2
     launched.close()
@@ -198,15 +198,16 @@ import numpy as np
 from LabelConditionedSegmentationLib.core.scan.volume import Volume
 from LabelConditionedSegmentationLib.worker import exchange
 from LabelConditionedSegmentationLib.worker.client import ProcessWorker
+from LabelConditionedSegmentationLib.worker.requests import StatusRequest
 from Testing.worker.helpers import answer, children, run_of, wait
 folder, package, ending = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 exchange.SHARED_MEMORY, tempfile.tempdir = folder / "shared", str(folder / "temporary")
 worker = ProcessWorker(folder / "log")
 scan = Volume(np.random.default_rng(0).integers(1, 1000, (1, 150, 150, 150), np.int16), np.eye(4))
-answer(worker, "status")
+answer(worker, StatusRequest())
 if ending == "kill":
-    wait(worker, worker.ask(**run_of(package, scan)), "patch 3 of")
-worker.ask(**run_of(package, scan))
+    wait(worker, worker.ask(run_of(package, scan)), "patch 3 of")
+worker.ask(run_of(package, scan))
 print(children()[0].pid, flush=True)
 if ending == "forget":
     del worker
@@ -242,11 +243,11 @@ def test_close_ends_a_run_and_may_be_called_twice(worker: ProcessWorker, running
     assert not worker.busy
     assert worker.poll() == []
     assert [list(place.iterdir()) for place in places] == [[], []]
-    assert answer(worker, "status").kind == "done"
+    assert answer(worker, StatusRequest()).kind == "done"
 
 
 def test_result_outlives_the_process(worker: ProcessWorker, package: Path) -> None:
-    winners = answer(worker, **run_of(package, SMALL)).arrays["winners"]
+    winners = answer(worker, run_of(package, SMALL)).arrays["winners"]
     before = winners.copy()
     worker.close()
     assert len(np.unique(winners)) > 3
@@ -302,7 +303,7 @@ def test_nonsense_ends_the_process_with_a_sentence_and_the_next_request_works(
         TALKER.format(python=sys.executable, good=GOOD, flag=str(tmp_path / "flag"), nonsense=NONSENSE[kind])
     )
     worker = ProcessWorker(tmp_path / "log", [sys.executable, str(script)])
-    first, second = worker.ask("status"), worker.ask("status")
+    first, second = worker.ask(StatusRequest()), worker.ask(StatusRequest())
     talkers = children()
     ended = ends(worker)
     if kind == "two ends":  # of which the first is fine
@@ -316,7 +317,7 @@ def test_nonsense_ends_the_process_with_a_sentence_and_the_next_request_works(
         )
     assert second in ended
     assert all_gone(talkers)
-    assert answer(worker, "status").kind == "done"
+    assert answer(worker, StatusRequest()).kind == "done"
     worker.close()
     assert [list(place.iterdir()) for place in places] == [[], []]
 
@@ -324,7 +325,7 @@ def test_nonsense_ends_the_process_with_a_sentence_and_the_next_request_works(
 @pytest.mark.parametrize("python", [["/no/such/python"], [sys.executable, "/no/such/script.py"], ["/bin/false"]])
 def test_interpreter_that_does_not_work_is_told(python: list[str], tmp_path: Path, places: list[Path]) -> None:
     worker = ProcessWorker(tmp_path / "log", python)
-    event = answer(worker, "status")
+    event = answer(worker, StatusRequest())
     assert event.kind == "failed"
     assert is_one_sentence(event)
     assert not worker.busy
@@ -358,7 +359,7 @@ def other_worker(folder: Path, change: str) -> ProcessWorker:
 
 def test_what_libraries_print_goes_to_the_log_and_what_they_read_is_empty(tmp_path: Path, places: list[Path]) -> None:
     worker = other_worker(tmp_path, LOUD)
-    assert answer(worker, "status").kind == "done"
+    assert answer(worker, StatusRequest()).kind == "done"
     worker.close()
     text = worker.log_file.read_text()
     assert "printed by Python ''" in text
@@ -367,8 +368,8 @@ def test_what_libraries_print_goes_to_the_log_and_what_they_read_is_empty(tmp_pa
 
 def test_missing_torch_is_a_sentence(tmp_path: Path, places: list[Path]) -> None:
     worker = other_worker(tmp_path, "sys.modules['torch'] = None")
-    assert answer(worker, "status").kind == "done"
-    event = answer(worker, "devices")
+    assert answer(worker, StatusRequest()).kind == "done"
+    event = answer(worker, DevicesRequest())
     assert event.kind == "failed"
     assert event.text.startswith("PyTorch, or something it needs, cannot be loaded (")
     assert is_one_sentence(event)
@@ -377,30 +378,19 @@ def test_missing_torch_is_a_sentence(tmp_path: Path, places: list[Path]) -> None
 
 # requests larger than a pipe
 
-LARGE = {"text": "".join(map(str, range(200_000)))}
+LARGE = WeighRequest("".join(map(str, range(200_000))))
 """1 MiB."""
 
-WEIGHING = """
-import hashlib
-class WeighingServer(serving.Server):
-    def _status(self, request, progress, cancel):
-        text = request.arguments.get("text", "")
-        return {**super()._status(request, progress, cancel)[0], "read": hashlib.sha256(text.encode()).hexdigest()}, {}
-process.Server = WeighingServer
-"""
+WEIGHING = f"sys.path.append({str(TOP)!r}); import Testing.worker.helpers"
 
 
 @pytest.fixture
 def weighing(tmp_path: Path, places: list[Path]) -> Iterator[ProcessWorker]:
-    """A worker whose status says what it has read."""
+    """A worker that knows the request of the tests."""
     worker = other_worker(tmp_path, WEIGHING)
     yield worker
     worker.close()
     assert [list(place.iterdir()) for place in places] == [[], []]
-
-
-def weight(arguments: dict[str, str]) -> str:
-    return hashlib.sha256(arguments["text"].encode()).hexdigest()
 
 
 def unsent(worker: ProcessWorker) -> int:
@@ -416,51 +406,52 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 
 def test_request_of_a_megabyte_arrives_whole(weighing: ProcessWorker) -> None:
-    assert len(LARGE["text"]) > 2**20
+    assert len(LARGE.text) > 2**20
     for _ in range(3):
-        assert answer(weighing, "status", LARGE).values["read"] == weight(LARGE)
+        assert answer(weighing, LARGE).values["read"] == LARGE.weight
 
 
 def test_large_requests_wait_for_a_busy_process_without_blocking(weighing: ProcessWorker) -> None:
-    answer(weighing, "status")
+    answer(weighing, StatusRequest())
     (process,) = children()
     process.suspend()
-    requests = [weighing.ask("status", {"text": LARGE["text"] + mark}) for mark in "ab"]
+    sent = [WeighRequest(LARGE.text + mark) for mark in "ab"]
+    requests = [weighing.ask(request) for request in sent]
     assert max(seconds_of(weighing.poll) for _ in range(20)) < 0.1
     assert 2**19 < unsent(weighing) < 2**21  # of the first alone
     process.resume()
     events = [wait(weighing, request) for request in requests]
-    assert [event.values["read"] for event in events] == [weight({"text": LARGE["text"] + mark}) for mark in "ab"]
+    assert [event.values["read"] for event in events] == [request.weight for request in sent]
     assert unsent(weighing) == 0
 
 
 def test_cancel_of_a_request_that_is_half_sent_leaves_the_process_whole(weighing: ProcessWorker) -> None:
-    answer(weighing, "status")
+    answer(weighing, StatusRequest())
     (process,) = children()
     process.suspend()
-    request = weighing.ask("status", LARGE)
+    request = weighing.ask(LARGE)
     weighing.poll()
     assert unsent(weighing) > 2**19
     weighing.cancel(request)
     process.resume()
     assert (wait(weighing, request).kind, children()) == ("cancelled", [process])
-    assert answer(weighing, "status", LARGE).values["read"] == weight(LARGE)
+    assert answer(weighing, LARGE).values["read"] == LARGE.weight
 
 
 def test_process_that_never_reads_is_cancelled_and_closed_at_once(tmp_path: Path, places: list[Path]) -> None:
     deaf = ProcessWorker(tmp_path / "log", [sys.executable, "-c", "import time; time.sleep(600)"])
-    request = deaf.ask("status", LARGE)
+    request = deaf.ask(LARGE)
     processes = children()
     assert max(seconds_of(deaf.poll) for _ in range(20)) < 0.1
-    waiting = [deaf.ask("status", LARGE) for _ in range(20)]
+    waiting = [deaf.ask(LARGE) for _ in range(20)]
     deaf.cancel(waiting.pop())
-    assert unsent(deaf) < 1.1 * len(LARGE["text"])
+    assert unsent(deaf) < 1.1 * len(LARGE.text)
     deaf.cancel(request)
     ended = ends(deaf)
     assert (ended[request].kind, ended[request].text) == ("cancelled", DEAF)
     assert [ended[n].kind for n in waiting] == ["failed"] * 19
     assert all_gone(processes)
-    deaf.ask("status", LARGE)
+    deaf.ask(LARGE)
     assert seconds_of(deaf.close) < 2
     assert [list(place.iterdir()) for place in places] == [[], []]
 
@@ -469,7 +460,7 @@ def test_end_of_a_request_that_was_not_read_is_nonsense(tmp_path: Path, places: 
     """Else a process that answers without reading would make what waits to be sent grow without end."""
     script = f"import json, time; print(json.dumps({GOOD}), flush=True); time.sleep(600)"
     liar = ProcessWorker(tmp_path / "log", [sys.executable, "-c", script])
-    event = answer(liar, "status", LARGE)
+    event = answer(liar, LARGE)
     assert (event.kind, event.values) == ("failed", {"error": "ProtocolError"})
     assert not liar.busy
     liar.close()
@@ -483,27 +474,27 @@ def test_scan_that_does_not_fit_the_disk_is_refused_and_the_next_one_works(
 ) -> None:
     with largest_file(1_000_000):
         with pytest.raises(OutputError, match=r"free disk space in .*\.$"):
-            worker.ask(**run_of(package, LONG))
+            worker.ask(run_of(package, LONG))
         assert not worker.busy
-        assert answer(worker, **run_of(package, SMALL)).kind == "done"
+        assert answer(worker, run_of(package, SMALL)).kind == "done"
 
 
 def test_result_that_does_not_fit_the_disk_is_told(worker: ProcessWorker, package: Path) -> None:
     with largest_file(5_000):
-        assert answer(worker, "status").kind == "done"  # the process is started with a full disk
-    event = answer(worker, **run_of(package, SMALL))
+        assert answer(worker, StatusRequest()).kind == "done"  # the process is started with a full disk
+    event = answer(worker, run_of(package, SMALL))
     assert (event.kind, event.values, event.arrays) == ("failed", {"error": "OutputError"}, {})
     assert "free disk space in" in event.text
-    assert answer(worker, "status").kind == "done"
+    assert answer(worker, StatusRequest()).kind == "done"
 
 
 def test_log_is_kept_and_starts_anew_when_it_has_grown_large(
     worker: ProcessWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(2):
-        answer(worker, "status")
+        answer(worker, StatusRequest())
         worker.close()
     assert worker.log_file.read_text().count("a segmentation process is started") == 2
     monkeypatch.setattr(launch, "LARGEST_LOG", worker.log_file.stat().st_size - 1)
-    answer(worker, "status")
+    answer(worker, StatusRequest())
     assert worker.log_file.read_text().count("a segmentation process is started") == 1

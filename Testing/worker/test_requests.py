@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,22 @@ from LabelConditionedSegmentationLib.core.inference.devices import found_devices
 from LabelConditionedSegmentationLib.core.inference.segmenter import EXAMPLE_BUDGET, FEATURE_BUDGET, Segmenter
 from LabelConditionedSegmentationLib.core.inference.winners import Winners
 from LabelConditionedSegmentationLib.core.package.model_package import save_package
+from LabelConditionedSegmentationLib.core.progress import CancelToken
 from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.scan.volume import Volume
 from LabelConditionedSegmentationLib.worker.client import ProcessWorker
 from LabelConditionedSegmentationLib.worker.in_process import InProcessWorker
-from LabelConditionedSegmentationLib.worker.protocol import Event, Worker
+from LabelConditionedSegmentationLib.worker.protocol import Event, Worker, from_line, to_line
+from LabelConditionedSegmentationLib.worker.request import Call, Request
+from LabelConditionedSegmentationLib.worker.requests import (
+    DevicesRequest,
+    ExampleRequest,
+    ExamplesRequest,
+    InstallRequest,
+    PointRequest,
+    StatusRequest,
+)
+from LabelConditionedSegmentationLib.worker.serving import Server
 
 from Testing import samples
 from Testing.worker.helpers import answer, ends, run_of, wait
@@ -31,7 +42,10 @@ SOURCE = Path(__file__).resolve().parents[2] / "LabelConditionedSegmentation"
 OBLIQUE = np.array([[1.2, -0.5, 0.1, -10], [0.45, 0.8, 0.2, 4], [-0.1, -0.2, 1.9, -3], [0, 0, 0, 1.0]])
 SCAN = samples.scan((20, 36, 32), OBLIQUE)
 KNOWN = {"age": 31, "sex": "F"}
-POINT = (OBLIQUE @ [16, 18, 10, 1])[:3].tolist()
+X, Y, Z = (OBLIQUE @ [16, 18, 10, 1])[:3].tolist()
+POINT = (X, Y, Z)
+CROOKED = Volume(SCAN.array, SCAN.affine)
+object.__setattr__(CROOKED, "affine", np.eye(2))  # as no volume can be made
 
 
 @pytest.fixture(scope="module", params=["process", "in process"])
@@ -63,7 +77,7 @@ def label_map(event: Event, package: Path) -> Any:
 
 def test_run_gives_the_segmenters_voxels_and_report(either: Worker, tiny_package: Path) -> None:
     expected = Segmenter.from_package(tiny_package, "cpu").segment(SCAN, metadata=KNOWN)
-    event = answer(either, **run_of(tiny_package, SCAN, metadata=KNOWN))
+    event = answer(either, run_of(tiny_package, SCAN, metadata=KNOWN))
     assert (event.kind, event.fraction, event.values["can_rank"]) == ("done", 1.0, True)
     assert len(np.unique(expected.label_map.array)) > 3
     assert np.array_equal(label_map(event, tiny_package), expected.label_map.array[0])
@@ -76,7 +90,7 @@ def test_run_gives_the_segmenters_voxels_and_report(either: Worker, tiny_package
 
 
 def test_progress_rises_from_the_network_to_the_labels(either: Worker, tiny_package: Path) -> None:
-    request = either.ask(**run_of(tiny_package, SCAN))
+    request = either.ask(run_of(tiny_package, SCAN))
     events: list[Event] = []
     while either.busy or not events:
         events += either.poll()
@@ -92,48 +106,48 @@ def test_progress_rises_from_the_network_to_the_labels(either: Worker, tiny_pack
 
 
 def test_second_run_loads_nothing_and_questions_about_points_make_no_pass(either: Worker, tiny_package: Path) -> None:
-    first = answer(either, **run_of(tiny_package, SCAN))
-    before = answer(either, "status").values
-    request = either.ask(**run_of(tiny_package, SCAN))
+    first = answer(either, run_of(tiny_package, SCAN))
+    before = answer(either, StatusRequest()).values
+    request = either.ask(run_of(tiny_package, SCAN))
     second = wait(either, request)
-    after = answer(either, "status").values
+    after = answer(either, StatusRequest()).values
     assert after == {**before, "trunk_passes": before["trunk_passes"] + second.values["report"]["trunk_passes"]}
     assert (after["model"], after["device"], after["loads"] >= 1) == (str(tiny_package), "cpu", True)
     assert np.array_equal(first.arrays["winners"], second.arrays["winners"])
-    answer(either, "at", {"run": request, "position_ras": POINT, "count": 3})
-    assert answer(either, "status").values == after
+    answer(either, PointRequest(request, POINT, 3))
+    assert answer(either, StatusRequest()).values == after
 
 
 def test_labels_under_a_point_are_those_of_the_features(either: Worker, tiny_package: Path) -> None:
-    request = either.ask(**run_of(tiny_package, SCAN))
+    request = either.ask(run_of(tiny_package, SCAN))
     wait(either, request)
-    ranked = answer(either, "at", {"run": request, "position_ras": POINT, "count": 3}).values["ranked"]
+    ranked = answer(either, PointRequest(request, POINT, 3)).values["ranked"]
     expected = Segmenter.from_package(tiny_package, "cpu").features(SCAN).at(np.array(POINT), 3)
     assert [label for label, _ in ranked] == [found.label.id for found in expected]
     np.testing.assert_allclose([p for _, p in ranked], [found.probability for found in expected], atol=1e-6)
-    assert answer(either, "at", {"run": request, "position_ras": [1e4, 0, 0], "count": 3}).values["ranked"] == []
+    assert answer(either, PointRequest(request, (1e4, 0, 0), 3)).values["ranked"] == []
 
 
 def test_points_of_an_older_run_are_refused_and_those_of_the_last_good_run_are_kept(
     either: Worker, tiny_package: Path
 ) -> None:
-    old, new = (either.ask(**run_of(tiny_package, SCAN)) for _ in range(2))
+    old, new = (either.ask(run_of(tiny_package, SCAN)) for _ in range(2))
     wait(either, new)
-    bad = answer(either, **run_of(tiny_package, SCAN.with_array(np.zeros_like(SCAN.array))))
+    bad = answer(either, run_of(tiny_package, SCAN.with_array(np.zeros_like(SCAN.array))))
     assert (bad.kind, bad.values["error"]) == ("failed", "InputError")
-    refused = answer(either, "at", {"run": old, "position_ras": POINT, "count": 3})
+    refused = answer(either, PointRequest(old, POINT, 3))
     assert refused.kind == "failed"
     assert (
         refused.text
         == "What the network found in that run is not kept any more; press Apply again to ask for single points."
     )
-    assert answer(either, "at", {"run": new, "position_ras": POINT, "count": 3}).kind == "done"
+    assert answer(either, PointRequest(new, POINT, 3)).kind == "done"
 
 
 def test_other_weights_in_the_same_place_are_loaded(either: Worker, tmp_path: Path) -> None:
     path = samples.package(tmp_path).path
-    first = answer(either, **run_of(path, SCAN))
-    loads = answer(either, "status").values["loads"]
+    first = answer(either, run_of(path, SCAN))
+    loads = answer(either, StatusRequest()).values["loads"]
     save_package(
         path,
         samples.network(seed=1),
@@ -145,8 +159,8 @@ def test_other_weights_in_the_same_place_are_loaded(either: Worker, tmp_path: Pa
         "# Tiny\n",
         {"title": "Tiny"},
     )
-    second = answer(either, **run_of(path, SCAN))
-    assert answer(either, "status").values["loads"] == loads + 1
+    second = answer(either, run_of(path, SCAN))
+    assert answer(either, StatusRequest()).values["loads"] == loads + 1
     assert not np.array_equal(first.arrays["winners"], second.arrays["winners"])
 
 
@@ -157,7 +171,7 @@ def test_other_weights_in_the_same_place_are_loaded(either: Worker, tmp_path: Pa
         ({"device": "toaster"}, "DeviceError", "toaster"),
         ({"model": "/no/model/here"}, "PackageNotFoundError", "/no/model/here"),
         (
-            {"affine": [[1, 2], [3, 4]]},
+            {"volume": CROOKED},
             "ValueError",
             "Something unexpected went wrong in the segmentation (ValueError: a volume's affine is 4x4",
         ),
@@ -166,45 +180,45 @@ def test_other_weights_in_the_same_place_are_loaded(either: Worker, tmp_path: Pa
 def test_what_is_wrong_is_told_in_a_sentence_and_the_next_run_works(
     changes: dict[str, Any], error: str, text: str, either: Worker, tiny_package: Path
 ) -> None:
-    event = answer(either, **run_of(tiny_package, SCAN, **changes))
+    event = answer(either, run_of(tiny_package, SCAN, **changes))
     assert (event.kind, event.values, event.arrays) == ("failed", {"error": error}, {})
     assert text in event.text
     assert event.text.endswith(".")
     assert f"{error}: " in event.details
-    assert answer(either, **run_of(tiny_package, SCAN)).kind == "done"
+    assert answer(either, run_of(tiny_package, SCAN)).kind == "done"
 
 
 def test_model_that_was_removed_between_runs_is_told(either: Worker, tmp_path: Path) -> None:
     path = samples.package(tmp_path).path
-    assert answer(either, **run_of(path, SCAN)).kind == "done"
+    assert answer(either, run_of(path, SCAN)).kind == "done"
     shutil.rmtree(path)
-    event = answer(either, **run_of(path, SCAN))
+    event = answer(either, run_of(path, SCAN))
     assert event.values == {"error": "PackageNotFoundError"}
     assert str(path) in event.text
 
 
 def test_devices_are_told_as_core_finds_them(either: Worker) -> None:
-    names = [name for name, _ in answer(either, "devices").values["devices"]]
+    names = [name for name, _ in answer(either, DevicesRequest()).values["devices"]]
     assert names == [name for name, _ in found_devices()]
-    assert answer(either, "devices").values["note"] == why_no_gpu()
+    assert answer(either, DevicesRequest()).values["note"] == why_no_gpu()
 
 
 def test_model_is_installed_once(either: Worker, tiny_package: Path, tmp_path: Path) -> None:
-    arguments = {"source": str(tiny_package), "folder": str(tmp_path / "Models")}
-    assert answer(either, "install", arguments).values == {"path": str(tmp_path / "Models" / "tiny"), "name": "tiny"}
-    assert answer(either, **run_of(tmp_path / "Models" / "tiny", SCAN)).kind == "done"
-    assert answer(either, "install", arguments).values == {"error": "PackageInstallError"}
+    request = InstallRequest(str(tiny_package), str(tmp_path / "Models"))
+    assert answer(either, request).values == {"path": str(tmp_path / "Models" / "tiny"), "name": "tiny"}
+    assert answer(either, run_of(tmp_path / "Models" / "tiny", SCAN)).kind == "done"
+    assert answer(either, request).values == {"error": "PackageInstallError"}
 
 
 def test_model_that_cannot_be_written_is_told(either: Worker, tiny_package: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    event = answer(either, "install", {"source": str(tiny_package), "folder": str(tmp_path / "file")})
+    event = answer(either, InstallRequest(str(tiny_package), str(tmp_path / "file")))
     assert event.values == {"error": "OutputError"}
     assert event.text.startswith("The model cannot be installed in ")
 
 
 def test_request_that_waits_is_cancelled_and_the_others_are_not(either: Worker, tiny_package: Path) -> None:
-    requests = [either.ask(**run_of(tiny_package, SCAN)) for _ in range(3)]
+    requests = [either.ask(run_of(tiny_package, SCAN)) for _ in range(3)]
     either.cancel(requests[1])
     either.cancel(requests[1])
     ended = ends(either)
@@ -213,17 +227,17 @@ def test_request_that_waits_is_cancelled_and_the_others_are_not(either: Worker, 
 
 
 def test_cancelling_what_has_ended_does_nothing(either: Worker) -> None:
-    request = either.ask("status")
+    request = either.ask(StatusRequest())
     wait(either, request)
     either.cancel(request)
     either.cancel(10**6)
     assert either.poll() == []
-    assert answer(either, "status").kind == "done"
+    assert answer(either, StatusRequest()).kind == "done"
 
 
 def test_scan_with_a_channel_too_many_is_refused(either: Worker, tiny_package: Path) -> None:
     two = Volume(np.concatenate([SCAN.array, SCAN.array]), SCAN.affine)
-    event = answer(either, **run_of(tiny_package, two))
+    event = answer(either, run_of(tiny_package, two))
     assert event.values == {"error": "InputError"}
     assert "1 channel" in event.text
 
@@ -252,15 +266,14 @@ MASK = np.zeros(SCAN.shape, dtype=bool)
 MASK[7:12, 10:24, 8:20] = True
 
 
-def example_of(package: Path, **changes: Any) -> dict[str, Any]:
-    """What `ask` is given to show the model a structure on the scan."""
-    asked = run_of(package, SCAN, name="Lesion", **changes)
-    return {**asked, "what": "example", "arrays": {**asked["arrays"], "mask": MASK}}
+def example_of(package: Path, volume: Volume = SCAN) -> ExampleRequest:
+    """A structure that the model is shown on a scan."""
+    return ExampleRequest(str(package), "cpu", {}, volume, False, "Lesion", MASK)
 
 
 def test_an_example_becomes_the_prompt_that_the_segmenter_makes(either: Worker, learner: Path) -> None:
     (expected,) = Segmenter.from_package(learner, "cpu").examples(SCAN, [Example("Lesion", MASK)])
-    event = answer(either, **example_of(learner))
+    event = answer(either, example_of(learner))
     assert event.kind == "done"
     assert ExamplePrompt.from_json(event.values["prompt"]) == expected
 
@@ -269,16 +282,15 @@ def test_what_looks_like_a_label_map_is_used_where_the_request_says_that_it_is_a
     either: Worker, learner: Path
 ) -> None:
     greys = SCAN.with_array(SCAN.array // 300 * 300)
-    for asked in (run_of(learner, greys), {**example_of(learner), "arrays": {"volume": greys.array, "mask": MASK}}):
-        refused = answer(either, **asked)
+    for request in (run_of(learner, greys), example_of(learner, greys)):
+        refused = answer(either, request)
         assert refused.values == {"error": "InputError"}
         assert "label map or mask" in refused.text
-        arguments = {**asked["arguments"], "not_a_label_map": True}
-        assert answer(either, **{**asked, "arguments": arguments}).kind == "done"
+        assert answer(either, replace(request, not_a_label_map=True)).kind == "done"
 
 
 def test_prompts_are_asked_of_the_features_of_the_last_run(either: Worker, learner: Path) -> None:
-    prompt = ExamplePrompt.from_json(answer(either, **example_of(learner)).values["prompt"])
+    prompt = ExamplePrompt.from_json(answer(either, example_of(learner)).values["prompt"])
     found = Segmenter.from_package(learner, "cpu").features(SCAN)
     middle = float(
         np.dot(prompt.vector, found.kept("look at them").float().mean((0, 1, 2)).numpy())
@@ -288,47 +300,45 @@ def test_prompts_are_asked_of_the_features_of_the_last_run(either: Worker, learn
         replace(prompt, bias=-middle),
         replace(prompt, name="Other", vector=opposite, bias=middle, parent="Deep gray matter"),
     ]
-    run = either.ask(**run_of(learner, SCAN))
+    run = either.ask(run_of(learner, SCAN))
     wait(either, run)
-    passes = answer(either, "status").values["trunk_passes"]
-    event = answer(either, "examples", {"run": run, "prompts": [each.to_json() for each in prompts], "ids": [901, 900]})
+    passes = answer(either, StatusRequest()).values["trunk_passes"]
+    event = answer(either, ExamplesRequest(run, tuple(prompts), (901, 900)))
     expected = found.by_example(prompts, [901, 900]).winner_map()
     assert set(np.unique(expected)) >= {1, 2}
     np.testing.assert_array_equal(event.arrays["winners"], expected)
-    assert answer(either, "status").values["trunk_passes"] == passes
-    assert (
-        answer(either, "at", {"run": run, "position_ras": POINT, "count": 3}).kind == "done"
-    )  # what classes are asked stays
+    assert answer(either, StatusRequest()).values["trunk_passes"] == passes
+    assert answer(either, PointRequest(run, POINT, 3)).kind == "done"  # what classes are asked stays
 
 
 def test_prompts_of_an_older_run_or_of_another_model_are_told(either: Worker, learner: Path) -> None:
-    stored = answer(either, **example_of(learner)).values["prompt"]
-    run = either.ask(**run_of(learner, SCAN))
+    prompt = ExamplePrompt.from_json(answer(either, example_of(learner)).values["prompt"])
+    run = either.ask(run_of(learner, SCAN))
     wait(either, run)
-    old = answer(either, "examples", {"run": run - 1, "prompts": [stored], "ids": [900]})
+    old = answer(either, ExamplesRequest(run - 1, (prompt,), (900,)))
     assert old.values == {"error": "InputError"}
     assert (
         old.text
         == "What the network found in that run is not kept any more; press Apply again to ask for labels by example."
     )
-    other = answer(either, "examples", {"run": run, "prompts": [{**stored, "weights_sha256": "0"}], "ids": [900]})
+    other = answer(either, ExamplesRequest(run, (replace(prompt, weights_sha256="0"),), (900,)))
     assert "was made with another model" in other.text
 
 
 def test_a_model_that_does_not_learn_from_examples_says_so(either: Worker, tmp_path: Path) -> None:
-    event = answer(either, **example_of(samples.package(tmp_path, replace(samples.TINY, conditioning="decoder")).path))
+    event = answer(either, example_of(samples.package(tmp_path, replace(samples.TINY, conditioning="decoder")).path))
     assert event.values == {"error": "InputError"}
     assert "was not trained to learn labels from examples" in event.text
 
 
 def test_an_example_leaves_the_answers_of_the_last_run(either: Worker, learner: Path) -> None:
-    run = either.ask(**run_of(learner, SCAN))
+    run = either.ask(run_of(learner, SCAN))
     wait(either, run)
-    waiting = either.ask(**example_of(learner))
+    waiting = either.ask(example_of(learner))
     either.cancel(waiting)
     assert ends(either)[waiting].kind == "cancelled"
-    answer(either, **example_of(learner))
-    assert answer(either, "at", {"run": run, "position_ras": POINT, "count": 3}).kind == "done"
+    answer(either, example_of(learner))
+    assert answer(either, PointRequest(run, POINT, 3)).kind == "done"
 
 
 @pytest.mark.parametrize(("conditioning", "budget"), [("head", EXAMPLE_BUDGET), ("decoder", FEATURE_BUDGET)])
@@ -337,7 +347,67 @@ def test_as_many_features_are_kept_as_the_command_line_keeps_for_labels_by_examp
 ) -> None:
     package = samples.package(tmp_path, replace(samples.TINY, conditioning=conditioning)).path
     worker = InProcessWorker()
-    assert answer(worker, **run_of(package, SCAN)).kind == "done"
-    segmenter = worker._server._segmenter
+    assert answer(worker, run_of(package, SCAN)).kind == "done"
+    segmenter = worker._server.model._segmenter
     assert segmenter is not None
     assert segmenter.feature_budget == budget
+
+
+# on their way
+
+PROMPT = ExamplePrompt("Lesion", (0.5, -0.25), 0.125, "tiny", "0")
+REQUESTS: tuple[Request, ...] = (
+    DevicesRequest(),
+    run_of(Path("models/tiny"), SCAN, metadata=KNOWN, not_a_label_map=True),
+    PointRequest(3, POINT, 2),
+    example_of(Path("models/tiny")),
+    ExamplesRequest(3, (PROMPT, replace(PROMPT, name="Other")), (900, 901)),
+    InstallRequest("tiny.zip", "models"),
+    StatusRequest(),
+)
+
+
+def assert_equal(one: Any, other: Any) -> None:
+    """Field for field, through volumes and arrays."""
+    assert type(one) is type(other)
+    for part in fields(one):
+        a, b = getattr(one, part.name), getattr(other, part.name)
+        if isinstance(a, Volume):
+            assert_equal(a, b)
+        elif isinstance(a, np.ndarray):
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(a, b)
+        else:
+            assert a == (tuple(b) if isinstance(a, tuple) else b), part.name
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: request.name)
+def test_a_request_arrives_as_it_was_sent(request_: Request) -> None:
+    sent = Call.of(7, request_)
+    line = to_line({"number": sent.number, "name": sent.name, "values": sent.values})
+    arrived = Call(**from_line(line), arrays=sent.arrays)
+    assert arrived.number == 7
+    assert_equal(request_, arrived.request)
+
+
+def test_every_request_is_tested_on_its_way() -> None:
+    of_the_product = {name for name, kind in Request.by_name.items() if kind.__module__.startswith("LabelConditioned")}
+    assert of_the_product == {request.name for request in REQUESTS}
+
+
+def test_two_requests_cannot_have_one_name() -> None:
+    with pytest.raises(ValueError, match="'status'"):
+        type("OtherStatus", (StatusRequest,), {}, name="status")
+    assert Request.by_name["status"] is StatusRequest
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [(Call(1, "dance", {}, {}), "KeyError"), (Call(1, "install", {"from": "tiny.zip"}, {}), "TypeError")],
+)
+def test_what_is_no_request_of_ours_fails_and_the_next_one_is_answered(call: Call, error: str) -> None:
+    server, events = Server(), list[Event]()
+    server.serve(call, events.append, CancelToken())
+    assert [(event.kind, event.values) for event in events] == [("failed", {"error": error})]
+    server.serve(Call.of(2, StatusRequest()), events.append, CancelToken())
+    assert events[-1].kind == "done"

@@ -7,7 +7,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from .sentences import told
+from .sentences import translated
 
 AUTOMATIC = "auto"
 
@@ -40,8 +40,8 @@ class DeviceView:
         while self._selector.count > 1:
             self._selector.removeItem(1)
         for name, words in devices:
-            self._selector.addItem(told(words), name)
-        self._label.text = told(note)
+            self._selector.addItem(translated(words), name)
+        self._label.text = translated(note)
         self._label.visible = bool(note)
 
     def show(self, name: str) -> None:

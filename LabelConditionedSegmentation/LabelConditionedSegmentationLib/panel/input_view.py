@@ -9,7 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from .quiet import quiet
+from .blocked_signals import blocked_signals
 
 
 class InputView:
@@ -56,7 +56,7 @@ class InputView:
     def set_nodes(self, nodes: Sequence[Any]) -> None:
         """Choose volumes, without calling back."""
         for selector, node in zip(self._selectors, nodes, strict=False):
-            with quiet(selector):
+            with blocked_signals(selector):
                 selector.setCurrentNode(node)
         self._known = self.nodes
 

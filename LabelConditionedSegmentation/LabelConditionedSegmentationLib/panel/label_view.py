@@ -11,8 +11,8 @@ import qt
 from slicer.i18n import tr as _
 
 from ..core.labels.label_tree import Label, LabelTree
+from .blocked_signals import blocked_signals
 from .label_ticks import LabelTicks
-from .quiet import quiet
 
 NAME, AS_ONE = 0, 1
 """Columns of the tree widget."""
@@ -55,7 +55,7 @@ class LabelView:
         if ticks is None:
             return
         check = {"on": qt.Qt.Checked, "part": qt.Qt.PartiallyChecked, "off": qt.Qt.Unchecked}
-        with quiet(self._widget):
+        with blocked_signals(self._widget):
             for label_id, item in self._items.items():
                 item.setCheckState(NAME, check[ticks.state(label_id)])
                 if ticks.can_merge(label_id):
@@ -93,7 +93,7 @@ class LabelView:
     def _fill(self, tree: LabelTree) -> None:
         """One item a label, under its parent; parents at the top are open."""
         self._items = {}
-        with quiet(self._widget):  # until there is something again that can be current
+        with blocked_signals(self._widget):  # until there is something again that can be current
             self._widget.clear()
         for label in tree.walk():
             item = _new_item(label, is_parent=label.id in tree.children)

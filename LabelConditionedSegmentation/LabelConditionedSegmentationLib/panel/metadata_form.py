@@ -13,9 +13,9 @@ import qt
 from slicer.i18n import tr as _
 
 from ..core.scan.metadata import Field
+from .blocked_signals import blocked_signals
 from .metadata_entries import MetadataEntries, hint, title
-from .quiet import quiet
-from .sentences import told
+from .sentences import translated
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,14 @@ class MetadataForm:
         if self._entries is None:
             return
         for row in self._rows:
-            with quiet(row.editor):
+            with blocked_signals(row.editor):
                 (_show_choice if row.field.kind == "choice" else _show_number)(row, self._entries)
             _show_remark(row, self._entries)
 
     def _new_row(self, field: Field) -> _Row:
         editor = self._new_combo_box(field) if field.kind == "choice" else self._new_line_edit(field)
         editor.objectName = f"metadata_{field.name}"
-        editor.toolTip = told(hint(field))
+        editor.toolTip = translated(hint(field))
         remark = qt.QLabel()
         remark.objectName = f"metadata_{field.name}_remark"
         remark.setSizePolicy(
@@ -125,7 +125,8 @@ def _show_choice(row: _Row, entries: MetadataEntries) -> None:
 def _show_remark(row: _Row, entries: MetadataEntries) -> None:
     name = row.field.name
     problem = entries.problem(name)
-    text = told(problem) or "\n".join(told(line) for line in (entries.source(name), entries.note(name)) if line)
+    remarks = (entries.source(name), entries.note(name))
+    text = translated(problem) or "\n".join(translated(remark) for remark in remarks if remark)
     row.remark.text = text
     row.remark.visible = bool(text)
     row.remark.styleSheet = "color: #e0604f; font-weight: bold" if problem else ""

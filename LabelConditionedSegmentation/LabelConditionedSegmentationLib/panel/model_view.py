@@ -14,9 +14,9 @@ from ..core.findings import Finding
 from ..core.package.model_package import ModelPackage
 from ..resources import model_folders
 from ..scene.installed_models import installed_models
-from .quiet import quiet
+from .blocked_signals import blocked_signals
 from .remembered import Memory, needs_acknowledgement
-from .sentences import told
+from .sentences import translated
 
 
 class ModelView:
@@ -36,7 +36,7 @@ class ModelView:
     def look_for_models(self) -> None:
         """Offer every package that is found; the one chosen before, or at the last start, stays."""
         self._packages, self._unusable = installed_models(model_folders())
-        with quiet(self._selector):
+        with blocked_signals(self._selector):
             self._selector.clear()
             for name, package in self._packages.items():
                 self._selector.addItem(title(package), name)
@@ -53,7 +53,7 @@ class ModelView:
                 self.package = None
         else:
             self.package = self._packages[name]
-        with quiet(self._selector):
+        with blocked_signals(self._selector):
             self._selector.currentIndex = list(self._packages).index(self.package.name) if self.package else -1
         self._label.text = self._about()
         return name in self._packages
@@ -97,11 +97,9 @@ class ModelView:
         """What the model is for, its licence, and which packages cannot be used."""
         about = self.package.about if self.package else {}
         not_for = _("Not for: ") + str(about["not_for"]) if about.get("not_for") else ""
-        return "\n".join(
-            str(line)
-            for line in (about.get("intended_use"), not_for, about.get("licence"), *map(told, map(str, self._unusable)))
-            if line
-        )
+        unusable = (translated(str(finding)) for finding in self._unusable)
+        lines = (about.get("intended_use"), not_for, about.get("licence"), *unusable)
+        return "\n".join(str(line) for line in lines if line)
 
 
 def title(package: ModelPackage) -> str:

@@ -1,4 +1,4 @@
-"""One run after another: asks the worker, keeps what the last run left, and knows what it is valid for.
+"""One run after another: sends requests to the worker, keeps what the last run left, and knows what it is valid for.
 
 Without Qt, for the panel and for scripts.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
@@ -16,9 +15,10 @@ from ..core.examples.example_prompt import ExamplePrompt
 from ..core.inference.winners import Winners
 from ..core.labels.label_tree import Label, LabelTree
 from ..core.package.model_package import ModelPackage
-from ..core.scan.volume import Array
 from ..scene.volumes import fingerprint, is_declared_scan, volume_of
 from ..worker.protocol import Event, Worker
+from ..worker.request import Request
+from ..worker.requests import ExamplesRequest, KeptRunRequest, RunRequest
 
 CHANGED = "The volume was changed or removed during the run, so its result was left aside; start a new run."
 
@@ -73,11 +73,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a request ended: ok, or not with the sentence `text` for the user (details: the traceback or the end of the
-    log), perhaps because it was cancelled.
+    """How a request ended, by its number: ok, or not with the sentence `text` for the user (details: the traceback or
+    the end of the log), perhaps because it was cancelled.
     """
 
-    kind: str
+    number: int
     ok: bool
     text: str
     values: dict[str, Any]
@@ -94,8 +94,8 @@ class Runner:
         self.fraction = 0.0
         self.text = ""
         self.cancelling = False
-        self._foreground: tuple[int, str] | None = None
-        self._background: dict[int, str] = {}
+        self._foreground: tuple[int, Request] | None = None
+        self._background: set[int] = set()
         self._task: tuple[Task, tuple[Any, ...], tuple[int, int, int]] | None = None
         self._examples: LabelTree | None = None
         self._began = 0.0
@@ -119,79 +119,57 @@ class Runner:
         """Whether the kept answer is the one that this task would give."""
         return task is not None and self.answer is not None and self.answer.key == task.key
 
-    def start(self, task: Task) -> None:
-        """Begin a run.
+    def start(self, task: Task) -> int:
+        """Begin a run, and return its number.
 
         The answer before it stays until the new one is there. Raises InputError, or OutputError where the volume cannot
         be handed over.
         """
         volume = volume_of(task.nodes)
-        arguments = {
-            "model": str(task.package.path),
-            "device": task.device,
-            "metadata": dict(task.metadata),
-            "affine": volume.affine.tolist(),
-            "not_a_label_map": any(map(is_declared_scan, task.nodes)),
-        }
+        declared = any(map(is_declared_scan, task.nodes))
         key = task.key
-        self._ask("run", arguments, {"volume": volume.array})
+        number = self.send(RunRequest(str(task.package.path), task.device, task.metadata, volume, declared))
         self._task = task, key, volume.shape
+        return number
 
-    def install(self, source: Path, folder: Path) -> None:
-        """Check a model package (folder or zip) and install it into a folder."""
-        self._ask("install", {"source": str(source), "folder": str(folder)}, {})
+    def send(self, request: Request) -> int:
+        """Send a request that others have to wait for, and return its number.
 
-    def look_for_devices(self) -> None:
-        """Ask, in the background, which devices there are."""
-        self._background[self.worker.ask("devices")] = "devices"
-
-    def rank(self, position_ras: Sequence[float], count: int = 3) -> None:
-        """Ask which labels lie at a point (RAS millimetres); `ranked` reads the outcome."""
-        if self.answer is None:
-            raise InputError("Run the model first; then points can be picked.")
-        self._ask("at", {"run": self.answer.run, "position_ras": [float(x) for x in position_ras], "count": count}, {})
-
-    def ranked(self, outcome: Outcome) -> list[tuple[Label, float]]:
-        """Labels and their probabilities, best first, out of what `rank` brought."""
-        assert self.answer is not None
-        return [(self.answer.winners.labels[int(ident)], float(share)) for ident, share in outcome.values["ranked"]]
-
-    def show_example(self, package: ModelPackage, device: str, nodes: Sequence[Any], mask: Array, name: str) -> None:
-        """Show a structure to a model: its mask (k, j, i) on an atlas, the volume nodes.
-
-        Raises InputError, or OutputError where they cannot be handed over.
+        Raises InputError while another one is under way, or OutputError where its arrays cannot be handed over.
         """
-        atlas = volume_of(nodes)
-        arguments = {
-            "model": str(package.path),
-            "device": device,
-            "metadata": {},
-            "affine": atlas.affine.tolist(),
-            "not_a_label_map": any(map(is_declared_scan, nodes)),
-            "name": name,
-        }
-        self._ask("example", arguments, {"volume": atlas.array, "mask": mask})
+        if self.running:
+            raise InputError("A run is going on; wait for it, or cancel it first.")
+        self.fraction, self.text, self.cancelling, self._began = 0.0, "", False, time.monotonic()
+        number = self.worker.ask(request)
+        self._foreground = number, request
+        return number
+
+    def send_in_background(self, request: Request) -> int:
+        """Send a request that nobody has to wait for, and return its number."""
+        number = self.worker.ask(request)
+        self._background.add(number)
+        return number
 
     def lacks_examples(self, labels: LabelTree) -> bool:
         """Whether there is an answer that does not know of these labels by example."""
         return self.answer is not None and (self.answer.examples is None or self.answer.examples.labels != labels)
 
-    def ask_examples(self, labels: LabelTree, prompts: Sequence[ExamplePrompt]) -> None:
-        """Ask which label by example wins where; the leaves of `labels` are those of the prompts.
+    def rank_examples(self, labels: LabelTree, prompts: Sequence[ExamplePrompt]) -> int:
+        """Find out which label by example wins where; the leaves of `labels` are those of the prompts. Returns the
+        number of the request.
 
         The network does not run; the answer keeps the outcome.
         """
         if self.answer is None:
             raise InputError("Run the model first; then labels by example can be shown.")
-        ids = [leaf.id for leaf in labels.leaves]
-        self._ask(
-            "examples", {"run": self.answer.run, "prompts": [prompt.to_json() for prompt in prompts], "ids": ids}, {}
-        )
+        ids = tuple(leaf.id for leaf in labels.leaves)
+        number = self.send(ExamplesRequest(self.answer.run, tuple(prompts), ids))
         self.answer = replace(self.answer, examples=None)
         self._examples = labels
+        return number
 
     def cancel(self) -> None:
-        """Ask the request to stop."""
+        """Cancel the request in the foreground."""
         if self._foreground is not None and not self.cancelling:
             self.cancelling = True
             self.worker.cancel(self._foreground[0])
@@ -201,15 +179,8 @@ class Runner:
         outcomes = []
         for event in self.worker.poll():
             if event.request in self._background and event.kind != "progress":
-                outcomes.append(
-                    Outcome(
-                        self._background.pop(event.request),
-                        event.kind == "done",
-                        event.text,
-                        event.values,
-                        event.details,
-                    )
-                )
+                self._background.remove(event.request)
+                outcomes.append(_outcome(event))
             elif self._foreground is None or event.request != self._foreground[0]:
                 continue
             elif event.kind == "progress":
@@ -229,30 +200,35 @@ class Runner:
         self.forget()
         self.worker.close()
 
-    def _ask(self, kind: str, arguments: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
-        if self.running:
-            raise InputError("A run is going on; wait for it, or cancel it first.")
-        self.fraction, self.text, self.cancelling, self._began = 0.0, "", False, time.monotonic()
-        self._foreground = self.worker.ask(kind, arguments, arrays), kind
-
     def _end(self, event: Event) -> Outcome:
+        """Keep what the request in the foreground brought."""
         assert self._foreground is not None
-        kind = self._foreground[1]
+        request = self._foreground[1]
         self._foreground, self.cancelling = None, False
-        if kind == "run" and event.kind == "done" and self._task is not None:
-            task, key, shape = self._task  # as they were when the run began
-            if task.key != key:
-                return Outcome(kind, False, CHANGED, {})
-            k, j, i = event.values["region"][0]
-            winners = Winners(task.package.labels, event.arrays["winners"], (k, j, i), shape)
-            self.answer = Answer(
-                task, key, event.request, winners, event.values["report"], bool(event.values["can_rank"])
-            )
-        elif kind == "examples" and event.kind == "done" and self.answer is not None and self._examples is not None:
-            classes = self.answer.winners
-            self.answer = replace(
-                self.answer, examples=Winners(self._examples, event.arrays["winners"], classes.start, classes.shape)
-            )
-        elif kind in ("at", "examples") and event.kind == "failed" and self.answer is not None and self.answer.can_rank:
+        done, answer = event.kind == "done", self.answer
+        if done and isinstance(request, RunRequest):
+            return self._end_of_run(event)
+        if done and isinstance(request, ExamplesRequest) and answer is not None and self._examples is not None:
+            start, shape = answer.winners.start, answer.winners.shape
+            winners = Winners(self._examples, event.arrays["winners"], start, shape)
+            self.answer = replace(answer, examples=winners)
+        if event.kind == "failed" and isinstance(request, KeptRunRequest) and answer is not None and answer.can_rank:
             self.forget()  # the worker has lost what it found, so that only a new run can answer
-        return Outcome(kind, event.kind == "done", event.text, event.values, event.details, event.kind == "cancelled")
+        return _outcome(event)
+
+    def _end_of_run(self, event: Event) -> Outcome:
+        assert self._task is not None
+        task, key, shape = self._task  # as they were when the run began
+        if task.key != key:
+            return Outcome(event.request, False, CHANGED, {})
+        k, j, i = event.values["region"][0]
+        winners = Winners(task.package.labels, event.arrays["winners"], (k, j, i), shape)
+        report, can_rank = event.values["report"], bool(event.values["can_rank"])
+        self.answer = Answer(task, key, event.request, winners, report, can_rank)
+        return _outcome(event)
+
+
+def _outcome(event: Event) -> Outcome:
+    return Outcome(
+        event.request, event.kind == "done", event.text, event.values, event.details, event.kind == "cancelled"
+    )

@@ -67,7 +67,7 @@ def process(
         run_to_end(runner, lambda: runner.start(task), progress)
     if branch is not None and runner.lacks_examples(branch):
         run_to_end(
-            runner, lambda: runner.ask_examples(branch, mine.of(package)), None
+            runner, lambda: runner.rank_examples(branch, mine.of(package)), None
         )  # the network is done, and so is its progress
     answer = runner.answer
     if answer is None or not runner.answers(task):
@@ -99,17 +99,17 @@ def check_number(nodes: Sequence[Any], package: ModelPackage) -> None:
         )
 
 
-def run_to_end(runner: Runner, begin: Callable[[], None], progress: Callable[[float, str], None] | None) -> None:
-    """Begin a run and wait, while the application stays alive. Raises LCSError where the run fails."""
+def run_to_end(runner: Runner, send: Callable[[], int], progress: Callable[[float, str], None] | None) -> None:
+    """Send a request and wait, while the application stays alive. Raises LCSError where it fails."""
     while (
         runner.is_waiting and not runner.running
-    ):  # what the panel has asked in the background is answered to the panel
+    ):  # what the panel has sent in the background is answered to the panel
         slicer.app.processEvents()
         time.sleep(POLL_SECONDS)
-    begin()
+    number = send()
     while runner.running:
         for outcome in runner.poll():
-            if outcome.kind in ("run", "examples") and not outcome.ok:
+            if outcome.number == number and not outcome.ok:
                 raise LCSError(outcome.text)
         if progress is not None:
             progress(runner.fraction, runner.text)

@@ -14,6 +14,8 @@ import numpy as np
 import qt
 import slicer
 
+from ..worker.requests import StatusRequest
+
 NAME = "LabelConditionedSegmentation"
 PATIENCE_SECONDS = 300
 
@@ -202,13 +204,13 @@ class PanelTest(unittest.TestCase):
         self.assertTrue(self.ui.applyButton.enabled, self.ui.applyButton.toolTip)
         self.ui.applyButton.click()
         self.wait(lambda: not self.panel.runner.running)
-        self.assertIsNotNone(self.panel.live.node, self.ui.statusLabel.text)
-        return self.panel.live.node
+        self.assertIsNotNone(self.panel.segment.live.node, self.ui.statusLabel.text)
+        return self.panel.segment.live.node
 
     def status(self) -> dict[str, Any]:
         """What the worker has counted."""
         worker = self.panel.runner.worker
-        number = worker.ask("status")
+        number = worker.ask(StatusRequest())
         events: list[Any] = []
 
         def has_answered() -> bool:

@@ -1,4 +1,4 @@
-"""Sentences that core, the worker and the plain decisions say in English, told in the language of the application."""
+"""Sentences that core, the worker, the tools and the plain decisions say in English, in the application's language."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SEAM = re.compile(r"(?<=[.:;?]) ")
 
 
 @lru_cache(maxsize=1024)
-def told(text: str) -> str:
+def translated(text: str) -> str:
     """A text of one or several sentences in the language of the application; what is not known stays as it is."""
     whole = _whole(text)
     return _in_parts(text) if whole is None else whole
@@ -36,7 +36,7 @@ def _whole(text: str) -> str | None:
     for pattern, source in _patterns():
         found = pattern.fullmatch(text)
         if found:
-            return _filled(source, [told(value) for value in found.groups()])
+            return _filled(source, [translated(value) for value in found.groups()])
     return None
 
 
@@ -48,9 +48,9 @@ def _in_parts(text: str) -> str:
     for end in reversed(seams):
         whole = _with_its_sign(text[:end])
         if whole is not None:
-            return f"{whole} {told(text[end + 1 :])}"
+            return f"{whole} {translated(text[end + 1 :])}"
     for end in seams:
-        rest = told(text[end + 1 :])
+        rest = translated(text[end + 1 :])
         if rest != text[end + 1 :]:
             return f"{text[:end]} {rest}"
     return _with_its_sign(text) or text

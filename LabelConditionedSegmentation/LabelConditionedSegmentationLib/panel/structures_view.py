@@ -12,12 +12,12 @@ from slicer.i18n import tr as _
 
 from ..core.labels.label_tree import Label, LabelTree
 from ..core.package.model_package import ModelPackage
+from .blocked_signals import blocked_signals
 from .label_ticks import LabelTicks
 from .label_view import LabelView
-from .quiet import quiet
 from .recent_sets import RecentSets
 from .remembered import Memory
-from .sentences import told
+from .sentences import translated
 
 
 class StructuresView:
@@ -59,7 +59,7 @@ class StructuresView:
     def show(self, ticks: LabelTicks) -> None:
         """Show these ticks, and change them from now on."""
         self.ticks = ticks
-        with quiet(self._ui.sidesBox):
+        with blocked_signals(self._ui.sidesBox):
             self._ui.sidesBox.checked = ticks.sides_together
         self.tree.show(ticks)
         self.tree.filter(self._ui.searchBox.text)
@@ -117,7 +117,7 @@ class StructuresView:
         self._change(lambda ticks: ticks.tick(item.data(qt.Qt.UserRole), True))
 
     def _show_count(self) -> None:
-        self._ui.countLabel.text = told(self.ticks.summary()) if self.ticks else ""
+        self._ui.countLabel.text = translated(self.ticks.summary()) if self.ticks else ""
 
     def _show_recent(self) -> None:
         selector = self._ui.recentSelector
@@ -125,5 +125,5 @@ class StructuresView:
         titles = self._recent.titles(self._model)
         selector.addItem(_("Recent structures") if titles else _("No recent structures"))
         for title in titles:
-            selector.addItem(told(title))
+            selector.addItem(translated(title))
         selector.enabled = bool(titles)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import Cancelled
-from ..core.scan.volume import Array
 from .launch import Child, end_of_log
 from .protocol import Event, ProtocolError, cancelled, check_event, failed, from_line, to_line
+from .request import Call, Request
 
 PATIENCE = 1.2
 """Seconds that a cancelled request has for stopping by itself; then its process is ended."""
@@ -38,10 +38,9 @@ class ProcessWorker:
         self._cancelled_at: float | None = None  # when the first was
         self._events: list[Event] = []
 
-    def ask(
-        self, what: str, arguments: Mapping[str, Any] | None = None, arrays: Mapping[str, Array] | None = None
-    ) -> int:
+    def ask(self, request: Request) -> int:
         number = next(self._numbers)
+        call = Call.of(number, request)
         try:
             child = self._living_child()
         except OSError as error:
@@ -54,11 +53,8 @@ class ProcessWorker:
                 )
             )
             return number
-        claims = {name: child.exchange.put(array) for name, array in (arrays or {}).items()}
-        self._pending[number] = (
-            to_line({"request": number, "what": what, "arguments": dict(arguments or {}), "arrays": claims}),
-            claims,
-        )
+        claims = {name: child.exchange.put(array) for name, array in call.arrays.items()}
+        self._pending[number] = to_line({**vars(call), "arrays": claims}), claims
         if len(self._pending) == 1:
             self._send_first(child)
         return number

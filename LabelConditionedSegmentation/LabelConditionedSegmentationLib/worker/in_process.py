@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 from ..core.progress import CancelToken
-from ..core.scan.volume import Array
-from .protocol import Event, Request, from_line, to_line
+from .protocol import Event, from_line, to_line
+from .request import Call, Request
 from .serving import Server
 
 
@@ -25,21 +24,19 @@ class InProcessWorker:
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
         self._server = Server()
-        self._pending: dict[int, tuple[Request, CancelToken]] = {}
+        self._pending: dict[int, tuple[Call, CancelToken]] = {}
 
-    def ask(
-        self, what: str, arguments: Mapping[str, Any] | None = None, arrays: Mapping[str, Array] | None = None
-    ) -> int:
-        number = next(self._numbers)
-        # plain values only, as between processes
-        self._pending[number] = Request(number, what, from_line(to_line(arguments or {})), arrays or {}), CancelToken()
-        return number
+    def ask(self, request: Request) -> int:
+        call = Call.of(next(self._numbers), request)
+        as_sent = replace(call, values=from_line(to_line(call.values)))  # plain values only, as between processes
+        self._pending[call.number] = as_sent, CancelToken()
+        return call.number
 
     def poll(self) -> list[Event]:
         events: list[Event] = []
         if self._pending:
-            request, cancel = self._pending.pop(next(iter(self._pending)))
-            self._server.serve(request, events.append, cancel)
+            call, cancel = self._pending.pop(next(iter(self._pending)))
+            self._server.serve(call, events.append, cancel)
         return events
 
     def cancel(self, request: int) -> None:

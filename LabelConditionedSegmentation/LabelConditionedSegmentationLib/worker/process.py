@@ -19,10 +19,9 @@ from typing import IO
 from ..core.errors import OutputError
 from ..core.progress import CancelToken
 from .exchange import Exchange
-from .protocol import Event, Request, failed, to_line
+from .protocol import Event, failed, to_line
+from .request import Call
 from .serving import Server
-
-Job = tuple[Request, CancelToken]
 
 
 def main(folders: Sequence[str]) -> None:
@@ -30,13 +29,13 @@ def main(folders: Sequence[str]) -> None:
     faulthandler.enable()
     lines, answers = _own_streams()
     exchange = Exchange([Path(folder) for folder in folders])
-    jobs: SimpleQueue[Job] = SimpleQueue()
-    threading.Thread(target=_listen, args=(lines, exchange, jobs), daemon=True).start()
+    calls: SimpleQueue[tuple[Call, CancelToken]] = SimpleQueue()
+    threading.Thread(target=_listen, args=(lines, exchange, calls), daemon=True).start()
     server = Server()
     while True:
-        request, cancel = jobs.get()
-        _log(f"{request.what} {request.number}")
-        server.serve(request, lambda event: _send(event, answers, exchange), cancel)
+        call, cancel = calls.get()
+        _log(f"{call.name} {call.number}")
+        server.serve(call, lambda event: _send(event, answers, exchange), cancel)
 
 
 def _own_streams() -> tuple[IO[bytes], IO[bytes]]:
@@ -52,7 +51,7 @@ def _own_streams() -> tuple[IO[bytes], IO[bytes]]:
     return lines, answers
 
 
-def _listen(lines: IO[bytes], exchange: Exchange, jobs: SimpleQueue[Job]) -> None:
+def _listen(lines: IO[bytes], exchange: Exchange, calls: SimpleQueue[tuple[Call, CancelToken]]) -> None:
     """Take requests and cancels in a thread of their own, while the main thread is at work.
 
     The parent's end closes the stream and with it everything.
@@ -65,17 +64,7 @@ def _listen(lines: IO[bytes], exchange: Exchange, jobs: SimpleQueue[Job]) -> Non
                 cancel.cancel()  # the parent sends one request at a time, so it means the last
             else:
                 cancel = CancelToken()
-                jobs.put(
-                    (
-                        Request(
-                            message["request"],
-                            message["what"],
-                            message["arguments"],
-                            exchange.take_all(message["arrays"]),
-                        ),
-                        cancel,
-                    )
-                )
+                calls.put((Call(**{**message, "arrays": exchange.take_all(message["arrays"])}), cancel))
     finally:
         if sys.exc_info()[0] is not None:
             traceback.print_exc()

@@ -1,4 +1,4 @@
-"""What the panel and a worker say to each other: requests, events, and the JSON lines that carry them."""
+"""What a worker tells the panel about its requests: events, and the JSON lines that carry both."""
 
 from __future__ import annotations
 
@@ -9,20 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
 from ..core.scan.volume import Array
+from .request import Request
 
 Kind = Literal["progress", "done", "failed", "cancelled"]
-
-
-@dataclass(frozen=True)
-class Request:
-    """Something asked of a worker. what: devices, run, at, example, examples, install or status. arrays: name ->
-    voxels.
-    """
-
-    number: int
-    what: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    arrays: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -44,30 +33,12 @@ class Event:
 
 
 class Worker(Protocol):
-    """Does what the panel asks for, one request after the other, and keeps the model loaded and the features of the
-    last run in between.
+    """Answers one request after the other, and keeps the model loaded and the features of the last run in between."""
 
-    Requests, their arguments and the values of their answers:
-    - devices: -> devices [[name, words], ...], note (why there is no GPU, or nothing)
-    - run: model (path), device, metadata {field: value}, affine (4x4 IJK to RAS), array volume (channel, k, j, i),
-      not_a_label_map (as in
-      `Segmenter.features`; may be left out) -> region [[k, j, i], [k, j, i]] of the input grid, report,
-      can_rank (whether `at` and `examples` can answer), array winners (k, j, i) of the region
-    - at: run (number of the request), position_ras (mm), count -> ranked [[label id, probability], ...]
-    - example: as run, with the atlas for the volume, name and array mask (k, j, i), bool, of the structure on it ->
-      prompt (as ExamplePrompt.to_json)
-    - examples: run (number of the request), prompts, ids (of their labels) -> array winners (k, j, i) of the region,
-      among these prompts (1, 2, ...) and a background
-    - install: source, folder -> path, name
-    - status: -> trunk_passes, loads (models), model (path), device
-    """
+    def ask(self, request: Request) -> int:
+        """Send a request and return its number.
 
-    def ask(
-        self, what: str, arguments: Mapping[str, Any] | None = None, arrays: Mapping[str, Array] | None = None
-    ) -> int:
-        """Ask for something and return the number of the request.
-
-        The arrays may change afterwards. Raises OutputError where they cannot be handed over.
+        Its arrays may change afterwards. Raises OutputError where they cannot be handed over.
         """
 
     def poll(self) -> list[Event]:

@@ -1,4 +1,4 @@
-"""Changing a widget without it telling anybody."""
+"""Changing a widget while its signals are blocked."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 
 @contextmanager
-def quiet(widget: Any) -> Iterator[None]:
-    """The widget's signals are held back within the block: what is shown anew was not chosen by the user."""
+def blocked_signals(widget: Any) -> Iterator[None]:
+    """The widget emits no signal within the block: what is shown anew was not chosen by the user."""
     before = widget.blockSignals(True)
     try:
         yield

@@ -1,0 +1,199 @@
+"""The requests of a worker, one dataclass each: what the panel sends, and how the worker answers it.
+
+torch is imported by the answers that need it, so that the panel can make requests without it, and one can be cancelled,
+or fail with a sentence, while that goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from ..core.errors import OutputError
+from ..core.examples.example_prompt import ExamplePrompt
+from ..core.package.model_package import install_package
+from ..core.progress import Progress
+from ..core.scan.volume import Array, Volume
+from .request import Reply, Request, RequestContext
+
+NETWORK = 0.9
+"""Where the network ends and the labels begin, as a fraction of a run."""
+
+
+@dataclass(frozen=True)
+class DevicesRequest(Request, name="devices"):
+    """Which devices there are.
+
+    Answer: devices [[name, words], ...], note (why there is no GPU, or nothing).
+    """
+
+    def answer(self, context: RequestContext) -> Reply:
+        context.progress.update(0.0, 1.0, 0.0, "loading PyTorch")
+        from ..core.inference.devices import found_devices, why_no_gpu
+
+        return {"devices": [list(device) for device in found_devices()], "note": why_no_gpu()}, {}
+
+
+@dataclass(frozen=True)
+class ScanRequest(Request):
+    """What each request that runs the network over a scan says.
+
+    model: path of the package. metadata: field -> value. not_a_label_map: as in `Segmenter.features`.
+    """
+
+    model: str
+    device: str
+    metadata: Mapping[str, Any]
+    volume: Volume
+    not_a_label_map: bool
+
+    def encode(self) -> Reply:
+        values, arrays = super().encode()
+        del values["volume"]
+        values |= {"metadata": dict(self.metadata), "affine": self.volume.affine.tolist()}
+        return values, {**arrays, "volume": self.volume.array}
+
+    @classmethod
+    def decode(cls, values: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
+        affine = np.array(values["affine"], dtype=np.float64)
+        parts = {**values, **arrays, "volume": Volume(arrays["volume"], affine)}
+        del parts["affine"]
+        return cls(**parts)
+
+
+@dataclass(frozen=True)
+class RunRequest(ScanRequest, name="run"):
+    """Run the network over a scan.
+
+    Answer: region [[k, j, i], [k, j, i]] of the input grid, report, can_rank (whether `PointRequest` and
+    `ExamplesRequest` can be answered), array winners (k, j, i) of the region.
+    """
+
+    def answer(self, context: RequestContext) -> Reply:
+        model, progress, cancel = context.model, context.progress, context.cancel
+        features = model.segmenter(self.model, self.device, progress).features(
+            self.volume,
+            self.metadata,
+            lambda done, text: progress.update(0.0, NETWORK, done, text),
+            cancel,
+            not_a_label_map=self.not_a_label_map,
+        )
+        model.trunk_passes += features.report.trunk_passes
+        winners = features.winner_map(Progress(lambda done, text: progress.update(NETWORK, 1.0, done, text), cancel))
+        cancel.check()
+        model.keep(context.number, features)  # not before: a cancelled run leaves the answers of the last one
+        return {
+            "region": [list(corner) for corner in features.region],
+            "report": features.report.to_json(),
+            "can_rank": features.stored is not None,
+        }, {"winners": winners}
+
+
+@dataclass(frozen=True)
+class KeptRunRequest(Request):
+    """What each request says that needs what the network found in a run. run: the number of that run."""
+
+    run: int
+
+
+@dataclass(frozen=True)
+class PointRequest(KeptRunRequest, name="at"):
+    """Which labels lie at a point (RAS millimetres).
+
+    Answer: ranked [[label id, probability], ...], best first, at most `count`.
+    """
+
+    position_ras: tuple[float, float, float]
+    count: int
+
+    def answer(self, context: RequestContext) -> Reply:
+        ranked = context.model.features_of(self.run, "ask for single points").at(tuple(self.position_ras), self.count)
+        return {"ranked": [[found.label.id, found.probability] for found in ranked]}, {}
+
+
+@dataclass(frozen=True)
+class ExampleRequest(ScanRequest, name="example"):
+    """Learn a label from an example. volume: the atlas. label_name: of the structure. mask: (k, j, i), bool, of the
+    structure on the atlas.
+
+    Answer: prompt (as ExamplePrompt.to_json).
+    """
+
+    label_name: str
+    mask: Array
+
+    def answer(self, context: RequestContext) -> Reply:
+        segmenter = context.model.segmenter(self.model, self.device, context.progress)
+        from ..core.examples.painted_examples import Example
+
+        (prompt,) = segmenter.examples(
+            self.volume,
+            [Example(self.label_name, self.mask)],
+            self.metadata,
+            lambda done, text: context.progress.update(0.0, 1.0, done, text),
+            context.cancel,
+            not_a_label_map=self.not_a_label_map,
+        )
+        return {"prompt": prompt.to_json()}, {}
+
+
+@dataclass(frozen=True)
+class ExamplesRequest(KeptRunRequest, name="examples"):
+    """Which label by example wins where. ids: of the labels of the prompts.
+
+    Answer: array winners (k, j, i) of the region, among these prompts (1, 2, ...) and a background.
+    """
+
+    prompts: tuple[ExamplePrompt, ...]
+    ids: tuple[int, ...]
+
+    def encode(self) -> Reply:
+        values, arrays = super().encode()
+        return {**values, "prompts": [prompt.to_json() for prompt in self.prompts]}, arrays
+
+    @classmethod
+    def decode(cls, values: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
+        prompts = tuple(ExamplePrompt.from_json(entry) for entry in values["prompts"])
+        return super().decode({**values, "prompts": prompts}, arrays)
+
+    def answer(self, context: RequestContext) -> Reply:
+        features = context.model.features_of(self.run, "ask for labels by example")
+        return {}, {"winners": features.by_example(self.prompts, self.ids).winner_map(context.progress)}
+
+
+@dataclass(frozen=True)
+class InstallRequest(Request, name="install"):
+    """Check a model package (folder or zip) and install it into a folder; both are paths.
+
+    Answer: path, name.
+    """
+
+    source: str
+    folder: str
+
+    def answer(self, context: RequestContext) -> Reply:
+        context.progress.update(0.0, 1.0, 0.0, "checking the model")
+        try:
+            package = install_package(Path(self.source), Path(self.folder))
+        except OSError as error:
+            raise OutputError(
+                f'The model cannot be installed in "{self.folder}" ({error.strerror or error}).'
+            ) from error
+        return {"path": str(package.path), "name": package.name}, {}
+
+
+@dataclass(frozen=True)
+class StatusRequest(Request, name="status"):
+    """What the worker has done since it began.
+
+    Answer: trunk_passes, loads (of models), model (path), device.
+    """
+
+    def answer(self, context: RequestContext) -> Reply:
+        model = context.model
+        path, device = model.place
+        return {"trunk_passes": model.trunk_passes, "loads": model.loads, "model": path, "device": device}, {}
