@@ -238,6 +238,60 @@ def test_arrows_between_rooms_go_one_way(path: Path) -> None:
     assert wrong_arrows(path.read_text(encoding="utf-8"), dotted_name(path)) == []
 
 
+ROOMS_OF_CORE: dict[str, frozenset[str]] = {
+    "scan": frozenset(),
+    "labels": frozenset(),
+    "network": frozenset({"scan"}),
+    "package": frozenset({"scan", "labels", "network"}),
+    "examples": frozenset({"scan", "labels", "network"}),
+    "inference": frozenset({"scan", "labels", "network", "package", "examples"}),
+}
+"""The rooms inside core, and those that each may import beside itself: every one only what stands above it. All import
+the few files beside the rooms (errors, findings, progress), which import none of them.
+"""
+
+
+def wrong_arrows_inside_core(source: str, module: str) -> list[str]:
+    """What a module of core imports from rooms of core that it may not."""
+    core = f"{LIBRARY}.core."
+    room = module.removeprefix(core).rpartition(".")[0].partition(".")[0]
+    allowed = {room, *ROOMS_OF_CORE[room]} if room else set()
+    targets = ((name, name.removeprefix(core).partition(".")[0]) for name in imported(ast.parse(source), module))
+    return [name for name, target in targets if name.startswith(core) and target in ROOMS_OF_CORE.keys() - allowed]
+
+
+def modules_of_core() -> list[Path]:
+    return [path for path in modules() if dotted_name(path).startswith(f"{LIBRARY}.core.")]
+
+
+def test_every_room_of_core_has_its_arrows() -> None:
+    parts = [dotted_name(path).split(".")[2:] for path in modules_of_core()]
+    assert {rest[0] for rest in parts if len(rest) > 1} == ROOMS_OF_CORE.keys()
+    order = list(ROOMS_OF_CORE)
+    assert all(order.index(above) < order.index(room) for room in order for above in ROOMS_OF_CORE[room])
+
+
+@pytest.mark.parametrize("path", modules_of_core(), ids=dotted_name)
+def test_arrows_inside_core_go_one_way(path: Path) -> None:
+    assert wrong_arrows_inside_core(path.read_text(encoding="utf-8"), dotted_name(path)) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "count"),
+    [
+        ("scan.input_statistics", "from ..package.model_package import ModelPackage", 1),
+        ("examples.painted_examples", "from ..inference.windows import WindowPlan", 1),
+        ("labels.label_tree", "def later():\n    from ..scan.volume import Volume", 1),
+        ("errors", "from .scan.volume import Volume", 1),
+        ("progress", "from .errors import Cancelled", 0),
+        ("scan.volume", "from ..errors import InputError\nfrom .orientation import codes", 0),
+        ("inference.features", "from ..examples.example_prompt import ExamplePrompt", 0),
+    ],
+)
+def test_a_wrong_arrow_inside_core_is_noticed(module: str, source: str, count: int) -> None:
+    assert len(wrong_arrows_inside_core(source, f"{LIBRARY}.core.{module}")) == count
+
+
 @pytest.mark.parametrize("path", modules(), ids=dotted_name)
 def test_no_module_unpickles_evaluates_or_downloads(path: Path) -> None:
     assert dangers(path.read_text(encoding="utf-8")) == []

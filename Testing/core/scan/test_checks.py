@@ -34,7 +34,7 @@ def mni() -> Volume:
 def findings(volume: Volume, package: ModelPackage) -> list[Finding]:
     return [
         *check_volume(volume, package.input),
-        *check_input(prepare(volume, package.input, 16, False), package),
+        *check_input(prepare(volume, package.input, 16, False), package.statistics, package.advice),
     ]
 
 

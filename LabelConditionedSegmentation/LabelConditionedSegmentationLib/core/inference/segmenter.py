@@ -155,7 +155,7 @@ class Segmenter:
         with report.timed("preparing"):
             architecture = self.package.architecture
             prepared = prepare(volume, self.package.input, architecture.multiple, architecture.position)
-            findings += check_input(prepared, self.package)
+            findings += check_input(prepared, self.package.statistics, self.package.advice)
         return prepared, torch.from_numpy(self.package.metadata.encode(parsed))[None], report
 
     def _found(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import torch
 
 from ..findings import Finding
-from ..package.model_package import ModelPackage
 from .preprocessing import NetworkInput
 
 DEFAULT_ADVICE = {
@@ -17,15 +18,17 @@ DEFAULT_ADVICE = {
 """What to do, where the model's package does not say it better."""
 
 
-def check_input(prepared: NetworkInput, package: ModelPackage) -> list[Finding]:
-    """Findings from what the network sees, against the ranges that the package's training scans had; what to do about
-    them is the package's advice.
+def check_input(
+    prepared: NetworkInput, ranges: Mapping[str, Sequence[float]], advice: Mapping[str, str]
+) -> list[Finding]:
+    """Findings from what the network sees, against the ranges that the training scans had (lowest and highest value of
+    each statistic); what to do about them is the model's advice.
     """
-    advice = DEFAULT_ADVICE | package.advice
+    advice = DEFAULT_ADVICE | dict(advice)
     outside = {
-        name: (value, *package.statistics[name])
+        name: (value, *ranges[name])
         for name, value in input_statistics(prepared).items()
-        if name in package.statistics and not package.statistics[name][0] <= value <= package.statistics[name][1]
+        if name in ranges and not ranges[name][0] <= value <= ranges[name][1]
     }
     if "foreground_ml" in outside:
         value, low, high = outside["foreground_ml"]
