@@ -6,7 +6,16 @@ from __future__ import annotations
 
 
 class LCSError(Exception):
-    """Base of every expected error. Its text is one clear sentence: what is wrong and what to do."""
+    """Base of every expected error. Its text is one clear sentence: what is wrong and what to do.
+
+    Example:
+        >>> from LabelConditionedSegmentationLib import LCSError, read_volume
+        >>> try:
+        ...     read_volume("missing.nii.gz")
+        ... except LCSError as error:
+        ...     print(error)
+        There is no file "missing.nii.gz".
+    """
 
 
 class InputError(LCSError):

@@ -187,10 +187,23 @@ class WinnerMap:
 
 class Features:
     """What the network found in one scan under one set of metadata: valid as long as volume, model and metadata stay
-    the same.
+    the same. Asking never runs the network.
 
-    `segment` and `at` never run the network. `stored` (k, j, i, C) is None where the features exceeded the budget and
-    only the winner map was kept.
+    Attributes:
+        labels: The labels that can be asked for.
+        prompts: What the features are multiplied with, a row a label.
+        input_grid: The grid of the scan, on which all answers lie.
+        region: First and one-past-last voxel (k, j, i) of the input grid that the network saw.
+        feature_grid: The grid that the features lie on.
+        plan: How memory is spent.
+        report: What ran, where, how long, and what was noticed.
+        stored: The features (k, j, i, C); None where they exceeded the budget and only the winner map was kept.
+
+    Example:
+        >>> from LabelConditionedSegmentationLib import Segmenter, read_volume
+        >>> features = Segmenter.from_package("Resources/Models/brain").features(read_volume("scan.nii.gz"))
+        >>> result = features.segment(["Left Hippocampus"])
+        >>> maps = features.probabilities(["Left Hippocampus", "Right Hippocampus"])
     """
 
     def __init__(
@@ -238,9 +251,23 @@ class Features:
         labels; the network does not run.
 
         They compete with each other and with a background of their own, each of them only inside its parent, as the
-        labels' competition has it. ids: of their labels, by default the first ones above the model's. divide: inside a
-        parent every voxel goes to one of the examples there, none is left over. Raises InputError where the features
-        were not kept or a prompt belongs to another model, and LabelError for names that are taken or unknown.
+        labels' competition has it.
+
+        Args:
+            examples: What the model was shown, as `Segmenter.examples` gives it.
+            ids: Of their labels; by default the first ones above the model's.
+            divide: Inside a parent every voxel goes to one of the examples there, none is left over.
+
+        Returns:
+            Features that are asked in the same way.
+
+        Raises:
+            InputError: The features were not kept, or an example belongs to another model.
+            LabelError: A name is taken, or a parent is not known.
+
+        Example:
+            >>> shown = segmenter.examples(atlas, [Example("Bright", atlas.to_numpy() > 700)])
+            >>> result = features.by_example(shown).segment()
         """
         stored = self.kept("ask for labels by example")
         check_model(examples, self.report.model, self.report.package_sha256, self.prompts.vectors.shape[1])
@@ -283,10 +310,25 @@ class Features:
         progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
     ) -> Result:
-        """The masks of these labels on the input grid; None or "all" means every leaf.
+        """The labels on the input grid.
 
         All leaves and the background compete always, so the mask of a label does not depend on which others were asked
-        for. Raises LabelError for unknown names.
+        for.
+
+        Args:
+            labels: Names, synonyms or ids; None or "all" means every leaf. A structure with parts is their union.
+            progress: Gets the fraction that is done and what goes on.
+            cancel: Ends the computation when it is cancelled.
+
+        Returns:
+            The segmentation.
+
+        Raises:
+            LabelError: The model does not know a label.
+            Cancelled: It was cancelled.
+
+        Example:
+            >>> features.segment(["Left Hippocampus"]).save("left.nii.gz")
         """
         wanted = resolve_labels(self.labels, labels)
         steps = Progress(progress, cancel)
@@ -335,9 +377,9 @@ class Features:
             Cancelled: It was cancelled.
 
         Example:
-            >>> maps = features.probabilities(["Left Hippocampus", "Right Hippocampus"])  # doctest: +SKIP
-            >>> maps["Left Hippocampus"].to_numpy().max()  # doctest: +SKIP
-            >>> maps.save("hippocampi.nii.gz")  # doctest: +SKIP
+            >>> maps = features.probabilities(["Left Hippocampus", "Right Hippocampus"])
+            >>> left = maps["Left Hippocampus"].to_numpy()
+            >>> maps.save("hippocampi.nii.gz")
         """
         wanted = resolve_labels(self.labels, labels)
         found = self._kept_maps(wanted) if self.stored is None else self._computed_maps(wanted, progress, cancel)
@@ -396,11 +438,24 @@ class Features:
         return reducer
 
     def at(self, position_ras: tuple[float, float, float] | Array, count: int = 10) -> list[RankedLabel]:
-        """The most probable leaves at a point (RAS millimetres), best first; none outside the scanned region.
+        """The most probable leaves at a point, best first; none outside the scanned region.
 
         Probabilities are the softmax of the scores over all leaves and the background (context classes included), so
-        they sum to less than 1. A label by example has none outside its parent. Raises InputError where the features
-        were not kept.
+        they sum to less than 1. A label by example has none outside its parent.
+
+        Args:
+            position_ras: The point (right, anterior, superior) in millimetres.
+            count: At most so many labels.
+
+        Returns:
+            Labels and their probabilities.
+
+        Raises:
+            InputError: The features were not kept.
+
+        Example:
+            >>> best = features.at((13.0, 14.0, 12.0))[0]
+            >>> name, probability = best.label.name, best.probability
         """
         (k0, j0, i0), (k1, j1, i1) = self.region
         index = self.input_grid.index_of(position_ras)

@@ -31,8 +31,8 @@ class ProbabilityMaps:
         model: The model's name.
 
     Example:
-        >>> maps = features.probabilities(["Left Hippocampus", "Right Hippocampus"])  # doctest: +SKIP
-        >>> maps["Left Hippocampus"].to_numpy().max()  # doctest: +SKIP
+        >>> maps = features.probabilities(["Left Hippocampus", "Right Hippocampus"])
+        >>> left = maps["Left Hippocampus"].to_numpy()
     """
 
     volume: Volume
@@ -53,7 +53,7 @@ class ProbabilityMaps:
             LabelError: The model does not know the label, or it was not asked for.
 
         Example:
-            >>> maps["Left Hippocampus"].save("left.nii.gz")  # doctest: +SKIP
+            >>> maps["Left Hippocampus"].save("left.nii.gz")
         """
         _, wanted = find_label(self.trees, label)
         if wanted not in self.labels:
@@ -88,7 +88,7 @@ class ProbabilityMaps:
             OutputError: The name says no format, a file exists, cannot be written, or cannot say where the scan lies.
 
         Example:
-            >>> maps.save("hippocampi.nii.gz")  # doctest: +SKIP
+            >>> maps.save("hippocampi.nii.gz")
         """
         save_all(self.files(Path(path)), overwrite)
 

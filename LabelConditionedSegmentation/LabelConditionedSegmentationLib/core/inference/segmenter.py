@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 
@@ -14,8 +14,10 @@ from ..examples.example_prompt import ExamplePrompt
 from ..examples.painted_examples import Example
 from ..findings import Finding
 from ..labels.label_tree import Label
+from ..network.ensemble import Ensemble
 from ..network.model import LabelConditionedNetwork
 from ..package.model_package import ModelPackage
+from ..package.package_ensemble import ensemble_of
 from ..progress import CancelToken, Progress, ProgressCallback
 from ..scan.geometry import Grid
 from ..scan.input_statistics import check_input
@@ -49,8 +51,16 @@ READ, NETWORK = 0.05, 0.8
 
 
 class Segmenter:
-    """A model on a device: a package, and the network pass that runs it over prepared scans. It keeps nothing of them;
-    what is worth keeping is in the Features it returns.
+    """A model on a device, to be asked again and again: a package, and the network pass that runs it over scans.
+
+    It keeps nothing of the scans; what is worth keeping is in the `Features` it returns. As a context manager it frees
+    the network, and the GPU memory that it takes, at the end.
+
+    Example:
+        >>> from LabelConditionedSegmentationLib import Segmenter, read_volume
+        >>> with Segmenter.from_package("Resources/Models/brain") as segmenter:
+        ...     result = segmenter.segment(read_volume("scan.nii.gz"), ["Left Hippocampus"], {"age": 31})
+        >>> result.save("hippocampus.nii.gz")
     """
 
     def __init__(
@@ -80,10 +90,75 @@ class Segmenter:
     def from_package(
         path: str | os.PathLike[str], device: str = "auto", feature_budget: int = FEATURE_BUDGET
     ) -> Segmenter:
-        """Load a package. Raises PackageError or DeviceError."""
+        """Load a model package.
+
+        Args:
+            path: A package: a folder, or a zip that holds one.
+            device: "auto" (an NVIDIA GPU, else an Apple GPU, else the CPU), "cpu", "cuda", "cuda:0" or "mps".
+            feature_budget: Bytes of features that are kept with a scan. Beyond that only the winner map is, and what
+                probabilities were asked for when the network ran.
+
+        Returns:
+            The segmenter, on its device.
+
+        Raises:
+            PackageError: The package is not there, damaged, or of a newer format.
+            DeviceError: The device is not there.
+
+        Example:
+            >>> segmenter = Segmenter.from_package("Resources/Models/brain", device="cpu")
+            >>> len(segmenter.package.labels.leaves) > 20
+            True
+        """
+        return Segmenter.from_packages([path], device, feature_budget)
+
+    @staticmethod
+    def from_packages(
+        paths: Sequence[str | os.PathLike[str]], device: str = "auto", feature_budget: int = FEATURE_BUDGET
+    ) -> Segmenter:
+        """Load model packages that answer together, such as the folds of a cross-validation: their scores are averaged.
+
+        A scan takes as many passes of a network, and features as much memory, as there are packages.
+
+        Args:
+            paths: Packages of the same labels, input, metadata and architecture.
+            device: As in `from_package`.
+            feature_budget: As in `from_package`, of all together.
+
+        Returns:
+            The segmenter, on its device. Findings about scans come from the first package.
+
+        Raises:
+            PackageError: A package is not there or damaged, or they do not fit together.
+            DeviceError: The device is not there.
+
+        Example:
+            >>> folds = [f"runs/fold_{n}/package" for n in range(5)]
+            >>> segmenter = Segmenter.from_packages(folds)
+        """
         where = choose_device(device)
-        package = ModelPackage.load(path)
-        return Segmenter(package, package.build_network(), where, feature_budget)
+        packages = [ModelPackage.load(path) for path in paths]
+        together = ensemble_of(packages)
+        networks = [package.build_network() for package in packages]
+        network = networks[0] if len(networks) == 1 else Ensemble(networks)
+        return Segmenter(together, network, where, feature_budget)
+
+    def close(self) -> None:
+        """Free the network, and the GPU memory that it takes. Features that were found can still be asked.
+
+        Example:
+            >>> segmenter = Segmenter.from_package("Resources/Models/brain")
+            >>> segmenter.close()
+        """
+        self.network.to("meta")
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def segment(
         self,
@@ -95,7 +170,37 @@ class Segmenter:
         not_a_label_map: bool = False,
         probabilities: Sequence[str] | str | None = None,
     ) -> Result:
-        """Segment a scan: the network once, then the labels. Arguments as in `features` and `Features.segment`."""
+        """Segment a scan: the network once, then the labels.
+
+        All leaves and the background compete always, so the mask of a label does not depend on which others were asked
+        for.
+
+        Args:
+            volume: The scan, with as many channels as the model has.
+            labels: Names, synonyms or ids of labels; None or "all" means every leaf. A structure with parts is their
+                union.
+            metadata: What is known about the scan: field -> value, such as {"age": 31, "sex": "F"}; what is left out is
+                unknown.
+            progress: Gets the fraction that is done, which rises to 1, and what goes on.
+            cancel: Ends the run within one patch when it is cancelled.
+            not_a_label_map: It is a scan even where it looks like a label map, which is refused otherwise.
+            probabilities: Labels whose probability maps are wanted too, as `labels`.
+
+        Returns:
+            The segmentation on the grid of the scan; with `probabilities`, where they were asked for.
+
+        Raises:
+            InputError: The scan cannot be used.
+            LabelError: The model does not know a label.
+            MetadataError: The model does not know a field, or the value is not possible.
+            DeviceError: The memory of this machine is not enough.
+            Cancelled: It was cancelled.
+
+        Example:
+            >>> segmenter = Segmenter.from_package("Resources/Models/brain")
+            >>> result = segmenter.segment(read_volume("scan.nii.gz"), probabilities=["Left Hippocampus"])
+            >>> result.probabilities.save("left_probability.nii.gz")
+        """
         resolve_labels(self.package.labels, labels)  # a mistyped name is refused before the network runs
         steps = Progress(progress, cancel)
 
@@ -120,11 +225,32 @@ class Segmenter:
         not_a_label_map: bool = False,
         probabilities: Sequence[str] | str | None = None,
     ) -> Features:
-        """Run the network once over a scan.
+        """Run the network once over a scan; what it found can be asked for labels any number of times.
 
-        volume: as many channels as the model has. metadata: field -> value; what is left out is unknown.
-        not_a_label_map: it is a scan even where it looks like a label map, which is refused otherwise. Raises
-        InputError, MetadataError, DeviceError or Cancelled.
+        Args:
+            volume: The scan, with as many channels as the model has.
+            metadata: What is known about the scan: field -> value; what is left out is unknown.
+            progress: Gets the fraction that is done, which rises to 1, and what goes on.
+            cancel: Ends the run within one patch when it is cancelled.
+            not_a_label_map: It is a scan even where it looks like a label map, which is refused otherwise.
+            probabilities: Labels whose probability maps are going to be asked for. They are made while the network runs
+                where the features of a scan are too large to be kept.
+
+        Returns:
+            What the network found.
+
+        Raises:
+            InputError: The scan cannot be used.
+            LabelError: The model does not know a label.
+            MetadataError: The model does not know a field, or the value is not possible.
+            DeviceError: The memory of this machine is not enough.
+            Cancelled: It was cancelled.
+
+        Example:
+            >>> segmenter = Segmenter.from_package("Resources/Models/brain")
+            >>> features = segmenter.features(read_volume("scan.nii.gz"), {"age": 31})
+            >>> left = features.segment(["Left Hippocampus"])
+            >>> right = features.segment(["Right Hippocampus"])
         """
         steps = Progress(progress, cancel)
         steps.update(0.0, 1.0, 0.0, "checking the scan")
@@ -141,6 +267,8 @@ class Segmenter:
 
         Raises InputError or MetadataError.
         """
+        if self.network.bias.is_meta:
+            raise InputError("This segmenter was closed, which freed its network; load the package again.")
         parsed, findings = self.package.metadata.parse(metadata)
         findings += check_volume(volume, self.package.input, not_a_label_map)
         _raise_errors(findings)
@@ -223,13 +351,33 @@ class Segmenter:
         not_a_label_map: bool = False,
     ) -> list[ExamplePrompt]:
         """What structures that were painted on an atlas become for this model: one run of the network over the whole
-        atlas, for any number of them.
+        atlas, for any number of them. The prompts work on the features of any scan (`Features.by_example`).
 
-        The prompts work on the features of any scan (`Features.by_example`). metadata, not_a_label_map: of the atlas,
-        as in `features`. They are fitted to the atlas's own features (see `core.example_fit`), the structures against
-        each other where they do not overlap; pooled: they are what the network makes of the means of its features under
-        each mask instead, which needs a network that was trained for it. Raises InputError where the model cannot be
-        shown examples, or the atlas or a mask cannot be used; MetadataError, DeviceError or Cancelled.
+        They are fitted to the atlas's own features, the structures against each other where they do not overlap.
+
+        Args:
+            atlas: The scan that the structures were painted on.
+            shown: Their names and masks.
+            metadata: What is known about the atlas, as in `features`.
+            progress: Gets the fraction that is done, which rises to 1, and what goes on.
+            cancel: Ends the run within one patch when it is cancelled.
+            pooled: The prompts are what the network makes of the means of its features under each mask instead, which
+                needs a network that was trained for it.
+            not_a_label_map: The atlas is a scan even where it looks like a label map.
+
+        Returns:
+            A prompt for each structure.
+
+        Raises:
+            InputError: The model cannot be shown examples, or the atlas or a mask cannot be used.
+            MetadataError: The model does not know a field, or the value is not possible.
+            DeviceError: The memory of this machine is not enough.
+            Cancelled: It was cancelled.
+
+        Example:
+            >>> from LabelConditionedSegmentationLib.core.examples.painted_examples import Example
+            >>> shown = segmenter.examples(atlas, [Example("Bright", atlas.to_numpy() > 700)])
+            >>> result = segmenter.features(scan).by_example(shown).segment()
         """
         self.package.require_examples(pooled)
         steps = Progress(progress, cancel)

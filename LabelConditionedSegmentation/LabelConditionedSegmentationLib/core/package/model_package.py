@@ -69,9 +69,22 @@ class ModelPackage:
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> ModelPackage:
-        """Read and check the description of a package: a folder, or a zip that holds one.
+        """Read and check the description of a package; its weights are read by `build_network`.
 
-        Raises a PackageError that says what is wrong and where.
+        Args:
+            path: A folder, or a zip that holds one.
+
+        Returns:
+            The description.
+
+        Raises:
+            PackageError: What is wrong with it, and where.
+
+        Example:
+            >>> from LabelConditionedSegmentationLib import ModelPackage
+            >>> package = ModelPackage.load("Resources/Models/brain")
+            >>> package.labels.find("left hippocampus").name
+            'Left Hippocampus'
         """
         path = Path(path)
         entry = _parse_description(read_member(path, DESCRIPTION), path)
@@ -87,9 +100,16 @@ class ModelPackage:
             raise PackageFormatError(f'"{path / DESCRIPTION}": {error}') from None
 
     def build_network(self) -> LabelConditionedNetwork:
-        """The network with the package's weights, in float32 and evaluation mode.
+        """Read the weights. `Segmenter.from_package` does it for you.
 
-        Raises PackageIntegrityError where the weights do not fit the description.
+        Returns:
+            The network with the package's weights, in float32 and evaluation mode.
+
+        Raises:
+            PackageIntegrityError: The weights do not fit the description.
+
+        Example:
+            >>> network = ModelPackage.load("Resources/Models/brain").build_network()
         """
         from .weights import network_with  # torch: a description is read and shown without it
 

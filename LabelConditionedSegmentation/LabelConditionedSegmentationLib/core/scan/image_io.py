@@ -31,11 +31,26 @@ def read_volume(
     series: str | None = None,
     fill_gaps: bool = False,
 ) -> Volume:
-    """Read one scan from a file, or from a folder that holds DICOM. Raises InputError with a sentence for the user.
+    """Read one scan from a file, or from a folder that holds DICOM.
 
-    assume_orientation: where the voxel axes (i, j, k) run to, such as "LPS", if the file does not say. series: number
-    or UID of the DICOM series to take of a folder that holds several. fill_gaps: slices of a DICOM series that are
-    missing or unevenly spaced are interpolated.
+    Args:
+        path: A NIfTI, ANALYZE, NRRD, MHA, MGZ or DICOM file, or a folder with a DICOM series.
+        assume_orientation: The sides that the voxel axes i, j and k run to, in three letters such as "LPS", if the file
+            does not say.
+        series: Number or UID of the DICOM series to take of a folder that holds several.
+        fill_gaps: Interpolate slices of a DICOM series that are missing or unevenly spaced.
+
+    Returns:
+        The scan, of one channel; `findings` say what was noticed.
+
+    Raises:
+        InputError: The file is not there, is no 3D scan, is damaged, or does not tell left from right.
+
+    Example:
+        >>> from LabelConditionedSegmentationLib import read_volume
+        >>> volume = read_volume("scan.nii.gz")
+        >>> volume.array.ndim
+        4
     """
     path = Path(path)
     if assume_orientation:
