@@ -167,8 +167,8 @@ def cases_of(sources: Sequence[Source], n: int, there: Sequence[str]) -> list[st
 
 def _nothing_left(root: str) -> SystemExit:
     return SystemExit(
-        f'No case of "{root}" is left to train on: all of them are in data.validation, kept for an outer loss or in another'
-        " source."
+        f'No case of "{root}" is left to train on: all of them are in data.validation, kept for an outer'
+        " loss or in another source."
     )
 
 

@@ -114,7 +114,8 @@ class Trainer:
             prefetch_factor=2 if workers else None,
             worker_init_fn=leave_signals,
         )
-        return iter(self.fabric.setup_dataloaders(loader, use_distributed_sampler=False))
+        placed: Any = self.fabric.setup_dataloaders(loader, use_distributed_sampler=False)
+        return iter(placed)
 
     def _set_learning_rate(self, step: int) -> float:
         learning_rate = learning_rate_at(step, self.config.optimizer)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
-from typing import Any
+from collections.abc import Hashable, Iterator
+from functools import cache
+from typing import Any, cast
 
 from pydantic import ConfigDict, TypeAdapter
 
@@ -15,17 +15,25 @@ ONE = {"integer": "a whole number", "number": "a number", "string": "text", "boo
 SEVERAL = {"integer": "whole numbers", "number": "numbers", "string": "texts", "boolean": "truth values"}
 
 
-@lru_cache
 def adapter_of(kind: type[Any]) -> TypeAdapter[Any]:
     """What reads a list of one `kind`, a plain dataclass of which every key is known and described by the docstring
     below it.
     """
-    return TypeAdapter(list[kind], config=ConfigDict(extra="forbid", use_attribute_docstrings=True))  # type: ignore[valid-type]
+    return _adapter(cast(Hashable, kind))
 
 
-@lru_cache
 def schema_of(kind: type[Any]) -> Schema:
     """The JSON schema of a dataclass, whole: no part of it refers to another."""
+    return _schema(cast(Hashable, kind))
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(list[kind], config=ConfigDict(extra="forbid", use_attribute_docstrings=True))
+
+
+@cache
+def _schema(kind: Any) -> Schema:
     schema = adapter_of(kind).json_schema()
     whole: Schema = _resolved(schema["items"], schema.get("$defs", {}))
     return whole

@@ -111,7 +111,8 @@ class PointRequest(KeptRunRequest, name="at"):
     count: int
 
     def answer(self, context: RequestContext) -> Reply:
-        ranked = context.model.features_of(self.run, "ask for single points").at(tuple(self.position_ras), self.count)
+        features = context.model.features_of(self.run, "ask for single points")
+        ranked = features.at(np.array(self.position_ras), self.count)
         return {"ranked": [[found.label.id, found.probability] for found in ranked]}, {}
 
 

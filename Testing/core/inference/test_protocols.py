@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def alone(protocol: str, flip: bool = False) -> Features:
     """The features of a model that has this one protocol, and the same trunk and prompts."""
     network, tree = samples.network(tree=TREE, seed=25), TREE.parts[protocol]
     place = TREE.class_slices[protocol]
-    head = network.head
+    head: Any = network.head
     head.prompts, head.bias = (torch.nn.Parameter(values[place]) for values in (head.prompts, head.bias))
     network.classes = tree.classes
     return segmenter_of(network, tree, flip).features(SCAN)

@@ -128,6 +128,7 @@ def test_targets_lie_where_the_labels_were_drawn(cases: list[Case], code: Target
     for case, files in zip(
         cases, data_set.cases, strict=True
     ):  # 1 mm scans along the axes: voxels are copied, and counts stay
+        assert files.label is not None
         ids = read_volume(files.label).array
         for name, ident in (("ventricle", 4), ("right", 47), ("left", 48)):
             assert int((case.target == of[name]).sum()) == int((ids == ident).sum())
@@ -182,7 +183,9 @@ def test_an_oblique_scan_is_turned_with_its_labels(made_up: Path, tmp_path: Path
         sitk.WriteImage(image_of(Volume(volume.array, turn @ volume.affine)), str(path))
     data_set = read_data_set(folder, ["case_1"])
     (case,) = prepare_cases(data_set, data_set.table, SPEC, SCHEMA, MULTIPLE, tmp_path / "cache")
-    ids = read_volume(data_set.cases[0].label).array
+    label = data_set.cases[0].label
+    assert label is not None
+    ids = read_volume(label).array
     for ident in (47, 48):
         count = int((case.target == data_set.table.class_of[ident]).sum())
         assert count == pytest.approx(int((ids == ident).sum()), rel=0.03)
@@ -521,7 +524,7 @@ def test_cases_are_normalised_by_the_intensity_scheme_of_the_network_and_kept_ap
     before = set(folders(tmp_path / "cache"))
     (case, *_) = prepare_cases(data_set, data_set.table, WINDOW, SCHEMA, MULTIPLE, tmp_path / "cache", progress=False)
     inside = case.image[:, case.foreground]
-    assert (inside.min(), inside.max()) == (-1, 1)
+    assert (float(inside.min()), float(inside.max())) == (-1, 1)
     assert len(set(folders(tmp_path / "cache")) - before) == len(data_set.cases)
     (again, *_) = prepare_cases(data_set, data_set.table, SPEC, SCHEMA, MULTIPLE, tmp_path / "cache", progress=False)
     assert set(folders(tmp_path / "cache")) > before

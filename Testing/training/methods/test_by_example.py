@@ -50,7 +50,7 @@ RIGHT, LEFT, MIDDLE = 47, 48, 4
 Batch = dict[str, torch.Tensor]
 
 
-def settings(prompts: str = "both", **changes: Any) -> Config:
+def settings(prompts: Any = "both", **changes: Any) -> Config:
     return Config(
         network=replace(TINY, examples=True),
         objective=ObjectiveConfig(prompts=prompts, examples_per_sample=4),
