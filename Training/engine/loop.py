@@ -107,14 +107,15 @@ class Trainer:
     def _loader(self) -> Iterator[Batch]:
         """Samples are made by worker processes; on a GPU in this one, where the GPU varies them."""
         workers = 0 if self.samples.device.type == "cuda" else self.config.data.workers
-        loader: Any = DataLoader(
+        loader = DataLoader(
             self.samples,
             batch_sampler=self.batches,
             num_workers=workers,
             prefetch_factor=2 if workers else None,
             worker_init_fn=leave_signals,
         )
-        return iter(self.fabric.setup_dataloaders(loader, use_distributed_sampler=False))
+        placed: Any = self.fabric.setup_dataloaders(loader, use_distributed_sampler=False)
+        return iter(placed)
 
     def _set_learning_rate(self, step: int) -> float:
         learning_rate = learning_rate_at(step, self.config.optimizer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
@@ -15,15 +14,21 @@ ONE = {"integer": "a whole number", "number": "a number", "string": "text", "boo
 SEVERAL = {"integer": "whole numbers", "number": "numbers", "string": "texts", "boolean": "truth values"}
 
 
-@lru_cache
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
+
+
 def adapter_of(kind: type[Any]) -> TypeAdapter[Any]:
     """What reads a list of one `kind`, a plain dataclass of which every key is known and described by the docstring
     below it.
     """
-    return TypeAdapter(list[kind], config=ConfigDict(extra="forbid", use_attribute_docstrings=True))  # type: ignore[valid-type]
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(
+            list[kind],  # type: ignore[valid-type]
+            config=ConfigDict(extra="forbid", use_attribute_docstrings=True),
+        )
+    return _ADAPTERS[kind]
 
 
-@lru_cache
 def schema_of(kind: type[Any]) -> Schema:
     """The JSON schema of a dataclass, whole: no part of it refers to another."""
     schema = adapter_of(kind).json_schema()

@@ -49,7 +49,7 @@ RIGHT, LEFT, MIDDLE = 47, 48, 4
 Batch = dict[str, torch.Tensor]
 
 
-def settings(prompts: str = "both", **changes: Any) -> Config:
+def settings(prompts: Any = "both", **changes: Any) -> Config:
     return Config(
         network=replace(TINY, examples=True),
         objective=ObjectiveConfig(prompts=prompts, examples_per_sample=4),
@@ -262,15 +262,15 @@ def test_a_frozen_part_gets_no_gradient_and_costs_no_graph(name: str) -> None:
         ((*BOTH, "objective.loss=sigmoid"), "softmax loss"),
         ((*BOTH, "objective.prompts=mask"), 'objective.prompts is "mask", but has to be class or example or both'),
         ((*BOTH, "objective.examples_per_sample=0"), "objective.examples_per_sample is 0, but has to be at least 1"),
-        ((*BOTH, "objective.splits=1.5"), "objective.splits is 1.5, but is a share, from 0 to 1"),
-        ((*BOTH, "objective.unions=-1"), "objective.unions is -1, but is a share"),
+        ((*BOTH, "objective.splits=1.5"), "objective.splits is 1.5, but has to be from 0 to 1"),
+        ((*BOTH, "objective.unions=-1"), "objective.unions is -1, but has to be from 0 to 1"),
         ((*BOTH, "data.patch=[32, 36, 32]"), "data.patch is .*; enlarge it"),
         ((*BOTH, "data.train=[case_0]"), "needs two cases for training at least"),
         ((*BOTH, "network.conditioning=decoder"), "examples need conditioning at the head"),
         ((*BOTH, "optimizer.freeze=[trunk]"), "with init_from"),
         (
             (*BOTH, "init_from=there", "optimizer.freeze=[encoder]"),
-            'names "encoder", but the parts of a network are trunk, head, examples',
+            'optimizer.freeze holds "encoder", but has to be a list of trunk or head or examples',
         ),
         ((*ALONE, "init_from=there", "optimizer.freeze=[examples, trunk]"), "leaves nothing to learn"),
         (("init_from=there", "optimizer.freeze=[head, trunk]"), "leaves nothing to learn"),

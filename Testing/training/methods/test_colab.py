@@ -156,7 +156,7 @@ def test_the_generator_moves_every_nth_step_and_never_by_the_loss_of_the_segment
     for step in range(6):
         before = [p.clone() for p in method.source.parameters()]
         run = Run(FABRIC, method, step, 0.1)
-        method.training_step(batch, run).backward()
+        method.training_step(batch, run).backward()  # type: ignore[no-untyped-call]
         moved.append(not all(torch.equal(p, b) for p, b in zip(method.source.parameters(), before, strict=True)))
         assert bool(run.measured) == moved[-1]
         assert all(p.grad is None for p in method.source.parameters())
