@@ -107,7 +107,7 @@ class Trainer:
     def _loader(self) -> Iterator[Batch]:
         """Samples are made by worker processes; on a GPU in this one, where the GPU varies them."""
         workers = 0 if self.samples.device.type == "cuda" else self.config.data.workers
-        loader: Any = DataLoader(
+        loader = DataLoader(
             self.samples,
             batch_sampler=self.batches,
             num_workers=workers,

@@ -164,10 +164,11 @@ def _is_plain(kind: Any) -> bool:
 
 def _table_of(key: str, keys: Keys) -> str:
     """The setting with names of the user's, such as those of cases, under which a key lies; empty if none does."""
-    return next(
-        (known for known, kind in keys.items() if str(get_origin(kind)) == str(dict) and key.startswith(f"{known}.")),
-        "",
-    )
+    return next((known for known, kind in keys.items() if _is_table(kind) and key.startswith(f"{known}.")), "")
+
+
+def _is_table(kind: Any) -> bool:
+    return bool(get_origin(kind) == dict)
 
 
 def _kind_at(key: str, keys: Keys) -> Any:

@@ -39,10 +39,10 @@ def test_files_and_words_with_former_names_mean_what_they_meant(tmp_path: Path) 
 
 
 def test_a_run_of_an_earlier_version_goes_on_as_if_it_were_of_this_one(data_set: Path, tmp_path: Path) -> None:
-    settings = (
+    settings = [
         *("method=colab", "data.points=0", "data.patch=[32, 32, 32]", "network.context_classes=1"),
         *("optimizer.decay=0", "colab.widths=[4, 8]", "colab.every=1"),
-    )
+    ]
     for folder, stops in (("whole", [3]), ("old", [2, 3])):
         for steps in stops:
             train(config_of(tmp_path / folder, data_set, *settings, f"optimizer.steps={steps}"))
