@@ -56,8 +56,9 @@ class NetworkPass:
     ) -> None:
         """patch: largest window (k, j, i) in voxels. mirrored_classes: for every class that of the mirrored structure;
         each scan is then averaged with its left-right mirror image. precision: the context that the network runs in;
-        features are blended and scored in float32. class_slices: the classes of each protocol (see
-        `LabelTree.class_slices`). The network stays where it is until `place`.
+        features are blended and scored in float32. class_slices: the classes of each protocol where there are several
+        (see `LabelTree.class_slices`); all of them, context classes too, where there is one. The network stays where
+        it is until `place`.
         """
         self.network = network
         self.patch = patch

@@ -77,12 +77,13 @@ class Segmenter:
         self.package = package
         self.feature_budget = feature_budget
         self.feature_dtype = feature_dtype
+        labels = package.labels
         self.network_pass = NetworkPass(
             network.eval(),
             device,
             package.patch,
-            package.labels.mirrored_classes if package.flip else None,
-            class_slices=tuple(package.labels.class_slices.values()),
+            labels.mirrored_classes if package.flip else None,
+            class_slices=tuple(labels.class_slices.values()) if len(labels.protocols) > 1 else (slice(None),),
         )
         self.network_pass.place()
 
