@@ -4,6 +4,14 @@
   <context>
     <name>LabelConditionedSegmentation</name>
     <message>
+      <source>1. Choose a volume. What is odd about it is said below it.
+2. Tick the structures you want; search by name, synonym or code.
+3. Enter what is known about the scan, if anything is.
+4. Press Apply. Afterwards every further tick shows its segment at once.
+No scan at hand? The module Sample Data has a brain scan for this module.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>A new label, or another example of one of My labels: what several scans show is found better.</source>
       <translation type="unfinished" />
     </message>
@@ -1916,21 +1924,6 @@ Do you use the model {model} within this licence?</source>
     </message>
   </context>
   <context>
-    <name>panel.panel</name>
-    <message>
-      <source>1. Choose a volume. What is odd about it is said below it.
-2. Tick the structures you want; search by name, synonym or code.
-3. Enter what is known about the scan, if anything is.
-4. Press Apply. Afterwards every further tick shows its segment at once.
-No scan at hand? The module Sample Data has a brain scan for this module.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>The {channel} volume that is to be segmented.</source>
-      <translation type="unfinished" />
-    </message>
-  </context>
-  <context>
     <name>panel.request_loop</name>
     <message>
       <source>Cancelling...</source>
@@ -1949,6 +1942,13 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>Recent structures</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
+    <name>panel.task_view</name>
+    <message>
+      <source>The {channel} volume that is to be segmented.</source>
       <translation type="unfinished" />
     </message>
   </context>

@@ -740,7 +740,7 @@ def test_a_scene_that_is_closed_meanwhile_gets_no_label(user: User) -> None:
     user.host.scene.Clear(0)
     finish(user, worker)
     assert prompts(user) == []
-    assert user.panel.parameters.myLabels == ""
+    assert user.panel.copy.parameters.myLabels == ""
     assert_readable(user.said)
 
 

@@ -496,7 +496,7 @@ def test_scene_made_with_a_model_that_is_not_installed(user: User, models: Path,
     scene.Import()
     assert '"other"' in user.said
     assert_readable(user.said)
-    assert (user.panel.parameters.model, user.panel.package.name) == (
+    assert (user.panel.copy.parameters.model, user.panel.package.name) == (
         "other",
         "tiny",
     )  # until the user goes on with another one
@@ -694,10 +694,10 @@ def test_output_kept_as_closed_surface(user: User) -> None:
 def assert_refused_before_the_run(user: User, words: str) -> None:
     """A user who waited for the network would have waited for nothing."""
     passes = user.passes
-    before = segment_names(user.panel.parameters.output)
+    before = segment_names(user.panel.copy.parameters.output)
     user.press("applyButton")
     assert user.passes == passes
-    assert segment_names(user.panel.parameters.output) == before
+    assert segment_names(user.panel.copy.parameters.output) == before
     assert words in user.said
     assert_readable(user.said)
 

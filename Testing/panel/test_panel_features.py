@@ -323,6 +323,6 @@ def test_the_widget_works_in_a_window_of_its_own(
     assert widget.panel.package.name == "tiny"
     widget.panel.show(widget.logic.getParameterNode())
     slicer.mrmlScene.Clear(0)
-    assert widget.panel.parameters is None  # it heard of the scene
+    assert widget.panel.copy.parameters is None  # it heard of the scene
     widget.cleanup()
     widget.parent.close()

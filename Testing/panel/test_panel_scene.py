@@ -133,7 +133,7 @@ def test_after_the_undo_of_a_new_segmentation_no_other_is_written_into(user: Use
     kept = contents()
     user.press("undoButton")
     assert output(user) is None
-    assert user.panel.parameters.output is None
+    assert user.panel.copy.parameters.output is None
     assert "the next Apply makes a new one" in user.said
     assert_readable(user.said)
     user.tick("Right Putamen")
@@ -164,7 +164,7 @@ def test_where_the_output_goes_none_is_chosen_and_the_panel_says_so(user: User, 
     neighbours.append(segmentation(user, "After"))
     go(node)
     assert output(user) is None
-    assert user.panel.parameters.output is None
+    assert user.panel.copy.parameters.output is None
     assert (
         user.said
         == 'The segmentation "Scan segmentation" is gone; the next Apply makes a new one, unless you choose another.'

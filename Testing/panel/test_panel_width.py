@@ -97,7 +97,7 @@ def gone(user: User) -> None:
 
 
 def missing(user: User) -> None:
-    user.panel.parameters.model = NAME
+    user.panel.copy.parameters.model = NAME
 
 
 def example_form(user: User) -> None:
@@ -123,7 +123,7 @@ def my_labels(user: User) -> None:
 def another_model(user: User) -> None:
     about = {"title": WORDS, "intended_use": WORDS * 2, "not_for": NAME, "licence": WORDS}
     describe(samples.package(user.folder, name="other").path, **about)  # type: ignore[attr-defined]
-    user.panel.models.look_for_models()
+    user.panel.choices.models.look_for_models()
     user.ui.modelSelector.currentIndex = user.ui.modelSelector.findData("other")
 
 

@@ -20,14 +20,14 @@ class NodeSelectors(VTKObservationMixin):
 
     A selector moves to the neighbour of a node that leaves the scene, or is hidden: here none is chosen before it can.
     While a scene is loaded it lists nothing, and
-    afterwards it has forgotten its node: here it is silent until the end, and given back what it had. on_gone: called
-    with every node that was let go of, and whether it was that of the last selector, the output.
+    afterwards it has forgotten its node: here it is silent until the end, and given back what it had. say:
+    tells the user of every node that was let go of; the last selector is that of the output.
     """
 
-    def __init__(self, selectors: Callable[[], Sequence[Any]], on_gone: Callable[[Any, bool], None]) -> None:
+    def __init__(self, selectors: Callable[[], Sequence[Any]], say: Callable[[str], None]) -> None:
         super().__init__()
         self._selectors = selectors
-        self._on_gone = on_gone
+        self._say = say
         self._watched: tuple[Any, ...] = ()
         self._held: list[tuple[Any, Any]] = []
         scene = slicer.mrmlScene
@@ -73,4 +73,9 @@ class NodeSelectors(VTKObservationMixin):
         for selector in holders:
             selector.setCurrentNode(None)
         if holders:
-            self._on_gone(node, self._selectors()[-1] in holders)
+            name = node.GetName()
+            self._say(
+                f'The segmentation "{name}" is gone; the next Apply makes a new one, unless you choose another.'
+                if self._selectors()[-1] in holders
+                else f'"{name}" is gone; choose another one.'
+            )

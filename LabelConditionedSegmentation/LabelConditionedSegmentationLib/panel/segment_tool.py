@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import LCSError
 from ..core.findings import Finding
 from ..core.labels.label_tree import Label
-from ..scene.run_report import report_of
 from ..scene.segmentations import check_target
 from ..scene.volumes_table import put_volumes
 from .live_segments import LiveSegments
@@ -99,18 +98,12 @@ class SegmentTool:
         ui, here = self._frame.ui, self._situation(now)
         ui.applyButton.enabled, ui.applyButton.toolTip = here.can_apply, self._frame.translated(here.apply_tip)
         ui.undoButton.enabled = self.live.can_undo and not now.running
-        ui.reportButton.enabled = self.report is not None
 
     def advice(self, now: Situation) -> str:
         return self._situation(now).advice
 
     def stop(self) -> None:
         self.live.stop()
-
-    @property
-    def report(self) -> str | None:
-        """The run report of the chosen segmentation."""
-        return report_of(self._frame.ui.outputSelector.currentNode())
 
     def apply(self, _checked: bool) -> None:
         """Run the network, unless it has seen this, and write what is ticked."""

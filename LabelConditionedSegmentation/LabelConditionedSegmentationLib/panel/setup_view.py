@@ -13,9 +13,9 @@ from .sentences import translated
 
 
 class SetupView:
-    """Over the widgets of the notice (`ui`, by their names). installed: called after it was. say: shows a sentence."""
+    """Over the widgets of the notice (`ui`, by their names). installed: called after it was. say: shows sentences."""
 
-    def __init__(self, ui: Any, installed: Callable[[], None], say: Callable[[str], None]) -> None:
+    def __init__(self, ui: Any, installed: Callable[[], None], say: Callable[..., None]) -> None:
         self._ui = ui
         self._installed = installed
         self._say = say
@@ -37,4 +37,5 @@ class SetupView:
         except installation.InstallationError as error:
             self._say(str(error))
             return
+        self._say()
         self._installed()
