@@ -331,6 +331,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>"{0}" could not be written ({1}); nothing was left behind.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>"{0}" does not describe a model package.</source>
       <translation type="unfinished" />
     </message>
@@ -351,6 +355,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>"{0}" exists; choose another name, or replace it with overwrite=True.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>"{0}" has an impossible position in space; repair its header.</source>
       <translation type="unfinished" />
     </message>
@@ -368,6 +376,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>"{0}" holds "{1}", which is no part of a model package; the archive is refused.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>"{0}" holds "{1}", which is no statistic of a level of the network.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -447,6 +459,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>"{0}" is no image that can be written; use a name that ends in {1}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>"{0}" is no label by example: it is not readable as JSON.</source>
       <translation type="unfinished" />
     </message>
@@ -459,6 +475,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>"{0}" is no output that can be written; use a name that ends in {1}, {2}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>"{0}" is no valid safetensors file ({1}).</source>
       <translation type="unfinished" />
     </message>
@@ -468,6 +488,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>"{0}" is no volume.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>"{0}" is not in this result; ask for it when the scan is segmented.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -499,7 +523,15 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>"{0}" lacks the mean or the variance {1}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>"{0}" may be {1}; name one of them.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>"{0}" of the model's input has the unknown entry "{1}".</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -531,11 +563,19 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>"{0}": {1} has to hold {2} float32 numbers, one a channel, and holds {3} of the kind {4}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>"{0}": {1} holds numbers of the kind {2}, which no weights of this version are.</source>
       <translation type="unfinished" />
     </message>
     <message>
       <source>"{0}": {1} holds values that are not finite.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>"{0}": {1} holds values that no mean or variance has.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -548,6 +588,14 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>; and {0} more</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>A 3D image is needed; this one is {0}D.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>A 3D image, or a 4D one of several channels, is needed; this one has the shape {0}.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -575,7 +623,31 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>A spacing is three lengths in mm above 0, along (i, j, k); this one is {0}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>A table of volumes is made by pandas, which is not installed: pip install pandas.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>A tick shows its structure at once.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>A {0} file is written by the package slicerio, which is not installed: pip install slicerio.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>An affine is a 4x4 matrix of numbers whose last row is 0 0 0 1; this one is {0}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>An array of real numbers is needed; this one holds {0}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>An array with the axes (k, j, i) or (channel, k, j, i) is needed; this one has the shape {0}.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -695,6 +767,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Every label without a parent has to belong to one protocol, and every protocol needs such a label; check the label {0}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Further ticks show at once.</source>
       <translation type="unfinished" />
     </message>
@@ -716,6 +792,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>It belongs to the model "{0}"; choose that one to use it.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>It is not clear where the array lies: give an affine, or a spacing together with an orientation such as "LPS".</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -744,6 +824,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>Label {0} has no name.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Labels by example inside of both "{0}" and labels of another protocol cannot compete; look for those of one protocol at a time.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -808,6 +892,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>No label was asked for; name at least one.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>No model was named; give at least one package.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -887,6 +975,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Several protocols need conditioning at the head, without context classes.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Show the model a structure that it does not know, as a segment on a scan; afterwards it can be found in every scan.</source>
       <translation type="unfinished" />
     </message>
@@ -912,6 +1004,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>The advice "{0}" has to be a text of 1 to {1} characters.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The affine has an impossible spacing: one of its axes has no length, or two are one.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -951,6 +1047,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The features of this scan were larger than the memory set aside for them, so the probabilities of "{0}" have to be asked for when the network runs: give probabilities=["{1}"] to Segmenter.segment or Segmenter.features.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The features of this scan were larger than the memory set aside for them; crop the scan to the part of interest to {0}.</source>
       <translation type="unfinished" />
     </message>
@@ -975,6 +1075,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The format {0} cannot say where the scan lies; write a .seg.nrrd or .nrrd file.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The header gives its lengths in {0}; they were read as such.</source>
       <translation type="unfinished" />
     </message>
@@ -991,7 +1095,23 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The image does not say which way its voxel axes run, so left and right are not known: use Volume.from_numpy, which takes the affine, or the orientation in letters.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The input has {0} channels and the network {1}; they have to agree.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The intensity scheme percentiles needs a low and a high from 0 to 100.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The intensity scheme z-score takes neither low nor high; leave them out.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The intensity scheme {0} needs a low that is less than its high.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1027,6 +1147,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The model "{0}" has no statistics of its features; choose one that has.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The model "{0}" takes {1} {2}, {3}; {4} {5} given.</source>
       <translation type="unfinished" />
     </message>
@@ -1043,11 +1167,19 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The model divides a scan in several ways ({0}), each of which has a map of its own.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The model does not know the metadata field "{0}".{1}</source>
       <translation type="unfinished" />
     </message>
     <message>
       <source>The model knows no label "{0}".{1} `lcs labels` lists them all.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The model looks inside the label "{0}" of the model "{1}" alone, which this version cannot find for it yet; use a newer version, or another model.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1071,7 +1203,15 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The model's input has the unknown intensity scheme "{0}" (known: {1}).</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The model's input needs channels, a spacing of three lengths from 0.05 to 20 mm, and a margin.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The models "{0}" and "{1}" cannot answer together, since their {2} differ; name models that were trained alike, such as the folds of a cross-validation.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1104,6 +1244,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>The scan does not say which way its voxel axes run; {0} was assumed, as told.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The scan holds nothing between the values {0} and {1} that the model tells apart; check that it is of the kind that the model expects, for CT in Hounsfield units.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1207,6 +1351,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The tree names no protocol.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The volume has changed since it was segmented; run the model again.</source>
       <translation type="unfinished" />
     </message>
@@ -1271,6 +1419,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>There is no probability map of "{0}"; ask for it with the others.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>There is nothing to undo.</source>
       <translation type="unfinished" />
     </message>
@@ -1296,6 +1448,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>This segmentation lies under another transform than the volume: put both under the same transform with the Transforms module, or choose a new segmentation.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>This segmenter was closed, which freed its network; load the package again.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1347,6 +1503,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Two protocols of the tree have the same name.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Use a scan of finer spacing if there is one.</source>
       <translation type="unfinished" />
     </message>
@@ -1355,11 +1515,19 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>What a model's input lies inside needs a package, a label of it, and a margin from 0 to 500 mm.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>What is known about the scan was changed meanwhile: press Apply for a new run.</source>
       <translation type="unfinished" />
     </message>
     <message>
       <source>What the network found in that run is not kept any more; press Apply again to {0}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Where a tree has several protocols, each of them needs a name.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1479,6 +1647,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>find probabilities</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>flip angle</source>
       <translation type="unfinished" />
     </message>
@@ -1499,6 +1671,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>inputs (channels, grid, foreground or intensities)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>inversion time</source>
       <translation type="unfinished" />
     </message>
@@ -1508,6 +1684,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>label chunk {0}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>label trees</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1524,6 +1704,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>loading the model</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>metadata fields</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1567,7 +1751,19 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>of any level</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>of the level {0}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>out of memory</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>patch sizes</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1603,6 +1799,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>the library that writes this format gives no reason</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>the scan</source>
       <translation type="unfinished" />
     </message>
@@ -1619,7 +1819,15 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>use of mirror images</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>volumes under non-linear transforms are refused before</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>what was read back is not what was written</source>
       <translation type="unfinished" />
     </message>
     <message>
