@@ -15,7 +15,8 @@ from LabelConditionedSegmentationLib.core.errors import PackageFormatError, Pack
 from LabelConditionedSegmentationLib.core.inference import features as features_module
 from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.network.architecture import Architecture
-from LabelConditionedSegmentationLib.core.package.model_package import DESCRIPTION, ModelPackage
+from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
+from LabelConditionedSegmentationLib.core.package.package_files import DESCRIPTION
 from LabelConditionedSegmentationLib.core.scan.geometry import Grid, resample
 from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
 

@@ -632,7 +632,7 @@ def test_every_level_has_a_name_and_the_channels_that_the_architecture_says() ->
 def test_activations_carry_gradients_to_the_layers_before_them_alone() -> None:
     network = build(replace(TINY, widths=(4, 6, 8), blocks=(1, 1, 1)))
     _, found = network.trunk.with_activations(image_for(network.trunk.architecture), ["encoder.1"])
-    found["encoder.1"].square().mean().backward()
+    found["encoder.1"].square().mean().backward()  # type: ignore[no-untyped-call]
     reached = {name.split(".", 2)[1] for name, p in network.trunk.encoder.named_parameters("e") if p.grad is not None}
     assert reached == {"0", "1"}
 

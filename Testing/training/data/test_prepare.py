@@ -521,7 +521,7 @@ def test_cases_are_normalised_by_the_intensity_scheme_of_the_network_and_kept_ap
     before = set(folders(tmp_path / "cache"))
     (case, *_) = prepare_cases(data_set, data_set.table, WINDOW, SCHEMA, MULTIPLE, tmp_path / "cache", progress=False)
     inside = case.image[:, case.foreground]
-    assert (inside.min(), inside.max()) == (-1, 1)
+    assert (float(inside.min()), float(inside.max())) == (-1, 1)
     assert len(set(folders(tmp_path / "cache")) - before) == len(data_set.cases)
     (again, *_) = prepare_cases(data_set, data_set.table, SPEC, SCHEMA, MULTIPLE, tmp_path / "cache", progress=False)
     assert set(folders(tmp_path / "cache")) > before
