@@ -111,8 +111,8 @@ def test_the_network_runs_in_the_precision_that_is_given_and_is_blended_in_singl
 
 
 def test_a_scan_that_goes_down_the_ladder_says_so_and_leaves_the_next_one_at_the_top() -> None:
-    network_pass = tiny_pass()
     said: list[str] = []
+    network_pass = tiny_pass()
     network_pass.plan = top = replace(network_pass.plan, batch=2)
 
     def run() -> int:

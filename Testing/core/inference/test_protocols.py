@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from LabelConditionedSegmentationLib.core.inference.features import Features
 from LabelConditionedSegmentationLib.core.inference.layered_features import LayeredFeatures
 from LabelConditionedSegmentationLib.core.inference.segmenter import FEATURE_BUDGET, Segmenter
 from LabelConditionedSegmentationLib.core.labels.label_tree import LabelTree
+from LabelConditionedSegmentationLib.core.network.head import ClassEmbeddings
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
 from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
@@ -44,7 +44,8 @@ def alone(protocol: str, flip: bool = False) -> Features:
     """The features of a model that has this one protocol, and the same trunk and prompts."""
     network, tree = samples.network(tree=TREE, seed=25), TREE.parts[protocol]
     place = TREE.class_slices[protocol]
-    head: Any = network.head
+    head = network.head
+    assert isinstance(head, ClassEmbeddings)
     head.prompts, head.bias = (torch.nn.Parameter(values[place]) for values in (head.prompts, head.bias))
     network.classes = tree.classes
     return segmenter_of(network, tree, flip).features(SCAN)

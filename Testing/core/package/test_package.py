@@ -737,8 +737,8 @@ def level_statistics() -> dict[str, LevelStatistics]:
 def saved(folder: Path, **changes: Any) -> ModelPackage:
     """A package that may need format 2."""
     tree, spec = changes.pop("tree", samples.label_tree()), changes.pop("spec", InputSpec())
-    about: Any = spec, tree, samples.SCHEMA, (32, 32, 32), "", {}
-    return save_package(folder / "tiny", samples.network(tree=tree), "tiny", *about, **changes)
+    about = spec, tree, samples.SCHEMA, (32, 32, 32), ""
+    return save_package(folder / "tiny", samples.network(tree=tree), "tiny", *about, {}, **changes)
 
 
 @pytest.fixture

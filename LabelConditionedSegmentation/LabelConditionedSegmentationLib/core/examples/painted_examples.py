@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 
 from ..errors import InputError
-from ..scan.geometry import Grid, bounding_box, needed_box, resample, smooth_for
+from ..scan.geometry import Grid, Shape, bounding_box, needed_box, resample, smooth_for
 from ..scan.preprocessing import NetworkInput
 from ..scan.volume import Array, Volume
 
@@ -58,16 +59,23 @@ def mask_on(atlas: Volume, mask: Volume, what: str = "mask") -> Array:
         raise InputError(
             f"The {what} is empty: no voxel of it is marked. Paint the structure, or choose another segment."
         )
-    out = np.zeros(atlas.shape, dtype=bool)
-    starts = [int(n) for n in shift[::-1]]
+    out = _placed(inside, [int(n) for n in shift[::-1]], atlas.shape)
+    if not out.any():
+        raise InputError(f"The {what} lies outside of its scan; give the scan that it was painted on.")
+    return out
+
+
+def _placed(inside: Array, starts: Sequence[int], shape: Shape) -> Array:
+    """A mask whose first voxel lies at `starts` of an image of this shape (k, j, i), on the whole image; what lies
+    outside is left out.
+    """
+    out = np.zeros(shape, dtype=bool)
     low = [max(0, start) for start in starts]
-    high = [min(n, start + length) for n, start, length in zip(atlas.shape, starts, mask.shape, strict=True)]
+    high = [min(n, start + length) for n, start, length in zip(shape, starts, inside.shape, strict=True)]
     if all(a < b for a, b in zip(low, high, strict=True)):
         k, j, i = (slice(a, b) for a, b in zip(low, high, strict=True))
         there = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, starts, strict=True))
         out[k, j, i] = inside[there]
-    if not out.any():
-        raise InputError(f"The {what} lies outside of its scan; give the scan that it was painted on.")
     return out
 
 

@@ -386,17 +386,14 @@ class Segmenter:
         prepared, encoded, report = self._prepared(atlas, metadata, not_a_label_map)
         structures = shown_on(atlas, prepared, self.network_pass.stride, shown)
         steps.update(0.0, READ, 1.0, "running the network")
-
-        def on_network(done: float, text: str) -> None:
-            steps.update(READ, NETWORK, done, text)
-
+        network_steps = Progress(lambda done, text: steps.update(READ, NETWORK, done, text), cancel)
         with self.network_pass.from_the_top():
             if pooled:
                 vectors, bias = self._with_ladder(
                     report, lambda: pooled_prompts(self.network_pass, prepared, structures, encoded, steps, READ)
                 )
             else:
-                features = self._found(atlas, prepared, encoded, report, Progress(on_network, cancel), EXAMPLE_BUDGET)
+                features = self._found(atlas, prepared, encoded, report, network_steps, EXAMPLE_BUDGET)
                 vectors, bias = features.with_ladder(
                     lambda: fitted_prompts(atlas, features, structures, steps, NETWORK, cancel)
                 )
