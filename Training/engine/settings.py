@@ -168,7 +168,8 @@ def _table_of(key: str, keys: Keys) -> str:
 
 
 def _is_table(kind: Any) -> bool:
-    return bool(get_origin(kind) == dict)
+    origin: Any = get_origin(kind)
+    return origin is dict
 
 
 def _kind_at(key: str, keys: Keys) -> Any:
