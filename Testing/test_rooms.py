@@ -85,6 +85,9 @@ FORBIDDEN_CALLS = frozenset(
     }
 )
 DYNAMIC_IMPORTS = frozenset({"importlib.import_module", "importlib.__import__"})
+IMPORTS_ITS_FOLDER = {"Training.methods.registry": ["importlib.import_module"]}
+"""The one module that imports by names which are not written in it: those of the modules of its own folder, which are
+as much a part of the program as it is."""
 
 
 def modules() -> list[Path]:
@@ -294,7 +297,7 @@ def test_a_wrong_arrow_inside_core_is_noticed(module: str, source: str, count: i
 
 @pytest.mark.parametrize("path", modules(), ids=dotted_name)
 def test_no_module_unpickles_evaluates_or_downloads(path: Path) -> None:
-    assert dangers(path.read_text(encoding="utf-8")) == []
+    assert dangers(path.read_text(encoding="utf-8")) == IMPORTS_ITS_FOLDER.get(dotted_name(path), [])
 
 
 @pytest.mark.parametrize("path", modules(), ids=dotted_name)

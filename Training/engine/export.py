@@ -32,25 +32,7 @@ def write_package(
     facts: dict[str, Any],
 ) -> Path:
     """Write the package of a run; returns its folder. Raises OutputError where it cannot be written."""
-    names = sorted(case.name for case in training)
-    about = {
-        "title": config.package.title or config.package.name,
-        "description": config.package.description,
-        "licence": config.package.licence,
-        "citation": config.package.citation,
-        "intended_use": config.package.intended_use,
-        "not_for": config.package.not_for,
-        "provenance": {
-            "data": config.package.data,
-            "training_cases": names,
-            "method": config.method,
-            "steps": facts["step"],
-            "seed": config.seed,
-            "history": facts.get("history", []),
-            "trained_with": f"LabelConditionedSegmentation {__version__}",
-            "date": datetime.now(UTC).date().isoformat(),
-        },
-    }
+    about = about_run(config, training, facts)
     card = model_card(about, tree, schema, config)
     with writing_to(path.parent):
         package = save_package(
@@ -68,6 +50,28 @@ def write_package(
             config.package.advice,
         )
     return package.path
+
+
+def about_run(config: Config, training: Sequence[Case], facts: dict[str, Any]) -> dict[str, Any]:
+    """What a package says of itself and of the run that it comes from."""
+    return {
+        "title": config.package.title or config.package.name,
+        "description": config.package.description,
+        "licence": config.package.licence,
+        "citation": config.package.citation,
+        "intended_use": config.package.intended_use,
+        "not_for": config.package.not_for,
+        "provenance": {
+            "data": config.package.data,
+            "training_cases": sorted(case.name for case in training),
+            "method": config.method,
+            "steps": facts["step"],
+            "seed": config.seed,
+            "history": facts.get("history", []),
+            "trained_with": f"LabelConditionedSegmentation {__version__}",
+            "date": datetime.now(UTC).date().isoformat(),
+        },
+    }
 
 
 def training_statistics(training: Sequence[Case]) -> dict[str, list[float]]:
@@ -88,15 +92,10 @@ def training_statistics(training: Sequence[Case]) -> dict[str, list[float]]:
 
 def model_card(about: dict[str, Any], tree: LabelTree, schema: MetadataSchema, config: Config) -> str:
     """The card in Markdown."""
-    fields = (
-        "\n".join(
-            f"- {field.name}: {field.description or 'no description'}; {field.allowed}" for field in schema.fields
-        )
-        or "- none"
-    )
-    cases = ", ".join(about["provenance"]["training_cases"])
+    lines = [f"- {field.name}: {field.description or 'no description'}; {field.allowed}" for field in schema.fields]
+    fields = "\n".join(lines)
     steps = ", then ".join([*about["provenance"]["history"], f"{about['provenance']['steps']} steps on these cases"])
-    citations = "\n".join(f"- {entry}" for entry in about["citation"]) or "- none stated"
+    citations = "\n".join(f"- {entry}" for entry in about["citation"])
     return f"""# {about["title"]}
 
 {about["description"]}
@@ -113,13 +112,13 @@ def model_card(about: dict[str, Any], tree: LabelTree, schema: MetadataSchema, c
 ## What it was trained on
 {about["provenance"]["data"] or "Not stated."}
 
-Training cases ({len(about["provenance"]["training_cases"])}): {cases}.
+Training cases ({len(about["provenance"]["training_cases"])}): {", ".join(about["provenance"]["training_cases"])}.
 Ages, sexes, scanners and diseases outside of these were never seen: expect it to be worse there.
 
 ## Input
 {", ".join(config.input.channels)}, resampled to {" x ".join(f"{s:g}" for s in config.input.spacing)} mm. Metadata that it can use, each of them optional:
 
-{fields}
+{fields or "- none"}
 
 ## Labels
 {len(tree.leaves)} structures in a tree of {len(tree)} labels; `lcs labels` prints them.
@@ -129,5 +128,5 @@ Method `{config.method}`, seed {config.seed}, {about["provenance"]["date"]}: {st
 Measured accuracy stands in BENCHMARKS.md of the project.
 
 ## Citations
-{citations}
+{citations or "- none stated"}
 """  # noqa: E501

@@ -168,8 +168,8 @@ def _table_of(key: str, keys: Keys) -> str:
 
 
 def _is_table(kind: Any) -> bool:
-    origin = get_origin(kind)
-    return isinstance(origin, type) and issubclass(origin, dict)
+    origin: Any = get_origin(kind)
+    return origin is dict
 
 
 def _kind_at(key: str, keys: Keys) -> Any:

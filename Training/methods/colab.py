@@ -224,22 +224,16 @@ class CoLab(Method):
         def outer(theta: Parameters) -> torch.Tensor:
             return segment_other(theta, lambda scores: self._outer(scores[0], outer_scene))
 
-        theta = {
-            name: p.detach()
-            for name, p in (self.network.head if head_only else self).named_parameters()
-            if p.requires_grad
-        }
+        trained = self.network.head if head_only else self
+        theta = {name: p.detach() for name, p in trained.named_parameters() if p.requires_grad}
         mean = _mean_of_processes(fabric)
-        with _full_precision(
-            context.device
-        ):  # nearly equal passes differ by less than half precision can resolve, and its rounding would be in v too
+        # nearly equal passes differ by less than half precision can resolve, and its rounding would be in v too
+        with _full_precision(context.device):
             value, v = after_virtual_step(inner, outer, theta, context, learning_rate, mean)
-            is_published = self.own.hypergradient == "finite_difference"
-            mixed = (
-                finite_difference(inner, theta, context, v, self.own.eps)
-                if is_published
-                else exact(inner, theta, context, v)
-            )
+            if self.own.hypergradient == "finite_difference":
+                mixed = finite_difference(inner, theta, context, v, self.own.eps)
+            else:
+                mixed = exact(inner, theta, context, v)
         return float(mean({"": value})[""]), -learning_rate * mixed
 
     def on_validation(self, batch: Batch, picture: Picture) -> None:
