@@ -111,7 +111,7 @@ def probabilities_of(
     def score(start: int) -> None:
         place = slice(start, min(start + tile_size, len(features)))
         tile = features[place].to(torch.float32).T
-        for part, owners in zip(classes.split(chunk), owner.split(chunk), strict=True):
+        for part, owners in zip(torch.split(classes, chunk), torch.split(owner, chunk), strict=True):
             scores = torch.addmm(bias[part, None], prompts[part], tile)
             out[:, place].index_add_(0, owners, scores.sub_(log_sum[place]).exp_())
 
