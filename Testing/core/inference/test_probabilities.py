@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -15,6 +16,8 @@ import pytest
 import torch
 from LabelConditionedSegmentationLib.core.errors import Cancelled, InputError, LabelError, OutputError
 from LabelConditionedSegmentationLib.core.examples.example_prompt import ExamplePrompt
+from LabelConditionedSegmentationLib.core.inference import features as features_module
+from LabelConditionedSegmentationLib.core.inference import scoring
 from LabelConditionedSegmentationLib.core.inference.features import Features
 from LabelConditionedSegmentationLib.core.inference.scoring import best_classes, probabilities_of
 from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
@@ -166,6 +169,24 @@ def test_cancel_is_honoured() -> None:
     token.cancel()
     with pytest.raises(Cancelled):
         features.probabilities(cancel=token)
+
+
+def test_where_memory_runs_out_the_label_chunk_is_smaller_and_the_maps_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wanted = tiny_segmenter().features(SCAN).probabilities().volume.array
+    real = scoring.probabilities_of
+
+    def greedy(*arguments: Any) -> torch.Tensor:
+        if arguments[-1] > 16:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+        return real(*arguments)
+
+    monkeypatch.setattr(features_module, "probabilities_of", greedy)
+    features = tiny_segmenter().features(SCAN)
+    found = features.probabilities().volume.array
+    assert features.report.fallbacks == ["label chunk 40", "label chunk 16"]
+    assert np.allclose(found, wanted, rtol=0, atol=1e-6)
 
 
 def by_example(features: Features, prompts: Sequence[tuple[str, str]]) -> Features:

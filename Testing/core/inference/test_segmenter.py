@@ -481,11 +481,16 @@ def test_out_of_memory_while_labels_are_decided_makes_the_label_chunk_smaller(mo
     real = scoring.best_classes
 
     def greedy(
-        features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, chunk: int, context: int
+        features: torch.Tensor,
+        prompts: torch.Tensor,
+        bias: torch.Tensor,
+        chunk: int,
+        with_log_sum: bool = False,
+        context: int = 0,
     ) -> BestClasses:
         if chunk > 16:
             raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
-        return real(features, prompts, bias, chunk, context=context)
+        return real(features, prompts, bias, chunk, with_log_sum, context)
 
     monkeypatch.setattr(features_module, "best_classes", greedy)
     result = tiny_segmenter().segment(volume)

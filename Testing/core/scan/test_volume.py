@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,7 @@ def test_a_voxel_lies_at_the_same_point_in_every_library(affine: np.ndarray) -> 
     assert np.allclose(image.TransformIndexToPhysicalPoint((5, 3, 2)), point * [-1, -1, 1])
     other = volume.to_nibabel()
     assert np.asarray(other.dataobj)[5, 3, 2] == 1000
-    assert np.allclose((other.affine @ (5, 3, 2, 1))[:3], point)
+    assert np.allclose((other.affine @ [5, 3, 2, 1])[:3], point)
 
 
 def test_masks_and_half_precision_become_types_that_images_have() -> None:
@@ -252,7 +253,7 @@ def test_a_volume_that_cannot_be_written_whole_leaves_nothing(tmp_path: Path, mo
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("os.replace", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(LCSError, match="No space left on device"):
         Volume.from_numpy(array(), OBLIQUE).save(tmp_path / "v.nii.gz")
     assert not list(tmp_path.iterdir())
