@@ -1,28 +1,35 @@
-# make demo | make test | make lint: everything runs in .venv, which is made from constraints.txt on first use.
+# make demo | test | test-all | lint | docs: everything runs in .venv, made from constraints.txt on first use.
 # Another interpreter: make PYTHON=python3.12 demo
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := LabelConditionedSegmentation Training Testing Utilities
 
-.PHONY: demo test lint benchmarks clean
+.PHONY: demo test test-all lint docs benchmarks clean
 
 demo: $(VENV)/.demo-ready
 	$(BIN)/python -m LabelConditionedSegmentationLib.cli.demo demo
 
+# two processes of one thread each: tests are many and small
 test: $(VENV)/.test-ready
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+test-all: $(VENV)/.test-ready
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.test-ready
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 
+docs: $(VENV)/.test-ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 benchmarks: $(VENV)/.test-ready
 	$(BIN)/python -m Testing.benchmarks.run
 
 clean:
-	rm -rf $(VENV) demo build *.egg-info
+	rm -rf $(VENV) demo build site *.egg-info
 
 # torch comes first and alone, so that nothing else chooses it; the CPU build is taken where the machine has it at hand.
 $(VENV)/.torch-ready: constraints.txt
@@ -36,5 +43,5 @@ $(VENV)/.demo-ready: $(VENV)/.torch-ready pyproject.toml
 	@touch $@
 
 $(VENV)/.test-ready: $(VENV)/.torch-ready pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,training,test,lint]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,training,test,lint,docs]'
 	@touch $@
