@@ -1,0 +1,238 @@
+"""Images made from label maps: every sample has another contrast, resolution and field of view, so that a network that
+learns from them finds its labels in scans of any contrast.
+
+Billot et al., "SynthSeg: segmentation of brain MRI scans of any contrast and resolution without retraining", Medical
+Image Analysis 2023, arXiv 2107.09559; without a skull as in Hoopes et al., "SynthStrip", NeuroImage 2022.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from LabelConditionedSegmentationLib.core.errors import InputError
+from LabelConditionedSegmentationLib.core.scan.foreground import foreground_mask
+from LabelConditionedSegmentationLib.core.scan.preprocessing import normalise
+
+Range = tuple[float, float]
+
+FLOOR = 0.02
+"""Of the range of an image, below which nothing lies that was scanned: only what lies outside is exactly 0."""
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """How strongly made images vary. Ranges are drawn from evenly; probabilities are shares of the samples.
+
+    mean, deviation: of the Gaussian of a class, on a scale of 0 to 255. shared: that a class takes the Gaussian of
+    another one, as tissues do that a contrast cannot tell apart. divided: that a class has regions of slightly
+    different means, by up to `division`. stripped: that nothing is left but the brain and up to `rim_mm` around it.
+    black_air: that the air around a whole head is exactly 0. blur_mm: standard deviation of the point spread.
+    bias: standard deviation of the logarithm of the field, at most, on a grid of `bias_knots` a side. gamma: standard
+    deviation of the logarithm of the exponent. thickness_mm: of slices along one axis. isotropic: that all axes are
+    that coarse in place of one. sharp: that none is. noise: standard deviation, at most, of the range of the image.
+    cropped: that the field of view ends within the head.
+    """
+
+    mean: Range = (0.0, 255.0)
+    deviation: Range = (0.0, 30.0)
+    shared: float = 0.08
+    divided: float = 0.3
+    division: float = 25.0
+    stripped: float = 0.35
+    rim_mm: float = 6.0
+    black_air: float = 0.35
+    blur_mm: Range = (0.4, 1.6)
+    bias: float = 0.5
+    bias_knots: int = 4
+    gamma: float = 0.25
+    thickness_mm: Range = (0.5, 7.0)
+    isotropic: float = 0.15
+    sharp: float = 0.3
+    noise: float = 0.08
+    cropped: float = 0.3
+
+
+@dataclass(frozen=True)
+class MadeImage:
+    """What a scanner might have made of a label map: image (k, j, i) float32, normalised as `core.preprocessing` does
+    it; foreground (k, j, i) bool: the voxels that count; field_of_view (k, j, i) bool: what was scanned at all.
+    """
+
+    image: torch.Tensor
+    foreground: torch.Tensor
+    field_of_view: torch.Tensor
+
+
+class ImageMaker:
+    """Makes images from maps of generation classes, which are those that have an intensity of their own."""
+
+    def __init__(
+        self,
+        classes: int,
+        brain: Sequence[int],
+        spacing: tuple[float, float, float],
+        settings: Acquisition | None = None,
+    ) -> None:
+        """classes: 0, the air, to classes - 1. brain: those that are left where the skull is taken away. spacing
+        (i, j, k) mm of the voxels.
+        """
+        self.settings = settings or Acquisition()
+        self._classes = classes
+        self._is_brain = torch.zeros(classes, dtype=torch.bool)
+        self._is_brain[list(brain)] = True
+        self._spacing = tuple(reversed(spacing))
+
+    def __call__(self, labels: torch.Tensor, generator: np.random.Generator) -> MadeImage:
+        """labels (k, j, i): generation classes, of any integer type, on the CPU. The same generator makes the same
+        image.
+        """
+        s = self.settings
+        noise = torch.Generator().manual_seed(int(generator.integers(2**62)))
+        image = self._tissue(labels.long(), generator, noise)
+        image = blurred(image, [generator.uniform(*s.blur_mm) / step for step in self._spacing])
+        image = image * self._bias(image.shape, generator)
+        image = _gamma(image, float(np.exp(generator.normal(0, s.gamma))))
+        kept = self._kept(labels.long(), generator)
+        image = self._sliced(image, generator)
+        deviation = generator.uniform(0, s.noise)
+        if deviation:
+            image = _with_rician_noise(image, deviation, noise)
+        view = _field_of_view(kept, s.cropped, generator)
+        return _as_scanned((FLOOR + image).masked_fill(~(kept & view), 0.0), view)
+
+    def _tissue(self, labels: torch.Tensor, generator: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
+        """Every voxel from the Gaussian of its class, from 0 to about 255; the air is dark more often than not."""
+        s = self.settings
+        means = generator.uniform(*s.mean, self._classes)
+        deviations = generator.uniform(*s.deviation, self._classes)
+        for number in np.flatnonzero(generator.random(self._classes) < s.shared):
+            other = int(generator.integers(self._classes))
+            means[number], deviations[number] = means[other], deviations[other]
+        if generator.random() < 0.8:
+            means[0], deviations[0] = generator.uniform(0, 15), generator.uniform(0, 5)
+        table = torch.tensor(np.stack([means, deviations]), dtype=torch.float32)
+        mean, deviation = table[0][labels], table[1][labels]
+        if divided := self._divided(generator):
+            mean += torch.tensor(divided, dtype=torch.float32)[labels] * _blobs(labels.shape, generator)
+        return (mean + deviation * torch.randn(labels.shape, generator=noise)).clamp_min_(0)
+
+    def _divided(self, generator: np.random.Generator) -> list[float]:
+        """How far the regions within each class lie apart; none where no class is divided."""
+        s = self.settings
+        chosen = generator.random(self._classes) < s.divided
+        chosen[0] = False
+        return (
+            list(np.where(chosen, generator.uniform(-s.division, s.division, self._classes), 0)) if chosen.any() else []
+        )
+
+    def _bias(self, shape: Sequence[int], generator: np.random.Generator) -> torch.Tensor:
+        """A smooth field around 1 that the image is multiplied with, as the coils of a scanner have."""
+        knots = (self.settings.bias_knots,) * 3
+        field = generator.normal(0, generator.uniform(0, self.settings.bias), (1, 1, *knots))
+        return _spread(torch.from_numpy(field).float(), shape).exp_()
+
+    def _kept(self, labels: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
+        """(k, j, i) bool: what is not exactly 0: everything, all but the air, or the brain with a rim around it."""
+        s = self.settings
+        if generator.random() < s.stripped:
+            return self._brain_with_rim(labels, generator.uniform(0, s.rim_mm))
+        if generator.random() < s.black_air:
+            return labels > 0
+        return torch.ones_like(labels, dtype=torch.bool)
+
+    def _brain_with_rim(self, labels: torch.Tensor, rim_mm: float) -> torch.Tensor:
+        """The brain without holes, grown: other programs cut it more or less closely."""
+        brain = self._is_brain[labels].float()
+        reach = [max(0.3, (rim_mm + 2.0) / 2.0 / step) for step in self._spacing]
+        level = 0.5 if rim_mm < 1 else 0.15
+        return blurred(brain, reach) > level
+
+    def _sliced(self, image: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
+        """As thick slices show it: averaged over their thickness, sampled at their distance, and interpolated."""
+        s = self.settings
+        if generator.random() < s.sharp:
+            return image
+        thickness = generator.uniform(*s.thickness_mm)
+        if generator.random() < s.isotropic:
+            wanted = [min(thickness, 4.0)] * 3
+        else:
+            wanted = list(self._spacing)
+            wanted[int(generator.integers(3))] = thickness
+        factors = [max(1.0, want / step) for want, step in zip(wanted, self._spacing, strict=True)]
+        if max(factors) < 1.1:
+            return image
+        coarse = blurred(image, [0.4 * (factor - 1) for factor in factors])
+        shape = [max(2, round(n / factor)) for n, factor in zip(image.shape, factors, strict=True)]
+        small = torch.nn.functional.interpolate(coarse[None, None], size=shape, mode="trilinear", align_corners=False)
+        return _spread(small, image.shape)
+
+
+def blurred(image: torch.Tensor, sigma: Sequence[float]) -> torch.Tensor:
+    """image (k, j, i) smoothed by a Gaussian of sigma (k, j, i) voxels, the border continued."""
+    out = image[None, None]
+    for axis, deviation in enumerate(sigma):
+        if deviation < 0.2:
+            continue
+        radius = min(max(1, int(2.5 * deviation + 0.5)), image.shape[axis] - 1)
+        kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / deviation) ** 2)
+        shape, pad = [1, 1, 1, 1, 1], [0] * 6
+        shape[axis + 2] = -1
+        pad[4 - 2 * axis] = pad[5 - 2 * axis] = radius
+        out = torch.nn.functional.conv3d(
+            torch.nn.functional.pad(out, pad, mode="replicate"), (kernel / kernel.sum()).view(shape)
+        )
+    return out[0, 0]
+
+
+def _spread(small: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    """(1, 1, k, j, i) of any size -> `shape`, interpolated."""
+    return torch.nn.functional.interpolate(small, size=tuple(shape), mode="trilinear", align_corners=False)[0, 0]
+
+
+def _blobs(shape: Sequence[int], generator: np.random.Generator) -> torch.Tensor:
+    """A field of soft regions, about -1 to 1, as fine as the convolutions of muscles or as coarse as a lobe."""
+    knots = int(generator.integers(4, 24))
+    field = torch.from_numpy(generator.normal(0, 1, (1, 1, knots, knots, knots))).float()
+    return (2 * _spread(field, shape)).tanh_()
+
+
+def _gamma(image: torch.Tensor, exponent: float) -> torch.Tensor:
+    """The image from 0 to 1, raised to a power."""
+    low, high = image.min(), image.max()
+    return ((image - low) / (high - low).clamp_min(1e-6)) ** exponent
+
+
+def _with_rician_noise(image: torch.Tensor, deviation: float, noise: torch.Generator) -> torch.Tensor:
+    """The magnitude of a complex signal with Gaussian noise in both parts, as MRI has it: dark air becomes gray."""
+    real = image + deviation * torch.randn(image.shape, generator=noise)
+    imaginary = deviation * torch.randn(image.shape, generator=noise)
+    return torch.hypot(real, imaginary)
+
+
+def _field_of_view(kept: torch.Tensor, share: float, generator: np.random.Generator) -> torch.Tensor:
+    """(k, j, i) bool: all, or for a share of the samples what lies on one side of one or two planes across the head."""
+    view = torch.ones_like(kept)
+    if generator.random() >= share:
+        return view
+    for axis in generator.permutation(3)[: int(generator.integers(1, 3))]:
+        filled = kept.any(dim=tuple(a for a in range(3) if a != axis)).nonzero()[:, 0]
+        if len(filled) < 2:
+            continue
+        first, last = int(filled[0]), int(filled[-1])
+        lost = int(generator.uniform(0.05, 0.4) * (last - first))
+        start, length = (
+            (0, first + lost) if generator.random() < 0.5 else (last - lost, view.shape[int(axis)] - last + lost)
+        )
+        view.narrow(int(axis), start, length).fill_(False)
+    return view
+
+
+def _as_scanned(image: torch.Tensor, view: torch.Tensor) -> MadeImage:
+    """The image with the foreground that the rule for scans finds in it, and normalised there."""
+    foreground = torch.from_numpy(foreground_mask(image.numpy()[None], "nonzero")) & view
+    if not bool(foreground.any()):
+        raise InputError("Nothing is left of the label map that an image was to be made from.")
+    return MadeImage(normalise(image[None], foreground)[0], foreground, view)
