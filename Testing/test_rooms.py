@@ -20,7 +20,7 @@ LIBRARY = "LabelConditionedSegmentationLib"
 ROOMS_OF_LIBRARY = ("cli", "core", "worker", "scene", "panel", "resources")
 SLICER = frozenset({"slicer", "vtk", "qt", "ctk"})
 DESKTOP = frozenset({"slicerio", "PIL", "tqdm", "nilearn"})
-TRAINING = frozenset({"monai", "lightning", "omegaconf", "tensorboard"})
+TRAINING = frozenset({"monai", "lightning", "omegaconf", "tensorboard", "pandas", "jinja2", "matplotlib"})
 
 
 @dataclass(frozen=True)
