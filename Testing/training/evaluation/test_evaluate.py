@@ -371,7 +371,7 @@ def test_boxes_lie_on_their_scale_in_their_order_and_names_do_not_overlap() -> N
     figure = box_figure(series)
     figure.draw_without_rendering()
     axes = figure.axes[0]
-    assert axes.get_xlim() == (pytest.approx(0.3), 1)
+    assert list(axes.get_xlim()) == pytest.approx([0.3, 1])
     boxes = [patch.get_extents() for patch in axes.patches]
     assert np.all(np.diff([box.y0 for box in boxes]) < 0)  # the first at the top
     lower, upper = (np.percentile(series[0][1], part) for part in (25, 75))

@@ -22,7 +22,6 @@ from Testing.training.studies.test_registration import (
     agreement,
     bent,
     moved,
-    quick,  # noqa: F401  a fixture
     turned,
 )
 from Training.data.data_checks import check_data_set
