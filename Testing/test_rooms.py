@@ -21,7 +21,7 @@ LIBRARY = "LabelConditionedSegmentationLib"
 ROOMS_OF_LIBRARY = ("cli", "core", "worker", "scene", "panel", "resources")
 SLICER = frozenset({"slicer", "vtk", "qt", "ctk"})
 DESKTOP = frozenset({"slicerio", "PIL", "tqdm", "nilearn"})
-TRAINING = frozenset({"monai", "lightning", "pydantic", "tensorboard"})
+TRAINING = frozenset({"monai", "lightning", "pydantic", "tensorboard", "jinja2", "matplotlib"})
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from .scan_evaluation import (
     write_report,
 )
 
-TRAIN = Path(__file__).with_name("train.py")
+TRAIN = Path(__file__).parents[1] / "train.py"
 REPORT = "crossvalidation"
 """Name, without suffix, of the report in the output folder."""
 

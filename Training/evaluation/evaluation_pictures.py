@@ -1,5 +1,5 @@
-"""Pictures of where a segmentation went wrong: three slices through a structure, alone and with its true and its found
-outline.
+"""Pictures of where a segmentation went wrong: three slices through a structure, alone and with the outlines of truth
+and prediction.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
-from PIL import Image, ImageDraw, ImageFont
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from scipy.ndimage import binary_erosion, map_coordinates
 
 from .metrics import around
@@ -18,14 +20,14 @@ from .metrics import around
 MOST = 8
 """Pictures that are kept of an evaluation."""
 
-SIDE = 240
-"""Pixels of a slice."""
+SIDE, DPI = 240, 100
+"""Pixels of a slice, and of an inch of the figure: it decides how large letters are."""
 
 ROOM_MM, LEAST_MM = 15.0, 40.0
 """Millimetres around the structure, and the least half width of a slice."""
 
-TRUTH, FOUND, BOTH = (53, 194, 255), (255, 154, 31), (255, 255, 255)
-"""Colours of the true outline, the found one, and where they coincide; they differ to the colour-blind too."""
+TRUTH, PREDICTION, BOTH = (53, 194, 255), (255, 154, 31), (255, 255, 255)
+"""Colours of the outlines, and of where they coincide; they differ to the colour-blind too."""
 
 VIEWS = (("axial", 2, "R", "L", "A"), ("coronal", 1, "R", "L", "S"), ("sagittal", 0, "A", "P", "S"))
 """Name, RAS axis that the slice is perpendicular to, and the letters at its left, right and top (radiological
@@ -51,24 +53,22 @@ def worst_of(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
     return tuple(list(worst.values())[:MOST])
 
 
-def draw(scan: Volume, truth: Array, found: Array) -> bytes:
-    """A JPEG of two rows of three slices: the scan's first channel, and the same with outlines. truth, found: (k, j, i)
-    bool on the scan's grid, not both empty.
+def draw(scan: Volume, truth: Array, prediction: Array) -> bytes:
+    """A JPEG of two rows of three slices: the scan's first channel, and the same with outlines. truth, prediction: (k,
+    j, i) bool on the scan's grid, not both empty.
     """
-    center, half = _place(scan, truth | found)
-    page = Image.new("RGB", (3 * SIDE, 2 * SIDE), "black")
-    for column, (name, axis, left, right, top) in enumerate(VIEWS):
+    center, half = _place(scan, truth | prediction)
+    figure = Figure(figsize=(3 * SIDE / DPI, 2 * SIDE / DPI), dpi=DPI)
+    panels = figure.subplots(2, 3, gridspec_kw={"left": 0, "right": 1, "bottom": 0, "top": 1, "wspace": 0, "hspace": 0})
+    for (above, below), (name, axis, *letters) in zip(panels.T, VIEWS, strict=True):
         at = _voxels_of_slice(scan, center, half, axis)
-        plain = _grey(scan, at)
-        outlined = plain.copy()
-        true_edge, found_edge = (
-            _outline(map_coordinates(mask.astype(np.uint8), at, order=0) > 0) for mask in (truth, found)
-        )
-        outlined[true_edge], outlined[found_edge], outlined[true_edge & found_edge] = TRUTH, FOUND, BOTH
-        page.paste(_lettered(plain, name, left, right, top), (column * SIDE, 0))
-        page.paste(_lettered(outlined, "", left, right, top), (column * SIDE, SIDE))
+        for panel, text in ((above, name), (below, "")):
+            _show(panel, scan, at)
+            _letter(panel, text, *letters)
+        edges = [_outline(map_coordinates(mask.astype(np.uint8), at, order=0) > 0) for mask in (truth, prediction)]
+        below.imshow(_coloured(*edges), interpolation="nearest")
     file = io.BytesIO()
-    page.save(file, format="JPEG", quality=85, subsampling=0)
+    figure.savefig(file, format="jpeg", dpi=DPI, pil_kwargs={"quality": 85, "subsampling": 0})
     return file.getvalue()
 
 
@@ -96,17 +96,17 @@ def _voxels_of_slice(scan: Volume, center: Array, half: float, axis: int) -> Arr
     return index
 
 
-def _grey(scan: Volume, at: Array) -> Array:
-    """The scan in a slice as (SIDE, SIDE, 3) uint8, black beyond it; the window goes from the 1st to the 99.5th
-    percentile of what is not its lowest value.
+def _show(panel: Axes, scan: Volume, at: Array) -> None:
+    """A slice of the scan, black beyond it; the window goes from the 1st to the 99.5th percentile of what is not its
+    lowest value.
     """
     voxels = scan.array[0]
-    shown = voxels[voxels > voxels.min()]
-    low, high = np.percentile(shown if shown.size else voxels, (1, 99.5))
-    values = map_coordinates(voxels.astype(np.float32), at, order=1, cval=float(voxels.min()))
-    grey = np.clip((values - low) / max(float(high - low), 1e-6), 0, 1)
-    out: Array = np.repeat((255 * grey).round().astype(np.uint8)[..., None], 3, axis=2)
-    return out
+    lowest = voxels.min()
+    above = voxels[voxels > lowest]
+    low, high = np.percentile(above if above.size else voxels, (1, 99.5))
+    values = map_coordinates(voxels.astype(np.float32), at, order=1, cval=float(lowest))
+    panel.imshow(values, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), interpolation="nearest")
+    panel.axis("off")
 
 
 def _outline(mask: Array) -> Array:
@@ -114,14 +114,21 @@ def _outline(mask: Array) -> Array:
     return edge
 
 
-def _lettered(picture: Array, name: str, left: str, right: str, top: str) -> Image.Image:
-    image = Image.fromarray(picture)
-    draw_on, font, pale = ImageDraw.Draw(image), ImageFont.load_default(13), (230, 230, 230)
-    for text, place in (
-        (left, (5, SIDE // 2 - 8)),
-        (right, (SIDE - 14, SIDE // 2 - 8)),
-        (top, (SIDE // 2 - 5, 3)),
-        (name, (6, SIDE - 20)),
+def _coloured(true_edge: Array, predicted_edge: Array) -> Array:
+    """(SIDE, SIDE, 4) uint8, transparent where there is no outline."""
+    out = np.zeros((*true_edge.shape, 4), dtype=np.uint8)
+    out[true_edge], out[predicted_edge] = (*TRUTH, 255), (*PREDICTION, 255)
+    out[true_edge & predicted_edge] = (*BOTH, 255)
+    return out
+
+
+def _letter(panel: Axes, name: str, left: str, right: str, top: str) -> None:
+    """The name of a slice at the lower left, and at three sides where they lie."""
+    for text, x, y, across, up in (
+        (left, 0.02, 0.5, "left", "center"),
+        (right, 0.98, 0.5, "right", "center"),
+        (top, 0.5, 0.98, "center", "top"),
+        (name, 0.02, 0.03, "left", "bottom"),
     ):
-        draw_on.text(place, text, fill=pale, font=font, stroke_width=1, stroke_fill=(0, 0, 0))
-    return image
+        letters = panel.text(x, y, text, transform=panel.transAxes, ha=across, va=up, color="0.9", fontsize=9)
+        letters.set_path_effects([withStroke(linewidth=2, foreground="black")])

@@ -4,15 +4,15 @@ CSV and JSON.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from LabelConditionedSegmentationLib.core.labels.label_tree import Label, LabelTree
 from LabelConditionedSegmentationLib.core.scan.metadata import MetadataSchema
 
@@ -20,8 +20,15 @@ from .evaluation_pictures import Picture, worst_of
 from .metrics import Scores
 
 MEASURES = tuple(field.name for field in fields(Scores))
+ABSOLUTE = "absolute_relative_volume_error"
+COUNTS = ("pairs", "missed", "invented")
 SHOWN = 6
 """Digits after the point in files."""
+
+Means = dict[str, float]
+"""Over pairs of case and label: how many `pairs`, and of them `missed` and `invented`; and by the name of every metric
+the mean of its finite values (NaN where there are none), the absolute relative volume error among them.
+"""
 
 
 @dataclass(frozen=True)
@@ -39,12 +46,12 @@ class Evaluation:
 
     models: case -> the package that segmented it. trained_on: the cases that their own model was trained on. metadata:
     case -> what is true of it, parsed.
-    told: what the models were told of that, in words. pictures: where most went wrong.
+    given: what the models got of that, in words. pictures: where most went wrong.
     """
 
     name: str
     data: str
-    told: str
+    given: str
     tree: LabelTree
     schema: MetadataSchema
     models: dict[str, str]
@@ -58,26 +65,14 @@ class Evaluation:
         """Names of the cases, in the order in which they were segmented."""
         return tuple(self.models)
 
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """The rows, a line each: see `table_of`."""
+        return table_of(self.rows)
+
     def scores(self, case: str) -> dict[int, Scores]:
         """Label id -> metrics in one case."""
         return {row.label: row.scores for row in self.rows if row.case == case}
-
-
-@dataclass(frozen=True)
-class Mean:
-    """Means over pairs of case and label. values: metric -> mean of its finite values (NaN where there are none), the
-    absolute relative volume error among them.
-    """
-
-    pairs: int
-    missed: int
-    invented: int
-    values: dict[str, float]
-
-    def to_json(self) -> dict[str, float | int | None]:
-        """Plain values; what is infinite or undefined is None."""
-        numbers = {name: round(value, SHOWN) if math.isfinite(value) else None for name, value in self.values.items()}
-        return {"pairs": self.pairs, "missed": self.missed, "invented": self.invented, **numbers}
 
 
 def joined(name: str, evaluations: Sequence[Evaluation]) -> Evaluation:
@@ -86,7 +81,7 @@ def joined(name: str, evaluations: Sequence[Evaluation]) -> Evaluation:
     return Evaluation(
         name,
         first.data,
-        first.told,
+        first.given,
         first.tree,
         first.schema,
         {case: model for part in evaluations for case, model in part.models.items()},
@@ -97,60 +92,69 @@ def joined(name: str, evaluations: Sequence[Evaluation]) -> Evaluation:
     )
 
 
-def mean_of(rows: Iterable[Row]) -> Mean:
+def table_of(rows: Iterable[Row]) -> pd.DataFrame:
+    """A line a pair of case and label: `case`, `label`, all metrics, and whether it was `missed` or `invented`."""
+    columns = ["case", "label", *MEASURES, "missed", "invented"]
+    lines = [
+        (row.case, row.label, *asdict(row.scores).values(), row.scores.missed, row.scores.invented) for row in rows
+    ]
+    return pd.DataFrame(lines, columns=columns)
+
+
+def means_by(table: pd.DataFrame, key: str, order: Sequence[Any] | None = None) -> dict[Any, Means]:
+    """The means of the lines that share a value of a column, in the order of the lines; or of `order`, in which values
+    without a line have no pairs.
+    """
+    counts = table[["missed", "invented"]].astype(int).assign(pairs=1).groupby(table[key], sort=False).sum()
+    values = table[list(MEASURES)].astype(float)
+    values[ABSOLUTE] = values["relative_volume_error"].abs()
+    means = values.where(np.isfinite(values)).groupby(table[key], sort=False).mean()
+    order = list(counts.index) if order is None else order
+    both = counts[list(COUNTS)].reindex(order, fill_value=0).join(means)
+    return {key: dict(both.loc[key].items()) | _whole(both.loc[key]) for key in both.index}
+
+
+def _whole(means: Mapping[str, float]) -> dict[str, int]:
+    return {name: int(means[name]) for name in COUNTS}
+
+
+def mean_of(rows: Iterable[Row]) -> Means:
     """Every pair of case and label counts once."""
-    scores = [row.scores for row in rows]
-    columns = {name: [float(getattr(s, name)) for s in scores] for name in MEASURES}
-    columns["absolute_relative_volume_error"] = [abs(value) for value in columns["relative_volume_error"]]
-    return Mean(
-        len(scores),
-        sum(s.missed for s in scores),
-        sum(s.invented for s in scores),
-        {name: _finite_mean(values) for name, values in columns.items()},
-    )
+    return _mean_of_table(table_of(rows))
 
 
-def _finite_mean(values: Iterable[float]) -> float:
-    finite = [value for value in values if math.isfinite(value)]
-    return statistics.fmean(finite) if finite else math.nan
+def _mean_of_table(table: pd.DataFrame) -> Means:
+    return means_by(table.assign(all=""), "all", [""])[""]
 
 
-def by_case(evaluation: Evaluation) -> dict[str, Mean]:
+def by_case(evaluation: Evaluation) -> dict[str, Means]:
     """Case -> means over its labels."""
-    rows: dict[str, list[Row]] = {case: [] for case in evaluation.cases}
-    for row in evaluation.rows:
-        rows[row.case].append(row)
-    return {case: mean_of(its) for case, its in rows.items()}
+    return means_by(evaluation.table, "case", evaluation.cases)
 
 
-def rows_of_labels(evaluation: Evaluation) -> dict[int, list[Row]]:
-    """Label id -> its rows, in the order of the tree."""
-    rows: dict[int, list[Row]] = {label.id: [] for label in evaluation.tree.labels}
-    for row in evaluation.rows:
-        rows[row.label].append(row)
-    return {ident: its for ident, its in rows.items() if its}
-
-
-def by_label(evaluation: Evaluation) -> dict[int, Mean]:
+def by_label(evaluation: Evaluation) -> dict[int, Means]:
     """Label id -> means over cases, in the order of the tree."""
-    return {ident: mean_of(rows) for ident, rows in rows_of_labels(evaluation).items()}
+    scored = set(evaluation.table["label"])
+    return means_by(evaluation.table, "label", [label.id for label in evaluation.tree.labels if label.id in scored])
 
 
-def rows_of_groups(evaluation: Evaluation) -> dict[int, list[Row]]:
-    """Parent id -> the rows of the scored labels under it, parents before what they contain."""
-    tree = evaluation.tree
-    above = {label.id: {parent.id for parent in tree.ancestors(label)} for label in tree.labels}
-    groups = {
-        parent.id: [row for row in evaluation.rows if parent.id in above[row.label]]
-        for parent in tree.walk()
-        if parent.id in tree.children
-    }
-    return {parent: rows for parent, rows in groups.items() if rows}
+def table_of_groups(evaluation: Evaluation) -> pd.DataFrame:
+    """As the table of an evaluation, with a line for every parent above a label, whose id is in the column `group`."""
+    tree, table = evaluation.tree, evaluation.table
+    above = {label.id: [parent.id for parent in tree.ancestors(label)] for label in tree.labels}
+    return table.assign(group=table["label"].map(above)).explode("group").dropna(subset="group").reset_index(drop=True)
+
+
+def by_group(evaluation: Evaluation) -> dict[int, Means]:
+    """Parent id -> means over the scored labels under it, parents before what they contain."""
+    table = table_of_groups(evaluation)
+    there = set(table["group"])
+    return means_by(table, "group", [label.id for label in evaluation.tree.walk() if label.id in there])
 
 
 def roots(evaluation: Evaluation) -> list[Label]:
     """The parents at the top of the tree that have something scored under them."""
-    return [evaluation.tree[ident] for ident in rows_of_groups(evaluation) if evaluation.tree[ident].parent is None]
+    return [evaluation.tree[ident] for ident in by_group(evaluation) if evaluation.tree[ident].parent is None]
 
 
 def cases_of_metadata(evaluation: Evaluation) -> dict[str, list[str]]:
@@ -159,61 +163,45 @@ def cases_of_metadata(evaluation: Evaluation) -> dict[str, list[str]]:
     """
     groups: dict[str, list[str]] = {}
     for field in evaluation.schema.fields:
-        values = {case: evaluation.metadata[case].get(field.name) for case in evaluation.cases}
-        known = {case: value for case, value in values.items() if value is not None}
-        if not known:
+        values = pd.Series({case: evaluation.metadata[case].get(field.name) for case in evaluation.cases}, dtype=object)
+        known = values.dropna()
+        if known.empty:
             continue
         if field.kind == "choice":
-            groups |= {
-                f"{field.name} = {choice}": [case for case, value in known.items() if value == choice]
-                for choice in field.choices
-            }
+            parts = {f"{field.name} = {choice}": known == choice for choice in field.choices}
         else:
-            groups |= _split_at_median(field.name, field.unit, {case: float(value) for case, value in known.items()})
-        groups[f"{field.name} unknown"] = [case for case in values if case not in known]
+            numbers, median = known.astype(float), known.astype(float).median()
+            text = f"the median of {f'{median:g} {field.unit}'.strip()}"
+            parts = {f"{field.name} up to {text}": numbers <= median, f"{field.name} above {text}": numbers > median}
+        groups |= {name: list(known[is_in].index) for name, is_in in parts.items()}
+        groups[f"{field.name} unknown"] = list(values[values.isna()].index)
     return {name: cases for name, cases in groups.items() if cases}
 
 
-def _split_at_median(name: str, unit: str, known: Mapping[str, float]) -> dict[str, list[str]]:
-    median = statistics.median(known.values())
-    text = f"{median:g} {unit}".strip()
-    return {
-        f"{name} up to the median of {text}": [case for case, value in known.items() if value <= median],
-        f"{name} above the median of {text}": [case for case, value in known.items() if value > median],
-    }
-
-
-def by_metadata(evaluation: Evaluation) -> dict[str, tuple[int, Mean]]:
+def by_metadata(evaluation: Evaluation) -> dict[str, tuple[int, Means]]:
     """Group of metadata -> number of its cases and means over their labels."""
-    groups = cases_of_metadata(evaluation)
+    table = evaluation.table
     return {
-        name: (len(cases), mean_of(row for row in evaluation.rows if row.case in set(cases)))
-        for name, cases in groups.items()
+        name: (len(cases), _mean_of_table(table[table["case"].isin(cases)]))
+        for name, cases in cases_of_metadata(evaluation).items()
     }
 
 
 def csv_text(evaluation: Evaluation) -> str:
     """A row a case and label with all metrics; infinite is "inf", undefined is empty."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["case", "id", "label", "group", *MEASURES, "trained_on", "model"])
-    tree = evaluation.tree
-    for row in evaluation.rows:
-        label = tree[row.label]
-        group = (tree.ancestors(label)[-1:] or (label,))[0].name
-        numbers = ["" if math.isnan(value) else f"{value:.{SHOWN}g}" for value in asdict(row.scores).values()]
-        table.writerow(
-            [
-                row.case,
-                row.label,
-                label.name,
-                group,
-                *numbers,
-                int(row.case in evaluation.trained_on),
-                evaluation.models[row.case],
-            ]
-        )
-    return text.getvalue()
+    tree, table = evaluation.tree, evaluation.table
+    top = {label.id: (tree.ancestors(label)[-1:] or (label,))[0].name for label in tree.labels}
+    columns = {
+        "case": table["case"],
+        "id": table["label"],
+        "label": table["label"].map(lambda ident: tree[ident].name),
+        "group": table["label"].map(top),
+        **{name: table[name].astype(float) for name in MEASURES},
+        "trained_on": table["case"].isin(evaluation.trained_on).astype(int),
+        "model": table["case"].map(evaluation.models),
+    }
+    text: str = pd.DataFrame(columns).to_csv(index=False, float_format=f"%.{SHOWN}g", lineterminator="\n")
+    return text
 
 
 def json_text(evaluation: Evaluation) -> str:
@@ -222,16 +210,21 @@ def json_text(evaluation: Evaluation) -> str:
     content: dict[str, Any] = {
         "model": evaluation.name,
         "data": evaluation.data,
-        "metadata": evaluation.told,
-        "overall": mean_of(evaluation.rows).to_json(),
-        "groups": {tree[ident].name: mean_of(rows).to_json() for ident, rows in rows_of_groups(evaluation).items()},
+        "metadata": evaluation.given,
+        "overall": _json(mean_of(evaluation.rows)),
+        "groups": {tree[ident].name: _json(mean) for ident, mean in by_group(evaluation).items()},
         "metadata_groups": {
-            name: {"cases": count, **mean.to_json()} for name, (count, mean) in by_metadata(evaluation).items()
+            name: {"cases": count, **_json(mean)} for name, (count, mean) in by_metadata(evaluation).items()
         },
         "cases": {
-            case: {"model": evaluation.models[case], "trained_on": case in evaluation.trained_on, **mean.to_json()}
+            case: {"model": evaluation.models[case], "trained_on": case in evaluation.trained_on, **_json(mean)}
             for case, mean in by_case(evaluation).items()
         },
-        "labels": {tree[ident].name: mean.to_json() for ident, mean in by_label(evaluation).items()},
+        "labels": {tree[ident].name: _json(mean) for ident, mean in by_label(evaluation).items()},
     }
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _json(means: Means) -> dict[str, float | int | None]:
+    """Plain values; what is infinite or undefined is None."""
+    return {name: round(value, SHOWN) if math.isfinite(value) else None for name, value in means.items()}

@@ -1,4 +1,4 @@
-"""How well one found mask agrees with the true one: overlap, surface distances, volume."""
+"""How well one predicted mask agrees with the true one: overlap, surface distances, volume."""
 
 from __future__ import annotations
 
@@ -79,23 +79,23 @@ class Scores:
         return math.isinf(self.relative_volume_error)
 
 
-def compare(truth: Array, found: Array, spacing: tuple[float, float, float]) -> Scores:
+def compare(truth: Array, prediction: Array, spacing: tuple[float, float, float]) -> Scores:
     """All metrics of two masks on one grid.
 
-    truth, found: (k, j, i) bool; voxels that are to be left out are False in both, so that their border, if it cuts the
-    structure, is surface of both. spacing: millimetres along (i, j, k), as `Volume.spacing` gives them.
+    truth, prediction: (k, j, i) bool; voxels that are to be left out are False in both, so that their border, if it
+    cuts the structure, is surface of both. spacing: millimetres along (i, j, k), as `Volume.spacing` gives them.
     A surface voxel is one with a face neighbour outside its mask or outside the grid. Distances are MONAI's; surface
     Dice counts surface voxels, as S. Nikolov et al., "Clinically applicable segmentation of head and neck anatomy for
     radiotherapy", JMIR 2021, weigh surface elements.
     """
-    true_voxels, found_voxels = int(truth.sum()), int(found.sum())
-    both = int((truth & found).sum())
-    error = found_voxels - true_voxels
+    true_voxels, predicted_voxels = int(truth.sum()), int(prediction.sum())
+    both = int((truth & prediction).sum())
+    error = predicted_voxels - true_voxels
     millilitres = float(np.prod(spacing)) / 1000
-    dice, surface_dice, hd95 = _without_surface(true_voxels, found_voxels)
-    if true_voxels and found_voxels:
-        dice = 2 * both / (true_voxels + found_voxels)
-        surface_dice, hd95 = _surface_agreement(truth, found, spacing)
+    dice, surface_dice, hd95 = _without_surface(true_voxels, predicted_voxels)
+    if true_voxels and predicted_voxels:
+        dice = 2 * both / (true_voxels + predicted_voxels)
+        surface_dice, hd95 = _surface_agreement(truth, prediction, spacing)
     return Scores(
         dice=dice,
         surface_dice=surface_dice,
@@ -103,33 +103,33 @@ def compare(truth: Array, found: Array, spacing: tuple[float, float, float]) -> 
         volume_error_ml=error * millilitres,
         relative_volume_error=error / true_voxels if true_voxels else (math.inf if error else 0.0),
         sensitivity=both / true_voxels if true_voxels else math.nan,
-        precision=both / found_voxels if found_voxels else math.nan,
-        far_false_positive_ml=far_voxels(truth, found) * millilitres,
+        precision=both / predicted_voxels if predicted_voxels else math.nan,
+        far_false_positive_ml=far_voxels(truth, prediction) * millilitres,
     )
 
 
-def far_voxels(truth: Array, found: Array) -> int:
+def far_voxels(truth: Array, prediction: Array) -> int:
     """How many found voxels lie farther than FAR_VOXELS voxels from every true one."""
     if not truth.any():
-        return int(found.sum())
-    box = around(truth | found)
+        return int(prediction.sum())
+    box = around(truth | prediction)
     if math.hypot(*(side.stop - side.start for side in box)) <= FAR_VOXELS:
         return 0
-    return int((distance_transform_edt(~truth[box])[found[box]] > FAR_VOXELS).sum())
+    return int((distance_transform_edt(~truth[box])[prediction[box]] > FAR_VOXELS).sum())
 
 
-def _without_surface(true_voxels: int, found_voxels: int) -> tuple[float, float, float]:
+def _without_surface(true_voxels: int, predicted_voxels: int) -> tuple[float, float, float]:
     """Dice, surface Dice and HD95 where a mask is empty: perfect where both are."""
-    return (0.0, 0.0, math.inf) if true_voxels or found_voxels else (1.0, 1.0, 0.0)
+    return (0.0, 0.0, math.inf) if true_voxels or predicted_voxels else (1.0, 1.0, 0.0)
 
 
-def _surface_agreement(truth: Array, found: Array, spacing: tuple[float, float, float]) -> tuple[float, float]:
+def _surface_agreement(truth: Array, prediction: Array, spacing: tuple[float, float, float]) -> tuple[float, float]:
     """Surface Dice and HD95 of two masks that both hold something, from one computation of the distances."""
-    inside = around(truth | found)
-    found_edges, true_edges = get_mask_edges(found[inside], truth[inside], crop=False)
+    inside = around(truth | prediction)
+    predicted_edges, true_edges = get_mask_edges(prediction[inside], truth[inside], crop=False)
     along_kji = spacing[::-1]
-    there = get_surface_distance(found_edges, true_edges, spacing=along_kji)
-    back = get_surface_distance(true_edges, found_edges, spacing=along_kji)
+    there = get_surface_distance(predicted_edges, true_edges, spacing=along_kji)
+    back = get_surface_distance(true_edges, predicted_edges, spacing=along_kji)
     near = int((there <= TOLERANCE_MM).sum()) + int((back <= TOLERANCE_MM).sum())
     hd95 = max(float(np.percentile(there, PERCENTILE)), float(np.percentile(back, PERCENTILE)))
     return near / (there.size + back.size), hd95

@@ -29,26 +29,26 @@ from .evaluation_page import page
 from .evaluation_pictures import MOST, Picture, draw, worst_of
 from .evaluation_results import (
     Evaluation,
-    Mean,
+    Means,
     Row,
     by_case,
+    by_group,
     csv_text,
     json_text,
     mean_of,
     roots,
-    rows_of_groups,
 )
 from .metrics import Scores, compare
 
 SUFFIXES = (".csv", ".json", ".html")
 INTERRUPTED = 130
 
-TOLD, WITHHELD, SHUFFLED = (
+GIVEN, WITHHELD, SHUFFLED = (
     "told to the model",
     "withheld from the model",
     "that of another case told to the model (seed {seed})",
 )
-"""What the model was told of what is known about the scans."""
+"""What the model was given of what is known about the scans, as the reports say it."""
 
 
 def evaluate(
@@ -63,34 +63,34 @@ def evaluate(
 
     Labels are matched by name; a case is scored on those of `labels` (all leaves of the model, where none is named)
     that somebody looked for in it.
-    shuffle_seed: tell the model of every case the metadata of another one. Raises InputError or LabelError, or
+    shuffle_seed: give the model the metadata of another case. Raises InputError or LabelError, or
     SystemExit with a sentence.
     """
     data_set = read_data_set(data, names)
     package = segmenter.package
     code = TargetCode(package.labels, data_set.table, data_set.ignored_ids)
-    code_of_found = TargetCode(package.labels, package.labels)
+    code_of_model = TargetCode(package.labels, package.labels)
     wanted = _wanted_labels(code, labels, data)
     raise_problems(metadata_problems(data_set.cases, package.metadata))
     metadata = {case.name: known_metadata(case, package.metadata) for case in data_set.cases}
-    told = _told_metadata(data_set, package.metadata, with_metadata, shuffle_seed)
+    given = _given_metadata(data_set, package.metadata, with_metadata, shuffle_seed)
     rows: list[Row] = []
     pictures: tuple[Picture, ...] = ()
     for case in tqdm(data_set.cases, desc="evaluating", unit="case", disable=not sys.stderr.isatty()):
         scan, truth = read_case(case, code)
-        found = code_of_found.encode(segmenter.segment(scan, metadata=told[case.name]).label_map.array[0])
+        prediction = code_of_model.encode(segmenter.segment(scan, metadata=given[case.name]).label_map.array[0])
         looked_for = code.annotated(case.annotated)
         scored = [label for label in wanted if bool(looked_for[list(package.labels.classes_under(label))].all())]
         rows_of_case = [
             Row(case.name, label.id, scores)
-            for label, scores in compare_labels(truth, found, code, scored, scan.spacing)
+            for label, scores in compare_labels(truth, prediction, code, scored, scan.spacing)
         ]
-        pictures = _with_worst(pictures, rows_of_case, scan, truth, found, code)
+        pictures = _with_worst(pictures, rows_of_case, scan, truth, prediction, code)
         rows += rows_of_case
     return Evaluation(
         name=package.name,
         data=str(data),
-        told=SHUFFLED.format(seed=shuffle_seed) if shuffle_seed is not None else TOLD if with_metadata else WITHHELD,
+        given=SHUFFLED.format(seed=shuffle_seed) if shuffle_seed is not None else GIVEN if with_metadata else WITHHELD,
         tree=package.labels,
         schema=package.metadata,
         models={case.name: str(package.path) for case in data_set.cases},
@@ -110,23 +110,23 @@ def was_trained_on(package: ModelPackage, case: str) -> bool:
 
 
 def compare_labels(
-    truth: Array, found: Array, code: TargetCode, labels: Sequence[Label], spacing: tuple[float, float, float]
+    truth: Array, prediction: Array, code: TargetCode, labels: Sequence[Label], spacing: tuple[float, float, float]
 ) -> Iterator[tuple[Label, Scores]]:
     """The metrics of labels of the network's tree; a parent is the union of the leaves under it.
 
-    truth: (k, j, i) targets as `TargetCode.encode` gives them. found: (k, j, i) classes. spacing: millimetres along (i,
-    j, k). A label is left out where its
-    truth cannot be told: none of it is marked, and there are voxels of an undivided parent that may be it.
+    truth: (k, j, i) targets as `TargetCode.encode` gives them. prediction: (k, j, i) classes. spacing: millimetres
+    along (i, j, k). A label is left out where its truth is not known: none of it is marked, and there are voxels of an
+    undivided parent that may be it.
     """
-    true_boxes, found_boxes = _boxes(truth), _boxes(found)
+    true_boxes, predicted_boxes = _boxes(truth), _boxes(prediction)
     for label in labels:
         inside, undecided = _targets_of(code, label)
         marked = [true_boxes[n] for n in np.flatnonzero(inside[:-1]).tolist() if n in true_boxes]
         if not marked and any(n in true_boxes for n in np.flatnonzero(undecided[:-1]).tolist()):
             continue
-        box = _union(marked + [found_boxes[n] for n in code.tree.classes_under(label) if n in found_boxes])
+        box = _union(marked + [predicted_boxes[n] for n in code.tree.classes_under(label) if n in predicted_boxes])
         known = ~undecided[truth[box]]
-        yield label, compare(inside[truth[box]] & known, inside[found[box]] & known, spacing)
+        yield label, compare(inside[truth[box]] & known, inside[prediction[box]] & known, spacing)
 
 
 def _targets_of(code: TargetCode, label: Label) -> tuple[Array, Array]:
@@ -194,10 +194,10 @@ def known_metadata(case: CaseFiles, schema: MetadataSchema) -> dict[str, str | f
         raise MetadataError(f"Case {case.name}: {error}") from None
 
 
-def _told_metadata(
+def _given_metadata(
     data_set: DataSet, schema: MetadataSchema, with_metadata: bool, shuffle_seed: int | None
 ) -> dict[str, Mapping[str, str]]:
-    """Case -> what the model is told of it: the truth, nothing, or the truth of another case."""
+    """Case -> what the model is given of it: the truth, nothing, or the truth of another case."""
     names = {field.name for field in schema.fields} if with_metadata else set()
     facts = {case.name: {key: value for key, value in case.metadata.items() if key in names} for case in data_set.cases}
     if shuffle_seed is None:
@@ -211,7 +211,7 @@ def _told_metadata(
 
 
 def _with_worst(
-    pictures: tuple[Picture, ...], rows: Sequence[Row], scan: Volume, truth: Array, found: Array, code: TargetCode
+    pictures: tuple[Picture, ...], rows: Sequence[Row], scan: Volume, truth: Array, prediction: Array, code: TargetCode
 ) -> tuple[Picture, ...]:
     """The pictures, with those of the worst rows of a case in place of better ones; only what stays is drawn."""
     for row in sorted(rows, key=lambda r: r.scores.dice)[:MOST]:
@@ -220,7 +220,7 @@ def _with_worst(
             continue
         inside, undecided = _targets_of(code, code.tree[row.label])
         known = ~undecided[truth]
-        jpeg = draw(scan, inside[truth] & known, inside[found] & known)
+        jpeg = draw(scan, inside[truth] & known, inside[prediction] & known)
         pictures = worst_of([*pictures, replace(blank, jpeg=jpeg)])
     return pictures
 
@@ -230,12 +230,12 @@ def print_summary(evaluation: Evaluation) -> None:
     print(f"{'':48s}   Dice  surface Dice  HD95 (mm)  missed  invented")
     for case, mean in by_case(evaluation).items():
         print(_line(case, mean) + ("  (trained on)" if case in evaluation.trained_on else ""))
-    groups = rows_of_groups(evaluation)
+    groups = by_group(evaluation)
     for root in roots(evaluation):
-        print(_line(f"  {root.name}", mean_of(groups[root.id])))
+        print(_line(f"  {root.name}", groups[root.id]))
     labels = len({row.label for row in evaluation.rows})
     print(_line(f"all (labels: {labels}, cases: {len(evaluation.cases)})", mean_of(evaluation.rows)))
-    print(f"metadata: {evaluation.told}")
+    print(f"metadata: {evaluation.given}")
     if evaluation.trained_on == frozenset(evaluation.cases):
         print(
             "WARNING: the model was trained on ALL of these cases; these numbers say nothing about scans that it has"
@@ -243,11 +243,10 @@ def print_summary(evaluation: Evaluation) -> None:
         )
 
 
-def _line(name: str, mean: Mean) -> str:
-    values = mean.values
+def _line(name: str, means: Means) -> str:
     return (
-        f"{name:48s} {values['dice']:6.4f}  {values['surface_dice']:12.4f}  {values['hd95_mm']:9.2f}  {mean.missed:6d} "
-        f" {mean.invented:8d}"
+        f"{name:48s} {means['dice']:6.4f}  {means['surface_dice']:12.4f}  {means['hd95_mm']:9.2f}"
+        f"  {means['missed']:6d}  {means['invented']:8d}"
     )
 
 

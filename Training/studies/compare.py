@@ -34,6 +34,7 @@ from ..engine.settings import read_settings
 from ..engine.whole_files import written_whole
 from ..evaluation.cross_validation import fold_settings, make_folds, run_training
 from ..evaluation.evaluation_results import by_label
+from ..evaluation.markdown import markdown_table
 from ..evaluation.metrics import DEFINITIONS
 from ..evaluation.scan_evaluation import evaluate
 
@@ -155,7 +156,7 @@ def score_run(run: Run, data: Path, told: str) -> dict[str, dict[str, float]]:
     if not kept.is_file():
         segmenter = Segmenter.from_package(run.folder / "package")
         found = evaluate(segmenter, data, run.held_out, told != "withheld", 0 if told == "shuffled" else None)
-        means = {found.tree[ident].name: mean.values for ident, mean in by_label(found).items()}
+        means = {found.tree[ident].name: mean for ident, mean in by_label(found).items()}
         with written_whole(kept) as temporary:
             by_metric = {
                 metric: {name: values[metric] for name, values in means.items() if math.isfinite(values[metric])}
@@ -310,8 +311,7 @@ def _markdown(experiment: Experiment, rows: dict[str, Row]) -> str:
     """The table; below it, what rows of earlier calls differ in from the settings of now."""
     columns = list(dict.fromkeys(chain(*(seeds[0] for row in rows.values() for seeds in row.values.values()))))
     several = len(experiment.trials) > 1
-    lines = [["arm", *columns, *(["best trial"] if several else [])]]
-    lines.append(["---"] * len(lines[0]))
+    heading, lines = ["arm", *columns, *(["best trial"] if several else [])], []
     for arm in experiment.arms:
         if (row := rows.get(arm.name)) is None:
             continue
@@ -325,8 +325,8 @@ def _markdown(experiment: Experiment, rows: dict[str, Row]) -> str:
             trial = "" if arm.members else " ".join(experiment.trials[min(row.trial, len(experiment.trials) - 1)])
             lines.append([name, *cells, *([trial] if several else [])])
     notes = [f"- {name}: {'; '.join(row.changed)}" for name, row in rows.items() if row.changed]
-    told_of = ["", "Other settings, in the rows of earlier calls -> now:", "", *notes] if notes else []
-    return "\n".join(["| " + " | ".join(line) + " |" for line in lines] + told_of)
+    others = ["", "Other settings, in the rows of earlier calls -> now:", "", *notes] if notes else []
+    return "\n".join([markdown_table(heading, lines), *others])
 
 
 def _cell(values: list[float]) -> str:

@@ -30,11 +30,12 @@ from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
 from ..data.datasets import CaseFiles, read_image
 from ..engine.threads import use_threads
 from ..engine.whole_files import keep_to, written_whole
-from ..evaluation.evaluation_results import Evaluation, Row, mean_of, roots, rows_of_groups
+from ..evaluation.evaluation_results import Evaluation, Row, by_group, mean_of, roots
+from ..evaluation.markdown import markdown_table
 from ..evaluation.metrics import Scores
 from ..evaluation.scan_evaluation import (
+    GIVEN,
     INTERRUPTED,
-    TOLD,
     compare_labels,
     known_metadata,
     was_trained_on,
@@ -96,7 +97,7 @@ def answer(model: ByExample, registrations: Sequence[str], folder: Path) -> dict
                 for label, scores in compare_labels(truth, found, question.code, labels, spacing)
             )
             Kept(rows, seconds, before).write(_kept(folder, way, case))
-            print(f"{case.name}, {way}: mean Dice {mean_of(rows).values['dice']:.3f}, {seconds:.1f} s", flush=True)
+            print(f"{case.name}, {way}: mean Dice {mean_of(rows)['dice']:.3f}, {seconds:.1f} s", flush=True)
     return {way: {case.name: Kept.read(_kept(folder, way, case)) for case in question.cases} for way in ways}
 
 
@@ -155,7 +156,7 @@ def evaluation_of(way: str, kept: Mapping[str, Kept], question: Question, packag
     return Evaluation(
         name=f"{package.name}, {way}" if way in BY_MODEL else way,
         data=str(question.data_set.root),
-        told=TOLD,
+        given=GIVEN,
         tree=question.labels,
         schema=package.metadata,
         models={case.name: str(package.path) if way in BY_MODEL else way for case in question.cases},
@@ -171,15 +172,15 @@ def table(evaluations: Mapping[str, Evaluation], answers: Mapping[str, Mapping[s
     tree, and the seconds.
     """
     groups = roots(next(iter(evaluations.values())))
-    lines = [["way", "all", *(group.name for group in groups), "seconds before", "seconds a scan"]]
-    lines.append(["---"] * len(lines[0]))
+    heading = ["way", "all", *(group.name for group in groups), "seconds before", "seconds a scan"]
+    lines = []
     for way, evaluation in evaluations.items():
-        of_groups = rows_of_groups(evaluation)
-        means = [mean_of(rows).values["dice"] for rows in (evaluation.rows, *(of_groups[group.id] for group in groups))]
+        of_groups = by_group(evaluation)
+        means = [mean_of(evaluation.rows)["dice"], *(of_groups[group.id]["dice"] for group in groups)]
         kept = answers[way].values()
         seconds = [max(one.seconds_before for one in kept), statistics.fmean(one.seconds for one in kept)]
         lines.append([way, *(f"{mean:.3f}" for mean in means), *(f"{value:.1f}" for value in seconds)])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return markdown_table(heading, lines)
 
 
 def remarks(question: Question, package: ModelPackage) -> list[str]:

@@ -27,7 +27,7 @@ from LabelConditionedSegmentationLib.core.scan.volume import Volume
 from Testing import samples
 from Testing.training.made_up_data import as_datalist, write_data_set
 from Training.data import prepared_cases as prepare
-from Training.data.datasets import DataSet, read_data_set
+from Training.data.datasets import DataSet, read_data_set, read_labels
 from Training.data.prepared_cases import (
     Case,
     is_prepared,
@@ -128,8 +128,7 @@ def test_targets_lie_where_the_labels_were_drawn(cases: list[Case], code: Target
     for case, files in zip(
         cases, data_set.cases, strict=True
     ):  # 1 mm scans along the axes: voxels are copied, and counts stay
-        assert files.label is not None
-        ids = read_volume(files.label).array
+        ids = read_labels(files).array
         for name, ident in (("ventricle", 4), ("right", 47), ("left", 48)):
             assert int((case.target == of[name]).sum()) == int((ids == ident).sum())
     left, right = (np.argwhere(second == of[side])[:, 2].mean() for side in ("left", "right"))
@@ -183,9 +182,7 @@ def test_an_oblique_scan_is_turned_with_its_labels(made_up: Path, tmp_path: Path
         sitk.WriteImage(image_of(Volume(volume.array, turn @ volume.affine)), str(path))
     data_set = read_data_set(folder, ["case_1"])
     (case,) = prepare_cases(data_set, data_set.table, SPEC, SCHEMA, MULTIPLE, tmp_path / "cache")
-    label = data_set.cases[0].label
-    assert label is not None
-    ids = read_volume(label).array
+    ids = read_labels(data_set.cases[0]).array
     for ident in (47, 48):
         count = int((case.target == data_set.table.class_of[ident]).sum())
         assert count == pytest.approx(int((ids == ident).sum()), rel=0.03)

@@ -200,7 +200,7 @@ def test_an_interruption_lets_the_training_save_and_end_by_itself(config: Path, 
         "signal.signal(signal.SIGINT, save)\nopen(folder + '/started', 'a').write('x')\ntime.sleep(120)\n"
     )
     program = (
-        "import sys, pathlib; from Training import crossvalidate as c; c.TRAIN ="
+        "import sys, pathlib; from Training.evaluation import cross_validation as c; c.TRAIN ="
         f" pathlib.Path({str(tmp_path / 'train.py')!r}); c.main()"
     )
     words = [sys.executable, "-c", program, str(config), f"output={tmp_path / 'run'}", "--folds", "2"]

@@ -13,6 +13,7 @@ import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,9 @@ from Testing import samples
 from Testing.training.made_up_data import write_data_set
 from Training.data.datasets import read_data_set
 from Training.data.targets import TargetCode
-from Training.evaluation.evaluation_page import LINE, NAMES, WIDTH, box_plot, page
-from Training.evaluation.evaluation_pictures import FOUND, MOST, SIDE, TRUTH, Picture, draw, worst_of
+from Training.evaluation.box_plot import box_figure, box_plot
+from Training.evaluation.evaluation_page import page
+from Training.evaluation.evaluation_pictures import MOST, PREDICTION, SIDE, TRUTH, Picture, draw, worst_of
 from Training.evaluation.evaluation_results import (
     Evaluation,
     by_case,
@@ -41,7 +43,7 @@ from Training.evaluation.evaluation_results import (
     csv_text,
     json_text,
     mean_of,
-    rows_of_groups,
+    table_of_groups,
 )
 from Training.evaluation.metrics import compare
 from Training.evaluation.scan_evaluation import check_stem, compare_labels, evaluate, main, print_summary, write_report
@@ -265,22 +267,20 @@ def test_groups_of_metadata_are_choices_halves_of_numbers_and_the_unknown(imperf
 
 def test_means_count_every_pair_once_and_leave_out_what_is_infinite(imperfect: Evaluation) -> None:
     mean = mean_of(imperfect.rows)
-    assert mean.pairs == len(imperfect.rows) == 3 + 5 + 5 + 5
-    assert (mean.missed, mean.invented) == (4, 0)
-    assert mean.values["dice"] == pytest.approx(np.mean([row.scores.dice for row in imperfect.rows]))
+    assert mean["pairs"] == len(imperfect.rows) == 3 + 5 + 5 + 5
+    assert (mean["missed"], mean["invented"]) == (4, 0)
+    assert mean["dice"] == pytest.approx(np.mean([row.scores.dice for row in imperfect.rows]))
     finite = [row.scores.hd95_mm for row in imperfect.rows if math.isfinite(row.scores.hd95_mm)]
-    assert len(finite) == mean.pairs - 4
-    assert mean.values["hd95_mm"] == pytest.approx(np.mean(finite))
+    assert len(finite) == mean["pairs"] - 4
+    assert mean["hd95_mm"] == pytest.approx(np.mean(finite))
     ventricle = by_label(imperfect)[VENTRICLE + 1000]
-    assert (ventricle.missed, ventricle.values["dice"], ventricle.values["relative_volume_error"]) == (4, 0, -1)
-    assert math.isnan(ventricle.values["hd95_mm"])
+    assert (ventricle["missed"], ventricle["dice"], ventricle["relative_volume_error"]) == (4, 0, -1)
+    assert math.isnan(ventricle["hd95_mm"])
 
 
 def test_groups_hold_the_labels_at_any_depth_below_them(imperfect: Evaluation) -> None:
-    sizes = {
-        imperfect.tree[ident].name: len({row.label for row in rows})
-        for ident, rows in rows_of_groups(imperfect).items()
-    }
+    labels = table_of_groups(imperfect).groupby("group")["label"].nunique()
+    sizes = {imperfect.tree[ident].name: count for ident, count in labels.items()}
     assert sizes["Deep gray matter"] == 2
     assert sizes["Cerebral cortex"] == sizes["Insular cortex"] == sizes["Left Insula"] == 2
 
@@ -338,7 +338,7 @@ def test_the_page_is_well_formed_and_needs_nothing_from_elsewhere(imperfect: Eva
     assert all(place.startswith("data:image/") for place in places)
     assert "url(" not in text
     assert "@import" not in text
-    assert tags.count("svg") == 2
+    assert sum(place.startswith("data:image/svg+xml;") for place in places) == 2
     headings = [element.text for element in root.iter("h2")]
     assert headings == [
         "Summary",
@@ -350,7 +350,7 @@ def test_the_page_is_well_formed_and_needs_nothing_from_elsewhere(imperfect: Eva
         "All labels",
         "Definitions",
     ]
-    first = base64.b64decode(places[0].partition("base64,")[2])
+    first = base64.b64decode(next(p for p in places if p.startswith("data:image/jpeg")).partition("base64,")[2])
     assert Image.open(io.BytesIO(first)).size == (3 * SIDE, 2 * SIDE)
 
 
@@ -365,24 +365,33 @@ def test_names_with_special_letters_are_shown_as_they_are(imperfect: Evaluation)
     assert any("<1004> &" in (cell.text or "") for cell in root.iter("td"))
 
 
-def test_boxes_lie_on_their_scale_and_names_do_not_overlap() -> None:
+def test_boxes_lie_on_their_scale_in_their_order_and_names_do_not_overlap() -> None:
     series = [
         (f"Structure {n} " + "with a long name " * n, list(np.linspace(0.31 + n / 100, 1.0, 9))) for n in range(8)
     ]
-    root = ET.fromstring(box_plot(series, "Dice"))
-    texts = [e for e in root if e.tag.endswith("text")]
-    names = [e for e in texts if e.get("text-anchor") == "end"]
-    assert len(names) == 8
-    assert all(len(e.text or "") * 6.8 < NAMES for e in names)  # 12 px letters are about 6.2 px wide
-    heights = [float(e.get("y", "")) for e in names]
-    assert np.diff(heights) == pytest.approx(LINE)
-    boxes = [e for e in root if e.tag.endswith("rect")]
-    edges = [(float(e.get("x", "")), float(e.get("x", "")) + float(e.get("width", ""))) for e in boxes]
-    assert all(NAMES <= left <= right <= WIDTH for left, right in edges)
-    ticks = {round(float(e.text or ""), 1): float(e.get("x", "")) for e in texts if e.get("text-anchor") == "middle"}
-    quartile = np.percentile(series[0][1], 25)
-    expected = ticks[0.3] + (quartile - 0.3) / 0.7 * (ticks[1.0] - ticks[0.3])
-    assert edges[0][0] == pytest.approx(expected, abs=0.2)
+    figure = box_figure(series)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    assert list(axes.get_xlim()) == pytest.approx([0.3, 1])
+    boxes = [patch.get_extents() for patch in axes.patches]
+    assert np.all(np.diff([box.y0 for box in boxes]) < 0)  # the first at the top
+    lower, upper = (np.percentile(series[0][1], part) for part in (25, 75))
+    (left, _), (right, _) = axes.transData.transform([(lower, 1), (upper, 1)])
+    assert (boxes[0].x0, boxes[0].x1) == (pytest.approx(left), pytest.approx(right))
+    names = [text.get_window_extent() for text in axes.get_yticklabels()]
+    assert all(above.y0 >= below.y1 for above, below in pairwise(names))
+    assert all(figure.bbox.x0 <= name.x0 < name.x1 < axes.bbox.x0 for name in names)
+
+
+def test_names_in_a_plot_are_no_formulas_and_stay_letters() -> None:
+    text = "".join(ET.fromstring(box_plot([("$x_1$ <b> \u6d77\u99ac", [0.5, 0.75])])).itertext())
+    assert "$x_1$ <b> \u6d77\u99ac" in text
+    assert "n = 2" in text
+
+
+def test_equal_results_give_equal_plots() -> None:
+    series = [("A structure", [0.2, 0.75, 0.9])]
+    assert box_plot(series) == box_plot(series)
 
 
 def test_pictures_show_both_outlines_in_their_place() -> None:
@@ -392,7 +401,7 @@ def test_pictures_show_both_outlines_in_their_place() -> None:
     found[15:25, 15:25, 22:30] = True
     pixels = np.asarray(Image.open(io.BytesIO(draw(scan, truth, found)))).astype(int)
     axial = pixels[SIDE:, :SIDE]
-    blue, orange = (np.argwhere(np.abs(axial - color).sum(axis=2) < 60)[:, 1] for color in (TRUTH, FOUND))
+    blue, orange = (np.argwhere(np.abs(axial - color).sum(axis=2) < 60)[:, 1] for color in (TRUTH, PREDICTION))
     assert blue.size > 50
     assert orange.size > 50
     assert orange.max() < blue.min()

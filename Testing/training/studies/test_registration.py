@@ -28,9 +28,7 @@ def atlas() -> Volume:
     return samples.scan(affine=np.diag([SPACING, SPACING, SPACING, 1.0]))
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registration, "DEMONS_LEVELS", ((8.0, 40), (4.0, 30), (2.5, 10)))
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def moved(volume: Volume, transform: sitk.Transform, nearest: bool = False) -> Volume:
