@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from LabelConditionedSegmentationLib.core.errors import InputError
 from LabelConditionedSegmentationLib.core.scan.foreground import foreground_mask
+from LabelConditionedSegmentationLib.core.scan.input_spec import Intensity
 from LabelConditionedSegmentationLib.core.scan.preprocessing import normalise
 
 Range = tuple[float, float]
@@ -235,4 +236,4 @@ def _as_scanned(image: torch.Tensor, view: torch.Tensor) -> MadeImage:
     foreground = torch.from_numpy(foreground_mask(image.numpy()[None], "nonzero")) & view
     if not bool(foreground.any()):
         raise InputError("Nothing is left of the label map that an image was to be made from.")
-    return MadeImage(normalise(image[None], foreground)[0], foreground, view)
+    return MadeImage(normalise(image[None], foreground, Intensity())[0], foreground, view)
