@@ -139,8 +139,8 @@ class LabelConditionedSegmentationLogic(ScriptedLoadableModuleLogic):
         the volume is a scan, even where it looks like a label map. Raises LCSError with a sentence that says what is
         wrong.
         """
-        asked = labels, metadata, model, device, progress, examples, notALabelMap
-        return process(self.runner, inputVolume, outputSegmentation, *asked)
+        choices = labels, metadata, model, device, progress, examples, notALabelMap
+        return process(self.runner, inputVolume, outputSegmentation, *choices)
 
     def close(self) -> None:
         """End the process that holds the model."""

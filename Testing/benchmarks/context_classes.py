@@ -35,7 +35,7 @@ def run() -> str:
     """Seconds a step, the median over rounds, and against the arm without context."""
     experiment = read_experiment(EXPERIMENT)
     runs = {
-        arm.name: _Run(arm.settings, EXPERIMENT.parent / experiment.base)
+        arm.name: _ArmRun(arm.settings, EXPERIMENT.parent / experiment.base)
         for arm in experiment.arms
         if arm.name != "anatomy"
     }
@@ -57,7 +57,7 @@ def run() -> str:
     )
 
 
-class _Run:
+class _ArmRun:
     """A training on noise with a ball for the labels: what a step costs does not depend on what the scans show."""
 
     def __init__(self, settings: list[str], base: Path) -> None:

@@ -30,7 +30,7 @@ from Testing.cli.command import contents, lcs, one_sentence, same_place, write_s
 
 
 @dataclass(frozen=True)
-class Place:
+class BadInputPlace:
     """Where a test works: `given` for inputs, `out` for outputs, and the model package."""
 
     given: Path
@@ -55,28 +55,28 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, tiny_package: Path) -> Place:
+def place(tmp_path: Path, tiny_package: Path) -> BadInputPlace:
     """Empty folders for inputs and outputs."""
     for name in ("given", "out"):
         (tmp_path / name).mkdir()
-    return Place(tmp_path / "given", tmp_path / "out", tiny_package)
+    return BadInputPlace(tmp_path / "given", tmp_path / "out", tiny_package)
 
 
-Make = Callable[[Place], list[str]]
+Make = Callable[[BadInputPlace], list[str]]
 
 
 @dataclass(frozen=True)
-class Case:
+class BadInputCase:
     """make: prepares the inputs and gives the words of the command. says: what the sentence has to hold."""
 
     make: Make
     says: tuple[str, ...]
 
 
-CASES: dict[str, Case] = {}
+CASES: dict[str, BadInputCase] = {}
 """Run as processes of their own."""
 
-VARIANTS: dict[str, Case] = {}
+VARIANTS: dict[str, BadInputCase] = {}
 """Further ways to be wrong that end in the same sentences; run in this process, which saves the two seconds that torch
 needs to start.
 """
@@ -86,42 +86,46 @@ def case(name: str, *says: str) -> Callable[[Make], Make]:
     """Make a function a case of the test below."""
 
     def add(function: Make) -> Make:
-        CASES[name] = Case(function, says)
+        CASES[name] = BadInputCase(function, says)
         return function
 
     return add
 
 
 def voxels_case(
-    name: str, change: Callable[[Array], Array], *says: str, file: str = "scan.nii.gz", cases: dict[str, Case] = CASES
+    name: str,
+    change: Callable[[Array], Array],
+    *says: str,
+    file: str = "scan.nii.gz",
+    cases: dict[str, BadInputCase] = CASES,
 ) -> None:
     """A case whose scan has other voxels."""
 
-    def make(place: Place) -> list[str]:
+    def make(place: BadInputPlace) -> list[str]:
         volume = samples.scan()
         return place.words(write_scan(place.given / file, volume.with_array(change(volume.array))))
 
-    cases[name] = Case(make, says)
+    cases[name] = BadInputCase(make, says)
 
 
 def image_case(
-    name: str, file: str, image: Callable[[], sitk.Image], *says: str, cases: dict[str, Case] = CASES
+    name: str, file: str, image: Callable[[], sitk.Image], *says: str, cases: dict[str, BadInputCase] = CASES
 ) -> None:
     """A case whose scan is this image."""
 
-    def make(place: Place) -> list[str]:
+    def make(place: BadInputPlace) -> list[str]:
         sitk.WriteImage(image(), str(place.given / file))
         return place.words(place.given / file)
 
-    cases[name] = Case(make, says)
+    cases[name] = BadInputCase(make, says)
 
 
 def bytes_case(
-    name: str, file: str, change: Callable[[bytes], bytes], *says: str, cases: dict[str, Case] = CASES
+    name: str, file: str, change: Callable[[bytes], bytes], *says: str, cases: dict[str, BadInputCase] = CASES
 ) -> None:
     """A case whose scan is a good file (1 x 1.5 x 2 mm) with other bytes."""
 
-    def make(place: Place) -> list[str]:
+    def make(place: BadInputPlace) -> list[str]:
         path = place.scan(file, affine=np.diag([-1.0, -1.5, 2.0, 1.0]))
         good = path.read_bytes()
         changed = change(good)
@@ -129,36 +133,36 @@ def bytes_case(
         path.write_bytes(changed)
         return place.words(path)
 
-    cases[name] = Case(make, says)
+    cases[name] = BadInputCase(make, says)
 
 
-def words_case(name: str, words: list[str], *says: str, cases: dict[str, Case] = CASES) -> None:
+def words_case(name: str, words: list[str], *says: str, cases: dict[str, BadInputCase] = CASES) -> None:
     """A case that has these words more."""
-    cases[name] = Case(lambda place: [*place.words(), *words], says)
+    cases[name] = BadInputCase(lambda place: [*place.words(), *words], says)
 
 
-def package_case(name: str, change: Callable[[Path], None], *says: str, cases: dict[str, Case] = CASES) -> None:
+def package_case(name: str, change: Callable[[Path], None], *says: str, cases: dict[str, BadInputCase] = CASES) -> None:
     """A case whose model package is a changed copy."""
 
-    def make(place: Place) -> list[str]:
+    def make(place: BadInputPlace) -> list[str]:
         copy = place.given / "model"
         shutil.copytree(place.package, copy)
         change(copy)
         return place.words(model=copy)
 
-    cases[name] = Case(make, says)
+    cases[name] = BadInputCase(make, says)
 
 
-def archive_case(name: str, entry: str | zipfile.ZipInfo, *says: str, cases: dict[str, Case] = CASES) -> None:
+def archive_case(name: str, entry: str | zipfile.ZipInfo, *says: str, cases: dict[str, BadInputCase] = CASES) -> None:
     """A case whose model package is a good zip with one entry more."""
 
-    def make(place: Place) -> list[str]:
+    def make(place: BadInputPlace) -> list[str]:
         archive = zipped(place.package, place.given / "model.zip")
         with zipfile.ZipFile(archive, "a") as file:
             file.writestr(entry, "../../target")
         return place.words(model=archive)
 
-    cases[name] = Case(make, ("refused", *says))
+    cases[name] = BadInputCase(make, ("refused", *says))
 
 
 # ----------------------------------------------------------------------------------------------------------------------------------------------  # noqa: E501
@@ -166,24 +170,24 @@ def archive_case(name: str, entry: str | zipfile.ZipInfo, *says: str, cases: dic
 
 
 @case("missing file", "no file", "nothing-here.nii.gz")
-def _(place: Place) -> list[str]:
+def _(place: BadInputPlace) -> list[str]:
     return place.words(place.given / "nothing-here.nii.gz")
 
 
 @case("text file called .nii.gz", "text.nii.gz", "cannot be read as an image")
-def _(place: Place) -> list[str]:
+def _(place: BadInputPlace) -> list[str]:
     (place.given / "text.nii.gz").write_text("This is not an image.\n" * 100)
     return place.words(place.given / "text.nii.gz")
 
 
 @case("empty file", "empty.nii.gz", "cannot be read as an image", "empty")
-def _(place: Place) -> list[str]:
+def _(place: BadInputPlace) -> list[str]:
     (place.given / "empty.nii.gz").touch()
     return place.words(place.given / "empty.nii.gz")
 
 
 @case("folder without DICOM", "DICOM", "no")
-def _(place: Place) -> list[str]:
+def _(place: BadInputPlace) -> list[str]:
     place.scan()
     return place.words(place.given)
 
@@ -192,7 +196,7 @@ bytes_case("truncated .nii.gz", "cut.nii.gz", lambda data: data[: len(data) // 2
 bytes_case("truncated .nii", "cut.nii", lambda data: data[: len(data) // 2], "incomplete", cases=VARIANTS)
 
 
-def damaged_mha(place: Place) -> list[str]:
+def damaged_mha(place: BadInputPlace) -> list[str]:
     """Other bytes in the middle of the compressed voxels, which ITK's reader lets pass."""
     path = place.given / "scan.mha"
     sitk.WriteImage(image_of(samples.scan()), str(path), useCompression=True)
@@ -202,7 +206,7 @@ def damaged_mha(place: Place) -> list[str]:
     return place.words(path)
 
 
-VARIANTS["damaged compression of .mha"] = Case(damaged_mha, ("scan.mha", "damaged"))
+VARIANTS["damaged compression of .mha"] = BadInputCase(damaged_mha, ("scan.mha", "damaged"))
 image_case("2D picture", "flat.png", lambda: sitk.Image(30, 40, sitk.sitkUInt8), "flat.png", "2D", "3D scan is needed")
 image_case(
     "single slice", "slice.nii.gz", lambda: sitk.Image(30, 40, 1, sitk.sitkInt16), "3D scan is needed", cases=VARIANTS
@@ -336,29 +340,29 @@ words_case("no such device", ["--device", "cuda:99"], "cuda:99", cases=VARIANTS)
 
 
 @case("output below a file", "cannot be written", "not a folder")
-def _(place: Place) -> list[str]:
+def _(place: BadInputPlace) -> list[str]:
     (place.out / "file").write_text("a file")
     return place.words(output="file/result.nii.gz")
 
 
 @case("output in /proc", "/proc/lcs/result.nii.gz", "nothing was left")
-def _(place: Place) -> list[str]:
+def _(place: BadInputPlace) -> list[str]:
     return place.words(output="/proc/lcs/result.nii.gz")
 
 
 @case("output with an unknown suffix", "result.jpg", ".seg.nrrd", ".nii.gz")
-def _(place: Place) -> list[str]:
+def _(place: BadInputPlace) -> list[str]:
     return place.words(output="result.jpg")
 
 
 @case("output exists", "result.nii.gz", "exists", "--overwrite")
-def _(place: Place) -> list[str]:
+def _(place: BadInputPlace) -> list[str]:
     (place.out / "result.nii.gz").write_text("precious")
     return place.words()
 
 
 @case("names file exists", "result.json", "exists", "--overwrite")
-def _(place: Place) -> list[str]:
+def _(place: BadInputPlace) -> list[str]:
     (place.out / "result.json").write_text("precious")
     return place.words()
 
@@ -368,12 +372,12 @@ def _(place: Place) -> list[str]:
 
 
 @case("no such model", '"brian"', 'Did you mean "brain"')
-def _(place: Place) -> list[str]:
+def _(place: BadInputPlace) -> list[str]:
     return place.words(model="brian")
 
 
 @case("no such model folder", "no model package", "nowhere")
-def _(place: Place) -> list[str]:
+def _(place: BadInputPlace) -> list[str]:
     return place.words(model=place.given / "nowhere")
 
 
@@ -469,7 +473,7 @@ archive_case("zip with something else", "setup.py", "setup.py", "no part of a mo
 
 
 @case("zip with damaged content", "model.zip", "damaged")
-def _(place: Place) -> list[str]:
+def _(place: BadInputPlace) -> list[str]:
     archive = zipped(place.package, place.given / "model.zip")
     with zipfile.ZipFile(archive) as file:
         entry = file.getinfo("model.json")
@@ -485,7 +489,7 @@ def _(place: Place) -> list[str]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_cannot_be_used_is_refused_in_one_sentence(name: str, place: Place) -> None:
+def test_what_cannot_be_used_is_refused_in_one_sentence(name: str, place: BadInputPlace) -> None:
     words = CASES[name].make(place)
     before = contents(place.given, place.out, place.package)
     finished = lcs(*words)
@@ -498,7 +502,7 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(name: str, place: Place)
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_other_ways_to_be_wrong_are_refused_likewise(
-    name: str, place: Place, capfd: pytest.CaptureFixture[str]
+    name: str, place: BadInputPlace, capfd: pytest.CaptureFixture[str]
 ) -> None:
     words = VARIANTS[name].make(place)
     before = contents(place.given, place.out, place.package)
@@ -509,7 +513,7 @@ def test_other_ways_to_be_wrong_are_refused_likewise(
     assert contents(place.given, place.out, place.package) == before
 
 
-def test_unusual_but_good_files_are_not_refused(place: Place) -> None:
+def test_unusual_but_good_files_are_not_refused(place: BadInputPlace) -> None:
     """Compressed MHA; a plain NIfTI under a compressed name; NRRD with a mirrored axis."""
     files = [place.given / name for name in ("packed.mha", "plain.nii", "mirrored.nrrd")]
     for file in files:
@@ -535,7 +539,7 @@ def test_unusual_but_good_files_are_not_refused(place: Place) -> None:
     ],
 )
 def test_mistakes_in_the_words_are_told_before_any_work(
-    words: list[str], says: str, place: Place, capsys: pytest.CaptureFixture[str]
+    words: list[str], says: str, place: BadInputPlace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*place.words(), *words]) == 2
     stderr = capsys.readouterr().err
@@ -544,14 +548,16 @@ def test_mistakes_in_the_words_are_told_before_any_work(
     assert contents(place.out) == {}
 
 
-def test_several_scans_are_not_written_to_one_file(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_scans_are_not_written_to_one_file(place: BadInputPlace, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["segment", str(place.scan("a.nii.gz")), str(place.scan("b.nii.gz")), "--model", str(place.package), "-o"]
     assert main([*words, str(place.out / "c.nii.gz")]) == 2
     assert "{name}" in one_sentence(capsys.readouterr().err)
     assert contents(place.out) == {}
 
 
-def test_two_scans_of_one_name_do_not_overwrite_each_other(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_scans_of_one_name_do_not_overwrite_each_other(
+    place: BadInputPlace, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = [
         "segment",
         str(place.scan("1/a.nii.gz")),
@@ -571,7 +577,7 @@ def limit_files() -> None:
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".seg.nrrd", ".mha"])
-def test_full_disk_leaves_nothing_behind(suffix: str, place: Place) -> None:
+def test_full_disk_leaves_nothing_behind(suffix: str, place: BadInputPlace) -> None:
     noise = np.random.default_rng(0).integers(1, 1000, (1, 48, 48, 48)).astype(np.int16)
     words = place.words(write_scan(place.given / "noise.nii.gz", Volume(noise, np.eye(4))), f"result{suffix}")
     before = contents(place.given)
@@ -587,7 +593,7 @@ def test_full_disk_leaves_nothing_behind(suffix: str, place: Place) -> None:
     assert (place.out / f"result{suffix}").stat().st_size > 4000  # so the limit was in its middle
 
 
-def test_full_disk_at_the_last_file_leaves_none_of_them(place: Place) -> None:
+def test_full_disk_at_the_last_file_leaves_none_of_them(place: BadInputPlace) -> None:
     """The label map and its names fit, the preview does not."""
     few = write_scan(place.given / "few.nii.gz", samples.scan((20, 20, 20)))
     words = [*place.words(few), "--labels", "Left Hippocampus", "--preview", str(place.out / "picture.png")]
@@ -597,12 +603,12 @@ def test_full_disk_at_the_last_file_leaves_none_of_them(place: Place) -> None:
     assert contents(place.out) == {}
 
 
-def test_overlapping_labels_are_accepted_for_a_segmentation(place: Place) -> None:
+def test_overlapping_labels_are_accepted_for_a_segmentation(place: BadInputPlace) -> None:
     assert main([*place.words(output="result.seg.nrrd"), "--labels", "Deep gray matter,Left Hippocampus"]) == 0
     assert list(contents(place.out)) == [place.out / "result.seg.nrrd"]
 
 
-def test_bad_scan_in_a_batch_does_not_stop_the_others(place: Place) -> None:
+def test_bad_scan_in_a_batch_does_not_stop_the_others(place: BadInputPlace) -> None:
     (place.given / "b.nii.gz").write_text("not an image")
     scans = [place.scan("a.nii.gz"), place.given / "b.nii.gz", place.scan("c.nii.gz", seed=1)]
     before = contents(place.given)
@@ -626,7 +632,7 @@ def test_bad_scan_in_a_batch_does_not_stop_the_others(place: Place) -> None:
     assert contents(place.given) == before
 
 
-def test_debug_shows_the_traceback(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_debug_shows_the_traceback(place: BadInputPlace, capsys: pytest.CaptureFixture[str]) -> None:
     words = place.words(place.given / "nothing.nii.gz")
     assert main(words) == 2
     assert "Traceback" not in capsys.readouterr().err
@@ -641,7 +647,7 @@ def test_debug_shows_the_traceback(place: Place, capsys: pytest.CaptureFixture[s
 # done, with a warning
 
 
-def report_of(place: Place, words: list[str]) -> dict[str, Any]:
+def report_of(place: BadInputPlace, words: list[str]) -> dict[str, Any]:
     assert main([*words, "--report", str(place.out / "report.json")]) == 0
     content: dict[str, Any] = json.loads((place.out / "report.json").read_text())
     return content
@@ -651,7 +657,9 @@ def warnings_of(report: dict[str, Any]) -> list[str]:
     return [finding["text"] for finding in report["findings"] if finding["level"] == "warning"]
 
 
-def test_age_beyond_the_training_is_unknown_with_a_warning(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_age_beyond_the_training_is_unknown_with_a_warning(
+    place: BadInputPlace, capsys: pytest.CaptureFixture[str]
+) -> None:
     report = report_of(place, [*place.words(), "--metadata", "age=90", "sex=f"])
     assert report["metadata"] == {"sex": "F", "age": "unknown"}
     assert any("age = 90" in text and "19 to 34 years" in text for text in warnings_of(report))
@@ -667,7 +675,7 @@ def test_age_beyond_the_training_is_unknown_with_a_warning(place: Place, capsys:
     ],
 )
 def test_scan_unlike_those_of_the_training_gets_a_warning(
-    statistics: dict[str, list[float]], says: str, place: Place, capsys: pytest.CaptureFixture[str]
+    statistics: dict[str, list[float]], says: str, place: BadInputPlace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     package = samples.package(place.given, statistics=statistics).path
     warnings = warnings_of(report_of(place, place.words(place.scan(shape=(60, 64, 62)), model=package)))
@@ -676,13 +684,13 @@ def test_scan_unlike_those_of_the_training_gets_a_warning(
     assert f"warning: {warnings[0]}" in capsys.readouterr().err
 
 
-def test_scan_like_those_of_the_training_gets_no_warning(place: Place) -> None:
+def test_scan_like_those_of_the_training_gets_no_warning(place: BadInputPlace) -> None:
     package = samples.package(place.given, statistics={"foreground_ml": [1, 500], "rim_contrast": [-60, 60]}).path
     assert warnings_of(report_of(place, place.words(place.scan(shape=(60, 64, 62)), model=package))) == []
 
 
 @pytest.mark.parametrize("orientation", ["LPI", "PSR", "AIL", "SRA", "IPR"])
-def test_orientation_of_the_voxels_does_not_matter(orientation: str, place: Place) -> None:
+def test_orientation_of_the_voxels_does_not_matter(orientation: str, place: BadInputPlace) -> None:
     straight = place.scan()
     turned = place.given / "turned.nii.gz"
     sitk.WriteImage(sitk.DICOMOrient(sitk.ReadImage(str(straight)), orientation), str(turned))
@@ -720,7 +728,7 @@ def oblique() -> Array:
     ids=["oblique", "0.3 mm", "6 mm"],
 )
 def test_result_lies_on_the_grid_of_any_scan(
-    affine: Array, shape: tuple[int, int, int], warns: bool, place: Place
+    affine: Array, shape: tuple[int, int, int], warns: bool, place: BadInputPlace
 ) -> None:
     scan = place.scan(affine=affine, shape=shape)
     report = report_of(place, place.words(scan))

@@ -22,7 +22,7 @@ from Testing.cli.command import contents, one_sentence, write_scan
 
 
 @dataclass(frozen=True)
-class Place:
+class KeptPlace:
     """A scan, what can be said of it, and the words of a command that reads all of it."""
 
     folder: Path
@@ -44,30 +44,30 @@ class Place:
 
 
 @pytest.fixture
-def place(tiny_package: Path, tmp_path: Path) -> Place:
+def place(tiny_package: Path, tmp_path: Path) -> KeptPlace:
     small = samples.scan((16, 18, 20))
     for name in ("scan", "atlas"):
         write_scan(tmp_path / f"{name}.nii.gz", small)
     write_scan(tmp_path / "mask.nii.gz", small.with_array((small.array > 500).astype(np.uint8)))
     shutil.copytree(tiny_package, tmp_path / "tiny")
     (tmp_path / "l.txt").write_text("Left Putamen\n")
-    return Place(tmp_path)
+    return KeptPlace(tmp_path)
 
 
-Output = Callable[[Place], list[str | Path]]
+Output = Callable[[KeptPlace], list[str | Path]]
 
 
-def linked(place: Place) -> list[str | Path]:
+def linked(place: KeptPlace) -> list[str | Path]:
     (place / "link.seg.nrrd").symlink_to(place / "scan.nii.gz")
     return ["-o", place / "link.seg.nrrd"]
 
 
-def hard_linked(place: Place) -> list[str | Path]:
+def hard_linked(place: KeptPlace) -> list[str | Path]:
     os.link(place / "scan.nii.gz", place / "hard.seg.nrrd")
     return ["-o", place / "hard.seg.nrrd"]
 
 
-def through_a_linked_folder(place: Place) -> list[str | Path]:
+def through_a_linked_folder(place: KeptPlace) -> list[str | Path]:
     (place / "here").symlink_to(place.folder)
     return ["-o", place / "here" / "scan.nii.gz"]
 
@@ -91,7 +91,7 @@ OUTPUTS: dict[str, Output] = {
 }
 
 
-def renamed(place: Place, name: str) -> Path:
+def renamed(place: KeptPlace, name: str) -> Path:
     """The scan under another name too."""
     os.link(place / "scan.nii.gz", place / name)
     return place / name
@@ -99,7 +99,7 @@ def renamed(place: Place, name: str) -> Path:
 
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_an_output_that_is_an_input_is_refused(
-    output: str, place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    output: str, place: KeptPlace, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(place.folder)
     words = place.words(*OUTPUTS[output](place))

@@ -29,7 +29,7 @@ from Testing.cli.test_segment_command import write_series
 
 
 @dataclass(frozen=True)
-class Place:
+class ExamplePlace:
     """An atlas, masks of its balls "bright" and "dark", another scan with the balls that are to be found on it, a model
     that finds them, and a folder for results.
     """
@@ -64,7 +64,7 @@ def as_mask(array: Array) -> Volume:
 
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory: pytest.TempPathFactory) -> Place:
+def given(tmp_path_factory: pytest.TempPathFactory) -> ExamplePlace:
     folder = tmp_path_factory.mktemp("given")
     atlas, shown = samples.scan_of_parts(affine=AFFINE)
     scan, balls = samples.scan_of_parts((40, 38, 44), AFFINE, seed=5)
@@ -72,7 +72,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Place:
     package = samples.package(
         folder, samples.SEEING, patch=(64, 64, 64), name="seeing", made=samples.seeing_network()
     ).path
-    return Place(
+    return ExamplePlace(
         write_scan(folder / "atlas.nii.gz", atlas),
         masks,
         write_scan(folder / "scan.nii.gz", scan),
@@ -83,8 +83,8 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 
 @pytest.fixture
-def place(given: Place, tmp_path: Path) -> Place:
-    return Place(given.atlas, given.masks, given.scan, given.balls, given.package, tmp_path)
+def place(given: ExamplePlace, tmp_path: Path) -> ExamplePlace:
+    return ExamplePlace(given.atlas, given.masks, given.scan, given.balls, given.package, tmp_path)
 
 
 def dice(one: Array, other: Array) -> float:
@@ -131,7 +131,7 @@ def write_segments(
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".nrrd", ".mha"])
-def test_a_structure_shown_by_a_mask_is_found_in_another_scan(suffix: str, place: Place) -> None:
+def test_a_structure_shown_by_a_mask_is_found_in_another_scan(suffix: str, place: ExamplePlace) -> None:
     mask = write_scan(place.out / "given" / f"mask{suffix}", as_mask(7 * shown_masks()["bright"]))
     assert main(place.words("found.nii.gz", *place.show(mask=mask))) == 0
     voxels, _ = read_back(place.out / "found.nii.gz")
@@ -148,7 +148,7 @@ def test_a_structure_shown_by_a_mask_is_found_in_another_scan(suffix: str, place
     ids=["by --segment", "by --name"],
 )
 @pytest.mark.parametrize("form", ["values of one layer", "layers", "cropped"])
-def test_a_structure_shown_by_a_segment_is_found(form: str, chosen: list[str], place: Place) -> None:
+def test_a_structure_shown_by_a_segment_is_found(form: str, chosen: list[str], place: ExamplePlace) -> None:
     balls = shown_masks()
     path, names = place.out / "shown.seg.nrrd", ("bright ball", "dark ball")
     if form == "values of one layer":
@@ -179,7 +179,7 @@ def test_a_structure_shown_by_a_segment_is_found(form: str, chosen: list[str], p
     )
 
 
-def test_the_only_segment_is_taken_whatever_it_is_called(place: Place) -> None:
+def test_the_only_segment_is_taken_whatever_it_is_called(place: ExamplePlace) -> None:
     path = write_segments(place.out / "shown.seg.nrrd", [shown_masks()["bright"]], [("Segment_1", 0, 1)])
     assert main(place.words("found.mha", *place.show(mask=path))) == 0
     assert dice(read_back(place.out / "found.mha")[0] > 0, place.balls["bright"]) > 0.99
@@ -190,7 +190,7 @@ def test_the_only_segment_is_taken_whatever_it_is_called(place: Place) -> None:
     [[], ["--segment", "DARK ball", "--segment", "bright ball"], ["--segment", "dark ball"]],
     ids=["all", "both", "one"],
 )
-def test_without_a_name_segments_are_structures_of_their_own_names(chosen: list[str], place: Place) -> None:
+def test_without_a_name_segments_are_structures_of_their_own_names(chosen: list[str], place: ExamplePlace) -> None:
     path = segmentation(place, ("bright ball", "dark ball"))
     words = place.words(
         "found.seg.nrrd",
@@ -214,7 +214,7 @@ def test_without_a_name_segments_are_structures_of_their_own_names(chosen: list[
         assert label.examples[0]["millilitres"] == pytest.approx(shown_masks()[ball].sum() / 1000)
 
 
-def test_structures_shown_together_are_found_apart_and_each_again_by_its_file(place: Place) -> None:
+def test_structures_shown_together_are_found_apart_and_each_again_by_its_file(place: ExamplePlace) -> None:
     path = segmentation(place, ("bright ball", "dark: ball"))
     assert (
         main(
@@ -240,7 +240,7 @@ def test_structures_shown_together_are_found_apart_and_each_again_by_its_file(pl
     assert np.array_equal(read_back(place.out / "again.nii.gz")[0], voxels)
 
 
-def test_a_structure_that_several_atlases_show_under_one_name_is_one_label(place: Place) -> None:
+def test_a_structure_that_several_atlases_show_under_one_name_is_one_label(place: ExamplePlace) -> None:
     (place.out / "given").mkdir()
     first = segmentation(place, ("bright ball", "dark ball"))
     second = write_segments(place.out / "given" / "second.seg.nrrd", [place.balls["dark"]], [("Dark Ball", 0, 1)])
@@ -263,7 +263,7 @@ def test_a_structure_that_several_atlases_show_under_one_name_is_one_label(place
     assert scans == {"bright": ["atlas.nii.gz"], "dark": ["atlas.nii.gz", "scan.nii.gz"]}
 
 
-def test_segments_of_older_files_have_a_layer_each(place: Place) -> None:
+def test_segments_of_older_files_have_a_layer_each(place: ExamplePlace) -> None:
     balls = shown_masks()
     path = write_segments(
         place.out / "shown.seg.nrrd", [balls["bright"], balls["dark"]], [("bright ball", 0, 1), ("dark ball", 1, 1)]
@@ -275,7 +275,7 @@ def test_segments_of_older_files_have_a_layer_each(place: Place) -> None:
     assert dice(read_back(place.out / "found.mha")[0] > 0, place.balls["dark"]) > 0.99
 
 
-def test_names_with_letters_of_any_language_are_read_and_written(place: Place) -> None:
+def test_names_with_letters_of_any_language_are_read_and_written(place: ExamplePlace) -> None:
     balls = shown_masks()
     path = write_segments(
         place.out / "shown.seg.nrrd", [balls["bright"] * 1 + balls["dark"] * 2], [("Koerner", 0, 1), ("rest", 0, 2)]
@@ -287,14 +287,14 @@ def test_names_with_letters_of_any_language_are_read_and_written(place: Place) -
     assert dice(sitk.GetArrayFromImage(image) == 202, place.balls["bright"]) > 0.99
 
 
-def test_a_folder_of_dicom_can_be_the_atlas(place: Place) -> None:
+def test_a_folder_of_dicom_can_be_the_atlas(place: ExamplePlace) -> None:
     write_series(place.out / "series", sitk.ReadImage(str(place.atlas)))
     words = place.words("found.mha", "--example", place.out / "series", place.masks["bright"], "--name", "bright ball")
     assert main(words) == 0
     assert dice(read_back(place.out / "found.mha")[0] > 0, place.balls["bright"]) > 0.99
 
 
-def test_several_examples_become_one_label(place: Place) -> None:
+def test_several_examples_become_one_label(place: ExamplePlace) -> None:
     (place.out / "given").mkdir()
     second = write_scan(
         place.out / "given" / "second.nii.gz", Volume(place.balls["bright"].astype(np.uint8)[None], AFFINE)
@@ -322,7 +322,7 @@ def test_several_examples_become_one_label(place: Place) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".seg.nrrd"])
-def test_a_kept_label_gives_the_same_file_bit_for_bit(suffix: str, place: Place) -> None:
+def test_a_kept_label_gives_the_same_file_bit_for_bit(suffix: str, place: ExamplePlace) -> None:
     label = place.out / "labels" / "bright.lcs-label.json"
     assert (
         main(place.words(f"first{suffix}", *place.show(), "--inside", "deep gray MATTER", "--save-label", label)) == 0
@@ -337,7 +337,7 @@ def test_a_kept_label_gives_the_same_file_bit_for_bit(suffix: str, place: Place)
     assert read_prompt(label).parent == "Deep gray matter"  # as the model calls it
 
 
-def test_several_kept_labels_and_a_shown_one_compete(place: Place) -> None:
+def test_several_kept_labels_and_a_shown_one_compete(place: ExamplePlace) -> None:
     label = place.out / "dark.lcs-label.json"
     assert main(place.words("dark.mha", *place.show("dark"), "--save-label", label)) == 0
     assert (
@@ -357,7 +357,7 @@ def test_several_kept_labels_and_a_shown_one_compete(place: Place) -> None:
     assert (rows["dark ball"]["id"], rows["dark ball"]["code"]) == ("203", "")
 
 
-def test_a_label_stays_inside_the_label_it_was_given(place: Place) -> None:
+def test_a_label_stays_inside_the_label_it_was_given(place: ExamplePlace) -> None:
     assert main(place.words("all.mha")) == 0
     assert main(place.words("found.mha", *place.show("dark"), "--inside", "Rest")) == 0
     rest = np.isin(
@@ -376,7 +376,9 @@ def test_a_label_stays_inside_the_label_it_was_given(place: Place) -> None:
     [["--labels", "Deep gray matter,Right Hippocampus"], ["--labels", "all"], ["--labels-file", "labels.txt"]],
     ids=str,
 )
-def test_labels_of_the_model_and_by_example_lie_in_layers_of_one_segmentation(labels: list[str], place: Place) -> None:
+def test_labels_of_the_model_and_by_example_lie_in_layers_of_one_segmentation(
+    labels: list[str], place: ExamplePlace
+) -> None:
     (place.out / "labels.txt").write_text("Left Putamen\n")
     labels = [labels[0], labels[1].replace("labels.txt", str(place.out / "labels.txt"))]
     assert main(place.words("both.seg.nrrd", *place.show(), *labels, "--preview", place.out / "picture.png")) == 0
@@ -391,7 +393,7 @@ def test_labels_of_the_model_and_by_example_lie_in_layers_of_one_segmentation(la
 # The report, and how often the network runs
 
 
-def test_the_report_names_the_labels_by_example_and_what_is_known_of_them(place: Place) -> None:
+def test_the_report_names_the_labels_by_example_and_what_is_known_of_them(place: ExamplePlace) -> None:
     assert main(place.words("found.mha", *place.show(), "--inside", "Rest", "--report", place.out / "report.json")) == 0
     report = json.loads((place.out / "report.json").read_text())
     (label,) = report["labels_by_example"]
@@ -403,12 +405,12 @@ def test_the_report_names_the_labels_by_example_and_what_is_known_of_them(place:
     assert report["grid"]["shape_kji"] == [40, 38, 44]
 
 
-def test_a_run_without_examples_reports_none(place: Place) -> None:
+def test_a_run_without_examples_reports_none(place: ExamplePlace) -> None:
     assert main(place.words("found.mha", "--report", place.out / "report.json")) == 0
     assert "labels_by_example" not in json.loads((place.out / "report.json").read_text())
 
 
-def test_the_atlas_is_run_once_for_a_whole_batch(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_atlas_is_run_once_for_a_whole_batch(place: ExamplePlace, monkeypatch: pytest.MonkeyPatch) -> None:
     passes: list[tuple[int, ...]] = []
     real = Trunk.levels
 
@@ -440,7 +442,7 @@ def test_the_atlas_is_run_once_for_a_whole_batch(place: Place, monkeypatch: pyte
     assert read_prompt(label).name == "bright ball"
 
 
-def test_what_is_odd_about_the_atlas_is_told(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_odd_about_the_atlas_is_told(place: ExamplePlace, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(place.words("found.mha", *place.show(), "--example-metadata", "age=90")) == 0
     assert f"warning: {place.atlas}: age = 90" in capsys.readouterr().err
 
@@ -448,7 +450,7 @@ def test_what_is_odd_about_the_atlas_is_told(place: Place, capsys: pytest.Captur
 # What is refused: one sentence, exit status 2, nothing written, and before the network runs
 
 
-Make = Callable[[Place], list[str]]
+Make = Callable[[ExamplePlace], list[str]]
 REFUSED: dict[str, tuple[Make, tuple[str, ...]]] = {}
 
 
@@ -464,7 +466,7 @@ def refused(name: str, *says: str) -> Callable[[Make], Make]:
     return add
 
 
-def segmentation(place: Place, names: tuple[str, ...] = ("one", "two"), **fields: Any) -> Path:
+def segmentation(place: ExamplePlace, names: tuple[str, ...] = ("one", "two"), **fields: Any) -> Path:
     balls = shown_masks()
     return write_segments(
         place.out / "shown.seg.nrrd",
@@ -474,13 +476,13 @@ def segmentation(place: Place, names: tuple[str, ...] = ("one", "two"), **fields
     )
 
 
-def other_file(place: Place, name: str, content: str | bytes) -> Path:
+def other_file(place: ExamplePlace, name: str, content: str | bytes) -> Path:
     path = place.out / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
 
 
-def kept(place: Place, **changes: Any) -> list[str]:
+def kept(place: ExamplePlace, **changes: Any) -> list[str]:
     """A label file that fits the model, apart from what is changed."""
     sha = json.loads((place.package / "model.json").read_text())["weights_sha256"]
     values: dict[str, Any] = {
@@ -624,18 +626,18 @@ REFUSED |= {
 
 
 @refused("an empty mask", "is empty", "Paint the structure")
-def _(place: Place) -> list[str]:
+def _(place: ExamplePlace) -> list[str]:
     return place.show(mask=write_scan(place.out / "empty.nii.gz", as_mask(shown_masks()["bright"] * 0)))
 
 
 @refused("a segment without a voxel", 'segment "two" of', "is empty", "another segment")
-def _(place: Place) -> list[str]:
+def _(place: ExamplePlace) -> list[str]:
     path = write_segments(place.out / "shown.seg.nrrd", [shown_masks()["bright"] * 1], [("one", 0, 1), ("two", 0, 2)])
     return [*place.show(mask=path), "--segment", "two"]
 
 
 @refused("a mask of another scan", "scan.nii.gz", "does not lie on the voxels of its scan", "resample")
-def _(place: Place) -> list[str]:
+def _(place: ExamplePlace) -> list[str]:
     shifted = AFFINE.copy()
     shifted[0, 3] += 0.5
     return place.show(
@@ -646,26 +648,26 @@ def _(place: Place) -> list[str]:
 
 
 @refused("a mask in the air", "outside of what the model sees")
-def _(place: Place) -> list[str]:
+def _(place: ExamplePlace) -> list[str]:
     mask = np.zeros((36, 44, 40), dtype=bool)
     mask[:2, :2, :2] = True
     return place.show(mask=write_scan(place.out / "air.nii.gz", as_mask(mask)))
 
 
 @refused("a segmentation without segments", "holds no segments")
-def _(place: Place) -> list[str]:
+def _(place: ExamplePlace) -> list[str]:
     return place.show(mask=write_scan(place.out / "plain.seg.nrrd", as_mask(shown_masks()["bright"])))
 
 
 @refused("segments that are not understood", "shown.seg.nrrd", "not understood")
-def _(place: Place) -> list[str]:
+def _(place: ExamplePlace) -> list[str]:
     path = segmentation(place)
     path.write_bytes(path.read_bytes().replace(b"Segment0_Layer:=0", b"Segment0_Layer:=9"))
     return [*place.show(mask=path), "--segment", "one"]
 
 
 @refused("a truncated segmentation", "shown.seg.nrrd", "damaged")
-def _(place: Place) -> list[str]:
+def _(place: ExamplePlace) -> list[str]:
     noise = np.random.default_rng(0).integers(0, 2, (36, 44, 40))
     path = write_segments(place.out / "shown.seg.nrrd", [noise], [("one", 0, 1)])
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -673,7 +675,7 @@ def _(place: Place) -> list[str]:
 
 
 @refused("a model that cannot learn from examples", '"tiny" was not trained to learn labels from examples')
-def _(place: Place) -> list[str]:
+def _(place: ExamplePlace) -> list[str]:
     return [
         *place.show(),
         "--model",
@@ -682,13 +684,13 @@ def _(place: Place) -> list[str]:
 
 
 @refused("a label that exists already", "x.lcs-label.json", "exists", "--overwrite")
-def _(place: Place) -> list[str]:
+def _(place: ExamplePlace) -> list[str]:
     return [*place.show(), "--save-label", str(other_file(place, "x.lcs-label.json", "precious"))]
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_used_is_refused_in_one_sentence_before_the_network_runs(
-    name: str, place: Place, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    name: str, place: ExamplePlace, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Trunk, "levels", lambda *_: pytest.fail("the network ran"))
     make, says = REFUSED[name]
@@ -701,13 +703,13 @@ def test_what_cannot_be_used_is_refused_in_one_sentence_before_the_network_runs(
     assert contents(place.out, place.package) == before
 
 
-def test_an_existing_label_is_replaced_where_that_is_wanted(place: Place) -> None:
+def test_an_existing_label_is_replaced_where_that_is_wanted(place: ExamplePlace) -> None:
     label = other_file(place, "x.lcs-label.json", "old")
     assert main(place.words("found.mha", *place.show(), "--save-label", label, "--overwrite")) == 0
     assert read_prompt(label).name == "bright ball"
 
 
-def test_a_scan_that_fails_leaves_no_label(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_scan_that_fails_leaves_no_label(place: ExamplePlace, capsys: pytest.CaptureFixture[str]) -> None:
     constant = write_scan(
         place.out / "given" / "constant.nii.gz", Volume(np.full((1, 20, 20, 20), 7, np.int16), np.eye(4))
     )

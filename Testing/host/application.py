@@ -24,7 +24,7 @@ from PySide6.QtCore import Property, Signal, Slot
 
 from Testing.host import i18n, members, mrml, parameter_node, scripted_module
 from Testing.host import qt as adaptor
-from Testing.host.dialogs import Question
+from Testing.host.dialogs import DialogQuestion
 from Testing.host.selectors import QMRML
 from Testing.host.widgets import CTK, plain_property
 
@@ -263,7 +263,7 @@ class Host:
         return adaptor.dialogs.answers
 
     @property
-    def asked(self) -> list[Question]:
+    def asked(self) -> list[DialogQuestion]:
         """What dialogs showed."""
         return adaptor.dialogs.asked
 

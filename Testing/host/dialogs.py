@@ -6,7 +6,7 @@ from collections import deque
 from typing import Any, NamedTuple
 
 
-class Question(NamedTuple):
+class DialogQuestion(NamedTuple):
     """What a dialog showed: its class or function, and its text or title."""
 
     kind: str
@@ -24,12 +24,12 @@ class Dialogs:
 
     def __init__(self) -> None:
         self.answers: deque[Any] = deque()
-        self.asked: list[Question] = []
+        self.asked: list[DialogQuestion] = []
         self.opened: list[str] = []
 
     def ask(self, kind: str, text: str) -> Any:
         """The answer to a dialog; UnexpectedDialogError where the test has laid none ready."""
-        self.asked.append(Question(kind, text))
+        self.asked.append(DialogQuestion(kind, text))
         if not self.answers:
             raise UnexpectedDialogError(f"{kind} was opened and the test has no answer for it: {text}")
         return self.answers.popleft()

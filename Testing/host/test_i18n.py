@@ -12,7 +12,7 @@ from PySide6 import QtCore
 from Testing.host.application import Host
 
 
-class Marks(QtCore.QTranslator):
+class ContextMarks(QtCore.QTranslator):
     """Puts the context before every text."""
 
     def translate(self, context: str, text: str, _comment: Any = None, _number: int = -1) -> str:
@@ -23,7 +23,7 @@ def test_a_text_has_the_context_of_its_file(host: Host, tmp_path: Path) -> None:
     sources = {tmp_path / "Module.py": "Module", tmp_path / "panel" / "part.py": "panel.part"}
     (tmp_path / "panel").mkdir()
     (tmp_path / "panel" / "__init__.py").touch()
-    marks = Marks()
+    marks = ContextMarks()
     QtCore.QCoreApplication.installTranslator(marks)
     for path, context in sources.items():
         path.write_text("from slicer.i18n import tr as _\ntext = _('Apply')", encoding="utf-8")

@@ -18,7 +18,7 @@ NAME, AS_ONE = 0, 1
 CHECKED, PART, UNCHECKED = Qt.CheckState.Checked, Qt.CheckState.PartiallyChecked, Qt.CheckState.Unchecked
 
 
-class Screen:
+class LabelScreen:
     """A shown label tree of a model with `leaves` leaves, and a user in front of it."""
 
     def __init__(self, leaves: int) -> None:
@@ -58,16 +58,16 @@ class Screen:
 
 
 @pytest.fixture
-def screen(host: Host) -> Screen:
-    return Screen(6)
+def screen(host: Host) -> LabelScreen:
+    return LabelScreen(6)
 
 
 @pytest.fixture
-def large(host: Host) -> Screen:
-    return Screen(500)
+def large(host: Host) -> LabelScreen:
+    return LabelScreen(500)
 
 
-def test_every_label_has_its_place_below_its_parent(large: Screen) -> None:
+def test_every_label_has_its_place_below_its_parent(large: LabelScreen) -> None:
     items = large.items()
     assert list(items) == [label.name for label in large.ticks.tree.walk()]
     for label in large.ticks.tree.labels:
@@ -75,7 +75,7 @@ def test_every_label_has_its_place_below_its_parent(large: Screen) -> None:
         assert (above.text(NAME) if above else None) == (large.ticks.tree[label.parent].name if label.parent else None)
 
 
-def test_a_key_press_ticks_a_label_and_its_parent_shows_a_part(screen: Screen) -> None:
+def test_a_key_press_ticks_a_label_and_its_parent_shows_a_part(screen: LabelScreen) -> None:
     screen.ticks.sides_together = False
     screen.press(HIPPOCAMPUS_LEFT)
     assert [label.name for label in screen.ticks.wanted()] == ["Left Hippocampus"]
@@ -86,7 +86,7 @@ def test_a_key_press_ticks_a_label_and_its_parent_shows_a_part(screen: Screen) -
     assert screen.calls == 1
 
 
-def test_a_press_on_a_parent_in_part_ticks_all_of_it_and_the_next_one_unticks_it(screen: Screen) -> None:
+def test_a_press_on_a_parent_in_part_ticks_all_of_it_and_the_next_one_unticks_it(screen: LabelScreen) -> None:
     screen.ticks.sides_together = False
     screen.press(HIPPOCAMPUS_LEFT)
     screen.press(GROUP)
@@ -98,13 +98,13 @@ def test_a_press_on_a_parent_in_part_ticks_all_of_it_and_the_next_one_unticks_it
     assert screen.calls == 3
 
 
-def test_the_other_side_is_ticked_on_the_screen_too_and_that_is_one_change(screen: Screen) -> None:
+def test_the_other_side_is_ticked_on_the_screen_too_and_that_is_one_change(screen: LabelScreen) -> None:
     screen.press(HIPPOCAMPUS_LEFT)
     assert screen.item(HIPPOCAMPUS_RIGHT).checkState(NAME) == CHECKED
     assert screen.calls == 1
 
 
-def test_a_parent_is_made_one_segment_in_the_second_column(screen: Screen) -> None:
+def test_a_parent_is_made_one_segment_in_the_second_column(screen: LabelScreen) -> None:
     screen.press(GROUP)
     screen.press(GROUP, AS_ONE)
     assert [label.name for label in screen.ticks.wanted()] == ["Deep gray matter"]
@@ -112,13 +112,13 @@ def test_a_parent_is_made_one_segment_in_the_second_column(screen: Screen) -> No
     assert screen.calls == 2
 
 
-def test_a_leaf_has_no_box_in_the_second_column(screen: Screen) -> None:
+def test_a_leaf_has_no_box_in_the_second_column(screen: LabelScreen) -> None:
     assert screen.item(HIPPOCAMPUS_LEFT).data(AS_ONE, Qt.ItemDataRole.CheckStateRole) is None
     screen.press(HIPPOCAMPUS_LEFT, AS_ONE)
     assert screen.calls == 0
 
 
-def test_what_the_program_shows_does_not_call_back(screen: Screen) -> None:
+def test_what_the_program_shows_does_not_call_back(screen: LabelScreen) -> None:
     screen.ticks.tick_all()
     screen.view.refresh()
     screen.view.filter("amygdala")
@@ -127,7 +127,7 @@ def test_what_the_program_shows_does_not_call_back(screen: Screen) -> None:
     assert screen.calls == 0
 
 
-def test_other_ticks_of_the_same_tree_are_shown_on_the_same_items(screen: Screen) -> None:
+def test_other_ticks_of_the_same_tree_are_shown_on_the_same_items(screen: LabelScreen) -> None:
     before = screen.item(GROUP)
     before.setExpanded(False)
     screen.ticks = LabelTicks(label_tree(6))
@@ -140,7 +140,7 @@ def test_other_ticks_of_the_same_tree_are_shown_on_the_same_items(screen: Screen
     assert screen.ticks.count == 6
 
 
-def test_another_tree_takes_the_place_of_the_first(screen: Screen) -> None:
+def test_another_tree_takes_the_place_of_the_first(screen: LabelScreen) -> None:
     screen.ticks = LabelTicks(label_tree(20))
     screen.view.show(screen.ticks)
     assert list(screen.items()) == [label.name for label in screen.ticks.tree.walk()]
@@ -148,7 +148,7 @@ def test_another_tree_takes_the_place_of_the_first(screen: Screen) -> None:
     assert screen.calls == 1
 
 
-def test_a_search_shows_matches_below_their_opened_parents(large: Screen) -> None:
+def test_a_search_shows_matches_below_their_opened_parents(large: LabelScreen) -> None:
     large.item(GROUP).setExpanded(False)
     large.view.filter("hippo left")
     assert large.shown() == {"Deep gray matter", "Left Hippocampus"}
@@ -162,7 +162,7 @@ def test_a_search_shows_matches_below_their_opened_parents(large: Screen) -> Non
 
 
 def test_typing_a_search_touches_only_what_appears_or_disappears(
-    large: Screen, monkeypatch: pytest.MonkeyPatch
+    large: LabelScreen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     touched: list[str] = []
     hide = QtWidgets.QTreeWidgetItem.setHidden
@@ -181,7 +181,7 @@ def test_typing_a_search_touches_only_what_appears_or_disappears(
     assert touched == ["Right Hippocampus"]
 
 
-def test_a_tick_repaints_only_the_boxes_that_change(large: Screen) -> None:
+def test_a_tick_repaints_only_the_boxes_that_change(large: LabelScreen) -> None:
     repainted: list[str] = []
     large.tree.model().dataChanged.connect(lambda first, *_: repainted.append(first.siblingAtColumn(NAME).data()))
     large.press(HIPPOCAMPUS_LEFT)
@@ -190,7 +190,7 @@ def test_a_tick_repaints_only_the_boxes_that_change(large: Screen) -> None:
     assert len(repainted) == 3
 
 
-def test_hidden_labels_keep_their_ticks(screen: Screen) -> None:
+def test_hidden_labels_keep_their_ticks(screen: LabelScreen) -> None:
     screen.press(HIPPOCAMPUS_LEFT)
     screen.view.filter("amygdala")
     assert screen.ticks.count == 2
@@ -198,13 +198,13 @@ def test_hidden_labels_keep_their_ticks(screen: Screen) -> None:
     assert screen.ticks.state(HIPPOCAMPUS_LEFT) == "on"
 
 
-def test_the_swatch_has_the_colour_of_the_label(screen: Screen) -> None:
+def test_the_swatch_has_the_colour_of_the_label(screen: LabelScreen) -> None:
     label = screen.ticks.tree[HIPPOCAMPUS_RIGHT]
     color = screen.item(HIPPOCAMPUS_RIGHT).icon(NAME).pixmap(12, 12).toImage().pixelColor(6, 6)
     assert [color.red(), color.green(), color.blue()] == [round(255 * part) for part in label.color]
 
 
-def test_the_largest_label_id_comes_back_from_the_screen(screen: Screen) -> None:
+def test_the_largest_label_id_comes_back_from_the_screen(screen: LabelScreen) -> None:
     tree = label_tree(2)
     screen.ticks = LabelTicks(type(tree)((Label(2**32 - 1, "Largest"), Label(1, "Other"))))
     screen.view.show(screen.ticks)
@@ -212,7 +212,7 @@ def test_the_largest_label_id_comes_back_from_the_screen(screen: Screen) -> None
     assert [label.name for label in screen.ticks.wanted()] == ["Largest"]
 
 
-def test_the_tooltip_tells_synonyms_side_and_code(screen: Screen) -> None:
+def test_the_tooltip_tells_synonyms_side_and_code(screen: LabelScreen) -> None:
     lines = screen.item(HIPPOCAMPUS_LEFT).toolTip(NAME).split("\n")
     assert lines == [
         "Left Hippocampus",

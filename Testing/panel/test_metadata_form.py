@@ -20,7 +20,7 @@ FACTS = {"age": Fact(31.0, "from DICOM: PatientAge", ""), "sex": Fact("F", "from
 WIDTH = 380
 
 
-class Screen:
+class FormScreen:
     """A shown metadata form of a narrow panel, and a user in front of it."""
 
     def __init__(self) -> None:
@@ -57,11 +57,11 @@ class Screen:
 
 
 @pytest.fixture
-def screen(host: Host) -> Screen:
-    return Screen()
+def screen(host: Host) -> FormScreen:
+    return FormScreen()
 
 
-def test_every_field_is_unknown_at_first(screen: Screen) -> None:
+def test_every_field_is_unknown_at_first(screen: FormScreen) -> None:
     assert screen.titles() == ["Sex", "Age (years)"]
     assert screen.editor("age").text() == ""
     assert screen.editor("age").placeholderText() == "unknown"
@@ -70,25 +70,25 @@ def test_every_field_is_unknown_at_first(screen: Screen) -> None:
     assert not screen.remark("age").isVisible()
 
 
-def test_tooltips_say_what_is_possible(screen: Screen) -> None:
+def test_tooltips_say_what_is_possible(screen: FormScreen) -> None:
     assert screen.editor("age").toolTip() == "0 to 120 years or unknown; the model was trained on 19 to 34."
 
 
-def test_a_typed_number_is_entered_key_by_key(screen: Screen) -> None:
+def test_a_typed_number_is_entered_key_by_key(screen: FormScreen) -> None:
     screen.type("age", "31")
     assert screen.entries.values() == {"age": 31.0}
     assert screen.remark("age").text() == "entered"
     assert screen.calls == 2
 
 
-def test_the_cursor_stays_where_the_user_types(screen: Screen) -> None:
+def test_the_cursor_stays_where_the_user_types(screen: FormScreen) -> None:
     screen.type("age", "31")
     screen.editor("age").setCursorPosition(0)
     QTest.keyClicks(screen.editor("age"), "0.")
     assert screen.editor("age").text() == "0.31"
 
 
-def test_a_choice_is_entered_and_unknown_takes_it_back(screen: Screen) -> None:
+def test_a_choice_is_entered_and_unknown_takes_it_back(screen: FormScreen) -> None:
     QTest.keyClick(screen.editor("sex"), Qt.Key.Key_Down)
     assert screen.entries.values() == {"sex": "F"}
     QTest.keyClick(screen.editor("sex"), Qt.Key.Key_Up)
@@ -96,7 +96,7 @@ def test_a_choice_is_entered_and_unknown_takes_it_back(screen: Screen) -> None:
     assert screen.calls == 2
 
 
-def test_an_impossible_entry_says_so_beside_the_field_and_can_be_mended(screen: Screen) -> None:
+def test_an_impossible_entry_says_so_beside_the_field_and_can_be_mended(screen: FormScreen) -> None:
     screen.type("age", "abc")
     assert screen.editor("age").text() == "abc"
     assert (
@@ -109,7 +109,7 @@ def test_an_impossible_entry_says_so_beside_the_field_and_can_be_mended(screen: 
     assert screen.remark("age").styleSheet() != marked
 
 
-def test_a_prefill_shows_its_value_and_source_without_calling_back(screen: Screen) -> None:
+def test_a_prefill_shows_its_value_and_source_without_calling_back(screen: FormScreen) -> None:
     screen.entries.prefill(FACTS)
     screen.form.refresh()
     assert screen.editor("age").text() == "31"
@@ -119,7 +119,7 @@ def test_a_prefill_shows_its_value_and_source_without_calling_back(screen: Scree
     assert screen.entries.source("age") == "from DICOM: PatientAge"
 
 
-def test_clearing_a_prefilled_field_makes_it_unknown(screen: Screen) -> None:
+def test_clearing_a_prefilled_field_makes_it_unknown(screen: FormScreen) -> None:
     screen.entries.prefill(FACTS)
     screen.form.refresh()
     screen.editor("age").clear()
@@ -128,13 +128,13 @@ def test_clearing_a_prefilled_field_makes_it_unknown(screen: Screen) -> None:
     assert screen.remark("age").text() == "entered (31 from DICOM: PatientAge)"
 
 
-def test_source_and_note_stand_together(screen: Screen) -> None:
+def test_source_and_note_stand_together(screen: FormScreen) -> None:
     screen.entries.prefill({"age": Fact(70.0, "from DICOM: PatientAge", "")})
     screen.form.refresh()
     assert screen.remark("age").text().split("\n") == ["from DICOM: PatientAge", *screen.entries.notes()]
 
 
-def test_an_impossible_choice_from_elsewhere_can_be_set_to_unknown(screen: Screen) -> None:
+def test_an_impossible_choice_from_elsewhere_can_be_set_to_unknown(screen: FormScreen) -> None:
     screen.entries.enter("sex", "X")
     screen.form.refresh()
     assert screen.editor("sex").currentText() == ""
@@ -143,13 +143,13 @@ def test_an_impossible_choice_from_elsewhere_can_be_set_to_unknown(screen: Scree
     assert screen.entries.problems() == []
 
 
-def test_markup_in_an_entry_is_shown_as_it_is_typed(screen: Screen) -> None:
+def test_markup_in_an_entry_is_shown_as_it_is_typed(screen: FormScreen) -> None:
     screen.type("age", "<b>1</b>")
     assert '"<b>1</b>"' in screen.remark("age").text()
     assert screen.remark("age").textFormat() == Qt.TextFormat.PlainText
 
 
-def test_another_schema_gets_new_rows_and_nothing_is_left_of_the_old_ones(screen: Screen) -> None:
+def test_another_schema_gets_new_rows_and_nothing_is_left_of_the_old_ones(screen: FormScreen) -> None:
     old = screen.widget.findChildren(QtWidgets.QWidget)
     gone: list[str] = []
     for child in old:
@@ -163,7 +163,7 @@ def test_another_schema_gets_new_rows_and_nothing_is_left_of_the_old_ones(screen
     assert screen.entries.values() == {"field_strength": 3.0}
 
 
-def test_other_entries_of_the_same_schema_are_shown_in_the_same_rows(screen: Screen) -> None:
+def test_other_entries_of_the_same_schema_are_shown_in_the_same_rows(screen: FormScreen) -> None:
     before = screen.editor("age")
     screen.entries = MetadataEntries.from_text(SCHEMA, '{"entered": {"age": "25"}}')
     screen.form.show(screen.entries)
@@ -174,12 +174,12 @@ def test_other_entries_of_the_same_schema_are_shown_in_the_same_rows(screen: Scr
     assert screen.entries.values() == {"age": 26.0}
 
 
-def test_a_model_without_metadata_has_no_rows(screen: Screen) -> None:
+def test_a_model_without_metadata_has_no_rows(screen: FormScreen) -> None:
     screen.form.show(MetadataEntries(MetadataSchema()))
     assert screen.layout.rowCount() == 0
 
 
-def test_sentences_wrap_in_a_narrow_panel(screen: Screen, host: Host) -> None:
+def test_sentences_wrap_in_a_narrow_panel(screen: FormScreen, host: Host) -> None:
     screen.type("age", "abc")
     for _ in range(3):
         host.qapplication.processEvents()
@@ -188,7 +188,7 @@ def test_sentences_wrap_in_a_narrow_panel(screen: Screen, host: Host) -> None:
     assert remark.height() >= remark.heightForWidth(remark.width()) >= 2 * remark.fontMetrics().height()
 
 
-def test_neither_long_entries_nor_long_choices_widen_the_panel(screen: Screen, host: Host) -> None:
+def test_neither_long_entries_nor_long_choices_widen_the_panel(screen: FormScreen, host: Host) -> None:
     screen.entries = MetadataEntries(
         MetadataSchema((*SCHEMA.fields, Field("scanner", "choice", choices=("a scanner of a very long name " * 5,))))
     )

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 from LabelConditionedSegmentationLib.core.findings import Finding
+from LabelConditionedSegmentationLib.core.labels.label_tree import Label
 from LabelConditionedSegmentationLib.core.scan.scan_checks import LABEL_MAP
 from LabelConditionedSegmentationLib.panel.example_tool import ExampleSituation
 from LabelConditionedSegmentationLib.panel.pick_tool import PickSituation
-from LabelConditionedSegmentationLib.panel.segment_tool import SegmentSituation
+from LabelConditionedSegmentationLib.panel.segment_tool import SegmentSituation, not_found_sentences, run_sentences
 from LabelConditionedSegmentationLib.panel.situation import findings_text, time_left
 
 READY = SegmentSituation(model="Whole brain", wanted=3)
@@ -124,3 +125,31 @@ def test_the_time_left_is_told_when_it_can_be_known(fraction: float, seconds: fl
 def test_labels_by_example_need_a_model_that_learns_them(situation: ExampleSituation, can: bool, tip: str) -> None:
     assert situation.can_show_examples is can
     assert situation.examples_tip.startswith(tip)
+
+
+def test_a_run_that_has_ended_is_summed_up() -> None:
+    report = {
+        "timings_s": {"network": 3.2, "labels": 0.4},
+        "device": "CPU",
+        "fallbacks": ["one window at a time", "labels in parts"],
+        "findings": [
+            {"level": "warning", "text": "Coarse voxels.", "fix": ""},
+            {"level": "note", "text": "A frame.", "fix": ""},
+        ],
+    }
+    assert run_sentences(report, is_current=True) == [
+        "Done in 4 s on CPU.",
+        "Further ticks show at once.",
+        "Memory was short: one window at a time, labels in parts.",
+        "Coarse voxels.",
+    ]
+    changed = run_sentences({**report, "fallbacks": [], "findings": []}, is_current=False)
+    assert changed[1:] == ["What is known about the scan was changed meanwhile: press Apply for a new run."]
+    assert "<one window at a time>, <labels in parts>" in run_sentences(report, True, "<{}>".format)[2]
+
+
+def test_only_what_is_missing_is_named() -> None:
+    assert not_found_sentences([]) == []
+    assert not_found_sentences([Label(1, "Left Putamen"), Label(2, "Cyst")]) == [
+        "Not found in this volume: Left Putamen, Cyst."
+    ]

@@ -28,7 +28,7 @@ DATA = re.compile(
 """Names that the test has made up, which stay as they are."""
 
 
-class Marks(QtCore.QTranslator):
+class SentenceMarks(QtCore.QTranslator):
     """Puts «» around every text that stands in the file for translators."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ def user(host: Host, learner: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "models" / "learner").symlink_to(learner)
     monkeypatch.setenv("LCS_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    marks = Marks()
+    marks = SentenceMarks()
     QtCore.QCoreApplication.installTranslator(marks)
     sentences.translated.cache_clear()
     yield User(host)
@@ -81,7 +81,7 @@ def texts(user: User) -> Iterator[tuple[str, str]]:
         yield name, widget.toolTip()
 
 
-def untold(user: User) -> list[tuple[str, str]]:
+def untranslated(user: User) -> list[tuple[str, str]]:
     """What the panel shows in English: words outside of «» that are no names."""
     found = []
     for name, text in texts(user):
@@ -96,7 +96,7 @@ def untold(user: User) -> list[tuple[str, str]]:
 
 def test_the_empty_panel_is_told(user: User) -> None:
     assert user.ui.applyButton.text == "«Apply»"
-    assert untold(user) == []
+    assert untranslated(user) == []
 
 
 def test_what_the_panel_says_of_scans_entries_and_runs_is_told(user: User) -> None:
@@ -105,39 +105,39 @@ def test_what_the_panel_says_of_scans_entries_and_runs_is_told(user: User) -> No
     thick.SetSpacing(1, 1, 9)
     user.choose(thick)
     assert "«The scan's voxels are up to 9 mm long" in user.ui.findingsLabel.text
-    assert untold(user) == []
+    assert untranslated(user) == []
     for entry in ("a lot", "250", "90", "31"):
         user.editor("age").text = entry
-        assert untold(user) == []
+        assert untranslated(user) == []
     user.choose(scan)
     user.tick("Left Putamen")
     assert user.ui.applyButton.toolTip == "«Run Learner and write 2 structures.»"
     user.apply()
     assert re.fullmatch(r"«Done in \d+ s on «CPU, \d+ threads».» «Further ticks show at once.»", user.said)
-    assert untold(user) == []
+    assert untranslated(user) == []
     user.press("pickButton")
     user.click_in_view(INSIDE)
-    assert untold(user) == []
+    assert untranslated(user) == []
     user.press("undoButton")
-    assert untold(user) == []
+    assert untranslated(user) == []
     user.choose(None)
-    assert untold(user) == []
+    assert untranslated(user) == []
 
 
 def test_what_is_said_of_labels_by_example_is_told(user: User) -> None:
     user.choose(user.add_volume())
     paint(user)
     open_form(user)
-    assert untold(user) == []
+    assert untranslated(user) == []
     add(user)
     assert user.said == '«"Lesion" was added to My labels.»'
     open_form(user)
-    assert untold(user) == []
+    assert untranslated(user) == []
     add(user)
     assert user.said == '«There is a label "Lesion" already; give the one by example another name.»'
     tick(user, "Lesion")
     user.apply()
-    assert untold(user) == []
+    assert untranslated(user) == []
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ class WeighRequest(Request, name="weigh"):
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-def run_of(package: Path, volume: Volume, **changes: Any) -> RunRequest:
+def run_of(package: Path, volume: Volume, /, **changes: Any) -> RunRequest:
     """A run on the CPU."""
     return replace(RunRequest(str(package), "cpu", {}, volume, False), **changes)
 
@@ -74,7 +74,7 @@ def ends(worker: Worker) -> dict[int, Event]:
 
 def answer(worker: Worker, request: Request) -> Event:
     """Ask and wait for the answer."""
-    return wait(worker, worker.ask(request))
+    return wait(worker, worker.send(request))
 
 
 def children() -> list[psutil.Process]:

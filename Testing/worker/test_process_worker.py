@@ -43,7 +43,7 @@ def package(tmp_path: Path) -> Path:
 @pytest.fixture
 def running(worker: ProcessWorker, package: Path) -> int:
     """A long run that is in the middle of the network."""
-    request = worker.ask(run_of(package, LONG))
+    request = worker.send(run_of(package, LONG))
     assert wait(worker, request, "patch 3 of").kind == "progress"
     return request
 
@@ -57,7 +57,7 @@ def is_one_sentence(event: Event) -> bool:
 
 def test_polls_return_while_the_network_runs_without_a_thread(worker: ProcessWorker, package: Path) -> None:
     before = threading.active_count()
-    request = worker.ask(run_of(package, samples.scan((90, 90, 90))))
+    request = worker.send(run_of(package, samples.scan((90, 90, 90))))
     wait(worker, request, "patch")
     empty = 0
     events: list[Event] = []
@@ -86,7 +86,7 @@ def test_run_is_cancelled_in_the_middle_and_the_model_stays_loaded(
 def test_deaf_process_is_ended_by_cancel_and_what_waited_fails(
     worker: ProcessWorker, package: Path, running: int, places: list[Path]
 ) -> None:
-    waiting = worker.ask(run_of(package, SMALL))
+    waiting = worker.send(run_of(package, SMALL))
     processes = children()
     processes[0].suspend()
     worker.cancel(running)
@@ -100,7 +100,7 @@ def test_deaf_process_is_ended_by_cancel_and_what_waited_fails(
 
 
 def test_cancel_while_torch_is_loaded_ends_at_once_or_with_the_process(worker: ProcessWorker, package: Path) -> None:
-    request = worker.ask(run_of(package, LONG))
+    request = worker.send(run_of(package, LONG))
     wait(worker, request, "loading the model")
     worker.cancel(request)
     assert wait(worker, request).kind == "cancelled"
@@ -111,7 +111,7 @@ def test_what_is_done_too_late_to_be_cancelled_ends_as_cancelled(worker: Process
     answer(worker, StatusRequest())
     process = children()[0]
     process.suspend()
-    request = worker.ask(StatusRequest())
+    request = worker.send(StatusRequest())
     worker.cancel(request)
     process.resume()
     assert wait(worker, request).kind == "cancelled"
@@ -124,7 +124,7 @@ def test_request_cancelled_while_it_waits_leaves_no_file(
         return sum(path.is_file() for place in places for path in place.rglob("*"))
 
     assert waiting_files() == 0
-    request = worker.ask(run_of(package, SMALL))
+    request = worker.send(run_of(package, SMALL))
     assert waiting_files() == 1
     worker.cancel(request)
     assert waiting_files() == 0
@@ -137,7 +137,7 @@ def test_request_cancelled_while_it_waits_leaves_no_file(
 def test_killed_process_is_told_and_the_next_run_starts_a_new_one(
     worker: ProcessWorker, package: Path, running: int
 ) -> None:
-    waiting = worker.ask(StatusRequest())
+    waiting = worker.send(StatusRequest())
     children()[0].kill()
     ended = ends(worker)
     assert [ended[request].kind for request in (running, waiting)] == ["failed", "failed"]
@@ -170,7 +170,7 @@ def test_crash_leaves_its_place_in_the_details(worker: ProcessWorker, running: i
 def test_nothing_is_promised_of_a_process_that_was_killed_below_its_launcher(tmp_path: Path) -> None:
     launched = ProcessWorker(tmp_path / "log", python_slicer(tmp_path))
     assert answer(launched, StatusRequest()).kind == "done"
-    request = launched.ask(DevicesRequest())
+    request = launched.send(DevicesRequest())
     children()[0].children()[0].kill()
     event = wait(launched, request)
     assert (
@@ -206,8 +206,8 @@ worker = ProcessWorker(folder / "log")
 scan = Volume(np.random.default_rng(0).integers(1, 1000, (1, 150, 150, 150), np.int16), np.eye(4))
 answer(worker, StatusRequest())
 if ending == "kill":
-    wait(worker, worker.ask(run_of(package, scan)), "patch 3 of")
-worker.ask(run_of(package, scan))
+    wait(worker, worker.send(run_of(package, scan)), "patch 3 of")
+worker.send(run_of(package, scan))
 print(children()[0].pid, flush=True)
 if ending == "forget":
     del worker
@@ -303,7 +303,7 @@ def test_nonsense_ends_the_process_with_a_sentence_and_the_next_request_works(
         TALKER.format(python=sys.executable, good=GOOD, flag=str(tmp_path / "flag"), nonsense=NONSENSE[kind])
     )
     worker = ProcessWorker(tmp_path / "log", [sys.executable, str(script)])
-    first, second = worker.ask(StatusRequest()), worker.ask(StatusRequest())
+    first, second = worker.send(StatusRequest()), worker.send(StatusRequest())
     talkers = children()
     ended = ends(worker)
     if kind == "two ends":  # of which the first is fine
@@ -416,7 +416,7 @@ def test_large_requests_wait_for_a_busy_process_without_blocking(weighing: Proce
     (process,) = children()
     process.suspend()
     sent = [WeighRequest(LARGE.text + mark) for mark in "ab"]
-    requests = [weighing.ask(request) for request in sent]
+    requests = [weighing.send(request) for request in sent]
     assert max(seconds_of(weighing.poll) for _ in range(20)) < 0.1
     assert 2**19 < unsent(weighing) < 2**21  # of the first alone
     process.resume()
@@ -429,7 +429,7 @@ def test_cancel_of_a_request_that_is_half_sent_leaves_the_process_whole(weighing
     answer(weighing, StatusRequest())
     (process,) = children()
     process.suspend()
-    request = weighing.ask(LARGE)
+    request = weighing.send(LARGE)
     weighing.poll()
     assert unsent(weighing) > 2**19
     weighing.cancel(request)
@@ -440,10 +440,10 @@ def test_cancel_of_a_request_that_is_half_sent_leaves_the_process_whole(weighing
 
 def test_process_that_never_reads_is_cancelled_and_closed_at_once(tmp_path: Path, places: list[Path]) -> None:
     deaf = ProcessWorker(tmp_path / "log", [sys.executable, "-c", "import time; time.sleep(600)"])
-    request = deaf.ask(LARGE)
+    request = deaf.send(LARGE)
     processes = children()
     assert max(seconds_of(deaf.poll) for _ in range(20)) < 0.1
-    waiting = [deaf.ask(LARGE) for _ in range(20)]
+    waiting = [deaf.send(LARGE) for _ in range(20)]
     deaf.cancel(waiting.pop())
     assert unsent(deaf) < 1.1 * len(LARGE.text)
     deaf.cancel(request)
@@ -451,7 +451,7 @@ def test_process_that_never_reads_is_cancelled_and_closed_at_once(tmp_path: Path
     assert (ended[request].kind, ended[request].text) == ("cancelled", DEAF)
     assert [ended[n].kind for n in waiting] == ["failed"] * 19
     assert all_gone(processes)
-    deaf.ask(LARGE)
+    deaf.send(LARGE)
     assert seconds_of(deaf.close) < 2
     assert [list(place.iterdir()) for place in places] == [[], []]
 
@@ -474,7 +474,7 @@ def test_scan_that_does_not_fit_the_disk_is_refused_and_the_next_one_works(
 ) -> None:
     with largest_file(1_000_000):
         with pytest.raises(OutputError, match=r"free disk space in .*\.$"):
-            worker.ask(run_of(package, LONG))
+            worker.send(run_of(package, LONG))
         assert not worker.busy
         assert answer(worker, run_of(package, SMALL)).kind == "done"
 

@@ -90,7 +90,7 @@ def test_run_gives_the_segmenters_voxels_and_report(either: Worker, tiny_package
 
 
 def test_progress_rises_from_the_network_to_the_labels(either: Worker, tiny_package: Path) -> None:
-    request = either.ask(run_of(tiny_package, SCAN))
+    request = either.send(run_of(tiny_package, SCAN))
     events: list[Event] = []
     while either.busy or not events:
         events += either.poll()
@@ -108,7 +108,7 @@ def test_progress_rises_from_the_network_to_the_labels(either: Worker, tiny_pack
 def test_second_run_loads_nothing_and_questions_about_points_make_no_pass(either: Worker, tiny_package: Path) -> None:
     first = answer(either, run_of(tiny_package, SCAN))
     before = answer(either, StatusRequest()).values
-    request = either.ask(run_of(tiny_package, SCAN))
+    request = either.send(run_of(tiny_package, SCAN))
     second = wait(either, request)
     after = answer(either, StatusRequest()).values
     assert after == {**before, "trunk_passes": before["trunk_passes"] + second.values["report"]["trunk_passes"]}
@@ -119,7 +119,7 @@ def test_second_run_loads_nothing_and_questions_about_points_make_no_pass(either
 
 
 def test_labels_under_a_point_are_those_of_the_features(either: Worker, tiny_package: Path) -> None:
-    request = either.ask(run_of(tiny_package, SCAN))
+    request = either.send(run_of(tiny_package, SCAN))
     wait(either, request)
     ranked = answer(either, PointRequest(request, POINT, 3)).values["ranked"]
     expected = Segmenter.from_package(tiny_package, "cpu").features(SCAN).at(np.array(POINT), 3)
@@ -131,7 +131,7 @@ def test_labels_under_a_point_are_those_of_the_features(either: Worker, tiny_pac
 def test_points_of_an_older_run_are_refused_and_those_of_the_last_good_run_are_kept(
     either: Worker, tiny_package: Path
 ) -> None:
-    old, new = (either.ask(run_of(tiny_package, SCAN)) for _ in range(2))
+    old, new = (either.send(run_of(tiny_package, SCAN)) for _ in range(2))
     wait(either, new)
     bad = answer(either, run_of(tiny_package, SCAN.with_array(np.zeros_like(SCAN.array))))
     assert (bad.kind, bad.values["error"]) == ("failed", "InputError")
@@ -218,7 +218,7 @@ def test_model_that_cannot_be_written_is_told(either: Worker, tiny_package: Path
 
 
 def test_request_that_waits_is_cancelled_and_the_others_are_not(either: Worker, tiny_package: Path) -> None:
-    requests = [either.ask(run_of(tiny_package, SCAN)) for _ in range(3)]
+    requests = [either.send(run_of(tiny_package, SCAN)) for _ in range(3)]
     either.cancel(requests[1])
     either.cancel(requests[1])
     ended = ends(either)
@@ -227,7 +227,7 @@ def test_request_that_waits_is_cancelled_and_the_others_are_not(either: Worker, 
 
 
 def test_cancelling_what_has_ended_does_nothing(either: Worker) -> None:
-    request = either.ask(StatusRequest())
+    request = either.send(StatusRequest())
     wait(either, request)
     either.cancel(request)
     either.cancel(10**6)
@@ -300,7 +300,7 @@ def test_prompts_are_asked_of_the_features_of_the_last_run(either: Worker, learn
         replace(prompt, bias=-middle),
         replace(prompt, name="Other", vector=opposite, bias=middle, parent="Deep gray matter"),
     ]
-    run = either.ask(run_of(learner, SCAN))
+    run = either.send(run_of(learner, SCAN))
     wait(either, run)
     passes = answer(either, StatusRequest()).values["trunk_passes"]
     event = answer(either, ExamplesRequest(run, tuple(prompts), (901, 900)))
@@ -313,7 +313,7 @@ def test_prompts_are_asked_of_the_features_of_the_last_run(either: Worker, learn
 
 def test_prompts_of_an_older_run_or_of_another_model_are_told(either: Worker, learner: Path) -> None:
     prompt = ExamplePrompt.from_json(answer(either, example_of(learner)).values["prompt"])
-    run = either.ask(run_of(learner, SCAN))
+    run = either.send(run_of(learner, SCAN))
     wait(either, run)
     old = answer(either, ExamplesRequest(run - 1, (prompt,), (900,)))
     assert old.values == {"error": "InputError"}
@@ -332,9 +332,9 @@ def test_a_model_that_does_not_learn_from_examples_says_so(either: Worker, tmp_p
 
 
 def test_an_example_leaves_the_answers_of_the_last_run(either: Worker, learner: Path) -> None:
-    run = either.ask(run_of(learner, SCAN))
+    run = either.send(run_of(learner, SCAN))
     wait(either, run)
-    waiting = either.ask(example_of(learner))
+    waiting = either.send(example_of(learner))
     either.cancel(waiting)
     assert ends(either)[waiting].kind == "cancelled"
     answer(either, example_of(learner))

@@ -15,8 +15,8 @@ from .blocked_signals import blocked_signals
 class InputView:
     """Volume selectors in the form layout of a widget. title, tip: of each of them, with {channel} in it.
 
-    on_change is called when the user, or a removed node, changes a choice; not where a selector tells its node again,
-    which was renamed or moved to another row.
+    on_change is called when the user, or a removed node, changes a choice; not where a selector reports its node again,
+    which was renamed or got another row.
     """
 
     def __init__(self, form: Any, on_change: Callable[[], None], title: str, tip: str) -> None:

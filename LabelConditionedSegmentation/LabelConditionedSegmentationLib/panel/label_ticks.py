@@ -1,4 +1,4 @@
-"""Which structures are asked for: the ticks of the label tree, and the parents that become one segment."""
+"""Which structures are wanted: the ticks of the label tree, and the parents that become one segment."""
 
 from __future__ import annotations
 
@@ -68,15 +68,15 @@ class LabelTicks:
         self._merged = self._merged | parents if on else self._merged - parents
 
     def wanted(self) -> list[Label]:
-        """What is asked for, in tree order and never overlapping: the topmost merged parents whose leaves are all
+        """What is wanted, in tree order and never overlapping: the topmost merged parents whose leaves are all
         ticked, and the other ticked leaves.
         """
         whole = {label_id for label_id in self._merged if self.state(label_id) == "on"}
-        asked = whole | self._ticked
+        chosen = whole | self._ticked
         return [
             label
             for label in self.tree.walk()
-            if label.id in asked and not any(above.id in whole for above in self.tree.ancestors(label))
+            if label.id in chosen and not any(above.id in whole for above in self.tree.ancestors(label))
         ]
 
     @property

@@ -19,7 +19,7 @@ from .sentences import translated
 
 
 @dataclass(frozen=True)
-class _Row:
+class _FieldRow:
     field: Field
     editor: Any
     """QLineEdit of a number, QComboBox of a choice."""
@@ -36,7 +36,7 @@ class MetadataForm:
         self._layout = layout
         self._on_change = on_change
         self._entries: MetadataEntries | None = None
-        self._rows: list[_Row] = []
+        self._rows: list[_FieldRow] = []
 
     def show(self, entries: MetadataEntries) -> None:
         """Show these entries, and change them from now on. Rows are made anew only where the schema is another one."""
@@ -57,7 +57,7 @@ class MetadataForm:
                 (_show_choice if row.field.kind == "choice" else _show_number)(row, self._entries)
             _show_remark(row, self._entries)
 
-    def _new_row(self, field: Field) -> _Row:
+    def _new_row(self, field: Field) -> _FieldRow:
         editor = self._new_combo_box(field) if field.kind == "choice" else self._new_line_edit(field)
         editor.objectName = f"metadata_{field.name}"
         editor.toolTip = translated(hint(field))
@@ -77,7 +77,7 @@ class MetadataForm:
         column.addWidget(editor)
         column.addWidget(remark)
         self._layout.addRow(name, cell)
-        return _Row(field, editor, remark)
+        return _FieldRow(field, editor, remark)
 
     def _new_line_edit(self, field: Field) -> Any:
         editor = qt.QLineEdit()
@@ -105,13 +105,13 @@ class MetadataForm:
         self._on_change()
 
 
-def _show_number(row: _Row, entries: MetadataEntries) -> None:
+def _show_number(row: _FieldRow, entries: MetadataEntries) -> None:
     text = entries.text(row.field.name)
     if row.editor.text != text:  # setting it would move the cursor of somebody who types
         row.editor.text = text
 
 
-def _show_choice(row: _Row, entries: MetadataEntries) -> None:
+def _show_choice(row: _FieldRow, entries: MetadataEntries) -> None:
     """An impossible choice, left from another model, shows as no choice at all, so that "unknown" too can be chosen
     anew.
     """
@@ -122,7 +122,7 @@ def _show_choice(row: _Row, entries: MetadataEntries) -> None:
         row.editor.currentIndex = -1 if entries.problem(row.field.name) else 0
 
 
-def _show_remark(row: _Row, entries: MetadataEntries) -> None:
+def _show_remark(row: _FieldRow, entries: MetadataEntries) -> None:
     name = row.field.name
     problem = entries.problem(name)
     remarks = (entries.source(name), entries.note(name))

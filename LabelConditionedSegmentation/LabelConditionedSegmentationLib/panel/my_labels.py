@@ -67,7 +67,7 @@ class MyLabels:
         return self._fitting(package)[1]
 
     def tree(self, package: ModelPackage) -> LabelTree:
-        """What can be asked for: the labels of the model, then the branch."""
+        """What can be ticked: the labels of the model, then the branch."""
         branch = self.branch(package)
         return package.labels if branch is None else LabelTree((*package.labels.labels, *branch.labels))
 

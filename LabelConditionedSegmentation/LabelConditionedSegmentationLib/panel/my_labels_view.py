@@ -30,7 +30,7 @@ beside that one.
 class MyLabelsView:
     """Over the buttons (`ui`, by their names), and the label tree, in which labels are chosen.
 
-    say: tells the user a sentence. refresh: called where what may be pressed has changed.
+    say: shows a sentence. refresh: called where what may be pressed has changed.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ class NodeSelectors(VTKObservationMixin):
     A selector moves to the neighbour of a node that leaves the scene, or is hidden: here none is chosen before it can.
     While a scene is loaded it lists nothing, and
     afterwards it has forgotten its node: here it is silent until the end, and given back what it had. say:
-    tells the user of every node that was let go of; the last selector is that of the output.
+    shows which node was let go of; the last selector is that of the output.
     """
 
     def __init__(self, selectors: Callable[[], Sequence[Any]], say: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""The sets of labels that were asked for last, of every model, most recent first."""
+"""The sets of labels that were applied last, of every model, most recent first."""
 
 from __future__ import annotations
 

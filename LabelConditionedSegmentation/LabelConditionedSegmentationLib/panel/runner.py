@@ -25,7 +25,7 @@ CHANGED = "The volume was changed or removed during the run, so its result was l
 
 @dataclass(frozen=True)
 class Task:
-    """What a run is made from. key tells two tasks apart: runs of equal keys give the same answers."""
+    """What a run is made from. key distinguishes tasks: runs of equal keys give the same answers."""
 
     nodes: tuple[Any, ...]
     package: ModelPackage
@@ -50,8 +50,8 @@ class Answer:
     """What a finished run left: every label of the model is now a comparison away. run: its number in the worker, which
     keeps the features.
 
-    examples: who won among labels by example, once they were asked for. can_rank: whether the worker can be asked for
-    them, and for single points.
+    examples: who won among labels by example, once that was sent for. can_rank: whether the worker can still rank them,
+    and the labels at single points.
     """
 
     task: Task
@@ -140,13 +140,13 @@ class Runner:
         if self.running:
             raise InputError("A run is going on; wait for it, or cancel it first.")
         self.fraction, self.text, self.cancelling, self._began = 0.0, "", False, time.monotonic()
-        number = self.worker.ask(request)
+        number = self.worker.send(request)
         self._foreground = number, request
         return number
 
     def send_in_background(self, request: Request) -> int:
         """Send a request that nobody has to wait for, and return its number."""
-        number = self.worker.ask(request)
+        number = self.worker.send(request)
         self._background.add(number)
         return number
 

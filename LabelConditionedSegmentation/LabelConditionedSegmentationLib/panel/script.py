@@ -10,6 +10,7 @@ from typing import Any
 import slicer
 
 from ..core.errors import InputError, LCSError
+from ..core.labels.label_tree import Label
 from ..core.package.model_package import ModelPackage
 from ..resources import DEFAULT_MODEL, model_folders
 from ..scene.example_labels import load_label
@@ -37,21 +38,55 @@ def process(
 ) -> Any:
     """See LabelConditionedSegmentationLogic.process."""
     package = find_model(model)
-    names = [labels] if isinstance(labels, str) else labels
-    of_model = (
-        package.labels.leaves if names is None else dict.fromkeys(package.labels.find(str(name)) for name in names)
-    )
+    of_model = labels_of_model(labels, package)
     mine = labels_by_example([examples] if isinstance(examples, str | Path) else examples, package)
     branch = mine.branch(package)
     wanted = [*of_model, *(branch.leaves if branch else ())]
     if not wanted:
         raise InputError("No label was asked for; name at least one.")
+    known = known_metadata(metadata, package)
+    nodes = tuple(volumes) if isinstance(volumes, Sequence) else (volumes,)
+    check_volumes(nodes, package, not_a_label_map)
+    if segmentation is not None:
+        check_target(segmentation, nodes[0])
+    task = Task(nodes, package, known, device)
+    if not runner.answers(task):
+        run_to_end(runner, lambda: runner.start(task), progress)
+    if branch is not None and runner.lacks_examples(branch):
+        prompts = mine.of(package)
+        run_to_end(
+            runner, lambda: runner.rank_examples(branch, prompts), None
+        )  # the network, and its progress, is done
+    answer = runner.answer
+    if answer is None or not runner.answers(task):
+        raise InputError(CHANGED)
+    live = LiveSegments()
+    live.write(answer, wanted, segmentation)
+    return live.node
+
+
+def labels_of_model(labels: Sequence[str] | None, package: ModelPackage) -> list[Label]:
+    """The labels of a model by their names, each once; all leaves for None. Raises LabelError."""
+    if labels is None:
+        return list(package.labels.leaves)
+    names = [labels] if isinstance(labels, str) else labels
+    return list(dict.fromkeys(package.labels.find(str(name)) for name in names))
+
+
+def known_metadata(metadata: Mapping[str, Any] | None, package: ModelPackage) -> dict[str, str | float]:
+    """What is known of the fields of a model; the run itself says which of them the model was not trained on.
+
+    Raises MetadataError.
+    """
     package.metadata.parse(metadata)
     given = {field.name: field.parse((metadata or {}).get(field.name)) for field in package.metadata.fields}
-    known = {
-        name: value for name, value in given.items() if value is not None
-    }  # the run itself says which of them the model was not trained on
-    nodes = tuple(volumes) if isinstance(volumes, Sequence) else (volumes,)
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def check_volumes(nodes: Sequence[Any], package: ModelPackage, not_a_label_map: bool) -> None:
+    """Raise InputError where a model cannot segment these volumes; not_a_label_map: they are scans, whatever they look
+    like.
+    """
     check_number(nodes, package)
     if not_a_label_map:
         for node in nodes:
@@ -60,21 +95,6 @@ def process(
     errors = [str(finding) for finding in check_nodes(nodes, package) if finding.level == "error"]
     if errors:
         raise InputError(" ".join(errors))
-    if segmentation is not None:
-        check_target(segmentation, nodes[0])
-    task = Task(nodes, package, known, device)
-    if not runner.answers(task):
-        run_to_end(runner, lambda: runner.start(task), progress)
-    if branch is not None and runner.lacks_examples(branch):
-        run_to_end(
-            runner, lambda: runner.rank_examples(branch, mine.of(package)), None
-        )  # the network is done, and so is its progress
-    answer = runner.answer
-    if answer is None or not runner.answers(task):
-        raise InputError(CHANGED)
-    live = LiveSegments()
-    live.write(answer, wanted, segmentation)
-    return live.node
 
 
 def labels_by_example(paths: Sequence[str | Path], package: ModelPackage) -> MyLabels:

@@ -210,7 +210,7 @@ class PanelTest(unittest.TestCase):
     def status(self) -> dict[str, Any]:
         """What the worker has counted."""
         worker = self.panel.runner.worker
-        number = worker.ask(StatusRequest())
+        number = worker.send(StatusRequest())
         events: list[Any] = []
 
         def has_answered() -> bool:

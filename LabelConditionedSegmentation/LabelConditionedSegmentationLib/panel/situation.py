@@ -15,7 +15,7 @@ class Situation:
 
     missing: what has to be installed first, as a sentence, or "". model: title of the chosen model, or "". findings: of
     the chosen volumes. problems: sentences about what was entered of the scan. running, cancelling: a run goes on, and
-    is asked to stop. is_answered: the network has seen these volumes with this model and these metadata, so that every
+    is to stop. is_answered: the network has seen these volumes with this model and these metadata, so that every
     structure is at hand without another pass. has_run_before: there is an answer, perhaps of something else.
     """
 

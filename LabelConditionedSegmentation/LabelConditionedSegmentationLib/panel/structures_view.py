@@ -43,11 +43,11 @@ class StructuresView:
 
     @property
     def wanted(self) -> list[Label]:
-        """What is asked for; see LabelTicks.wanted."""
+        """What is wanted; see LabelTicks.wanted."""
         return self.ticks.wanted() if self.ticks else []
 
     def show_model(self, package: ModelPackage, tree: LabelTree) -> None:
-        """Show the labels of a model, and what else can be asked for with it, as one tree; what was chosen and both
+        """Show the labels of a model, and what else it can find, as one tree; what was chosen and both
         models know stays chosen.
         """
         ticks = LabelTicks(tree)

@@ -56,7 +56,7 @@ class Frame(Protocol):
 
 
 class Tool(Protocol):
-    """Something that the user can do with the model: what it asks of the worker, what may be pressed (a dataclass that
+    """Something that the user can do with the model: its requests of the worker, what may be pressed (a dataclass that
     extends `Situation`), and how the answer is written. It knows no Qt but the widgets of the .ui file.
     """
 

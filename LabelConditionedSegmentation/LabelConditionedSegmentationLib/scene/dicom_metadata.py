@@ -119,7 +119,7 @@ def _value(field: Field, keyword: str, text: str, lookup: Lookup) -> str | float
 def _choice(field: Field, keyword: str, text: str) -> str:
     """The field's choice for a coded value; where sexes are meant, each by letter or word."""
     if keyword == "PatientSex":
-        same = next((words for words in SEXES.values() if text.upper() in words), ())
+        same = next((spellings for spellings in SEXES.values() if text.upper() in spellings), ())
         return next((choice for choice in field.choices if choice.upper() in same), text)
     return text
 

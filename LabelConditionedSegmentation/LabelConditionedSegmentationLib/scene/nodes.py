@@ -1,4 +1,4 @@
-"""What is asked of any node: whether it is still in the scene, where it lies in space, and which nodes were made for
+"""What every node can answer: whether it is still in the scene, where it lies in space, and which nodes were made for
 it.
 """
 

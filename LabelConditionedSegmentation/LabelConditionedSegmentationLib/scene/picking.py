@@ -86,7 +86,7 @@ class PointPicker:
 
     def _on_mode(self, interaction: Any, *_: Any) -> None:
         """Escape, a right click and other tools end place mode; a picked point does so as well, and is
-        told of before.
+        reported before.
         """
         if interaction.GetCurrentInteractionMode() != interaction.Place:
             self._later(partial(self._finish, self._node, None))

@@ -36,7 +36,7 @@ def new_segmentation(volume_node: Any, name: str) -> Any:
     node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
     node.SetReferenceImageGeometryParameterFromVolumeNode(
         volume_node
-    )  # after the transform: the geometry is told in the node's own RAS
+    )  # after the transform: the geometry is given in the node's own RAS
     place_beside(node, volume_node)
     return node
 

@@ -38,7 +38,7 @@ class ProcessWorker:
         self._cancelled_at: float | None = None  # when the first was
         self._events: list[Event] = []
 
-    def ask(self, request: Request) -> int:
+    def send(self, request: Request) -> int:
         number = next(self._numbers)
         call = Call.of(number, request)
         try:

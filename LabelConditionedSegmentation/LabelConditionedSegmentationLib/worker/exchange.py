@@ -27,7 +27,7 @@ SHARED_MEMORY = Path("/dev/shm")
 """Files in here are memory (Linux)."""
 
 DTYPE = re.compile(r"[<>|][biuf]\d{1,2}")
-"""Numbers and bool, in numpy's array-interface words; nothing that holds objects."""
+"""Numbers and bool, in numpy's array-interface codes; nothing that holds objects."""
 
 
 class Exchange:
@@ -81,14 +81,14 @@ class Exchange:
         Raises ProtocolError where the claim and the file do not fit.
         """
         try:
-            file, words, shape = Path(claim["file"]), str(claim["dtype"]), tuple(claim["shape"])
+            file, dtype_code, shape = Path(claim["file"]), str(claim["dtype"]), tuple(claim["shape"])
             if (
                 file.parent not in self.folders
-                or not DTYPE.fullmatch(words)
+                or not DTYPE.fullmatch(dtype_code)
                 or any(type(n) is not int or n < 0 for n in shape)
             ):
                 raise ValueError("no array of ours")
-            dtype = np.dtype(words)
+            dtype = np.dtype(dtype_code)
             if file.stat().st_size != math.prod(shape) * dtype.itemsize:
                 raise ValueError("the file has another size")
             return _read(file, dtype, shape)

@@ -26,7 +26,7 @@ class InProcessWorker:
         self._server = Server()
         self._pending: dict[int, tuple[Call, CancelToken]] = {}
 
-    def ask(self, request: Request) -> int:
+    def send(self, request: Request) -> int:
         call = Call.of(next(self._numbers), request)
         as_sent = replace(call, values=from_line(to_line(call.values)))  # plain values only, as between processes
         self._pending[call.number] = as_sent, CancelToken()

@@ -28,7 +28,7 @@ NO_WINDOW: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 
 LARGEST_LOG = 10**6
 LOG_END = 8000
-"""Bytes of it that are told, enough for where every thread was at a crash."""
+"""Bytes of it that are shown, enough for where every thread was at a crash."""
 
 LONGEST_LINE = 4 * 2**20
 MOST_AT_ONCE = 2**20
@@ -122,7 +122,7 @@ class Child:
     def how_it_ended(self) -> str:
         """In words, after `end`.
 
-        Inside the application it is the launcher that has ended, which does not tell that its Python was killed.
+        Inside the application it is the launcher that has ended, which does not show that its Python was killed.
         """
         status = self._process.returncode
         if status is not None and status < 0:

@@ -1,4 +1,4 @@
-"""What a worker tells the panel about its requests: events, and the JSON lines that carry both."""
+"""What a worker reports of its requests: events, and the JSON lines that carry both."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Event:
 class Worker(Protocol):
     """Answers one request after the other, and keeps the model loaded and the features of the last run in between."""
 
-    def ask(self, request: Request) -> int:
+    def send(self, request: Request) -> int:
         """Send a request and return its number.
 
         Its arrays may change afterwards. Raises OutputError where they cannot be handed over.
@@ -57,7 +57,7 @@ class Worker(Protocol):
     def close(self) -> None:
         """End everything and leave nothing behind; requests that have not ended are dropped.
 
-        May be called twice; a later `ask` begins anew.
+        May be called twice; a later `send` begins anew.
         """
 
 

@@ -1,4 +1,4 @@
-"""Request: the base of all that can be asked of a worker, and how it travels: by name, plain values and arrays."""
+"""Request: the base of all that a worker can do, and how it travels: by name, plain values and arrays."""
 
 from __future__ import annotations
 

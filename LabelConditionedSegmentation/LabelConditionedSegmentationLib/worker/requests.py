@@ -28,7 +28,7 @@ NETWORK = 0.9
 class DevicesRequest(Request, name="devices"):
     """Which devices there are.
 
-    Answer: devices [[name, words], ...], note (why there is no GPU, or nothing).
+    Answer: devices [[name, description], ...], note (why there is no GPU, or nothing).
     """
 
     def answer(self, context: RequestContext) -> Reply:
@@ -111,8 +111,8 @@ class PointRequest(KeptRunRequest, name="at"):
     count: int
 
     def answer(self, context: RequestContext) -> Reply:
-        features = context.model.features_of(self.run, "ask for single points")
-        ranked = features.at(np.array(self.position_ras), self.count)
+        x, y, z = self.position_ras
+        ranked = context.model.features_of(self.run, "ask for single points").at((x, y, z), self.count)
         return {"ranked": [[found.label.id, found.probability] for found in ranked]}, {}
 
 

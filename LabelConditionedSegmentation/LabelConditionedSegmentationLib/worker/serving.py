@@ -34,7 +34,7 @@ class Server:
 
 
 def _sentence(error: Exception) -> str:
-    """What the user is told of an error."""
+    """The sentence that the user reads of an error."""
     if isinstance(error, LCSError):
         return str(error)
     if isinstance(error, ImportError):
