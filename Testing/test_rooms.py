@@ -315,7 +315,7 @@ def test_every_module_says_its_job_in_line_1(path: Path) -> None:
         ("core.labels", "from .. import cli"),
         ("core.labels", "from .. import resources"),
         ("core.network.trunk", "from ...cli.main import main"),
-        ("core.labels", "import Training.data.samples"),
+        ("core.labels", "import Training.data.training_samples"),
         ("core.labels", "from PIL import Image"),
         ("core.labels", "import tqdm"),
         ("core.labels", "import slicerio"),
@@ -349,7 +349,7 @@ def test_a_wrong_arrow_is_noticed(module: str, source: str) -> None:
     "name", [f"{LIBRARY}.{room}" for room in ("cli", "worker", "scene", "panel")] + ["slicer", "vtk", "qt", "ctk"]
 )
 def test_training_imports_core_and_no_other_room(name: str) -> None:
-    assert wrong_arrows(f"import {name}.anything", "Training.data.samples") == [f"{name}.anything"]
+    assert wrong_arrows(f"import {name}.anything", "Training.data.training_samples") == [f"{name}.anything"]
     assert (
         wrong_arrows(
             f"from {LIBRARY}.core import labels\nfrom Training import data\nimport monai", "Training.engine.loop"

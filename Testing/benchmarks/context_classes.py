@@ -89,8 +89,8 @@ class _ArmRun:
 
 
 def _batch(config: Config) -> Batch:
-    """As Training.data.samples.Samples makes them: an image of noise, and in its middle a ball, each label a half of
-    it.
+    """As Training.data.training_samples.Samples makes them: an image of noise, and in its middle a ball, each label a
+    half of it.
     """
     k, j, i = torch.meshgrid(*(torch.arange(n) - n / 2 for n in config.data.patch), indexing="ij")
     target = ((k**2 + j**2 + i**2).sqrt() < min(config.data.patch) / 6) * (1 + (i > 0).long())

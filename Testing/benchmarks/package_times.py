@@ -14,7 +14,7 @@ from LabelConditionedSegmentationLib.core.package.model_package import ModelPack
 from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
 
 from Testing import samples
-from Training.data.samples import draw_labels
+from Training.data.training_samples import draw_labels
 from Training.engine.config import Config, ObjectiveConfig
 from Training.methods import build_method
 
@@ -56,7 +56,7 @@ def training_method(
 
 
 def training_batch(labels: int, patch: tuple[int, int, int], points: int, asked: int = 8) -> dict[str, torch.Tensor]:
-    """One sample as `Training.data.samples.Samples` makes them, of noise; points 0: all voxels."""
+    """One sample as `Training.data.training_samples.Samples` makes them, of noise; points 0: all voxels."""
     torch.manual_seed(0)
     size = torch.tensor(patch[::-1])
     voxels = (

@@ -30,7 +30,7 @@ from LabelConditionedSegmentationLib.core.scan.metadata import MetadataSchema
 from LabelConditionedSegmentationLib.core.scan.preprocessing import prepare
 from tqdm import tqdm
 
-from ..engine.whole_files import unwritable, written_whole
+from ..engine.kept_files import unwritable, written_whole
 from ..losses.truth import IGNORE
 from .datasets import CaseFiles, DataSet, read_data_set, read_image, read_labels
 from .targets import TargetCode, select

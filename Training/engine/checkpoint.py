@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from ..methods.method import Method, Optimizers
-from .whole_files import written_whole
+from .kept_files import written_whole
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq", "momentum_buffer")
 """What optimizers keep of a parameter: AdamW and Adam the first three, SGD the last."""

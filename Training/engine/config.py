@@ -18,9 +18,9 @@ from ..data.augmentation import Augmentation
 from ..data.sources import Source
 from ..methods.registry import registered
 from .config_checks import check_config
+from .kept_files import written_whole
 from .setting_types import Amount, Count, FilePath, Share, Whole
 from .settings import Keys, keys_of, read_content, validated
-from .whole_files import written_whole
 
 Own = TypeVar("Own")
 

@@ -19,7 +19,7 @@ from LabelConditionedSegmentationLib.core.scan.metadata import MetadataSchema
 from ..data.prepared_cases import Case
 from ..data.targets import can_be_flipped
 from .config import Config
-from .whole_files import writing_to
+from .kept_files import writing_to
 
 
 def write_package(

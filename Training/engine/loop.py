@@ -14,7 +14,7 @@ from LabelConditionedSegmentationLib.core.package.model_package import ModelPack
 from lightning.fabric import Fabric
 from torch.utils.data import DataLoader
 
-from ..data.samples import Samples, StepBatches
+from ..data.training_samples import Samples, StepBatches
 from ..methods import build_method
 from ..methods.method import MAIN, Batch, Method, Run
 from .config import Config, write_config

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from LabelConditionedSegmentationLib.core.errors import OutputError
 
-from .whole_files import writing_to
+from .kept_files import writing_to
 
 if sys.platform == "win32":
     import msvcrt

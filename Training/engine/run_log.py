@@ -22,7 +22,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from ..methods.method import Picture
-from .whole_files import writing_to, written_whole
+from .kept_files import writing_to, written_whole
 
 COLUMNS = ("step", "loss", "learning_rate", "dice", "seconds", "memory_mb")
 """memory_mb: the most that the process has had so far, on the GPU where it works there."""

@@ -78,7 +78,7 @@ class Plot(NamedTuple):
     svg: str
 
 
-class Shown(NamedTuple):
+class PicturedSlice(NamedTuple):
     """A picture with what is written below it."""
 
     jpeg: bytes
@@ -103,7 +103,7 @@ def page(evaluation: Evaluation) -> str:
         label_plots=_label_plots(evaluation),
         metadata=[Line(name, means, cases=count) for name, (count, means) in by_metadata(evaluation).items()],
         cases=[Line(_marked(evaluation, case), means) for case, means in by_case(evaluation).items()],
-        pictures=[Shown(picture.jpeg, _caption(evaluation, picture)) for picture in evaluation.pictures],
+        pictures=[PicturedSlice(picture.jpeg, _caption(evaluation, picture)) for picture in evaluation.pictures],
         labels=[Line(tree[ident].name, means) for ident, means in by_label(evaluation).items()],
         definitions=DEFINITIONS.values(),
     )

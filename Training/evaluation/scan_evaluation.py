@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from LabelConditionedSegmentationLib.core.package.model_package import ModelPack
 from LabelConditionedSegmentationLib.core.scan.channel_stack import grid_difference
 from LabelConditionedSegmentationLib.core.scan.metadata import MetadataSchema
 from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
+from LabelConditionedSegmentationLib.core.scan.whole_files import write_all
 from scipy.ndimage import find_objects
 from tqdm import tqdm
 
@@ -269,19 +271,14 @@ def check_stem(stem: Path) -> None:
 
 
 def write_report(evaluation: Evaluation, stem: Path) -> None:
-    """STEM.csv, STEM.json and STEM.html; each appears whole or not at all."""
+    """STEM.csv, STEM.json and STEM.html, which appear whole, or none of them. Raises OutputError."""
     texts = (csv_text(evaluation), json_text(evaluation), page(evaluation))
-    temporary = [stem.with_name(f".{stem.name}{suffix}.{os.getpid()}") for suffix in SUFFIXES]
-    try:
-        for path, text in zip(temporary, texts, strict=True):
-            path.write_text(text, encoding="utf-8")
-        for path, suffix in zip(temporary, SUFFIXES, strict=True):
-            os.replace(path, stem.with_name(stem.name + suffix))
-    except OSError as error:
-        raise SystemExit(f'The results could not be written beside "{stem}" ({error.strerror}).') from None
-    finally:
-        for path in temporary:
-            path.unlink(missing_ok=True)
+    places = [stem.with_name(stem.name + suffix) for suffix in SUFFIXES]
+    write_all({place: partial(_write_text, text) for place, text in zip(places, texts, strict=True)})
+
+
+def _write_text(text: str, path: Path) -> None:
+    path.write_text(text, encoding="utf-8")
 
 
 def build_parser() -> argparse.ArgumentParser:

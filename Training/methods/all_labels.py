@@ -27,8 +27,8 @@ class AllLabels(Method):
         return cls(network, config.objective, members)
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        """Mean loss of the samples of a batch (see Training.data.samples.Samples), taken at the drawn points of the
-        up-sampled features.
+        """Mean loss of the samples of a batch (see Training.data.training_samples.Samples), taken at the drawn points
+        of the up-sampled features.
         """
         image = batch["image"].contiguous(memory_format=torch.channels_last_3d)
         features = self.network.trunk(image, batch["metadata"]).float()

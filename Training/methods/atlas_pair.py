@@ -33,8 +33,8 @@ class PublishedPair(Method):
         self.objective = objective
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        """Mean over the pairs (see Training.data.samples.Samples) of the loss of the regions that either scan shows the
-        other.
+        """Mean over the pairs (see Training.data.training_samples.Samples) of the loss of the regions that either scan
+        shows the other.
         """
         losses = [self._found_by(batch, pair, side) for pair in range(len(batch["image"])) for side in range(2)]
         return torch.stack(losses).mean()

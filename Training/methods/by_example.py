@@ -27,7 +27,8 @@ from .whole import input_of
 
 
 class ByExample(Method):
-    """Every sample is a pair of scans (see Training.data.samples.Samples); either one is the atlas of the other.
+    """Every sample is a pair of scans (see Training.data.training_samples.Samples); either one is the atlas of the
+    other.
 
     Where prompts are examples alone, the class head learns nothing: it is silent, and `finish` gives every class the
     mean of what the training cases show of it. A frozen head is left as it is.

@@ -21,7 +21,7 @@ from lightning.fabric import Fabric
 from torch.nn.functional import adaptive_avg_pool3d, adaptive_max_pool3d, interpolate
 from torch.utils.data import default_collate
 
-from ..data.samples import Samples
+from ..data.training_samples import Samples
 from ..engine.config import Config, OptimizerConfig
 from ..engine.config_checks import refuse_twice
 from ..engine.run_data import RunData

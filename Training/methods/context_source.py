@@ -21,7 +21,7 @@ from .colab_settings import CoLabSettings
 from .method import Batch
 
 if TYPE_CHECKING:
-    from ..data.samples import Samples
+    from ..data.training_samples import Samples
 
 VOXELS_A_SAMPLE = 2000
 """Voxels of every case that clusters are fitted to."""

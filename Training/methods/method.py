@@ -17,7 +17,7 @@ from ..engine.optimizers import make_optimizer
 
 if TYPE_CHECKING:
     from ..data.prepared_cases import Case
-    from ..data.samples import Samples
+    from ..data.training_samples import Samples
     from ..engine.config import Config, OptimizerConfig
     from ..engine.run_data import RunData
 
@@ -44,7 +44,7 @@ class Run:
 
 
 class Method(torch.nn.Module):
-    """forward(batch) is the mean loss of the samples of a batch (see Training.data.samples.Samples).
+    """forward(batch) is the mean loss of the samples of a batch (see Training.data.training_samples.Samples).
 
     The rest is for methods that do more than that.
 

@@ -28,10 +28,10 @@ from ..data.datasets import read_data_set
 from ..data.sources import only_root
 from ..engine.config import as_content, read_config
 from ..engine.config_differences import PLACES, differences
+from ..engine.kept_files import written_whole
 from ..engine.kept_runs import is_finished, refuse_other_run
 from ..engine.run_settings import settled
 from ..engine.settings import read_settings
-from ..engine.whole_files import written_whole
 from ..evaluation.cross_validation import fold_settings, make_folds, run_training
 from ..evaluation.evaluation_results import by_label
 from ..evaluation.markdown import markdown_table
@@ -75,7 +75,7 @@ class Experiment:
 
 
 @dataclass(frozen=True)
-class Row:
+class ArmRow:
     """What an arm came to. values: what was told of the scans -> heading -> value, for every seed. trial: the number of
     the best one. settings: all that it depends on. changed: what they differ in from those of now.
     """
@@ -87,7 +87,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Run:
+class SeedRun:
     """One training: its folder, settings and held-out cases."""
 
     folder: Path
@@ -111,7 +111,7 @@ def read_experiment(path: Path) -> Experiment:
     return experiment
 
 
-def runs_of(experiment: Experiment, base: Path, overrides: list[str], arm: Arm, trial: int) -> list[Run]:
+def runs_of(experiment: Experiment, base: Path, overrides: list[str], arm: Arm, trial: int) -> list[SeedRun]:
     """The trainings of an arm with the settings of one trial: a run a seed and fold."""
     settings = [*experiment.trials[trial], *arm.settings, *overrides]
     config = read_config(base, settings)
@@ -127,7 +127,7 @@ def runs_of(experiment: Experiment, base: Path, overrides: list[str], arm: Arm, 
     for seed in experiment.seeds:
         for fold, cases in enumerate(held_out):
             folder = Path(experiment.output) / _slug(arm) / f"trial{trial}-seed{seed}-fold{fold}"
-            runs.append(Run(folder, [*settings, f"seed={seed}", *fold_settings(cases, folder)], cases))
+            runs.append(SeedRun(folder, [*settings, f"seed={seed}", *fold_settings(cases, folder)], cases))
     return runs
 
 
@@ -135,20 +135,20 @@ def _slug(arm: Arm) -> str:
     return "".join(c if c.isalnum() else "-" for c in arm.name.lower())
 
 
-def train_run(run: Run, base: Path) -> None:
+def train_run(run: SeedRun, base: Path) -> None:
     """Train, unless the package is there."""
     if not is_finished(run.folder) and (run_training(base, run.settings) or not is_finished(run.folder)):
         raise SystemExit(f"The training in {run.folder} did not end with a package; the same command goes on with it.")
 
 
-def last_validation(run: Run) -> float:
+def last_validation(run: SeedRun) -> float:
     """The Dice of the last validation of a run."""
     with (run.folder / "log.csv").open(newline="", encoding="utf-8") as file:
         dice = [float(row["dice"]) for row in csv.DictReader(file)]
     return next((value for value in reversed(dice) if not math.isnan(value)), math.nan)
 
 
-def score_run(run: Run, data: Path, told: str) -> dict[str, dict[str, float]]:
+def score_run(run: SeedRun, data: Path, told: str) -> dict[str, dict[str, float]]:
     """Metric -> label name -> mean over the held-out cases, without what is infinite or undefined; kept beside the run
     once it was computed.
     """
@@ -167,7 +167,7 @@ def score_run(run: Run, data: Path, told: str) -> dict[str, dict[str, float]]:
     return scores
 
 
-def costs_of(run: Run) -> dict[str, float]:
+def costs_of(run: SeedRun) -> dict[str, float]:
     """What the training took, from its log."""
     with (run.folder / "log.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -177,7 +177,7 @@ def costs_of(run: Run) -> dict[str, float]:
     }
 
 
-def row_of(run: Run, experiment: Experiment, data: Path, told: str, table: LabelTree) -> dict[str, float]:
+def row_of(run: SeedRun, experiment: Experiment, data: Path, told: str, table: LabelTree) -> dict[str, float]:
     """Heading -> value of one run."""
     scores = score_run(run, data, told)
     row = {
@@ -238,12 +238,14 @@ def _asked(experiment: Experiment, only: list[str]) -> list[Arm]:
     return [arm for name, arm in arms.items() if not only or name in only]
 
 
-def _plans(experiment: Experiment, base: Path, overrides: list[str], arm: Arm) -> list[list[Run]]:
+def _plans(experiment: Experiment, base: Path, overrides: list[str], arm: Arm) -> list[list[SeedRun]]:
     """The runs of every trial of an arm."""
     return [runs_of(experiment, base, overrides, arm, trial) for trial in range(len(experiment.trials))]
 
 
-def _row(experiment: Experiment, base: Path, data: Path, table: LabelTree, arm: Arm, plans: list[list[Run]]) -> Row:
+def _row(
+    experiment: Experiment, base: Path, data: Path, table: LabelTree, arm: Arm, plans: list[list[SeedRun]]
+) -> ArmRow:
     """Train all runs of an arm and score those of its best trial."""
     for run in chain.from_iterable(plans):
         print(f"== {arm.name}: {run.folder}", flush=True)
@@ -255,10 +257,10 @@ def _row(experiment: Experiment, base: Path, data: Path, table: LabelTree, arm: 
         for run in plans[trial]:
             by_seed.setdefault(run.folder.name.split("-")[1], []).append(row_of(run, experiment, data, told, table))
         values[told] = [_mean_row(parts) for parts in by_seed.values()]
-    return Row(values, trial, _settings_of(experiment, base, plans[trial][0]))
+    return ArmRow(values, trial, _settings_of(experiment, base, plans[trial][0]))
 
 
-def _settings_of(experiment: Experiment, base: Path, run: Run) -> dict[str, Any]:
+def _settings_of(experiment: Experiment, base: Path, run: SeedRun) -> dict[str, Any]:
     """All that a row depends on: the settings of its first run, and what of the experiment chooses and sums up the
     others.
     """
@@ -272,12 +274,12 @@ def _row_file(experiment: Experiment, arm: Arm) -> Path:
     return Path(experiment.output) / _slug(arm) / "row.json"
 
 
-def _keep(path: Path, row: Row) -> None:
+def _keep(path: Path, row: ArmRow) -> None:
     with written_whole(path) as temporary:
         temporary.write_text(json.dumps(asdict(row)), encoding="utf-8")
 
 
-def _kept_rows(experiment: Experiment, base: Path, overrides: list[str]) -> dict[str, Row]:
+def _kept_rows(experiment: Experiment, base: Path, overrides: list[str]) -> dict[str, ArmRow]:
     """The rows of all arms that were ever done in this folder, with what their settings differ in from those of now;
     and of those that gather them.
     """
@@ -285,7 +287,7 @@ def _kept_rows(experiment: Experiment, base: Path, overrides: list[str]) -> dict
     for arm in experiment.arms:
         path = _row_file(experiment, arm)
         if not arm.members and path.is_file():
-            row = Row(**json.loads(path.read_text(encoding="utf-8")))
+            row = ArmRow(**json.loads(path.read_text(encoding="utf-8")))
             trial = min(row.trial, len(experiment.trials) - 1)
             now = _settings_of(experiment, base, runs_of(experiment, base, overrides, arm, trial)[0])
             rows[arm.name] = replace(row, changed=differences(row.settings, now, PLACES))
@@ -294,7 +296,7 @@ def _kept_rows(experiment: Experiment, base: Path, overrides: list[str]) -> dict
             members = [rows[member] for member in arm.members]
             means = [_mean_row([member.values["told"][0] for member in members])]
             changed = sorted({change for member in members for change in member.changed})
-            rows[arm.name] = Row({"told": means}, 0, {}, changed)
+            rows[arm.name] = ArmRow({"told": means}, 0, {}, changed)
     return rows
 
 
@@ -307,7 +309,7 @@ def _mean_without_nan(values: list[float]) -> float:
     return statistics.fmean(known) if known else math.nan
 
 
-def _markdown(experiment: Experiment, rows: dict[str, Row]) -> str:
+def _markdown(experiment: Experiment, rows: dict[str, ArmRow]) -> str:
     """The table; below it, what rows of earlier calls differ in from the settings of now."""
     columns = list(dict.fromkeys(chain(*(seeds[0] for row in rows.values() for seeds in row.values.values()))))
     several = len(experiment.trials) > 1

@@ -80,7 +80,7 @@ def ask(
     return Question(data_set, of_atlases, of_cases, select(data_set.table, names), scale)
 
 
-class ByExample:
+class ExampleAnswers:
     """A model that is shown the labels of a question; the atlases are run once, when they are needed first."""
 
     def __init__(self, segmenter: Segmenter, question: Question) -> None:

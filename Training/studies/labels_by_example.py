@@ -28,8 +28,8 @@ from LabelConditionedSegmentationLib.core.package.model_package import ModelPack
 from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
 
 from ..data.datasets import CaseFiles, read_image
+from ..engine.kept_files import keep_to, written_whole
 from ..engine.threads import use_threads
-from ..engine.whole_files import keep_to, written_whole
 from ..evaluation.evaluation_results import Evaluation, Row, by_group, mean_of, roots
 from ..evaluation.markdown import markdown_table
 from ..evaluation.metrics import Scores
@@ -41,7 +41,7 @@ from ..evaluation.scan_evaluation import (
     was_trained_on,
     write_report,
 )
-from .example_answers import ByExample, Question, ask, by_registration
+from .example_answers import ExampleAnswers, Question, ask, by_registration
 from .registration import WAYS, require
 
 BY_EXAMPLE, INSIDE, POOLED = "by example", "by example, inside the parent", "by example, pooled"
@@ -73,7 +73,7 @@ class Kept:
         return Kept(rows, content["seconds"], content["seconds_before"])
 
 
-def answer(model: ByExample, registrations: Sequence[str], folder: Path) -> dict[str, dict[str, Kept]]:
+def answer(model: ExampleAnswers, registrations: Sequence[str], folder: Path) -> dict[str, dict[str, Kept]]:
     """Way -> case -> its scores; what the folder does not keep yet is computed and kept.
 
     Raises InputError or MetadataError.
@@ -102,7 +102,7 @@ def answer(model: ByExample, registrations: Sequence[str], folder: Path) -> dict
 
 
 def _answers(
-    model: ByExample, case: CaseFiles, scan: Volume, ways: Sequence[str]
+    model: ExampleAnswers, case: CaseFiles, scan: Volume, ways: Sequence[str]
 ) -> Iterator[tuple[str, Array, float, float]]:
     """Way, the class of every voxel, seconds for the scan, seconds before it; the network runs once for all ways that
     need it.
@@ -274,7 +274,7 @@ def main() -> None:
         question = ask(arguments.data, arguments.atlases, arguments.cases, labels, arguments.scale)
         segmenter = Segmenter.from_package(arguments.package, arguments.device)
         keep_to(arguments.output, asked(question, segmenter.package), "the scores")
-        model = ByExample(segmenter, question)
+        model = ExampleAnswers(segmenter, question)
         answers = answer(model, list(dict.fromkeys(arguments.registration)), arguments.output)
         if arguments.prompts:
             write_prompts(model.prompts.values(), arguments.output / "prompts")

@@ -32,8 +32,8 @@ from tqdm import tqdm
 
 from ..data.datasets import CaseFiles, read_data_set
 from ..data.targets import TargetCode, find_label, select
+from ..engine.kept_files import keep_to, written_whole
 from ..engine.threads import use_threads
-from ..engine.whole_files import keep_to, written_whole
 from ..evaluation.scan_evaluation import INTERRUPTED, read_case
 from ..losses.truth import IGNORE
 from .registration import affine, demons

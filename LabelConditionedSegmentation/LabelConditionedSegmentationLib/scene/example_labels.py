@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+from functools import partial
 from pathlib import Path
 
 from ..core.errors import InputError, OutputError
 from ..core.examples.example_prompt import SUFFIX, ExamplePrompt, check_model, plain_name, read_prompt, write_prompt
 from ..core.package.model_package import ModelPackage
+from ..core.scan.whole_files import write_all
 
 __all__ = ["SUFFIX", "belongs_to", "file_of_label", "load_label", "plain_name", "require_of_model", "save_label"]
 
@@ -50,12 +50,4 @@ def file_of_label(path: Path) -> Path:
 
 def save_label(prompt: ExamplePrompt, path: Path) -> None:
     """Write a label by example to a file. Raises OutputError, and then no file was written or changed."""
-    try:
-        with tempfile.TemporaryDirectory(prefix=".lcs-", dir=path.parent) as folder:
-            written = Path(folder) / path.name
-            write_prompt(prompt, written)
-            os.replace(written, path)
-    except OSError as error:
-        raise OutputError(
-            f'"{path}" could not be written ({error.strerror or error}); choose another folder, or free disk space.'
-        ) from error
+    write_all({path: partial(write_prompt, prompt)})

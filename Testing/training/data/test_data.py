@@ -33,8 +33,8 @@ from Training.data.augmentation import (
 )
 from Training.data.datasets import read_data_set
 from Training.data.prepared_cases import Case, prepare_cases
-from Training.data.samples import Samples, StepBatches, draw_centre, draw_labels, draw_points, places_of_labels
 from Training.data.targets import TargetCode, can_be_flipped, select
+from Training.data.training_samples import Samples, StepBatches, draw_centre, draw_labels, draw_points, places_of_labels
 from Training.engine.config import Config, DataConfig, ObjectiveConfig, OptimizerConfig, PackageConfig
 from Training.engine.loop import train
 from Training.engine.run_data import load_data

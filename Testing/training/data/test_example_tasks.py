@@ -19,8 +19,8 @@ from Training.data.augmentation import Augmentation
 from Training.data.datasets import read_data_set
 from Training.data.example_tasks import MOST_PARTS, SMALLEST_PART_MM3, Regions, draw_regions, masks_of
 from Training.data.prepared_cases import Case, prepare_cases
-from Training.data.samples import Samples
 from Training.data.targets import TargetCode, select
+from Training.data.training_samples import Samples
 from Training.engine.config import Config, DataConfig, ObjectiveConfig, OptimizerConfig
 from Training.losses.truth import IGNORE
 

@@ -24,9 +24,9 @@ from Training.data.case_draw import CaseDraw
 from Training.data.datasets import has_labels, read_data_set, read_scans
 from Training.data.image_sources import IMAGES
 from Training.data.prepared_cases import Case, prepare_cases, prepare_data
-from Training.data.samples import Samples
 from Training.data.sources import Source
 from Training.data.targets import TargetCode
+from Training.data.training_samples import Samples
 from Training.engine.config import Config, read_config, write_config
 from Training.engine.loop import train
 from Training.engine.run_data import RunData, load_data

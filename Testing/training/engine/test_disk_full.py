@@ -24,9 +24,9 @@ from Training.engine import checkpoint
 from Training.engine.checkpoint import read_facts
 from Training.engine.config import read_config
 from Training.engine.config import write_config as write_settings
+from Training.engine.kept_files import written_whole
 from Training.engine.loop import train
 from Training.engine.run_log import RunLog
-from Training.engine.whole_files import written_whole
 
 FULL = "Error while serializing: I/O error: No space left on device (os error 28)"
 

@@ -27,7 +27,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
 from Testing.training.made_up_data import write_data_set
-from Training.data.samples import Samples
+from Training.data.training_samples import Samples
 from Training.engine import loop as training
 from Training.engine.checkpoint import read_facts
 from Training.engine.command_line import main

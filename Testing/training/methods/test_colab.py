@@ -25,8 +25,8 @@ from Testing.training.engine.test_train import config_of, losses, rows
 from Testing.training.made_up_data import write_data_set
 from Testing.training.methods.test_methods import EDGE, Batch, batch_of, build
 from Training.data.datasets import read_data_set
-from Training.data.samples import Samples
 from Training.data.targets import select
+from Training.data.training_samples import Samples
 from Training.engine.config import Config, DataConfig, OptimizerConfig
 from Training.engine.loop import train
 from Training.engine.optimizers import learning_rate_at

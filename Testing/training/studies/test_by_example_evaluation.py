@@ -25,9 +25,9 @@ from LabelConditionedSegmentationLib.core.scan.volume import Volume
 
 from Testing import samples
 from Training.data.datasets import CaseFiles
-from Training.engine.whole_files import keep_to
+from Training.engine.kept_files import keep_to
 from Training.studies import example_answers
-from Training.studies.example_answers import ByExample, ask, by_registration
+from Training.studies.example_answers import ExampleAnswers, ask, by_registration
 from Training.studies.labels_by_example import BY_EXAMPLE, INSIDE, POOLED, REGISTRATION, answer, asked, main
 
 BRIGHT, DARK, SPECK, UNKNOWN = 1, 2, 3, 9
@@ -155,7 +155,7 @@ def test_a_label_that_no_atlas_has_is_named_and_counts_as_not_found(
 
 def test_labels_of_several_atlases_are_averaged_and_those_of_one_are_kept(balls: Path, segmenter: Segmenter) -> None:
     one, other, both = (
-        ByExample(segmenter, ask(balls, atlases, ["case_2"])).prompts
+        ExampleAnswers(segmenter, ask(balls, atlases, ["case_2"])).prompts
         for atlases in (["case_0"], ["case_1"], ["case_1", "case_0"])
     )
     assert (list(one), list(other), list(both)) == ([1, 2], [1, 2, 3], [1, 2, 3])
@@ -165,7 +165,7 @@ def test_labels_of_several_atlases_are_averaged_and_those_of_one_are_kept(balls:
 
 def test_an_atlas_that_has_none_of_the_labels_leaves_them_to_the_others(balls: Path, segmenter: Segmenter) -> None:
     one, both = (
-        ByExample(segmenter, ask(balls, atlases, ["case_2"], ["Speck"])).prompts
+        ExampleAnswers(segmenter, ask(balls, atlases, ["case_2"], ["Speck"])).prompts
         for atlases in (["case_1"], ["case_0", "case_1"])
     )
     assert one == both
@@ -173,7 +173,7 @@ def test_an_atlas_that_has_none_of_the_labels_leaves_them_to_the_others(balls: P
 
 def test_the_parent_is_the_nearest_label_above_that_the_model_has_too(balls: Path, segmenter: Segmenter) -> None:
     """A label is not its own parent: "speck" is known to the model, but nothing above it."""
-    model = ByExample(segmenter, ask(balls, ["case_1"], ["case_2"]))
+    model = ExampleAnswers(segmenter, ask(balls, ["case_1"], ["case_2"]))
     assert {model.question.labels.leaves[n - 1].name: parent for n, parent in model.parents.items()} == {
         "Bright ball": "Balls",
         "Dark ball": "Balls",
@@ -182,7 +182,7 @@ def test_the_parent_is_the_nearest_label_above_that_the_model_has_too(balls: Pat
 
 def test_inside_the_parent_a_label_is_found_nowhere_else(balls: Path, segmenter: Segmenter) -> None:
     question = ask(balls, ["case_1"], ["case_2"])
-    model = ByExample(segmenter, question)
+    model = ExampleAnswers(segmenter, question)
     scan, _ = question.read(question.cases[0])
     features = model.features(question.cases[0], scan)
     allowed = features.segment(["Balls"]).label_map.array[0] > 0
@@ -205,13 +205,15 @@ def test_without_a_parent_that_the_model_knows_there_is_no_row_for_it(balls: Pat
         made=samples.seeing_network(tree),
     )
     answers = answer(
-        ByExample(Segmenter.from_package(made.path, "cpu"), ask(balls, ["case_0"], ["case_2"])), [], tmp_path / "out"
+        ExampleAnswers(Segmenter.from_package(made.path, "cpu"), ask(balls, ["case_0"], ["case_2"])),
+        [],
+        tmp_path / "out",
     )
     assert list(answers) == [BY_EXAMPLE, POOLED]
 
 
 def test_a_label_called_like_one_of_the_model_gets_another_name(balls: Path, segmenter: Segmenter) -> None:
-    prompts = ByExample(segmenter, ask(balls, ["case_1"], ["case_2"])).prompts
+    prompts = ExampleAnswers(segmenter, ask(balls, ["case_1"], ["case_2"])).prompts
     assert [prompt.name for prompt in prompts.values()] == ["Bright ball", "Dark ball", "Speck, by example"]
 
 
@@ -220,7 +222,7 @@ def test_a_parent_may_be_shown_as_one_label(balls: Path, segmenter: Segmenter, t
     _, targets = question.read(question.cases[0])
     labels = sitk.GetArrayFromImage(sitk.ReadImage(str(balls / "labelsTr" / "case_2.nii.gz")))
     assert ((targets == 1) == np.isin(labels, (BRIGHT, DARK))).all()
-    (row,) = answer(ByExample(segmenter, question), [], tmp_path)[BY_EXAMPLE]["case_2"].rows
+    (row,) = answer(ExampleAnswers(segmenter, question), [], tmp_path)[BY_EXAMPLE]["case_2"].rows
     assert question.labels[row.label].name == "Balls"
 
 
@@ -229,7 +231,7 @@ def test_voxels_with_an_ignored_id_are_neither_shown_nor_scored(
 ) -> None:
     """The part of the bright ball under the smudge is found, and is no false positive."""
     question = ask(balls, ["case_0"], ["case_1"], ["Bright ball"])
-    model = ByExample(segmenter, question)
+    model = ExampleAnswers(segmenter, question)
     scan, targets = question.read(question.cases[0])
     found = model.found(model.features(question.cases[0], scan), model.prompts, False)
     hidden = targets < 0
@@ -293,7 +295,7 @@ def test_several_atlases_vote_by_registration(balls: Path, monkeypatch: pytest.M
 
 
 def test_what_is_known_of_a_scan_is_told_as_far_as_the_model_has_a_field(balls: Path, segmenter: Segmenter) -> None:
-    model = ByExample(segmenter, ask(balls, ["case_0"], ["case_1"]))
+    model = ExampleAnswers(segmenter, ask(balls, ["case_0"], ["case_1"]))
     assert model.told(model.question.atlases[0]) == {"sex": "F", "age": "20"}
     assert model.told(model.question.cases[0]) == {"sex": "M"}
 
@@ -314,15 +316,15 @@ def test_an_interrupted_run_goes_on_with_what_is_missing(
         "-o",
         tmp_path / "out",
     )
-    features, seen = ByExample.features, []
+    features, seen = ExampleAnswers.features, []
 
-    def interrupted(self: ByExample, case: CaseFiles, scan: Volume) -> Features:
+    def interrupted(self: ExampleAnswers, case: CaseFiles, scan: Volume) -> Features:
         seen.append(case.name)
         if seen == ["case_1", "case_2"]:
             raise KeyboardInterrupt
         return features(self, case, scan)
 
-    monkeypatch.setattr(ByExample, "features", interrupted)
+    monkeypatch.setattr(ExampleAnswers, "features", interrupted)
     with pytest.raises(SystemExit) as ended:
         call(monkeypatch, *arguments)
     assert ended.value.code == 130
@@ -342,9 +344,9 @@ def test_a_way_that_is_added_later_computes_that_way_alone(
     balls: Path, segmenter: Segmenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     question = ask(balls, ["case_0"], ["case_2"])
-    before = answer(ByExample(segmenter, question), [], tmp_path)
-    monkeypatch.setattr(ByExample, "features", None)
-    after = answer(ByExample(segmenter, question), ["affine"], tmp_path)
+    before = answer(ExampleAnswers(segmenter, question), [], tmp_path)
+    monkeypatch.setattr(ExampleAnswers, "features", None)
+    after = answer(ExampleAnswers(segmenter, question), ["affine"], tmp_path)
     assert list(after) == [BY_EXAMPLE, INSIDE, POOLED, f"{REGISTRATION}affine"]
     assert after[INSIDE] == before[INSIDE]
 
@@ -462,7 +464,7 @@ def test_a_folder_that_cannot_be_made_is_refused_before_anything_runs(
     balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(ByExample, "features", None)
+    monkeypatch.setattr(ExampleAnswers, "features", None)
     with pytest.raises(SystemExit, match="cannot be written to"):
         call(
             monkeypatch,
