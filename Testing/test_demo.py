@@ -73,7 +73,7 @@ def test_the_shipped_model_says_what_it_may_be_used_for() -> None:
     assert len(package.about["provenance"]["training_cases"]) >= 12
     assert package.size_bytes <= 20e6
     card = (package.path / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert package.about["not_for"] in card
+    assert " ".join(package.about["not_for"].split()) in " ".join(card.split())
 
 
 def test_the_shipped_model_segments_a_labelled_scan(malc2012: Path) -> None:

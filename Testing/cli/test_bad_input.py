@@ -437,7 +437,7 @@ package_case(
     "finite",
     cases=VARIANTS,
 )
-package_case("newer format", lambda p: describe(p, format=2), "format 2", "update")
+package_case("newer format", lambda p: describe(p, format=3), "format 3", "update")
 package_case("pickle as weights", lambda p: pickled(p, True), "pickle", "never opened")
 package_case("old pickle as weights", lambda p: pickled(p, False), "pickle", "never opened", cases=VARIANTS)
 package_case("model.json is not JSON", lambda p: write_description(p, "{"), "model.json", "JSON")

@@ -4,12 +4,13 @@ entry of `IMAGES`.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 
-from .prepared_cases import Case
+if TYPE_CHECKING:
+    from .prepared_cases import Case
 
 
 class ImageSource(Protocol):

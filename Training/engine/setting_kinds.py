@@ -54,6 +54,10 @@ def settings_in(schema: Schema, prefix: str = "") -> Iterator[tuple[str, Schema]
     for name, setting in schema.get("properties", {}).items():
         key = prefix + name
         items = setting.get("items", {})
+        if optional := next((part for part in setting.get("anyOf", ()) if "properties" in part), None):
+            yield key, setting
+            yield from settings_in(optional, f"{key}.")
+            continue
         if "properties" in setting:
             yield from settings_in(setting, f"{key}.")
             continue

@@ -13,7 +13,6 @@ import stat
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ from Training.data.training_samples import Samples
 from Training.engine import loop as training
 from Training.engine.checkpoint import read_facts
 from Training.engine.command_line import main
-from Training.engine.config import Config, OptimizerConfig, read_config
+from Training.engine.config import Config, OptimizerConfig, as_content, read_config
 from Training.engine.loop import train
 from Training.engine.optimizers import learning_rate_at
 from Training.evaluation.scan_evaluation import evaluate
@@ -167,7 +166,7 @@ def test_a_run_shows_its_curves_and_a_picture_in_tensorboard(data_set: Path, tmp
     assert [event.step for event in found.Scalars("loss")] == [0, 1, 2, 3]
     assert [event.value for event in found.Scalars("loss")] == pytest.approx(losses(tmp_path), rel=1e-5)
     assert [event.step for event in found.Scalars("dice/case/case_2")] == [1, 3]
-    assert {"rate", "dice/mean", "dice/Cerebral cortex"} <= set(found.Tags()["scalars"])
+    assert {"learning_rate", "dice/mean", "dice/Cerebral cortex"} <= set(found.Tags()["scalars"])
     assert [event.step for event in found.Images("scan, truth, found")] == [1, 3]
 
 
@@ -485,7 +484,7 @@ def test_the_configuration_is_stored_with_the_run(data_set: Path, tmp_path: Path
     assert stored["network"]["widths"] == [8, 16]
     assert json.dumps(stored)
     again = read_config(tmp_path / "run" / "config.yaml", [])
-    assert json.loads(json.dumps(asdict(again))) == stored
+    assert json.loads(json.dumps(as_content(again))) == stored
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from LabelConditionedSegmentationLib.core.scan.volume import Volume
 
+from Testing import samples
 from Training.studies import registration
+
+SPACING = 2.5
+"""Millimetres of the voxels of `atlas`."""
+
+
+@pytest.fixture(scope="module")
+def atlas() -> Volume:
+    """About 10 cm of texture."""
+    return samples.scan(affine=np.diag([SPACING, SPACING, SPACING, 1.0]))
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
 
 from Testing import samples
 from Testing.training.engine.test_train import config_of, losses
+from Testing.training.studies.conftest import SPACING
 from Testing.training.studies.test_registration import (
-    SPACING,
     agreement,
     bent,
     moved,

@@ -16,17 +16,9 @@ from LabelConditionedSegmentationLib.core.scan.itk import affine_of, image_of
 from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
 
 from Testing import samples
+from Testing.training.studies.conftest import SPACING
 from Training.studies import registration
 from Training.studies.registration import affine, carried, demons, majority, require, syn
-
-SPACING = 2.5
-
-
-@pytest.fixture(scope="module")
-def atlas() -> Volume:
-    """About 10 cm of texture."""
-    return samples.scan(affine=np.diag([SPACING, SPACING, SPACING, 1.0]))
-
 
 pytestmark = pytest.mark.usefixtures("quick")
 

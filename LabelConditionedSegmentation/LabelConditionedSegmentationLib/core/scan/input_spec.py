@@ -23,8 +23,11 @@ class Intensity:
     """
 
     scheme: str = "z-score"
+    """z-score, window or percentiles."""
     low: float | None = None
+    """Becomes -1: a value of the scan, or a percentile."""
     high: float | None = None
+    """Becomes 1."""
 
     def __post_init__(self) -> None:
         if self.scheme not in SCHEMES:
@@ -61,8 +64,11 @@ class Inside:
     """
 
     package: str
+    """Name of the other model."""
     label: str
+    """One of its labels."""
     margin_mm: float = 0.0
+    """What is kept around it."""
 
     def __post_init__(self) -> None:
         if not self.package.strip() or not self.label.strip() or not 0 <= self.margin_mm <= 500:
