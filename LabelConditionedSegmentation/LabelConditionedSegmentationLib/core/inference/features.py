@@ -179,7 +179,7 @@ class WinnerMap:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The best class (V,) of voxels (V, C), and the probabilities (groups, V)."""
         vectors, bias = prompts.vectors, prompts.bias
-        found = best_classes(fine, vectors, bias, self.chunk, bool(groups), prompts.context)
+        found = best_classes(fine, vectors, bias, self.chunk, with_log_sum=bool(groups), context=prompts.context)
         if found.log_sum is None:
             return found.best_class, torch.empty(0, len(fine))
         return found.best_class, probabilities_of(groups, fine, vectors, bias, found.log_sum, self.chunk)
