@@ -13,7 +13,7 @@ from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
 from LabelConditionedSegmentationLib.core.scan.volume import Array
 
-from Testing.benchmarks.measure import table
+from Training.evaluation.markdown import markdown_table
 
 DATA = Path("../shared/data/malc2012")
 CASES = ("malc_1002", "malc_1009", "malc_1013")
@@ -53,7 +53,7 @@ def run() -> str:
         rows.append(
             [name, f"{np.mean([r[0] for r in found_in]):.0f}", f"{invented / max(usual, 1):.2%}", f"{dice:.3f}"]
         )
-    return table(
+    return markdown_table(
         [
             "scan",
             "absent labels a scan",

@@ -12,9 +12,9 @@ import torch
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 from lightning.fabric import Fabric
 
-from Testing.benchmarks.measure import table
 from Training.engine.config import Config, read_config
 from Training.engine.optimizers import make_optimizer
+from Training.evaluation.markdown import markdown_table
 from Training.methods import build_method
 from Training.methods.colab_settings import CoLabSettings
 from Training.methods.method import Batch, Method, Run
@@ -51,7 +51,7 @@ def run() -> str:
         name: statistics.median(a / b for a, b in zip(found, seconds[REFERENCE], strict=True))
         for name, found in seconds.items()
     }
-    return table(
+    return markdown_table(
         ["arm", "seconds a step", "against none"],
         [[name, f"{statistics.median(seconds[name]):.3f}", f"{ratios[name]:.2f}"] for name in runs],
     )

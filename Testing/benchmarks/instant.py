@@ -10,8 +10,8 @@ import numpy as np
 
 from Testing import samples
 from Testing.benchmarks.many_labels import SCAN
-from Testing.benchmarks.measure import table
 from Testing.benchmarks.package_times import segmenter
+from Training.evaluation.markdown import markdown_table
 
 
 def run() -> str:
@@ -32,7 +32,7 @@ def run() -> str:
             ("`features.at` a point", under),
         )
     ]
-    return table(["request", "median ms", "slowest of 20 ms"], rows)
+    return markdown_table(["request", "median ms", "slowest of 20 ms"], rows)
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -10,8 +10,9 @@ from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.scan.volume import Volume
 
 from Testing import samples
-from Testing.benchmarks.measure import in_fresh_process, measured, table
+from Testing.benchmarks.measure import in_fresh_process, measured
 from Testing.benchmarks.package_times import segmenter
+from Training.evaluation.markdown import markdown_table
 
 SHAPE = (458, 512, 512)
 LABELS = 117
@@ -31,7 +32,7 @@ def run() -> str:
                 str(found["labels"]),
             ]
         )
-    return table(
+    return markdown_table(
         ["way", "segment s", "peak memory GiB above the loaded model and the scan", "windows", "labels found"], rows
     )
 

@@ -9,8 +9,9 @@ import json
 import sys
 
 from Testing import samples
-from Testing.benchmarks.measure import Measurement, in_fresh_process, measured, table
+from Testing.benchmarks.measure import Measurement, in_fresh_process, measured
 from Testing.benchmarks.package_times import segmenter, training_batch, training_method, training_step
+from Training.evaluation.markdown import markdown_table
 
 COUNTS = (4, 32, 134, 500)
 SCAN = (165, 200, 160)
@@ -46,7 +47,9 @@ def run() -> str:
         ]
         sections.append(
             f"{title}:\n\n"
-            + table(["labels K", "s", "against K = 4", "peak memory MiB above the loaded model", "against K = 4"], rows)
+            + markdown_table(
+                ["labels K", "s", "against K = 4", "peak memory MiB above the loaded model", "against K = 4"], rows
+            )
         )
     return "\n\n".join(sections)
 

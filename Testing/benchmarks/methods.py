@@ -16,9 +16,10 @@ from LabelConditionedSegmentationLib.core.inference.scoring import best_classes
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 
 from Testing import samples
-from Testing.benchmarks.measure import Measurement, in_fresh_process, measured, table
+from Testing.benchmarks.measure import Measurement, in_fresh_process, measured
 from Testing.benchmarks.package_times import SHIPPED, training_batch, training_method, training_step
 from Training.engine.config import ObjectiveConfig
+from Training.evaluation.markdown import markdown_table
 
 COUNTS = (4, 32, 134)
 SAMPLED = 4
@@ -79,7 +80,7 @@ def _table(what: str, setting: str, arms: list[str]) -> str:
         growth = found[arm, last]["peak_mb"] / found[arm, first]["peak_mb"] - 1
         against = [found[arm, last][key] / found["softmax baseline", last][key] for key in ("peak_mb", "seconds")]
         rows.append([arm, *cells, f"{growth:+.0%}", *(f"{value:.2f}" for value in against)])
-    return table(header, rows)
+    return markdown_table(header, rows)
 
 
 def measure_step(setting: str, arm: str, count: int) -> Measurement:

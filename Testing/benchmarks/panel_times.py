@@ -17,7 +17,7 @@ import numpy as np
 from LabelConditionedSegmentationLib.resources import resources_folder
 
 from Testing import samples
-from Testing.benchmarks.measure import table
+from Training.evaluation.markdown import markdown_table
 
 SHAPE = (160, 200, 165)
 """(k, j, i) of the scan: the middle of the sample scan."""
@@ -92,7 +92,7 @@ def _run(folder: Path) -> str:
     view.close()
     note("search, a key in a tree of 500 structures", *_search(host, panel))
     host.close()
-    return table(["what the user does", "median s", "slowest s"], rows)
+    return markdown_table(["what the user does", "median s", "slowest s"], rows)
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float]:

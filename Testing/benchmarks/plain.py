@@ -19,8 +19,9 @@ from monai.inferers import sliding_window_inference
 
 from Testing import samples
 from Testing.benchmarks.many_labels import SCAN
-from Testing.benchmarks.measure import Measurement, in_fresh_process, measured, table
+from Testing.benchmarks.measure import Measurement, in_fresh_process, measured
 from Testing.benchmarks.package_times import SHIPPED, segmenter
+from Training.evaluation.markdown import markdown_table
 
 CLASSES = (135, 500)
 ROUNDS = 3
@@ -43,7 +44,7 @@ def run() -> str:
             ratios = [f"{seconds['streamed'] / seconds['plain']:.2f}", f"{peak['streamed'] / peak['plain']:.2f}"]
             cells = [f"{seconds[way]:.1f} s, {peak[way]:.0f} MiB" for way in ("streamed", "plain")]
             rows.append([device, str(classes), *cells, *ratios])
-    return table(["device", "classes", "streamed", "plain", "time ratio", "memory ratio"], rows)
+    return markdown_table(["device", "classes", "streamed", "plain", "time ratio", "memory ratio"], rows)
 
 
 def measure(way: str, classes: int, device: str) -> Measurement:

@@ -7,8 +7,9 @@ from LabelConditionedSegmentationLib.core.inference.result import Result
 from LabelConditionedSegmentationLib.core.network.architecture import Architecture
 from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
 
-from Testing.benchmarks.measure import measured, table
+from Testing.benchmarks.measure import measured
 from Testing.benchmarks.package_times import segmenter
+from Training.evaluation.markdown import markdown_table
 
 TRUNKS = {
     "half resolution, widths 32-64-128-256": Architecture(
@@ -44,4 +45,4 @@ def run() -> str:
                 f"{cost.peak_mb:.0f}",
             ]
         )
-    return table(["trunk", "parameters", "network s", "labels s", "segment s", "peak memory MiB"], rows)
+    return markdown_table(["trunk", "parameters", "network s", "labels s", "segment s", "peak memory MiB"], rows)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
+from LabelConditionedSegmentationLib.core.signals import signals_restored
 from lightning.fabric import Fabric
 from torch.utils.data import DataLoader
 
@@ -27,7 +28,7 @@ from .run_log import RunLog
 from .run_settings import settled
 from .run_state import RunState, checkpoint_to_start_from
 from .start import describe_start, freeze, take_weights
-from .stop_signals import leave_signals, signals_restored, stop_on_interrupt
+from .stop_signals import leave_signals, stop_on_interrupt
 from .validation import validate
 
 

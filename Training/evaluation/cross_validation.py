@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from LabelConditionedSegmentationLib.core.errors import LCSError
 from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
 from LabelConditionedSegmentationLib.core.scan.metadata import MetadataSchema
+from LabelConditionedSegmentationLib.core.signals import handle_signals, signals_restored
 
 from ..data.data_checks import metadata_problems, raise_problems
 from ..data.datasets import CaseFiles, read_data_set
@@ -136,16 +136,12 @@ def run_training(path: Path, settings: Sequence[str]) -> int:
         for process in running:
             process.send_signal(number)
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with subprocess.Popen(
-            command, start_new_session=True
-        ) as process:  # its own session: a terminal's Ctrl-C would reach it twice
+    with signals_restored():
+        handle_signals(pass_on)
+        # a session of its own: a terminal's Ctrl-C would reach it twice
+        with subprocess.Popen(command, start_new_session=True) as process:
             running.append(process)
             return process.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _check_unseen(fold: int, folder: Path, held_out: Sequence[str]) -> None:

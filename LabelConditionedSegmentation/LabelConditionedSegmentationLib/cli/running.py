@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from ..core.inference.segmenter import EXAMPLE_BUDGET, FEATURE_BUDGET, NETWORK, 
 from ..core.progress import CancelToken, Progress, ProgressCallback
 from ..core.scan.volume import Volume
 from ..core.scan.whole_files import Writer, write_all
+from ..core.signals import first_gently, handle_signals, signals_restored
 from . import example_masks as examples
 from .jobs import Job
 from .places import check_writable
@@ -195,15 +195,6 @@ def _cancel_on_interrupt() -> Iterator[CancelToken]:
     Either way files under temporary names are removed.
     """
     token = CancelToken()
-
-    def handle(_number: int, _frame: Any) -> None:
-        if token.cancelled:
-            raise KeyboardInterrupt
-        token.cancel()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with signals_restored():
+        handle_signals(first_gently(token.cancel))
         yield token
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
