@@ -23,7 +23,12 @@ def test_the_first_signal_stops_and_the_second_interrupts(number: int) -> None:
 
 def test_the_handlers_of_before_are_back_whatever_happens() -> None:
     before = [signal.getsignal(number) for number in SIGNALS]
-    with pytest.raises(ValueError, match="work"), signals_restored():
-        handle_signals(signal.SIG_IGN)
-        raise ValueError("work")
+
+    def fail() -> None:
+        with signals_restored():
+            handle_signals(signal.SIG_IGN)
+            raise ValueError("work")
+
+    with pytest.raises(ValueError, match="work"):
+        fail()
     assert [signal.getsignal(number) for number in SIGNALS] == before
