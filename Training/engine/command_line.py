@@ -31,7 +31,7 @@ def make_parser() -> argparse.ArgumentParser:
         description=__doc__, add_help=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("-h", "--help", nargs=0, action=_Help, help="show this text, with every setting, and end")
-    parser.add_argument("config", type=Path, help="a YAML file; the shipped ones are in Training/experiments/")
+    parser.add_argument("config", type=Path, help="a YAML file, or the name of a shipped one, such as malc2012_cpu")
     parser.add_argument(
         "overrides",
         nargs="*",

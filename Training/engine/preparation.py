@@ -44,7 +44,7 @@ def _prepare_sources(config: Config) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config", type=Path, help="a YAML file; the shipped ones are in Training/experiments/")
+    parser.add_argument("config", type=Path, help="a YAML file, or the name of a shipped one, such as malc2012_cpu")
     parser.add_argument(
         "overrides",
         nargs="*",

@@ -28,6 +28,9 @@ Keys = dict[str, Any]
 HASH = "\ue000"
 """Stands for # while an override is read, where nothing is a comment; the character is of no writing system."""
 
+EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
+"""The shipped configurations, which an installed package has as well."""
+
 
 def read_settings(
     path: Path, kind: type[Settings], overrides: Sequence[str] = (), what: str = "configuration"
@@ -120,9 +123,9 @@ def _is_nothing(node: yaml.Node) -> bool:
 
 def _read_file(path: Path, what: str) -> Content:
     try:
-        content = _parse(path.read_text(encoding="utf-8-sig"))
+        content = _parse(_shipped_or_own(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise SystemExit(f'There is no {what} "{path}"; the shipped ones are in Training/experiments/.') from None
+        raise SystemExit(f'There is no {what} "{path}"; the shipped ones are in {EXPERIMENTS}.') from None
     except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
         raise SystemExit(f'The {what} "{path}" cannot be used: {" ".join(str(error).split())}') from None
     if not isinstance(content, dict | None):
@@ -131,6 +134,12 @@ def _read_file(path: Path, what: str) -> Content:
             f'The {what} "{path}" cannot be used: it holds {kind} instead of settings, each a line "key: value".'
         )
     return content or {}
+
+
+def _shipped_or_own(path: Path) -> Path:
+    """The file, or, for a bare name of which there is none, the shipped experiment that is called so."""
+    shipped = EXPERIMENTS / f"{path.name.removesuffix('.yaml')}.yaml"
+    return shipped if path.name == str(path) and not path.exists() and shipped.is_file() else path
 
 
 def _parse(text: str) -> Any:

@@ -266,3 +266,15 @@ def test_a_value_that_cannot_be_is_one_sentence(empty: Path, word: str, sentence
     with pytest.raises(SystemExit) as ended:
         read_config(empty, [word])
     assert str(ended.value).startswith(sentence)
+
+
+def test_a_shipped_experiment_is_found_by_its_name_unless_there_is_a_file_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read_config(Path("hippocampus")).output == "runs/hippocampus"
+    assert read_config(Path("hippocampus.yaml")).output == "runs/hippocampus"
+    Path("hippocampus").write_text("output: mine\n", encoding="utf-8")
+    assert read_config(Path("hippocampus")).output == "mine"
+    with pytest.raises(SystemExit, match=r"There is no .*hipocampus.*; the shipped ones are in .*experiments"):
+        read_config(Path("hipocampus"))
