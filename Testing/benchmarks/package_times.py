@@ -70,7 +70,7 @@ def training_batch(labels: int, patch: tuple[int, int, int], points: int, asked:
         "points": voxels[None],
         "target": torch.randint(0, labels + 1, (1, len(voxels))),
         "annotated": everyone[None],
-        "asked": draw_labels(
+        "queries": draw_labels(
             everyone, torch.zeros(0, labels + 1, dtype=torch.bool), asked, 0.25, np.random.default_rng(0)
         )[None],
         "metadata": torch.tensor([[0.0, 0.5]]),

@@ -1,5 +1,5 @@
 """Samples for training: a patch of a prepared case, varied, with the points where the loss is taken and the labels that
-are asked for.
+the loss is about.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
     run was resumed.
 
     A sample: image (channel [+3], k, j, i) float32; foreground (k, j, i) bool; points (P, 3), voxels (i, j, k) of the
-    patch; target (P,) as TargetCode gives them; annotated (K,) bool; asked (L, K) bool: the classes of each label that
-    is asked for; metadata (fields,); domain: that of its case; number: n.
+    patch; target (P,) as TargetCode gives them; annotated (K,) bool; queries (L, K) bool: the classes of each label
+    that the loss is about; metadata (fields,); domain: that of its case; number: n.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
             "points": points,
             "target": classes,
             "annotated": case.annotated.to(self.device),
-            "asked": (
+            "queries": (
                 draw_labels(
                     case.annotated,
                     self.code.members,
@@ -89,7 +89,7 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
     def _pair(self, case: Case, number: int, generator: np.random.Generator) -> dict[str, torch.Tensor]:
         """As a sample, with another scan beside it, varied on its own: every entry but `number` has a leading axis of
         2. They are flipped both or neither, since the parts of a label have no name that a flip could exchange; the
-        second one is always whole. `regions` (2, k, j, i): what they show each other; `asked` (2, P): that at the
+        second one is always whole. `regions` (2, k, j, i): what they show each other; `queries` (2, P): that at the
         points.
         """
         others = [other for other in self.cases if other.name != case.name]
@@ -111,7 +111,7 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
                     "foreground": view.foreground,
                     "points": points,
                     "target": values[0],
-                    "asked": values[1],
+                    "queries": values[1],
                     "regions": view.target[1].to(torch.int16),
                     "annotated": one.annotated.to(self.device),
                     "metadata": self._metadata(one, generator),
@@ -264,16 +264,16 @@ def draw_labels(
     `unions` of the rows are unions: half of them of two classes, half of them parents whose classes were all annotated.
     """
     classes = np.flatnonzero(annotated.numpy()[1:]) + 1
-    asked = torch.zeros(count, len(annotated), dtype=torch.bool)
+    queries = torch.zeros(count, len(annotated), dtype=torch.bool)
     if not len(classes):  # a scan without labels
-        return asked
+        return queries
     parents = members[(annotated | ~members).all(1)]
     drawn = generator.permutation(classes)[:count] if len(classes) >= count else generator.choice(classes, count)
-    for row, cls in zip(asked, drawn, strict=True):
+    for row, cls in zip(queries, drawn, strict=True):
         row[int(cls)] = True
         if generator.random() < unions:
             if len(parents) and generator.random() < 0.5:
                 row[:] = parents[int(generator.integers(len(parents)))]
             else:
                 row[int(generator.choice(classes))] = True
-    return asked
+    return queries

@@ -43,7 +43,7 @@ class PublishedPair(Method):
         """The loss of one scan as the query and the other as its atlas."""
         image, target, regions = (
             batch["image"][pair, side],
-            batch["asked"][pair, side],
+            batch["queries"][pair, side],
             batch["regions"][pair, 1 - side],
         )
         atlas = batch["image"][pair, 1 - side, : self.network.trunk.architecture.in_channels]

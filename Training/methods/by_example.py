@@ -72,7 +72,7 @@ class ByExample(Method):
                 losses.append(
                     self._by_example(
                         values.T,
-                        batch["asked"][pair, side],
+                        batch["queries"][pair, side],
                         [level[atlas] for level in levels],
                         batch["regions"][pair, 1 - side],
                     )

@@ -28,12 +28,12 @@ class SampledLabels(Method):
             forget_background(network.head)
 
     def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Mean loss of the samples of a batch (see Training.data.training_samples.Samples); `asked` (batch, L, K) names
+        """Mean loss of the samples of a batch (see Training.data.training_samples.Samples); `queries` (batch, L, K) names
         the labels of every sample.
         """
         image = batch["image"].contiguous(memory_format=torch.channels_last_3d)
         losses = []
-        for n, labels in enumerate(batch["asked"]):
+        for n, labels in enumerate(batch["queries"]):
             one = slice(n, n + 1)
             scores = self._scores(image[one], batch["metadata"][one], batch["points"][one], labels)
             truth = Truth(batch["target"][n], batch["annotated"][n], self.members)  # type: ignore[arg-type]

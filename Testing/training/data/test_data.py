@@ -505,7 +505,7 @@ def test_a_label_that_is_not_in_the_scan_is_asked_for_too(whole: Prepared) -> No
     run = Samples(cases, code, config)
     posterior = code.tree.class_of[173]  # in no scan
     assert all(not (case.target == posterior).any() for case in cases)
-    assert any(bool(run[n]["asked"][:, posterior].any()) for n in range(20))
+    assert any(bool(run[n]["queries"][:, posterior].any()) for n in range(20))
 
 
 # Samples and batches

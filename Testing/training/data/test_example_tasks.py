@@ -259,11 +259,11 @@ def test_a_sample_is_two_scans_side_by_side(prepared: tuple[list[Case], TargetCo
     assert sample["image"].shape == (2, 4, 32, 36, 36)
     assert sample["regions"].shape == (2, 32, 36, 36)
     assert sample["points"].shape == (2, 400, 3)
-    assert sample["target"].shape == sample["asked"].shape == (2, 400)
+    assert sample["target"].shape == sample["queries"].shape == (2, 400)
     assert sample["annotated"].shape == (2, 4)
     for side in range(2):
         i, j, k = sample["points"][side].unbind(1)
-        assert torch.equal(sample["regions"][side][k, j, i].long(), sample["asked"][side])
+        assert torch.equal(sample["regions"][side][k, j, i].long(), sample["queries"][side])
 
 
 def test_the_atlas_is_never_the_scan_itself_and_every_other_one_in_its_turn(

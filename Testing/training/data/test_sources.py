@@ -224,8 +224,8 @@ def test_scans_without_labels_are_a_target_of_which_nothing_is_known(made_up: Pa
     assert {IGNORE} <= set(sample["target"].tolist()) <= {IGNORE, 0}  # 0 beyond the scan
     i, j, k = sample["points"].unbind(1)
     assert sample["foreground"][k, j, i].float().mean() > 0.85  # on the scan, as those of a labelled one
-    assert not sample["asked"].any()
-    assert sample["asked"].shape == samples_of(data, config)[0]["asked"].shape
+    assert not sample["queries"].any()
+    assert sample["queries"].shape == samples_of(data, config)[0]["queries"].shape
 
 
 @pytest.mark.parametrize("layout", ["nnU-Net", "datalist", "BIDS"])

@@ -83,7 +83,7 @@ def batch_of(pairs: int = 1) -> Batch:
         "image": torch.cat([image, positions], dim=2),
         "points": place.flip(0).reshape(3, -1).T.expand(pairs, 2, -1, 3).contiguous(),
         "target": classes.reshape(-1).expand(pairs, 2, -1).contiguous(),
-        "asked": regions.reshape(-1).long().expand(pairs, 2, -1).contiguous(),
+        "queries": regions.reshape(-1).long().expand(pairs, 2, -1).contiguous(),
         "regions": regions.expand(pairs, 2, -1, -1, -1).contiguous(),
         "annotated": torch.ones(pairs, 2, CLASSES, dtype=torch.bool),
         "metadata": torch.full((pairs, 2, 2), torch.nan),
@@ -128,7 +128,9 @@ def test_the_loss_is_that_of_prompts_pooled_from_the_other_scan() -> None:
             assert network.examples is not None
             prompts, bias = network.examples(pool([level[0] for level in levels[1 - side]], masks))
             features = at_points(levels[side][-1], batch["points"][0, side][None], shape)[0].T
-            truth = Truth(batch["asked"][0, side], torch.ones(5, dtype=torch.bool), torch.zeros(0, 5, dtype=torch.bool))
+            truth = Truth(
+                batch["queries"][0, side], torch.ones(5, dtype=torch.bool), torch.zeros(0, 5, dtype=torch.bool)
+            )
             expected.append(
                 plain_softmax_loss(
                     features, torch.cat([torch.zeros(1, 8), prompts]), torch.cat([torch.zeros(1), bias]), truth
@@ -139,7 +141,7 @@ def test_the_loss_is_that_of_prompts_pooled_from_the_other_scan() -> None:
 
 def test_the_loss_of_a_batch_is_the_mean_of_its_pairs() -> None:
     method, batch = build(settings()), batch_of(2)
-    batch["asked"][1] = torch.where(batch["asked"][1] == 2, 0, batch["asked"][1])
+    batch["queries"][1] = torch.where(batch["queries"][1] == 2, 0, batch["queries"][1])
     alone = [method({key: value[n : n + 1] for key, value in batch.items()}) for n in range(2)]
     torch.testing.assert_close(method(batch), torch.stack(alone).mean(), rtol=1e-5, atol=1e-5)
 
@@ -149,18 +151,18 @@ def test_a_region_that_the_atlas_does_not_show_is_not_asked_for() -> None:
     method, batch = build(settings("example")), batch_of()
     batch["regions"] = torch.where(batch["regions"] == 3, 0, batch["regions"])
     with_it, gradient = gradients(method, batch)
-    without, other = gradients(method, batch | {"asked": torch.where(batch["asked"] == 3, 0, batch["asked"])})
+    without, other = gradients(method, batch | {"queries": torch.where(batch["queries"] == 3, 0, batch["queries"])})
     assert torch.equal(with_it, without)
     assert all(torch.equal(gradient[name], other[name]) for name in gradient)
 
 
 def test_what_is_unknown_takes_no_part() -> None:
     method, batch = build(settings("example")), batch_of()
-    unknown = batch["asked"] == 2
-    losses_of = [method(batch | {"asked": torch.where(unknown, value, batch["asked"])}) for value in (IGNORE, 2)]
+    unknown = batch["queries"] == 2
+    losses_of = [method(batch | {"queries": torch.where(unknown, value, batch["queries"])}) for value in (IGNORE, 2)]
     assert not torch.equal(*losses_of)
     batch["image"] = batch["image"].clone()
-    nothing, gradient = gradients(method, batch | {"asked": torch.full_like(batch["asked"], IGNORE)})
+    nothing, gradient = gradients(method, batch | {"queries": torch.full_like(batch["queries"], IGNORE)})
     assert nothing == 0
     assert all(not values.any() for values in gradient.values())
 
@@ -168,7 +170,7 @@ def test_what_is_unknown_takes_no_part() -> None:
 def test_a_pair_with_nothing_to_ask_for_has_a_finite_loss_and_gradients_for_all() -> None:
     """Two processes wait for each other's gradients, even of such a pair."""
     batch = batch_of()
-    for key in ("asked", "regions"):
+    for key in ("queries", "regions"):
         batch[key] = torch.zeros_like(batch[key])
     method = build(settings())
     loss, found = gradients(method, batch)
@@ -196,7 +198,7 @@ def shuffled(generator: torch.Generator, unknown: int = -1) -> Batch:
     return batch | {
         "image": slabs[None, :, None] / 2 + noise,
         "regions": regions.to(torch.int16),
-        "asked": regions.flatten(2),
+        "queries": regions.flatten(2),
     }
 
 

@@ -89,7 +89,7 @@ def batch_of(samples: int = 2) -> Batch:
         "points": place.flip(0).reshape(3, -1).T.expand(samples, -1, 3).contiguous(),
         "target": classes,
         "annotated": torch.ones(samples, CLASSES, dtype=torch.bool),
-        "asked": asked,
+        "queries": asked,
         "metadata": known,
     }
 
@@ -141,7 +141,7 @@ def test_what_was_not_annotated_never_enters_the_loss_as_background(config: Conf
     """Whether the label map has a label that nobody looked for, or background in its place, is the same: unknown."""
     method, batch = build(config), batch_of()
     batch["annotated"][:, [2, 4]] = False
-    batch["asked"][:, 3, 4] = False  # label 2 alone, that nobody looked for; and {3, 4}, a union with one
+    batch["queries"][:, 3, 4] = False  # label 2 alone, that nobody looked for; and {3, 4}, a union with one
     seen, gradient = gradients(method, batch)
     target = batch["target"]
     missing = (target == 2) | (target == 4)
@@ -172,7 +172,7 @@ def test_an_unannotated_label_that_the_network_finds_is_not_pushed_down(config: 
         method, batch = build(config), batch_of(1)
         batch["annotated"][:, 2] = annotated
         batch["target"] = torch.where(batch["target"] == 2, 0, batch["target"])
-        batch["asked"] = torch.eye(CLASSES, dtype=torch.bool)[None, 1:]
+        batch["queries"] = torch.eye(CLASSES, dtype=torch.bool)[None, 1:]
         network = method.network
         assert isinstance(network, LabelConditionedNetwork)
         before = _probability(network, batch)

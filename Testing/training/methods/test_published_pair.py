@@ -60,7 +60,7 @@ def case_of(name: str, shape: tuple[int, int, int]) -> Case:
 
 def test_every_parameter_gets_a_gradient_even_of_a_pair_with_nothing_to_ask_for() -> None:
     batch = batch_of()
-    for asked in (batch, batch | {key: torch.zeros_like(batch[key]) for key in ("asked", "regions")}):
+    for asked in (batch, batch | {key: torch.zeros_like(batch[key]) for key in ("queries", "regions")}):
         method = build()
         loss, found = gradients(method, asked)
         assert loss.isfinite()
@@ -70,10 +70,10 @@ def test_every_parameter_gets_a_gradient_even_of_a_pair_with_nothing_to_ask_for(
 
 def test_what_is_unknown_and_what_the_atlas_does_not_show_take_no_part() -> None:
     method, batch = build(), batch_of()
-    unknown, _ = gradients(method, batch | {"asked": torch.full_like(batch["asked"], IGNORE)})
+    unknown, _ = gradients(method, batch | {"queries": torch.full_like(batch["queries"], IGNORE)})
     assert unknown == 0
     hidden = batch | {"regions": torch.where(batch["regions"] == 3, 0, batch["regions"])}
-    without = hidden | {"asked": torch.where(batch["asked"] == 3, 0, batch["asked"])}
+    without = hidden | {"queries": torch.where(batch["queries"] == 3, 0, batch["queries"])}
     assert torch.equal(method(hidden), method(without))
     assert not torch.equal(method(hidden), method(batch))
 
