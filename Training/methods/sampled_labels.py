@@ -28,8 +28,8 @@ class SampledLabels(Method):
             forget_background(network.head)
 
     def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Mean loss of the samples of a batch (see Training.data.training_samples.Samples); `queries` (batch, L, K) names
-        the labels of every sample.
+        """Mean loss of the samples of a batch (see Training.data.training_samples.Samples); `queries` (batch, L, K)
+        names the labels of every sample.
         """
         image = batch["image"].contiguous(memory_format=torch.channels_last_3d)
         losses = []
