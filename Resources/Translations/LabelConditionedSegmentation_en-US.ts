@@ -331,6 +331,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>"{0}" could not be written: there is no folder "{1}"; choose another one.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>"{0}" does not describe a model package.</source>
       <translation type="unfinished" />
     </message>

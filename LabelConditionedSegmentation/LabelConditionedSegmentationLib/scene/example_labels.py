@@ -50,4 +50,6 @@ def file_of_label(path: Path) -> Path:
 
 def save_label(prompt: ExamplePrompt, path: Path) -> None:
     """Write a label by example to a file. Raises OutputError, and then no file was written or changed."""
+    if not path.parent.is_dir():
+        raise OutputError(f'"{path}" could not be written: there is no folder "{path.parent}"; choose another one.')
     write_all({path: partial(write_prompt, prompt)})

@@ -736,10 +736,12 @@ def test_out_of_memory_while_examples_are_looked_for_is_on_the_ladder_too(monkey
     features = segmenter.features(atlas)
     needs = 16
 
-    def greedy(found: torch.Tensor, vectors: torch.Tensor, bias: torch.Tensor, chunk: int, *more: Any) -> BestClasses:
+    def greedy(
+        found: torch.Tensor, vectors: torch.Tensor, bias: torch.Tensor, chunk: int, *more: Any, **named: Any
+    ) -> BestClasses:
         if chunk > needs:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return best_classes(found, vectors, bias, chunk, *more)
+        return best_classes(found, vectors, bias, chunk, *more, **named)
 
     monkeypatch.setattr(features_module, "best_classes", greedy)
     asked = features.by_example(prompts)

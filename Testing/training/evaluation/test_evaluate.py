@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from LabelConditionedSegmentationLib.core.errors import InputError, LabelError
+from LabelConditionedSegmentationLib.core.errors import InputError, LabelError, OutputError
 from LabelConditionedSegmentationLib.core.inference.report import RunReport
 from LabelConditionedSegmentationLib.core.inference.result import Result
 from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
@@ -428,7 +428,7 @@ def test_files_appear_whole_or_not_at_all(
 
     write = Path.write_text
     monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(SystemExit, match=r"could not be written.*No space left"):
+    with pytest.raises(OutputError, match=r"could not be written.*No space left"):
         write_report(imperfect, tmp_path / "second")
     assert len(list(tmp_path.iterdir())) == 3
 
