@@ -16,7 +16,7 @@ test: $(VENV)/.test-ready
 
 # everything: the quick tests, then those that take long
 test-all: test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 lint: $(VENV)/.test-ready
 	$(BIN)/ruff check $(SOURCES)
