@@ -26,6 +26,7 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_demo_writes_what_it_says(demo_folder: Path) -> None:
     assert sorted(f.name for f in demo_folder.iterdir()) == [
         "mni152.json",
@@ -76,12 +77,14 @@ def test_the_shipped_model_says_what_it_may_be_used_for() -> None:
     assert " ".join(package.about["not_for"].split()) in " ".join(card.split())
 
 
+@pytest.mark.slow
 def test_the_shipped_model_segments_a_labelled_scan(malc2012: Path) -> None:
     segmenter = Segmenter.from_package(resolve_model(None), "cpu")
     found = evaluate(segmenter, malc2012, ["malc_1009"])
     assert np.mean([scores.dice for scores in found.scores("malc_1009").values()]) > 0.75
 
 
+@pytest.mark.slow
 def test_the_shipped_model_does_not_guess_what_was_cut_away(malc2012: Path) -> None:
     """Without the lower half of the head there is no cerebellum and no brain stem to be found."""
     scan = read_volume(malc2012 / "imagesTr" / "malc_1009_0000.nii.gz")

@@ -327,10 +327,6 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
-      <source>"{0}" could not be written ({1}); choose another folder, or free disk space.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>"{0}" could not be written ({1}); nothing was left behind.</source>
       <translation type="unfinished" />
     </message>

@@ -576,6 +576,7 @@ def limit_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".nii.gz", ".seg.nrrd", ".mha"])
 def test_full_disk_leaves_nothing_behind(suffix: str, place: BadInputPlace) -> None:
     noise = np.random.default_rng(0).integers(1, 1000, (1, 48, 48, 48)).astype(np.int16)
@@ -593,6 +594,7 @@ def test_full_disk_leaves_nothing_behind(suffix: str, place: BadInputPlace) -> N
     assert (place.out / f"result{suffix}").stat().st_size > 4000  # so the limit was in its middle
 
 
+@pytest.mark.slow
 def test_full_disk_at_the_last_file_leaves_none_of_them(place: BadInputPlace) -> None:
     """The label map and its names fit, the preview does not."""
     few = write_scan(place.given / "few.nii.gz", samples.scan((20, 20, 20)))
@@ -608,6 +610,7 @@ def test_overlapping_labels_are_accepted_for_a_segmentation(place: BadInputPlace
     assert list(contents(place.out)) == [place.out / "result.seg.nrrd"]
 
 
+@pytest.mark.slow
 def test_bad_scan_in_a_batch_does_not_stop_the_others(place: BadInputPlace) -> None:
     (place.given / "b.nii.gz").write_text("not an image")
     scans = [place.scan("a.nii.gz"), place.given / "b.nii.gz", place.scan("c.nii.gz", seed=1)]

@@ -80,6 +80,7 @@ def test_tables_hold_every_scan_as_soon_as_it_is_written(batch: Batch, monkeypat
     assert seen == [["a"], ["a", "b"], ["a", "b", "c"], ["a", "b", "c", "d"]]
 
 
+@pytest.mark.slow
 def test_nothing_is_kept_of_a_scan_that_is_done(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     results: list[weakref.ref[Result]] = []
     files = Result.files
@@ -95,6 +96,7 @@ def test_nothing_is_kept_of_a_scan_that_is_done(batch: Batch, monkeypatch: pytes
     assert len(results) == 4
 
 
+@pytest.mark.slow
 def test_what_was_finished_before_kill_9_is_whole_and_the_batch_goes_on_from_there(
     tiny_package: Path, tmp_path: Path
 ) -> None:

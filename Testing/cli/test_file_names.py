@@ -83,6 +83,7 @@ def test_a_batch_names_results_after_scans_of_any_format(scan: Path, tiny_packag
 # Names that are no UTF-8
 
 
+@pytest.mark.slow
 @not_for_all
 def test_a_batch_takes_scans_whose_names_are_no_utf8(scan: Path, tiny_package: Path, tmp_path: Path) -> None:
     suffixes = (".nii.gz", ".nrrd", ".mha", ".nhdr", ".mhd")
@@ -106,6 +107,7 @@ def test_a_batch_takes_scans_whose_names_are_no_utf8(scan: Path, tiny_package: P
     assert {run["scan"] for run in runs} == given
 
 
+@pytest.mark.slow
 @not_for_all
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha", ".seg.nrrd"])
 def test_a_result_is_written_under_a_name_that_is_no_utf8(
@@ -122,6 +124,7 @@ def test_a_result_is_written_under_a_name_that_is_no_utf8(
     assert len(written) == len(plain)
 
 
+@pytest.mark.slow
 @not_for_all
 def test_masks_and_atlases_may_have_such_names(scan: Path, tiny_package: Path, tmp_path: Path) -> None:
     atlas = write_scan(tmp_path / "atlas.nrrd", samples.scan((16, 18, 20))).rename(tmp_path / f"{LATIN}.nrrd")
@@ -191,6 +194,7 @@ def test_a_library_that_gives_no_reason_is_not_taken_for_a_full_disk(tmp_path: P
     assert not any(word in str(error.value) for word in ("disk", "space", "itk"))
 
 
+@pytest.mark.slow
 def test_the_reason_that_a_library_keeps_to_itself_is_found(tiny_package: Path, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(1, 1000, (1, 48, 48, 48)).astype(np.int16)
     scan = write_scan(tmp_path / "scan.nii.gz", Volume(noise, np.eye(4)))

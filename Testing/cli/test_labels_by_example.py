@@ -721,6 +721,7 @@ def test_a_scan_that_fails_leaves_no_label(place: ExamplePlace, capsys: pytest.C
     assert not (place.out / "x.lcs-label.json").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_the_atlas_is_run_leaves_no_file(tmp_path: Path) -> None:
     given, out = tmp_path / "given", tmp_path / "out"
     out.mkdir()

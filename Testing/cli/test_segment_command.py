@@ -398,6 +398,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return ["segment", str(write_scan(folder / "large.nii", Volume(noise, np.eye(4)))), "--model", str(package)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["result.seg.nrrd", "deep/folder/result.nii.gz"])
 def test_ctrl_c_leaves_no_file(output: str, slow: list[str], tmp_path: Path) -> None:
     process = subprocess.Popen(
@@ -458,6 +459,7 @@ def test_no_progress_bar_where_nobody_looks(
     assert len(captured.err.splitlines()) == 2  # the model, and what became of the scan
 
 
+@pytest.mark.slow
 def test_progress_bar_on_a_terminal_reaches_the_end(scan: Path, tiny_package: Path, tmp_path: Path) -> None:
     reader, writer = pty.openpty()
     fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("4H", 40, 120, 0, 0))

@@ -82,6 +82,7 @@ def test_nothing_heavy_is_loaded_for_an_answer_or_a_refusal(
     assert names & set(HEAVY) == set()
 
 
+@pytest.mark.slow
 def test_a_run_loads_what_it_needs(tiny_package: Path, tmp_path: Path) -> None:
     """So that the test above can fail."""
     scan = write_scan(tmp_path / "scan.nii.gz", samples.scan((16, 18, 20)))

@@ -52,6 +52,7 @@ def words(tiny_package: Path, tmp_path: Path) -> list[str]:
     return ["segment", str(scan), "-o", str(tmp_path / "out" / "result.mha"), "--model", str(tiny_package)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", [(2,), (1,), (0, 1, 2)], ids=str)
 def test_results_are_written_though_streams_are_closed(
     closed: tuple[int, ...], words: list[str], tmp_path: Path
@@ -78,6 +79,7 @@ with forgiving(), open(sys.argv[1], "w") as file:
     assert int((tmp_path / "file").read_text()) > 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")
 def test_results_are_written_though_standard_error_is_full(words: list[str], tmp_path: Path) -> None:
     assert run(words, stderr="/dev/full")[0] == 0

@@ -51,6 +51,7 @@ def test_every_installed_script_compiles(installed_extension: Path) -> None:
         ast.parse(script.read_text(encoding="utf-8"), script.name)
 
 
+@pytest.mark.slow
 def test_every_part_that_needs_no_slicer_is_imported_from_the_installed_folder(
     installed_extension: Path, tmp_path: Path
 ) -> None:

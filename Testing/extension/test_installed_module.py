@@ -36,6 +36,7 @@ host.close()
 """  # noqa: E501
 
 
+@pytest.mark.slow
 def test_the_installed_module_works_and_no_file_comes_from_elsewhere(
     installed_extension: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

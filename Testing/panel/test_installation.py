@@ -264,6 +264,7 @@ def test_an_older_slicer_installs_safetensors_by_pip_after_a_question(
         assert called == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blocked", [True, False])
 def test_opening_and_using_the_module_imports_no_torch(blocked: bool, tiny_package: Path, tmp_path: Path) -> None:
     code = f"""

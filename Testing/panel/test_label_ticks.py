@@ -126,6 +126,7 @@ def test_ticks_survive_text(ticks: LabelTicks) -> None:
     assert again.sides_together == ticks.sides_together
 
 
+@pytest.mark.slow
 @MODEST
 @given(ticks_of_any_tree())
 def test_what_was_asked_for_can_be_asked_for_again_by_name(ticks: LabelTicks) -> None:
@@ -144,6 +145,7 @@ def test_any_text_gives_ticks_that_the_tree_has(tree: LabelTree, text: str) -> N
     assert all(ticks.can_merge(label.id) for label in tree.labels if ticks.is_merged(label.id))
 
 
+@pytest.mark.slow
 @MODEST
 @given(ticks_of_any_tree(), trees())
 def test_ticks_of_one_tree_are_taken_over_by_another_as_far_as_it_has_them(ticks: LabelTicks, other: LabelTree) -> None:

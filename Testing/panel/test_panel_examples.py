@@ -268,6 +268,7 @@ def choose_of(user: User, name: str) -> None:
     user.ui.exampleOfSelector.currentIndex = user.ui.exampleOfSelector.findData(name)
 
 
+@pytest.mark.slow
 def test_another_example_is_averaged_with_those_before_and_replaces_what_is_shown(user: User, learner: Path) -> None:
     from LabelConditionedSegmentationLib.core.examples.painted_examples import Example
 
@@ -356,6 +357,7 @@ def rename(user: User, answer: str) -> None:
     user.press("renameLabelButton")
 
 
+@pytest.mark.slow
 def test_a_label_gets_another_name_and_keeps_its_tick_and_its_segment(user: User) -> None:
     add(user)
     add(user, "Cyst")
@@ -406,6 +408,7 @@ def test_a_name_that_a_label_cannot_have_is_refused(user: User) -> None:
 # Finding them
 
 
+@pytest.mark.slow
 def test_after_a_run_a_tick_shows_the_label_without_another_pass(user: User, learner: Path) -> None:
     add(user)
     add(user, "Cyst", inside="Deep gray matter")
@@ -442,6 +445,7 @@ def test_apply_with_my_labels_alone(user: User, learner: Path) -> None:
     assert user.report["model"] == "learner"
 
 
+@pytest.mark.slow
 def test_a_label_that_comes_after_the_run_competes_with_those_that_are_shown(user: User, learner: Path) -> None:
     add(user)
     tick(user, "Lesion", "Left Putamen")
@@ -763,6 +767,7 @@ def test_cancel_while_my_labels_are_looked_up_writes_nothing_and_the_next_apply_
     assert segment_names(user.apply()) == ["Lesion"]
 
 
+@pytest.mark.slow
 def test_worker_killed_while_it_looks_at_the_example_and_between(user: User, tmp_path: Path) -> None:
     with_process(user, tmp_path)
     fill(user)

@@ -229,6 +229,7 @@ def test_scene_saved_during_a_run(user: User, tmp_path: Path) -> None:
     assert segment_names(user.panel.segment.live.node) == user.chosen
 
 
+@pytest.mark.slow
 def test_module_reloaded_during_a_run(user: User, tmp_path: Path) -> None:
     with_process(user, tmp_path)
     user.choose(nodes.volume(user.host.scene, None, samples.scan(LONG).array[0].copy()))
@@ -323,6 +324,7 @@ def test_script_is_told_of_a_volume_that_changes_and_of_an_output_that_cannot_ta
 # the worker
 
 
+@pytest.mark.slow
 def test_worker_killed_during_a_run(user: User, tmp_path: Path) -> None:
     with_process(user, tmp_path)
     before = contents()
@@ -335,6 +337,7 @@ def test_worker_killed_during_a_run(user: User, tmp_path: Path) -> None:
     assert_works(user)
 
 
+@pytest.mark.slow
 def test_python_killed_below_its_launcher_during_a_run(user: User, tmp_path: Path) -> None:
     """Inside the application the process is PythonSlicer, which ends with status 1 whatever became of its Python."""
     with_process(user, tmp_path, python_slicer(tmp_path))
@@ -358,6 +361,7 @@ def pick(user: User) -> None:
     user.wait()
 
 
+@pytest.mark.slow
 def test_worker_killed_between_runs(user: User, tmp_path: Path) -> None:
     with_process(user, tmp_path)
     node = user.apply()
@@ -396,6 +400,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.slow
 def test_worker_that_speaks_garbage(user: User, tmp_path: Path) -> None:
     script = tmp_path / "talker.py"
     script.write_text(TALKER.format(python=sys.executable, flag=str(tmp_path / "flag")))
@@ -408,6 +413,7 @@ def test_worker_that_speaks_garbage(user: User, tmp_path: Path) -> None:
     assert_works(user)
 
 
+@pytest.mark.slow
 def test_cancel_of_a_worker_that_does_not_listen(user: User, tmp_path: Path) -> None:
     with_process(user, tmp_path)
     before = contents()
@@ -526,6 +532,7 @@ def test_scene_loaded_while_another_module_is_shown(user: User, tmp_path: Path) 
 # the disk
 
 
+@pytest.mark.slow
 def test_disk_full_when_the_volume_is_handed_over(user: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(_file: Path, _array: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -135,6 +135,7 @@ def test_a_broken_package_is_told_of_and_the_others_work(host: Host, models: Pat
     user.apply()
 
 
+@pytest.mark.slow
 def test_structures_that_both_models_know_stay_chosen(host: Host, models: Path) -> None:
     add_zebra(models, 4)
     user = User(host)

@@ -180,6 +180,7 @@ def test_the_log_is_opened_where_there_is_one(user: User, tmp_path: Path) -> Non
     assert user.host.opened == [f"file://{log}"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["mrml", "mrb"])
 def test_a_saved_scene_brings_the_whole_panel_back(user: User, tmp_path: Path, ending: str) -> None:
     scene = user.host.scene

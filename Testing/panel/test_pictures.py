@@ -36,6 +36,7 @@ def tick(panel: Any, *names: str) -> None:
         panel.tree.item(panel.package.labels.find(name).id).setCheckState(0, qt.Qt.Checked)
 
 
+@pytest.mark.slow
 def test_the_sample_scan_in_the_panel(
     host: Host, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

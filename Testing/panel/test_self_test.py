@@ -24,6 +24,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_self_test(name: str, host: Host, tiny_package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LCS_MODELS", str(tiny_package.parent))

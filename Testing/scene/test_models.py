@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from LabelConditionedSegmentationLib.scene.installed_models import installed_models
 
 TOP = Path(__file__).resolve().parents[2]
@@ -36,6 +37,7 @@ def test_earlier_folders_win(tiny_package: Path, tmp_path: Path) -> None:
     assert findings == []
 
 
+@pytest.mark.slow
 def test_the_room_opens_without_torch(tiny_package: Path) -> None:
     names = sorted(path.stem for path in SCENE.glob("*.py") if path.stem != "__init__")
     assert {"installed_models", "volumes", "segmentations"} <= set(names)

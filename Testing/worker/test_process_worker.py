@@ -55,6 +55,7 @@ def is_one_sentence(event: Event) -> bool:
 # alive and cancelled
 
 
+@pytest.mark.slow
 def test_polls_return_while_the_network_runs_without_a_thread(worker: ProcessWorker, package: Path) -> None:
     before = threading.active_count()
     request = worker.send(run_of(package, samples.scan((90, 90, 90))))
@@ -71,6 +72,7 @@ def test_polls_return_while_the_network_runs_without_a_thread(worker: ProcessWor
     assert len({event.text for event in events if "patch" in event.text}) > 20
 
 
+@pytest.mark.slow
 def test_run_is_cancelled_in_the_middle_and_the_model_stays_loaded(
     worker: ProcessWorker, package: Path, running: int
 ) -> None:
@@ -83,6 +85,7 @@ def test_run_is_cancelled_in_the_middle_and_the_model_stays_loaded(
     assert children() == processes
 
 
+@pytest.mark.slow
 def test_deaf_process_is_ended_by_cancel_and_what_waited_fails(
     worker: ProcessWorker, package: Path, running: int, places: list[Path]
 ) -> None:
@@ -99,6 +102,7 @@ def test_deaf_process_is_ended_by_cancel_and_what_waited_fails(
     assert answer(worker, run_of(package, SMALL)).kind == "done"
 
 
+@pytest.mark.slow
 def test_cancel_while_torch_is_loaded_ends_at_once_or_with_the_process(worker: ProcessWorker, package: Path) -> None:
     request = worker.send(run_of(package, LONG))
     wait(worker, request, "loading the model")
@@ -117,6 +121,7 @@ def test_what_is_done_too_late_to_be_cancelled_ends_as_cancelled(worker: Process
     assert wait(worker, request).kind == "cancelled"
 
 
+@pytest.mark.slow
 def test_request_cancelled_while_it_waits_leaves_no_file(
     worker: ProcessWorker, running: int, package: Path, places: list[Path]
 ) -> None:
@@ -134,6 +139,7 @@ def test_request_cancelled_while_it_waits_leaves_no_file(
 # killed and orphaned
 
 
+@pytest.mark.slow
 def test_killed_process_is_told_and_the_next_run_starts_a_new_one(
     worker: ProcessWorker, package: Path, running: int
 ) -> None:
@@ -160,6 +166,7 @@ def test_process_that_died_while_idle_is_replaced(worker: ProcessWorker) -> None
     assert children() != old
 
 
+@pytest.mark.slow
 def test_crash_leaves_its_place_in_the_details(worker: ProcessWorker, running: int) -> None:
     children()[0].send_signal(signal.SIGSEGV)
     event = wait(worker, running)
@@ -235,6 +242,7 @@ def test_process_ends_with_its_parent_and_leaves_nothing(ending: str, tmp_path: 
     assert [list((tmp_path / name).iterdir()) for name in ("shared", "temporary")] == [[], []]
 
 
+@pytest.mark.slow
 def test_close_ends_a_run_and_may_be_called_twice(worker: ProcessWorker, running: int, places: list[Path]) -> None:
     processes = children()
     worker.close()
@@ -246,6 +254,7 @@ def test_close_ends_a_run_and_may_be_called_twice(worker: ProcessWorker, running
     assert answer(worker, StatusRequest()).kind == "done"
 
 
+@pytest.mark.slow
 def test_result_outlives_the_process(worker: ProcessWorker, package: Path) -> None:
     winners = answer(worker, run_of(package, SMALL)).arrays["winners"]
     before = winners.copy()
@@ -469,6 +478,7 @@ def test_end_of_a_request_that_was_not_read_is_nonsense(tmp_path: Path, places: 
 # full disk and log
 
 
+@pytest.mark.slow
 def test_scan_that_does_not_fit_the_disk_is_refused_and_the_next_one_works(
     worker: ProcessWorker, package: Path
 ) -> None:
@@ -479,6 +489,7 @@ def test_scan_that_does_not_fit_the_disk_is_refused_and_the_next_one_works(
         assert answer(worker, run_of(package, SMALL)).kind == "done"
 
 
+@pytest.mark.slow
 def test_result_that_does_not_fit_the_disk_is_told(worker: ProcessWorker, package: Path) -> None:
     with largest_file(5_000):
         assert answer(worker, StatusRequest()).kind == "done"  # the process is started with a full disk

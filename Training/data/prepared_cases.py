@@ -1,10 +1,7 @@
-"""Cases on the network's grid, kept on disk and mapped into memory: python Training/prepare.py CONFIG.yaml [key=value
-...] prepares them ahead of training.
-"""
+"""Cases on the network's grid, kept on disk and mapped into memory."""
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import io
 import json
@@ -32,11 +29,11 @@ from tqdm import tqdm
 
 from ..engine.kept_files import unwritable, written_whole
 from ..losses.truth import IGNORE
-from .datasets import CaseFiles, DataSet, read_data_set, read_image, read_labels
+from .datasets import CaseFiles, DataSet, read_image, read_labels
 from .targets import TargetCode, select
 
 if TYPE_CHECKING:
-    from ..engine.config import Config
+    pass
 
 FORMAT = 2
 """Of what is stored; another number makes every case anew."""
@@ -358,56 +355,3 @@ def _runs(process: int) -> bool:
     except PermissionError:
         pass
     return True
-
-
-def prepare_data(config: Config) -> Path:
-    """Check and prepare the data of a configuration; returns the folder, which takes the place of a single data set as
-    `data.root`.
-    """
-    if config.data.sources:
-        return _prepare_sources(config)
-    from .data_checks import (
-        refuse_problems,  # reads images, which those who open a prepared folder need not
-    )
-
-    data, schema, multiple = config.data, config.schema, config.network.multiple
-    data_set = read_data_set(Path(data.root), data.names)
-    tree = select(data_set.table, data.labels)
-    refuse_problems([data_set], config)
-    keys = prepare_files(data_set, tree, config.input, schema, multiple, Path(data.cache), data.annotated)
-    index = write_index(
-        Path(data.cache), keys, settings_of(data_set, tree, config.input, schema, multiple), data.annotated
-    )
-    print(f"{len(keys)} cases with {len(tree.leaves)} labels are prepared: train on them with data.root={index.parent}")
-    return index.parent
-
-
-def _prepare_sources(config: Config) -> Path:
-    """The cases of all sources in the cache, where a run with the same settings finds them."""
-    from ..engine.run_data import load_data  # which needs this file
-
-    data = load_data(config)
-    count = sum(map(len, (data.training, data.validation, data.meta, data.target)))
-    cache = config.data.cache
-    print(f"{count} cases of {len(config.data.sources)} sources are prepared in {cache}: train with the same settings")
-    return Path(cache)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config", type=Path, help="a YAML file; the shipped ones are in Training/experiments/")
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="key=value",
-        help="settings that replace those of the file, such as data.cache=prepared",
-    )
-    arguments = parser.parse_intermixed_args()
-    from ..engine.config import read_config  # and with it MONAI
-
-    try:
-        prepare_data(read_config(arguments.config, arguments.overrides))
-    except LCSError as error:
-        raise SystemExit(str(error)) from None
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None

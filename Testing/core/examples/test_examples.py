@@ -161,6 +161,7 @@ def test_a_prompt_keeps_what_is_known_of_its_example() -> None:
     assert "findings" not in known
 
 
+@pytest.mark.slow
 def test_what_is_odd_about_an_atlas_is_kept_with_the_prompt() -> None:
     atlas, balls = samples.scan_of_parts(affine=np.diag([4.0, 4.0, 4.0, 1.0]))
     (made,) = random().examples(atlas, [Example("bright", balls["bright"])], {"age": 90})

@@ -50,6 +50,7 @@ def tree_of(*labels: tuple[int, str] | tuple[int, str, int | None], **more: Any)
     )
 
 
+@pytest.mark.slow
 @MODEST
 @given(trees())
 def test_the_leaves_are_shared_out_among_the_roots(tree: LabelTree) -> None:

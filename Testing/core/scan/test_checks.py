@@ -42,18 +42,21 @@ def test_a_stripped_t1_scan_has_no_findings(mni: Volume, package: ModelPackage) 
     assert findings(mni, package) == []
 
 
+@pytest.mark.slow
 def test_an_inverted_contrast_is_told(mni: Volume, package: ModelPackage) -> None:
     inverted = np.where(mni.array > 0, 260 - mni.array.astype(np.int16), 0)
     assert [f.level for f in findings(mni.with_array(inverted), package)] == ["warning"]
     assert "contrast" in findings(mni.with_array(inverted), package)[0].text
 
 
+@pytest.mark.slow
 def test_a_scan_with_noise_all_around_is_taken_as_not_stripped(mni: Volume, package: ModelPackage) -> None:
     noisy = mni.array.astype(np.int16) + np.random.default_rng(0).integers(1, 9, mni.array.shape, dtype=np.int16)
     found = findings(mni.with_array(noisy), package)
     assert any("more than the model" in f.text and "skull-stripped" in f.fix for f in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spread", [1, 40])
 def test_a_head_in_noisy_air_is_taken_as_not_stripped(spread: int, mni: Volume, package: ModelPackage) -> None:
     generator = np.random.default_rng(0)
@@ -63,6 +66,7 @@ def test_a_head_in_noisy_air_is_taken_as_not_stripped(spread: int, mni: Volume, 
     assert all(f.level != "note" for f in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [-1024.0, -1.0, 1e-5])
 def test_a_background_that_is_not_0_is_told_and_nothing_else(value: float, mni: Volume, package: ModelPackage) -> None:
     shifted = np.where(mni.array > 0, mni.array, value).astype(np.float32)
@@ -71,6 +75,7 @@ def test_a_background_that_is_not_0_is_told_and_nothing_else(value: float, mni: 
     ]
 
 
+@pytest.mark.slow
 def test_a_background_of_noise_is_told_and_nothing_else(mni: Volume, package: ModelPackage) -> None:
     noise = np.random.default_rng(0).normal(0, 1e-3, mni.array.shape)
     (found,) = findings(mni.with_array(np.where(mni.array > 0, mni.array, noise)), package)
@@ -86,6 +91,7 @@ def test_every_channel_says_what_its_background_is(mni: Volume) -> None:
     assert check_volume(volume, InputSpec(channels=("T1", "T2"), foreground="all")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["too_large", "too_small", "contrast"])
 def test_what_to_do_is_said_in_the_words_of_the_package(kind: str, mni: Volume, package: ModelPackage) -> None:
     statistics = {

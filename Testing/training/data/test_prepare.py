@@ -33,12 +33,12 @@ from Training.data.prepared_cases import (
     is_prepared,
     open_prepared,
     prepare_cases,
-    prepare_data,
     prepare_files,
     settings_of,
     write_index,
 )
 from Training.data.targets import TargetCode, select
+from Training.engine.preparation import prepare_data
 from Training.losses.truth import IGNORE
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -304,6 +304,7 @@ def started(made_up: Path, cache: Path, before: str, after: str = "0") -> subpro
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "whole"),
     [(KILLED_AT_THE_SECOND_FILE_OF_THE_SECOND_CASE, 1), (KILLED_BEFORE_THE_CASE_IS_PUT_IN_PLACE, 0)],
@@ -354,6 +355,7 @@ def prepare_host(data_set: DataSet, folder: Path) -> str:
     return seen[0].split("-")[1]
 
 
+@pytest.mark.slow
 def test_two_processes_that_finish_the_same_case_at_once_both_succeed(
     made_up: Path, data_set: DataSet, cases: list[Case], tmp_path: Path
 ) -> None:

@@ -23,12 +23,13 @@ from Testing.training.made_up_data import as_bids, as_datalist, write_data_set
 from Training.data.case_draw import CaseDraw
 from Training.data.datasets import has_labels, read_data_set, read_scans
 from Training.data.image_sources import IMAGES
-from Training.data.prepared_cases import Case, prepare_cases, prepare_data
+from Training.data.prepared_cases import Case, prepare_cases
 from Training.data.sources import Source
 from Training.data.targets import TargetCode
 from Training.data.training_samples import Samples
 from Training.engine.config import Config, read_config, write_config
 from Training.engine.loop import train
+from Training.engine.preparation import prepare_data
 from Training.engine.run_data import RunData, load_data
 from Training.evaluation.cross_validation import crossvalidate
 from Training.evaluation.scan_evaluation import was_trained_on

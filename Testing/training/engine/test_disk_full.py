@@ -19,13 +19,13 @@ from safetensors.torch import save_file
 from Testing import samples
 from Testing.training.engine.test_train import config_of, run_main, write_config
 from Testing.training.made_up_data import write_data_set
-from Training.data.prepared_cases import prepare_data
 from Training.engine import checkpoint
 from Training.engine.checkpoint import read_facts
 from Training.engine.config import read_config
 from Training.engine.config import write_config as write_settings
 from Training.engine.kept_files import written_whole
 from Training.engine.loop import train
+from Training.engine.preparation import prepare_data
 from Training.engine.run_log import RunLog
 
 FULL = "Error while serializing: I/O error: No space left on device (os error 28)"

@@ -122,6 +122,7 @@ def test_processes_part_from_each_other_before_they_end(tmp_path: Path) -> None:
     assert not torch.distributed.is_initialized()
 
 
+@pytest.mark.slow
 def test_two_processes_begun_by_torchrun_and_gone_on_with_by_fabric_run_are_one_run(
     data_set: Path, alone: Path, tmp_path: Path
 ) -> None:
@@ -137,6 +138,7 @@ def test_two_processes_begun_by_torchrun_and_gone_on_with_by_fabric_run_are_one_
     is_the_same_run(tmp_path, alone)
 
 
+@pytest.mark.slow
 def test_two_processes_learn_the_context_that_one_would(data_set: Path, tmp_path: Path) -> None:
     """The virtual step, the outer gradient and the generator's gradient are means over all processes."""
     words = (*COLAB, "colab.every=1", "optimizer.steps=3", "precision=64-true", "data.validation=[]")

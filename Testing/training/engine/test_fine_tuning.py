@@ -88,6 +88,7 @@ package: {{name: second, patch: [48, 48, 48]}}
 NOTHING_LEARNED = ("optimizer.steps=1", "optimizer.learning_rate=0")
 
 
+@pytest.mark.slow
 def test_the_labels_of_the_package_come_first_and_new_ones_get_free_ids(
     first: ModelPackage, second_data: Path, tmp_path: Path
 ) -> None:
@@ -158,6 +159,7 @@ def test_codes_of_a_network_that_sees_the_label_are_taken_over_too(
         assert torch.equal(now["network.head.codes"][n], before["head.codes"][m]), label
 
 
+@pytest.mark.slow
 def test_what_the_new_data_does_not_know_is_not_forgotten_and_what_is_new_is_learned(
     first: ModelPackage, first_data: Path, second_data: Path, tmp_path: Path
 ) -> None:

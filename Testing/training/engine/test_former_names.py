@@ -38,6 +38,7 @@ def test_files_and_words_with_former_names_mean_what_they_meant(tmp_path: Path) 
         read(tmp_path, "optimizer: {learning_rate: 1, rate: 1}")
 
 
+@pytest.mark.slow
 def test_a_run_of_an_earlier_version_goes_on_as_if_it_were_of_this_one(data_set: Path, tmp_path: Path) -> None:
     settings = [
         *("method=colab", "data.points=0", "data.patch=[32, 32, 32]", "network.context_classes=1"),

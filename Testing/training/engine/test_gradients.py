@@ -87,6 +87,7 @@ def test_a_gradient_that_is_not_finite_is_told_as_such_a_loss_is(
     assert all(bool(tensor.isfinite().all()) for tensor in load_file(last).values())
 
 
+@pytest.mark.slow
 def test_half_precision_that_overflows_at_first_finds_its_scale_and_learns(
     data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,6 +98,7 @@ def test_half_precision_that_overflows_at_first_finds_its_scale_and_learns(
     assert 1 < read_facts(tmp_path / "run" / "last.safetensors")["scaler"]["scale"] < 2.0**32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
 def test_a_step_that_overflows_leaves_the_weights_alone_and_halves_the_scale(
     data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float
@@ -112,6 +114,7 @@ def test_a_step_that_overflows_leaves_the_weights_alone_and_halves_the_scale(
     assert [scale for _, scale in kept.values()] == [4.0, 2.0, 2.0]
 
 
+@pytest.mark.slow
 def test_overflow_without_end_ends_the_run_with_a_sentence(
     data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +125,7 @@ def test_overflow_without_end_ends_the_run_with_a_sentence(
     assert len(losses(tmp_path)) == 3  # at scales of 3, 3 and 1.5 times the least one
 
 
+@pytest.mark.slow
 def test_a_run_in_half_precision_goes_on_with_its_scale(
     data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

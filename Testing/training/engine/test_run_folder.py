@@ -93,6 +93,7 @@ def test_a_run_that_ended_leaves_nothing_of_its_own(tmp_path: Path) -> None:
     assert list((tmp_path / "kept").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_of_many_that_come_at_once_one_has_the_folder(tmp_path: Path) -> None:
     """Each that gets it sees nobody else inside, also where the one before is just leaving."""
     program = """

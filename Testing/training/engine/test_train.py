@@ -112,6 +112,7 @@ def wait_for_steps(process: subprocess.Popen[str], folder: Path, steps: int) -> 
 # It learns
 
 
+@pytest.mark.slow
 def test_a_run_learns_and_ends_with_a_package_that_segments_unseen_cases(data_set: Path, tmp_path: Path) -> None:
     train(config_of(tmp_path, data_set))
     curve = losses(tmp_path)
@@ -125,6 +126,7 @@ def test_a_run_learns_and_ends_with_a_package_that_segments_unseen_cases(data_se
     assert is_package_of(package.path, weights(tmp_path / "run" / "last.safetensors", "average"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -173,6 +175,7 @@ def test_a_run_shows_its_curves_and_a_picture_in_tensorboard(data_set: Path, tmp
 # It goes on where it was
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_exactly_where_it_was(data_set: Path, tmp_path: Path) -> None:
     """kill -9 in the middle, then the same command again: the loss curve and the weights are those of a run that was
     left alone.
@@ -194,6 +197,7 @@ def test_a_run_that_was_killed_goes_on_exactly_where_it_was(data_set: Path, tmp_
     assert len(losses(tmp_path / "whole")) == 36
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_or_the_end_of_a_job_saves_and_ends_cleanly(
     data_set: Path, tmp_path: Path, asked: signal.Signals
@@ -225,6 +229,7 @@ def test_who_calls_a_run_has_the_handlers_of_signals_back(data_set: Path, tmp_pa
             signal.signal(number, handler)
 
 
+@pytest.mark.slow
 def test_a_second_run_in_the_folder_of_one_that_lives_is_refused_and_changes_nothing(
     data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -349,6 +354,7 @@ def test_a_damaged_checkpoint_is_told(data_set: Path, tmp_path: Path, damage: st
 # Validation
 
 
+@pytest.mark.slow
 def test_best_is_what_was_best_in_validation_and_last_is_the_last(data_set: Path, tmp_path: Path) -> None:
     train(config_of(tmp_path, data_set, "optimizer.steps=30", "validate_every=5", "early_stop=50"))
     validated = {int(row["step"]) + 1: float(row["dice"]) for row in rows(tmp_path) if row["dice"] != "nan"}

@@ -94,6 +94,7 @@ def test_folds_that_cannot_be_made_are_refused(folds: int) -> None:
         make_folds(people(F=10, M=10), samples.SCHEMA, folds, 0)
 
 
+@pytest.mark.slow
 def test_each_case_is_scored_once_by_the_package_that_never_saw_it(output: Path) -> None:
     summary = json.loads((output / "crossvalidation.json").read_text())
     assert set(summary["cases"]) == CASES
@@ -109,6 +110,7 @@ def test_each_case_is_scored_once_by_the_package_that_never_saw_it(output: Path)
     assert "2 folds" in (output / "crossvalidation.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_finished_folds_are_not_trained_again(output: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TRAIN", config.with_name("nothing.py"))  # would fail
     (output / "crossvalidation.csv").unlink()
@@ -189,6 +191,7 @@ def test_a_training_that_fails_ends_the_run_with_the_fold(
         crossvalidate(config, [f"output={tmp_path / 'run'}"], 2, [1])
 
 
+@pytest.mark.slow
 def test_an_interruption_lets_the_training_save_and_end_by_itself(config: Path, tmp_path: Path) -> None:
     """A stand-in for train.py that needs a while to save; the run waits for it, starts no other fold and
     ends with 130.

@@ -335,6 +335,7 @@ def dice_by_example(package: Path, data_set: Path, structures: Sequence[int]) ->
     return out
 
 
+@pytest.mark.slow
 def test_a_run_learns_to_find_what_an_example_shows(both: Path, data_set: Path) -> None:
     curve = losses(both)
     assert np.mean(curve[-5:]) < 0.6 * np.mean(curve[:5])
@@ -349,6 +350,7 @@ def test_the_package_of_a_run_for_both_answers_for_classes_too(both: Path, data_
     assert min(scores[ident].dice for ident in (RIGHT, LEFT, MIDDLE)) > 0.7
 
 
+@pytest.mark.slow
 def test_a_run_for_examples_alone_ends_with_classes_that_are_means_of_examples(data_set: Path, tmp_path: Path) -> None:
     train(config_of(tmp_path, data_set, *ALONE, "optimizer.steps=80", "optimizer.decay=25"))
     checkpoint = weights(tmp_path / "run" / "last.safetensors", "network")
@@ -409,6 +411,7 @@ def test_a_run_in_brain_float_stays_finite_and_ends_with_a_package(data_set: Pat
     assert 0 <= dice_by_example(tmp_path / "run" / "package", data_set, [RIGHT])[RIGHT] <= 1
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_would(data_set: Path, tmp_path: Path) -> None:
     words = (
         *BOTH,
@@ -460,6 +463,7 @@ def tuned(folder: Path, data_set: Path, package: Path, *words: str) -> ModelPack
     return ModelPackage.load(folder / "run" / "package")
 
 
+@pytest.mark.slow
 def test_an_encoder_is_added_to_a_package_whose_answers_for_classes_stay_bit_equal(
     classes_alone: ModelPackage, data_set: Path, tmp_path: Path
 ) -> None:

@@ -288,6 +288,7 @@ def test_the_picture_shows_labels_and_context(data_set: Path, tmp_path: Path) ->
 # Runs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -324,6 +325,7 @@ def test_every_arm_ends_with_a_package_of_the_labels_alone_that_finds_them(
         assert 2 * ((found == ident) & there).sum() / ((found == ident).sum() + there.sum()) > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "optimizer", [(), ("optimizer.name=sgd", "optimizer.schedule=poly", "optimizer.momentum=0.9")], ids=["adamw", "sgd"]
 )

@@ -116,6 +116,7 @@ def run(data_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_learns_and_says_that_it_has_no_package(
     run: Path, data_set: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -89,6 +89,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_the_table_has_a_row_a_way_and_the_labels_shown_are_found(
     balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +128,7 @@ def test_the_table_has_a_row_a_way_and_the_labels_shown_are_found(
     assert "WARNING: the package was trained on case_1" in text
 
 
+@pytest.mark.slow
 def test_a_label_that_no_atlas_has_is_named_and_counts_as_not_found(
     balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,6 +243,7 @@ def test_voxels_with_an_ignored_id_are_neither_shown_nor_scored(
     assert row.scores.dice == pytest.approx(2 * right / (((found == 1) & ~hidden).sum() + (targets == 1).sum()))
 
 
+@pytest.mark.slow
 def test_the_scale_enlarges_what_is_seen_and_leaves_the_scores_of_voxels(
     balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,6 +303,7 @@ def test_what_is_known_of_a_scan_is_told_as_far_as_the_model_has_a_field(balls: 
     assert model.told(model.question.cases[0]) == {"sex": "M"}
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_with_what_is_missing(
     balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

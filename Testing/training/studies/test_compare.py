@@ -35,6 +35,7 @@ arms:
     return path
 
 
+@pytest.mark.slow
 def test_the_table_shows_the_best_trial_of_every_arm_and_a_second_call_trains_nothing(
     experiment: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,6 +84,7 @@ def rows_of(table: str) -> dict[str, list[str]]:
     return {cells[0]: cells[1:] for cells in lines[2:]}
 
 
+@pytest.mark.slow
 def test_one_arm_done_anew_leaves_the_rows_of_the_others_in_the_table(short: Path, tmp_path: Path) -> None:
     first = rows_of(compare(short, [], []))
     assert list(first) == ["a", "b", "both"]
@@ -93,6 +95,7 @@ def test_one_arm_done_anew_leaves_the_rows_of_the_others_in_the_table(short: Pat
     assert "ther settings" not in again
 
 
+@pytest.mark.slow
 def test_runs_of_other_settings_are_refused_with_the_difference_before_anything_is_trained(
     short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +110,7 @@ def test_runs_of_other_settings_are_refused_with_the_difference_before_anything_
         compare(short, [], [])
 
 
+@pytest.mark.slow
 def test_rows_that_are_kept_say_which_settings_they_have(short: Path, tmp_path: Path) -> None:
     compare(short, [], [])
     shutil.rmtree(tmp_path / "out" / "a")
@@ -119,6 +123,7 @@ def test_rows_that_are_kept_say_which_settings_they_have(short: Path, tmp_path: 
     )
 
 
+@pytest.mark.slow
 def test_the_table_is_a_file_with_the_command_that_made_it(
     short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +139,7 @@ def test_an_arm_that_is_not_there_is_told(short: Path) -> None:
         compare(short, [], ["c"])
 
 
+@pytest.mark.slow
 def test_several_measures_and_the_costs_are_columns_with_their_spread_over_seeds(experiment: Path) -> None:
     path = experiment.with_name("measures.yaml")
     path.write_text(

@@ -28,6 +28,7 @@ def scans(spread: float, count: int = 3, classes: int = 5, channels: int = 6) ->
     return out
 
 
+@pytest.mark.slow
 def test_separate_features_are_told_apart_by_both() -> None:
     test, *others = scans(0.02)
     for way in (pooled_prototypes, fitted_prompts):
@@ -45,6 +46,7 @@ def test_prototypes_divide_by_the_spread_within_labels() -> None:
     assert score(test, prompts, bias, None) > plain + 0.05
 
 
+@pytest.mark.slow
 def test_a_fitted_prompt_is_no_worse_than_the_prototype_it_starts_from() -> None:
     test, *others = scans(0.5)
     assert score(test, *fitted_prompts(others, 5), None) > score(test, *pooled_prototypes(others, 5), None) - 0.01

@@ -179,6 +179,7 @@ def one_thread() -> Iterator[None]:
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 def test_the_same_images_give_the_same_transform_again_on_one_thread(atlas: Volume) -> None:
     scan = moved(atlas, bent(atlas))
@@ -189,6 +190,7 @@ def test_the_same_images_give_the_same_transform_again_on_one_thread(atlas: Volu
         assert first.TransformPoint(point) == second.TransformPoint(point)
 
 
+@pytest.mark.slow
 def test_brightness_and_contrast_of_the_scanner_do_not_matter(atlas: Volume) -> None:
     scan = moved(atlas, bent(atlas))
     brighter = scan.with_array(np.where(scan.array > 0, 300 + 2.5 * scan.array, 0).astype(np.float32))
