@@ -3,7 +3,7 @@
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := LabelConditionedSegmentation Training Testing Utilities
+SOURCES := LabelConditionedSegmentation Training Testing Utilities Documentation
 
 .PHONY: demo test test-all lint docs benchmarks clean
 

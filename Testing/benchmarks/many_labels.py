@@ -26,7 +26,7 @@ def run() -> str:
     """
     sections = []
     for what, title in (
-        ("segment", "`segment`, scan 160x200x165, all labels asked"),
+        ("segment", "`segment`, scan 160x200x165, all labels"),
         ("step", "one training step, patch 144x192x144, 100,000 points, bf16"),
     ):
         results: dict[int, list[dict[str, float]]] = {count: [] for count in COUNTS}

@@ -8,7 +8,7 @@ from __future__ import annotations
 class LCSError(Exception):
     """Base of every expected error. Its text is one clear sentence: what is wrong and what to do.
 
-    Example:
+    Examples:
         >>> from LabelConditionedSegmentationLib import LCSError, read_volume
         >>> try:
         ...     read_volume("missing.nii.gz")

@@ -199,7 +199,7 @@ class Features:
         report: What ran, where, how long, and what was noticed.
         stored: The features (k, j, i, C); None where they exceeded the budget and only the winner map was kept.
 
-    Example:
+    Examples:
         >>> from LabelConditionedSegmentationLib import Segmenter, read_volume
         >>> features = Segmenter.from_package("Resources/Models/brain").features(read_volume("scan.nii.gz"))
         >>> result = features.segment(["Left Hippocampus"])
@@ -265,7 +265,7 @@ class Features:
             InputError: The features were not kept, or an example belongs to another model.
             LabelError: A name is taken, or a parent is not known.
 
-        Example:
+        Examples:
             >>> shown = segmenter.examples(atlas, [Example("Bright", atlas.to_numpy() > 700)])
             >>> result = features.by_example(shown).segment()
         """
@@ -327,7 +327,7 @@ class Features:
             LabelError: The model does not know a label.
             Cancelled: It was cancelled.
 
-        Example:
+        Examples:
             >>> features.segment(["Left Hippocampus"]).save("left.nii.gz")
         """
         wanted = resolve_labels(self.labels, labels)
@@ -376,7 +376,7 @@ class Features:
                 when the network ran (`probabilities` of `Segmenter.features` and `Segmenter.segment`).
             Cancelled: It was cancelled.
 
-        Example:
+        Examples:
             >>> maps = features.probabilities(["Left Hippocampus", "Right Hippocampus"])
             >>> left = maps["Left Hippocampus"].to_numpy()
             >>> maps.save("hippocampi.nii.gz")
@@ -453,7 +453,7 @@ class Features:
         Raises:
             InputError: The features were not kept.
 
-        Example:
+        Examples:
             >>> best = features.at((13.0, 14.0, 12.0))[0]
             >>> name, probability = best.label.name, best.probability
         """

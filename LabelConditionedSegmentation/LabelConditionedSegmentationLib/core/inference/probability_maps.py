@@ -30,7 +30,7 @@ class ProbabilityMaps:
         trees: The labels that could have been asked for.
         model: The model's name.
 
-    Example:
+    Examples:
         >>> maps = features.probabilities(["Left Hippocampus", "Right Hippocampus"])
         >>> left = maps["Left Hippocampus"].to_numpy()
     """
@@ -52,7 +52,7 @@ class ProbabilityMaps:
         Raises:
             LabelError: The model does not know the label, or it was not asked for.
 
-        Example:
+        Examples:
             >>> maps["Left Hippocampus"].save("left.nii.gz")
         """
         _, wanted = find_label(self.trees, label)
@@ -87,7 +87,7 @@ class ProbabilityMaps:
         Raises:
             OutputError: The name says no format, a file exists, cannot be written, or cannot say where the scan lies.
 
-        Example:
+        Examples:
             >>> maps.save("hippocampi.nii.gz")
         """
         save_all(self.files(Path(path)), overwrite)

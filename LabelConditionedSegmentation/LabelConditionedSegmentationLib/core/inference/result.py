@@ -38,7 +38,7 @@ class Result:
         trees: The labels that could have been asked for.
         probabilities: Of the labels whose probabilities were asked for; None where they were not.
 
-    Example:
+    Examples:
         >>> from LabelConditionedSegmentationLib import Segmenter, read_volume
         >>> with Segmenter.from_package("Resources/Models/brain") as segmenter:
         ...     result = segmenter.segment(read_volume("scan.nii.gz"))
@@ -95,7 +95,7 @@ class Result:
         Raises:
             LabelError: The model does not know the label, or it was not asked for.
 
-        Example:
+        Examples:
             >>> inside = scan.to_numpy()[result.mask("Left Hippocampus").to_numpy()]
             >>> result.mask("Left Hippocampus").save("hippocampus.nii.gz")
         """
@@ -122,7 +122,7 @@ class Result:
         Raises:
             DependencyError: pandas is not installed.
 
-        Example:
+        Examples:
             >>> result.volumes().to_csv("volumes.csv", index=False)
         """
         try:
@@ -150,7 +150,7 @@ class Result:
             OutputError: The name says no format, a file exists, cannot be written, or cannot say where the scan lies.
             LabelError: Labels overlap, which a label map cannot hold.
 
-        Example:
+        Examples:
             >>> result.save("scan.seg.nrrd")
         """
         save_all(self.files(Path(path)), overwrite)

@@ -56,7 +56,7 @@ class Segmenter:
     It keeps nothing of the scans; what is worth keeping is in the `Features` it returns. As a context manager it frees
     the network, and the GPU memory that it takes, at the end.
 
-    Example:
+    Examples:
         >>> from LabelConditionedSegmentationLib import Segmenter, read_volume
         >>> with Segmenter.from_package("Resources/Models/brain") as segmenter:
         ...     result = segmenter.segment(read_volume("scan.nii.gz"), ["Left Hippocampus"], {"age": 31})
@@ -106,7 +106,7 @@ class Segmenter:
             PackageError: The package is not there, damaged, or of a newer format.
             DeviceError: The device is not there.
 
-        Example:
+        Examples:
             >>> segmenter = Segmenter.from_package("Resources/Models/brain", device="cpu")
             >>> len(segmenter.package.labels.leaves) > 20
             True
@@ -133,7 +133,7 @@ class Segmenter:
             PackageError: A package is not there or damaged, or they do not fit together.
             DeviceError: The device is not there.
 
-        Example:
+        Examples:
             >>> folds = [f"runs/fold_{n}/package" for n in range(5)]
             >>> segmenter = Segmenter.from_packages(folds)
         """
@@ -147,7 +147,7 @@ class Segmenter:
     def close(self) -> None:
         """Free the network, and the GPU memory that it takes. Features that were found can still be asked.
 
-        Example:
+        Examples:
             >>> segmenter = Segmenter.from_package("Resources/Models/brain")
             >>> segmenter.close()
         """
@@ -197,7 +197,7 @@ class Segmenter:
             DeviceError: The memory of this machine is not enough.
             Cancelled: It was cancelled.
 
-        Example:
+        Examples:
             >>> segmenter = Segmenter.from_package("Resources/Models/brain")
             >>> result = segmenter.segment(read_volume("scan.nii.gz"), probabilities=["Left Hippocampus"])
             >>> result.probabilities.save("left_probability.nii.gz")
@@ -247,7 +247,7 @@ class Segmenter:
             DeviceError: The memory of this machine is not enough.
             Cancelled: It was cancelled.
 
-        Example:
+        Examples:
             >>> segmenter = Segmenter.from_package("Resources/Models/brain")
             >>> features = segmenter.features(read_volume("scan.nii.gz"), {"age": 31})
             >>> left = features.segment(["Left Hippocampus"])
@@ -375,7 +375,7 @@ class Segmenter:
             DeviceError: The memory of this machine is not enough.
             Cancelled: It was cancelled.
 
-        Example:
+        Examples:
             >>> from LabelConditionedSegmentationLib.core.examples.painted_examples import Example
             >>> shown = segmenter.examples(atlas, [Example("Bright", atlas.to_numpy() > 700)])
             >>> result = segmenter.features(scan).by_example(shown).segment()

@@ -80,7 +80,7 @@ class ModelPackage:
         Raises:
             PackageError: What is wrong with it, and where.
 
-        Example:
+        Examples:
             >>> from LabelConditionedSegmentationLib import ModelPackage
             >>> package = ModelPackage.load("Resources/Models/brain")
             >>> package.labels.find("left hippocampus").name
@@ -108,7 +108,7 @@ class ModelPackage:
         Raises:
             PackageIntegrityError: The weights do not fit the description.
 
-        Example:
+        Examples:
             >>> network = ModelPackage.load("Resources/Models/brain").build_network()
         """
         from .weights import network_with  # torch: a description is read and shown without it

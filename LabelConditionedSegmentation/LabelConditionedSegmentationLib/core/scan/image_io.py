@@ -46,7 +46,7 @@ def read_volume(
     Raises:
         InputError: The file is not there, is no 3D scan, is damaged, or does not tell left from right.
 
-    Example:
+    Examples:
         >>> from LabelConditionedSegmentationLib import read_volume
         >>> volume = read_volume("scan.nii.gz")
         >>> volume.array.ndim

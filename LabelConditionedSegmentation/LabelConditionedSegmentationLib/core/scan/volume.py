@@ -37,7 +37,7 @@ class Volume(PlacedArray):
         findings: What was noticed when the scan was read.
         nifti_place: How a NIfTI header said where the scan lies, in both its forms, so that a result says the same.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from LabelConditionedSegmentationLib import Volume
         >>> volume = Volume.from_numpy(np.zeros((40, 50, 60)), spacing=(1.0, 1.0, 2.0), orientation="RAS")
@@ -70,7 +70,7 @@ class Volume(PlacedArray):
         Raises:
             InputError: The array is no image, or it is not said, or not possible, where it lies.
 
-        Example:
+        Examples:
             >>> import numpy as np
             >>> from LabelConditionedSegmentationLib import Volume
             >>> Volume.from_numpy(np.zeros((40, 50, 60)), np.diag([1.0, 1.0, 2.0, 1.0])).spacing
@@ -100,7 +100,7 @@ class Volume(PlacedArray):
         Raises:
             InputError: The image is not 3D, or holds complex numbers.
 
-        Example:
+        Examples:
             >>> import SimpleITK as sitk
             >>> from LabelConditionedSegmentationLib import Volume
             >>> Volume.from_sitk(sitk.Image(60, 50, 40, sitk.sitkInt16)).shape
@@ -132,7 +132,7 @@ class Volume(PlacedArray):
             InputError: The image is not 3D or 4D, or does not say left from right (ANALYZE, or NIfTI whose codes are
                 both 0).
 
-        Example:
+        Examples:
             >>> import nibabel
             >>> import numpy as np
             >>> from LabelConditionedSegmentationLib import Volume
@@ -151,7 +151,7 @@ class Volume(PlacedArray):
         Returns:
             (k, j, i), or (channel, k, j, i) where there are several channels.
 
-        Example:
+        Examples:
             >>> import numpy as np
             >>> from LabelConditionedSegmentationLib import Volume
             >>> Volume.from_numpy(np.zeros((40, 50, 60)), np.eye(4)).to_numpy().shape
@@ -166,7 +166,7 @@ class Volume(PlacedArray):
         Returns:
             The image, with its own copy of the voxels.
 
-        Example:
+        Examples:
             >>> import numpy as np
             >>> from LabelConditionedSegmentationLib import Volume
             >>> Volume.from_numpy(np.zeros((40, 50, 60)), np.eye(4)).to_sitk().GetSize()
@@ -185,7 +185,7 @@ class Volume(PlacedArray):
         Returns:
             The image, which shares its voxels with the volume.
 
-        Example:
+        Examples:
             >>> import numpy as np
             >>> from LabelConditionedSegmentationLib import Volume
             >>> Volume.from_numpy(np.zeros((40, 50, 60)), np.eye(4)).to_nibabel().shape
@@ -208,7 +208,7 @@ class Volume(PlacedArray):
             OutputError: The name says no format, the file exists, cannot be written, or cannot say where the volume
                 lies.
 
-        Example:
+        Examples:
             >>> import numpy as np
             >>> from LabelConditionedSegmentationLib import Volume
             >>> Volume.from_numpy(np.zeros((40, 50, 60)), np.eye(4)).save("empty.nii.gz")
