@@ -167,17 +167,7 @@ def crop_view(view: View, share: float, generator: np.random.Generator) -> View:
     if generator.random() >= share:
         return view
     foreground = view.foreground
-    outside = torch.zeros_like(foreground)
-    for axis in generator.permutation(3)[: int(generator.integers(1, 3))]:
-        profile = foreground.any(dim=tuple(a for a in range(3) if a != axis)).nonzero()[:, 0]
-        if len(profile) == 0:
-            continue
-        first, last = int(profile[0]), int(profile[-1])
-        lost = int(generator.uniform(0.05, 0.5) * (last - first))
-        start, length = (
-            (0, first + lost) if generator.random() < 0.5 else (last - lost, outside.shape[int(axis)] - last + lost)
-        )
-        outside.narrow(int(axis), start, length).fill_(True)
+    outside = draw_outside(foreground, 0.5, generator)
     if bool((foreground & ~outside).sum() * 20 < foreground.sum()):  # nearly nothing would be left
         return view
     return View(
@@ -185,6 +175,24 @@ def crop_view(view: View, share: float, generator: np.random.Generator) -> View:
         view.share.masked_fill(outside, 0),
         view.target.masked_fill(outside & (view.target > 0), 0),
     )
+
+
+def draw_outside(filled: torch.Tensor, most: float, generator: np.random.Generator) -> torch.Tensor:
+    """(k, j, i) bool: what a short field of view misses, beyond a plane or two across what is filled, up to a share
+    `most` of its extent along an axis.
+    """
+    outside = torch.zeros_like(filled)
+    for axis in generator.permutation(3)[: int(generator.integers(1, 3))]:
+        profile = filled.any(dim=tuple(a for a in range(3) if a != axis)).nonzero()[:, 0]
+        if len(profile) == 0:
+            continue
+        first, last = int(profile[0]), int(profile[-1])
+        lost = int(generator.uniform(0.05, most) * (last - first))
+        start, length = (
+            (0, first + lost) if generator.random() < 0.5 else (last - lost, outside.shape[int(axis)] - last + lost)
+        )
+        outside.narrow(int(axis), start, length).fill_(True)
+    return outside
 
 
 def _rotation(angles: np.ndarray) -> np.ndarray:

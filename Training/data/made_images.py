@@ -14,8 +14,11 @@ import numpy as np
 import torch
 from LabelConditionedSegmentationLib.core.errors import InputError
 from LabelConditionedSegmentationLib.core.scan.foreground import foreground_mask
+from LabelConditionedSegmentationLib.core.scan.geometry import smoothed
 from LabelConditionedSegmentationLib.core.scan.input_spec import Intensity
 from LabelConditionedSegmentationLib.core.scan.preprocessing import normalise
+
+from .augmentation import draw_outside
 
 Range = tuple[float, float]
 
@@ -93,7 +96,7 @@ class ImageMaker:
         s = self.settings
         noise = torch.Generator().manual_seed(int(generator.integers(2**62)))
         image = self._tissue(labels.long(), generator, noise)
-        image = blurred(image, [generator.uniform(*s.blur_mm) / step for step in self._spacing])
+        image = _blurred(image, [generator.uniform(*s.blur_mm) / step for step in self._spacing])
         image = image * self._bias(image.shape, generator)
         image = _gamma(image, float(np.exp(generator.normal(0, s.gamma))))
         kept = self._kept(labels.long(), generator)
@@ -149,7 +152,7 @@ class ImageMaker:
         brain = self._is_brain[labels].float()
         reach = [max(0.3, (rim_mm + 2.0) / 2.0 / step) for step in self._spacing]
         level = 0.5 if rim_mm < 1 else 0.15
-        return blurred(brain, reach) > level
+        return _blurred(brain, reach) > level
 
     def _sliced(self, image: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
         """As thick slices show it: averaged over their thickness, sampled at their distance, and interpolated."""
@@ -165,27 +168,15 @@ class ImageMaker:
         factors = [max(1.0, want / step) for want, step in zip(wanted, self._spacing, strict=True)]
         if max(factors) < 1.1:
             return image
-        coarse = blurred(image, [0.4 * (factor - 1) for factor in factors])
+        coarse = _blurred(image, [0.4 * (factor - 1) for factor in factors])
         shape = [max(2, round(n / factor)) for n, factor in zip(image.shape, factors, strict=True)]
         small = torch.nn.functional.interpolate(coarse[None, None], size=shape, mode="trilinear", align_corners=False)
         return _spread(small, image.shape)
 
 
-def blurred(image: torch.Tensor, sigma: Sequence[float]) -> torch.Tensor:
-    """image (k, j, i) smoothed by a Gaussian of sigma (k, j, i) voxels, the border continued."""
-    out = image[None, None]
-    for axis, deviation in enumerate(sigma):
-        if deviation < 0.2:
-            continue
-        radius = min(max(1, int(2.5 * deviation + 0.5)), image.shape[axis] - 1)
-        kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / deviation) ** 2)
-        shape, pad = [1, 1, 1, 1, 1], [0] * 6
-        shape[axis + 2] = -1
-        pad[4 - 2 * axis] = pad[5 - 2 * axis] = radius
-        out = torch.nn.functional.conv3d(
-            torch.nn.functional.pad(out, pad, mode="replicate"), (kernel / kernel.sum()).view(shape)
-        )
-    return out[0, 0]
+def _blurred(image: torch.Tensor, sigma: Sequence[float]) -> torch.Tensor:
+    """image (k, j, i) smoothed by a Gaussian of sigma (k, j, i) voxels."""
+    return smoothed(image[None], sigma)[0]
 
 
 def _spread(small: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
@@ -215,20 +206,9 @@ def _with_rician_noise(image: torch.Tensor, deviation: float, noise: torch.Gener
 
 def _field_of_view(kept: torch.Tensor, share: float, generator: np.random.Generator) -> torch.Tensor:
     """(k, j, i) bool: all, or for a share of the samples what lies on one side of one or two planes across the head."""
-    view = torch.ones_like(kept)
     if generator.random() >= share:
-        return view
-    for axis in generator.permutation(3)[: int(generator.integers(1, 3))]:
-        filled = kept.any(dim=tuple(a for a in range(3) if a != axis)).nonzero()[:, 0]
-        if len(filled) < 2:
-            continue
-        first, last = int(filled[0]), int(filled[-1])
-        lost = int(generator.uniform(0.05, 0.4) * (last - first))
-        start, length = (
-            (0, first + lost) if generator.random() < 0.5 else (last - lost, view.shape[int(axis)] - last + lost)
-        )
-        view.narrow(int(axis), start, length).fill_(False)
-    return view
+        return torch.ones_like(kept)
+    return ~draw_outside(kept, 0.4, generator)
 
 
 def _as_scanned(image: torch.Tensor, view: torch.Tensor) -> MadeImage:

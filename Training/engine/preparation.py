@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from LabelConditionedSegmentationLib.core.errors import LCSError
-
 from ..data.data_checks import refuse_problems
 from ..data.datasets import read_data_set
 from ..data.prepared_cases import prepare_files, settings_of, write_index
 from ..data.targets import select
 from .config import Config, read_config
+from .program import ends_with_a_sentence
 from .run_data import load_data
 
 
@@ -52,9 +51,5 @@ def main() -> None:
         help="settings that replace those of the file, such as data.cache=prepared",
     )
     arguments = parser.parse_intermixed_args()
-    try:
+    with ends_with_a_sentence():
         prepare_data(read_config(arguments.config, arguments.overrides))
-    except LCSError as error:
-        raise SystemExit(str(error)) from None
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None

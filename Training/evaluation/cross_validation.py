@@ -13,7 +13,6 @@ from pathlib import Path
 from types import FrameType
 
 import numpy as np
-from LabelConditionedSegmentationLib.core.errors import LCSError
 from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
 from LabelConditionedSegmentationLib.core.scan.metadata import MetadataSchema
@@ -24,9 +23,9 @@ from ..data.datasets import CaseFiles, read_data_set
 from ..data.sources import only_root
 from ..engine.config import Config, read_config
 from ..engine.kept_runs import is_finished, refuse_other_run
+from ..engine.program import INTERRUPTED, ends_with_a_sentence
 from .evaluation_results import joined
 from .scan_evaluation import (
-    INTERRUPTED,
     check_stem,
     evaluate,
     known_metadata,
@@ -183,10 +182,5 @@ def main() -> None:
         "--fold", type=int, nargs="+", default=[], metavar="N", help="train only these, counted from 0; all by default"
     )
     arguments = parser.parse_intermixed_args()
-    try:
+    with ends_with_a_sentence("Interrupted; run the same command again to go on."):
         crossvalidate(arguments.config, arguments.overrides, arguments.folds, arguments.fold)
-    except LCSError as error:
-        raise SystemExit(str(error)) from None
-    except KeyboardInterrupt:
-        print("Interrupted; run the same command again to go on.", file=sys.stderr)
-        raise SystemExit(INTERRUPTED) from None

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from LabelConditionedSegmentationLib.core.errors import InputError, LCSError, MetadataError
+from LabelConditionedSegmentationLib.core.errors import InputError, MetadataError
 from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.labels.label_tree import Label
 from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
@@ -27,6 +27,7 @@ from tqdm import tqdm
 from ..data.data_checks import metadata_problems, raise_problems
 from ..data.datasets import CaseFiles, DataSet, read_data_set, read_image, read_labels
 from ..data.targets import TargetCode
+from ..engine.program import ends_with_a_sentence
 from .evaluation_page import page
 from .evaluation_pictures import MOST, Picture, draw, worst_of
 from .evaluation_results import (
@@ -43,7 +44,6 @@ from .evaluation_results import (
 from .metrics import Scores, compare
 
 SUFFIXES = (".csv", ".json", ".html")
-INTERRUPTED = 130
 
 GIVEN, WITHHELD, SHUFFLED = (
     "told to the model",
@@ -315,7 +315,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     arguments = build_parser().parse_args()
-    try:
+    with ends_with_a_sentence("Interrupted."):
         if arguments.output:
             check_stem(arguments.output)
         segmenter = Segmenter.from_package(arguments.model, arguments.device)
@@ -330,8 +330,3 @@ def main() -> None:
         print_summary(evaluation)
         if arguments.output:
             write_report(evaluation, arguments.output)
-    except LCSError as error:
-        raise SystemExit(str(error)) from None
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        raise SystemExit(INTERRUPTED) from None

@@ -20,7 +20,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from LabelConditionedSegmentationLib.core.errors import LCSError
 from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.labels.label_tree import LabelTree
 
@@ -30,6 +29,7 @@ from ..engine.config import as_content, read_config
 from ..engine.config_differences import PLACES, differences
 from ..engine.kept_files import written_whole
 from ..engine.kept_runs import is_finished, refuse_other_run
+from ..engine.program import ends_with_a_sentence
 from ..engine.run_settings import settled
 from ..engine.settings import read_settings
 from ..evaluation.cross_validation import fold_settings, make_folds, run_training
@@ -356,13 +356,9 @@ def main() -> None:
         "--only", action="append", default=[], metavar="ARM", help="only this arm; may be given several times"
     )
     arguments = parser.parse_intermixed_args()
-    try:
+    with ends_with_a_sentence():
         text = compare(arguments.experiment, arguments.overrides, arguments.only)
         _write_table(Path(read_experiment(arguments.experiment).output) / "table.md", text)
-    except LCSError as error:
-        raise SystemExit(str(error)) from None
-    except KeyboardInterrupt:
-        sys.exit(130)
     print(text)
 
 

@@ -12,7 +12,6 @@ import argparse
 import json
 import re
 import statistics
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from LabelConditionedSegmentationLib.core.errors import LCSError
 from LabelConditionedSegmentationLib.core.examples.example_prompt import SUFFIX, ExamplePrompt, write_prompt
 from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.labels.label_tree import Label
@@ -29,13 +27,13 @@ from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
 
 from ..data.datasets import CaseFiles, read_image
 from ..engine.kept_files import keep_to, written_whole
+from ..engine.program import ends_with_a_sentence
 from ..engine.threads import use_threads
 from ..evaluation.evaluation_results import Evaluation, Row, by_group, mean_of, roots
 from ..evaluation.markdown import markdown_table
 from ..evaluation.metrics import Scores
 from ..evaluation.scan_evaluation import (
     GIVEN,
-    INTERRUPTED,
     compare_labels,
     known_metadata,
     was_trained_on,
@@ -268,7 +266,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main() -> None:
     arguments = build_parser().parse_args()
     use_threads(arguments.threads)
-    try:
+    with ends_with_a_sentence("Interrupted; the same command goes on."):
         require(arguments.registration)
         labels = [name.strip() for name in arguments.labels.split(",") if name.strip()]
         question = ask(arguments.data, arguments.atlases, arguments.cases, labels, arguments.scale)
@@ -278,17 +276,12 @@ def main() -> None:
         answers = answer(model, list(dict.fromkeys(arguments.registration)), arguments.output)
         if arguments.prompts:
             write_prompts(model.prompts.values(), arguments.output / "prompts")
-    except LCSError as error:
-        raise SystemExit(str(error)) from None
-    except KeyboardInterrupt:
-        print("Interrupted; the same command goes on.", file=sys.stderr)
-        raise SystemExit(INTERRUPTED) from None
-    evaluations = {way: evaluation_of(way, kept, question, segmenter.package) for way, kept in answers.items()}
-    for way, evaluation in evaluations.items():
-        write_report(evaluation, arguments.output / _slug(way))
-    text = "\n\n".join([table(evaluations, answers), *remarks(question, segmenter.package)])
-    with written_whole(arguments.output / "table.md") as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        evaluations = {way: evaluation_of(way, kept, question, segmenter.package) for way, kept in answers.items()}
+        for way, evaluation in evaluations.items():
+            write_report(evaluation, arguments.output / _slug(way))
+        text = "\n\n".join([table(evaluations, answers), *remarks(question, segmenter.package)])
+        with written_whole(arguments.output / "table.md") as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
     print(text)
 
 

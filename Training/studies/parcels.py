@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from LabelConditionedSegmentationLib.core.errors import LCSError, OutputError
+from LabelConditionedSegmentationLib.core.errors import OutputError
 from LabelConditionedSegmentationLib.core.scan.itk import image_of
 from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
 from scipy.cluster.vq import kmeans2
@@ -33,8 +33,9 @@ from tqdm import tqdm
 from ..data.datasets import CaseFiles, read_data_set
 from ..data.targets import TargetCode, find_label, select
 from ..engine.kept_files import keep_to, written_whole
+from ..engine.program import ends_with_a_sentence
 from ..engine.threads import use_threads
-from ..evaluation.scan_evaluation import INTERRUPTED, read_case
+from ..evaluation.scan_evaluation import read_case
 from ..losses.truth import IGNORE
 from .registration import affine, demons
 
@@ -308,13 +309,8 @@ def build_parser() -> argparse.ArgumentParser:
 def main() -> None:
     words = build_parser().parse_args()
     use_threads(words.threads)
-    try:
+    with ends_with_a_sentence("Interrupted; the same command goes on."):
         path = make(words.data, words.labels, words.template, words.cases, words.millilitres, words.seed, words.output)
-    except LCSError as error:
-        raise SystemExit(str(error)) from None
-    except KeyboardInterrupt:
-        print("Interrupted; the same command goes on.", file=sys.stderr)
-        raise SystemExit(INTERRUPTED) from None
     print(f"Parcels: {path}")
 
 

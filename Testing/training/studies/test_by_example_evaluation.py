@@ -428,6 +428,14 @@ def test_the_page_and_the_means_are_written_for_every_way(
         assert "<h1>" in (tmp_path / f"{way}.html").read_text(encoding="utf-8")
 
 
+def test_a_page_that_cannot_be_written_is_one_sentence(
+    balls: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "by-example.html").mkdir()
+    with pytest.raises(SystemExit, match=r"by-example\.\w+\" could not be written"):
+        call(monkeypatch, package, balls, "--atlases", "case_0", "--cases", "case_2", "--device", "cpu", "-o", tmp_path)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -7,6 +7,7 @@ grid.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -265,13 +266,18 @@ def smooth_for(source: torch.Tensor, factors: tuple[float, float, float]) -> tor
     """Gaussian smoothing of (channel, k, j, i) against aliasing, before sampling every `factors` voxels along (k, j,
     i); factors up to 1 change nothing.
     """
+    # full width at half maximum of one target voxel, less the source's own
+    return smoothed(source, [0.425 * float(np.sqrt(factor**2 - 1)) if factor > 1.05 else 0.0 for factor in factors])
+
+
+def smoothed(source: torch.Tensor, deviations: Sequence[float]) -> torch.Tensor:
+    """(channel, k, j, i) smoothed by a Gaussian of these standard deviations along (k, j, i), in voxels; 0 changes
+    nothing. Beyond the border the last voxel goes on.
+    """
     out = source
-    for axis, factor in enumerate(factors, start=1):
-        if factor <= 1.05:
+    for axis, sigma in enumerate(deviations, start=1):
+        if sigma <= 0:
             continue
-        sigma = 0.425 * float(
-            np.sqrt(factor**2 - 1)
-        )  # full width at half maximum of one target voxel, less the source's own
         radius = max(1, int(np.ceil(3 * sigma)))
         kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, dtype=torch.float64) / sigma) ** 2)
         index = torch.arange(out.shape[axis], device=out.device)
