@@ -99,7 +99,7 @@ def metadata_notes(cases: Sequence[CaseFiles], schema: MetadataSchema) -> list[s
 
 
 def _channel_problems(case: CaseFiles, spec_channels: int) -> list[str]:
-    if len(case.images) == spec_channels:
+    if len(case.images) == spec_channels or not case.images:  # without images, they are made
         return []
     names = ", ".join(path.name for path in case.images)
     return [
@@ -119,7 +119,7 @@ def _annotation_problems(case: CaseFiles, data_set: DataSet) -> list[str]:
 
 def _file_problems(case: CaseFiles, known: Array) -> list[str]:
     problems: list[str] = []
-    first = _read(case.images[0], problems)
+    first = _read(case.images[0], problems) if case.images else None
     for path in case.images[1:]:
         problems += _grid_problems(case, first, path, _read(path, problems))
     if case.label is None:

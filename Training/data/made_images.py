@@ -18,45 +18,11 @@ from LabelConditionedSegmentationLib.core.scan.geometry import smoothed
 from LabelConditionedSegmentationLib.core.scan.input_spec import Intensity
 from LabelConditionedSegmentationLib.core.scan.preprocessing import normalise
 
+from .acquisition import Acquisition
 from .augmentation import draw_outside
-
-Range = tuple[float, float]
 
 FLOOR = 0.02
 """Of the range of an image, below which nothing lies that was scanned: only what lies outside is exactly 0."""
-
-
-@dataclass(frozen=True)
-class Acquisition:
-    """How strongly made images vary. Ranges are drawn from evenly; probabilities are shares of the samples.
-
-    mean, deviation: of the Gaussian of a class, on a scale of 0 to 255. shared: that a class takes the Gaussian of
-    another one, as tissues do that a contrast cannot tell apart. divided: that a class has regions of slightly
-    different means, by up to `division`. stripped: that nothing is left but the brain and up to `rim_mm` around it.
-    black_air: that the air around a whole head is exactly 0. blur_mm: standard deviation of the point spread.
-    bias: standard deviation of the logarithm of the field, at most, on a grid of `bias_knots` a side. gamma: standard
-    deviation of the logarithm of the exponent. thickness_mm: of slices along one axis. isotropic: that all axes are
-    that coarse in place of one. sharp: that none is. noise: standard deviation, at most, of the range of the image.
-    cropped: that the field of view ends within the head.
-    """
-
-    mean: Range = (0.0, 255.0)
-    deviation: Range = (0.0, 30.0)
-    shared: float = 0.08
-    divided: float = 0.3
-    division: float = 25.0
-    stripped: float = 0.35
-    rim_mm: float = 6.0
-    black_air: float = 0.35
-    blur_mm: Range = (0.4, 1.6)
-    bias: float = 0.5
-    bias_knots: int = 4
-    gamma: float = 0.25
-    thickness_mm: Range = (0.5, 7.0)
-    isotropic: float = 0.15
-    sharp: float = 0.3
-    noise: float = 0.08
-    cropped: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -115,6 +81,8 @@ class ImageMaker:
         for number in np.flatnonzero(generator.random(self._classes) < s.shared):
             other = int(generator.integers(self._classes))
             means[number], deviations[number] = means[other], deviations[other]
+        if generator.random() < s.faint:
+            self._make_faint(means, deviations, generator)
         if generator.random() < 0.8:
             means[0], deviations[0] = generator.uniform(0, 15), generator.uniform(0, 5)
         table = torch.tensor(np.stack([means, deviations]), dtype=torch.float32)
@@ -122,6 +90,14 @@ class ImageMaker:
         if divided := self._divided(generator):
             mean += torch.tensor(divided, dtype=torch.float32)[labels] * _blobs(labels.shape, generator)
         return (mean + deviation * torch.randn(labels.shape, generator=noise)).clamp_min_(0)
+
+    def _make_faint(self, means: np.ndarray, deviations: np.ndarray, generator: np.random.Generator) -> None:
+        """The classes of the brain drawn together around one mean."""
+        brain = self._is_brain.numpy()
+        contrast = generator.uniform(0.02, 0.3)
+        centre = generator.uniform(*self.settings.mean)
+        means[brain] = centre + contrast * (means[brain] - means[brain].mean())
+        deviations[brain] *= contrast
 
     def _divided(self, generator: np.random.Generator) -> list[float]:
         """How far the regions within each class lie apart; none where no class is divided."""

@@ -14,31 +14,32 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from LabelConditionedSegmentationLib.core.errors import InputError, LCSError
 from LabelConditionedSegmentationLib.core.labels.label_tree import LabelTree
-from LabelConditionedSegmentationLib.core.scan.geometry import Grid, resample
+from LabelConditionedSegmentationLib.core.scan.geometry import Grid, bounding_box, network_grid, resample
 from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.scan.input_statistics import input_statistics
 from LabelConditionedSegmentationLib.core.scan.metadata import MetadataSchema
-from LabelConditionedSegmentationLib.core.scan.preprocessing import prepare
+from LabelConditionedSegmentationLib.core.scan.preprocessing import BACKGROUND, prepare
 from tqdm import tqdm
 
 from ..engine.kept_files import unwritable, written_whole
 from ..losses.truth import IGNORE
+from .class_maps import ClassMap, generation_classes
 from .datasets import CaseFiles, DataSet, read_image, read_labels
 from .targets import TargetCode, select
-
-if TYPE_CHECKING:
-    pass
 
 FORMAT = 2
 """Of what is stored; another number makes every case anew."""
 
 INDEX = "prepared.json"
+
+CLASSES = "classes"
+"""Name of the array, and of the names, that a case without images has."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class Case:
     image (channel, k, j, i) float16 without position channels; foreground (k, j, i) bool: the voxels that count, all
     others of the image are BACKGROUND; target (k, j, i) int16 as TargetCode gives it, unknown everywhere in a scan
     without labels; annotated (K,) bool; metadata (fields,) float32 with NaN for unknown; statistics: what
-    `core.input_statistics` measures of a scan. source: which of `data.sources` it is of, counted from 0; domain: the
-    number of that source's domain.
+    `core.input_statistics` measures of a scan; empty of a case without images. source: which of `data.sources` it is of, counted from 0; domain: the
+    number of that source's domain. map: what images are made from, of a case without images, whose image is BACKGROUND.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Case:
     statistics: dict[str, float]
     source: int = 0
     domain: int = 0
+    map: ClassMap | None = None
 
 
 @dataclass(frozen=True)
@@ -259,17 +261,51 @@ def _make(
     multiple: int,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Image, foreground and target of a Case on the network's grid, and the facts that are stored with them."""
+    if not files.images:
+        return _make_from_map(files, annotated, code, spec, schema, multiple)
     network_input = prepare(read_image(files), spec, multiple, with_position=False)
-    parsed, _ = schema.parse({field.name: files.metadata.get(field.name) for field in schema.fields})
-    facts = {
-        "name": files.name,
-        "annotated": code.annotated(annotated).tolist(),
-        "metadata": [None if np.isnan(value) else value for value in schema.encode(parsed).tolist()],
-        "statistics": input_statistics(network_input),
-    }
+    facts = _facts(files, annotated, code, schema) | {"statistics": input_statistics(network_input)}
     target = _target(files, code, network_input.grid)
     tensors = {"image": network_input.image.half(), "foreground": network_input.foreground, "target": target}
     return {name: tensor.contiguous().numpy() for name, tensor in tensors.items()}, facts
+
+
+def _make_from_map(
+    files: CaseFiles,
+    annotated: Sequence[str] | None,
+    code: TargetCode,
+    spec: InputSpec,
+    schema: MetadataSchema,
+    multiple: int,
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """As `_make`, of a case without images: the grid is that of its label map, cropped to the labels."""
+    labels = read_labels(files)
+    region = bounding_box(labels.array[0] != 0)
+    if region is None:
+        raise InputError(f'The label map "{files.label}" is empty, so no image can be made from it.')
+    grid = network_grid(Grid.of(labels).box(*region), spec.spacing, spec.margin_mm, multiple)
+    names, classes = generation_classes(labels.array, code.table)
+    on_grid = resample(torch.from_numpy(classes).movedim(0, -1), Grid.of(labels), grid, nearest=True)[..., 0]
+    target = _target(files, code, grid)
+    arrays = {
+        "image": np.full((len(spec.channels), *grid.shape), BACKGROUND, dtype=np.float16),
+        "foreground": on_grid.numpy() > 0,
+        "target": target.contiguous().numpy(),
+        CLASSES: on_grid.to(torch.int16).contiguous().numpy(),
+    }
+    return arrays, _facts(files, annotated, code, schema) | {"statistics": {}, CLASSES: names}
+
+
+def _facts(
+    files: CaseFiles, annotated: Sequence[str] | None, code: TargetCode, schema: MetadataSchema
+) -> dict[str, Any]:
+    """What is stored beside the arrays of every case."""
+    parsed, _ = schema.parse({field.name: files.metadata.get(field.name) for field in schema.fields})
+    return {
+        "name": files.name,
+        "annotated": code.annotated(annotated).tolist(),
+        "metadata": [None if np.isnan(value) else value for value in schema.encode(parsed).tolist()],
+    }
 
 
 def _target(files: CaseFiles, code: TargetCode, grid: Grid) -> torch.Tensor:
@@ -312,14 +348,24 @@ def _load(cache: Path, key: str) -> Case:
             for name in ("image", "foreground", "target")
         )
         facts = json.loads((folder / "case.json").read_text(encoding="utf-8"))
+        class_map = _load_map(folder, facts)
     except (OSError, ValueError):
         raise SystemExit(
             f'The prepared case "{folder}" is missing or damaged; delete that folder and prepare the data again.'
         ) from None
     metadata = torch.tensor([np.nan if value is None else value for value in facts["metadata"]], dtype=torch.float32)
     return Case(
-        facts["name"], image, foreground, target, torch.tensor(facts["annotated"]), metadata, facts["statistics"]
+        *(facts["name"], image, foreground, target, torch.tensor(facts["annotated"]), metadata, facts["statistics"]),
+        map=class_map,
     )
+
+
+def _load_map(folder: Path, facts: Mapping[str, Any]) -> ClassMap | None:
+    """What images of a case are made from; None of a case that has images."""
+    if CLASSES not in facts:
+        return None
+    classes = np.load(folder / f"{CLASSES}.npy", mmap_mode="c", allow_pickle=False)
+    return ClassMap(torch.from_numpy(classes), tuple(frozenset(names) for names in facts[CLASSES]))
 
 
 def _make_cache(cache: Path) -> None:

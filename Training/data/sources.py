@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..engine.config import DataConfig
 
 ROLES = ("train", "target", "meta", "validate")
+IMAGES = ("stored", "made")
 
 
 @dataclass
@@ -39,7 +40,7 @@ class Source:
     domain: str = ""
     """Sources of one domain share its name; empty: a domain of its own."""
     images: str = "stored"
-    """Where images come from (see `data.image_sources`)."""
+    """Where images come from: stored in files, or made, anew for every sample, from the label maps."""
 
 
 def check_sources(data: DataConfig) -> None:
@@ -65,8 +66,6 @@ def _check_alone(data: DataConfig) -> None:
 
 
 def _check_source(source: Source) -> None:
-    from .image_sources import IMAGES  # and with it torch
-
     if not source.root:
         raise SystemExit("One of data.sources has no root; name the place of its data set.")
     where = f'Of data.sources, "{source.root}" has'
@@ -76,6 +75,8 @@ def _check_source(source: Source) -> None:
         raise SystemExit(f"{where} images: {source.images}, but images can only be {' or '.join(IMAGES)}.")
     if not 0 < source.weight < math.inf:
         raise SystemExit(f"{where} the weight {source.weight:g}, but has to be above 0; leave out what is not drawn.")
+    if source.role == "target" and source.images == "made":
+        raise SystemExit(f"{where} the role target, of which no label maps are read, so no images can be made.")
     if source.role == "target" and (source.labels or source.annotated):
         raise SystemExit(
             f"{where} the role target, of which no labels are read: leave its labels and annotated out, or give it the"

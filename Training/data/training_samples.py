@@ -9,15 +9,15 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from LabelConditionedSegmentationLib.core.scan.preprocessing import BACKGROUND, position_channels
+from LabelConditionedSegmentationLib.core.scan.preprocessing import position_channels
 from torch.utils.data import Dataset, Sampler
 
 from ..engine.config import Config
 from ..losses.truth import IGNORE
-from .augmentation import RIM, SpatialAugmentation, View, crop_view, intensity_augmentation, vary_intensity
+from .augmentation import RIM, SpatialAugmentation, View
 from .case_draw import CaseDraw
 from .example_tasks import draw_regions
-from .image_sources import IMAGES
+from .image_sources import ImageSource, MadeImages, StoredImages
 from .prepared_cases import Case
 from .targets import TargetCode, can_be_flipped
 
@@ -44,7 +44,8 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
         self.device = torch.device(device)
         variation = replace(config.augmentation, flip=config.augmentation.flip and can_be_flipped(code.tree))
         self.spatial = SpatialAugmentation(variation, config.data.patch, code.mirrored, config.input.spacing)
-        self.intensity = intensity_augmentation()
+        self.stored = StoredImages()
+        self.made = MadeImages(config.acquisition, config.input.spacing)
         self._places: dict[str, list[np.ndarray]] = {}
         if config.objective.prompts != "class":
             _check_pairs(cases, config.data.patch)
@@ -62,9 +63,10 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
         if self.config.objective.prompts != "class":
             return self._pair(case, number, generator)
         centre = draw_centre(case.target.shape, self.config.data.patch, lambda: self._places_in(case), generator)
-        view = self.spatial(self._view(case, case.target.long(), generator), generator, centre)
-        view = crop_view(view, self.config.augmentation.crop, generator)
-        image, points, classes = self._input(view, bool(case.annotated[1:].any()), generator)
+        images = self._images_of(case)
+        view = self.spatial(images.whole(case, case.target.long(), self.device), generator, centre)
+        view = images.moved(view, case, self.config.augmentation.crop, generator)
+        image, points, classes = self._input(view, images, bool(case.annotated[1:].any()), generator)
         metadata = self._metadata(case, generator)
         return {
             "image": image,
@@ -102,9 +104,10 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
         flipped = self.spatial.settings.flip and bool(generator.random() < 0.5)
         views = []
         for one, regions, crop in ((case, shown.query, settings.crop), (atlas, shown.atlas, 0.0)):
-            view = self._view(one, torch.stack([one.target.long(), regions.long()]), generator)
-            view = crop_view(self.spatial(view, generator, flipped=flipped), crop, generator)
-            image, points, values = self._input(view, True, generator)
+            images = self._images_of(one)
+            view = images.whole(one, torch.stack([one.target.long(), regions.long()]), self.device)
+            view = images.moved(self.spatial(view, generator, flipped=flipped), one, crop, generator)
+            image, points, values = self._input(view, images, True, generator)
             views.append(
                 {
                     "image": image,
@@ -120,21 +123,18 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
             )
         return {key: torch.stack([view[key] for view in views]) for key in views[0]} | {"number": torch.tensor(number)}
 
-    def _view(self, case: Case, target: torch.Tensor, generator: np.random.Generator) -> View:
-        """A whole case on the device where samples are varied."""
-        sources = self.config.data.sources
-        image = IMAGES[sources[case.source].images if sources else "stored"](case, generator)
-        return View(image.to(self.device).float(), case.foreground.to(self.device).float(), target.to(self.device))
+    def _images_of(self, case: Case) -> ImageSource:
+        """Where the images of a case come from."""
+        return self.stored if case.map is None else self.made
 
     def _input(
-        self, view: View, is_labelled: bool, generator: np.random.Generator
+        self, view: View, images: ImageSource, is_labelled: bool, generator: np.random.Generator
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """What the network gets of a view: its intensities varied and its positions added; the points of the loss, and
         the values ([maps,] P) there. Of a scan without labels the points lie where those of a labelled one would.
         """
         foreground, target = view.foreground, view.target
-        still = view.image.masked_fill(~foreground, BACKGROUND)
-        image = vary_intensity(view, self.intensity, generator) if self.config.augmentation.intensity else still
+        image = images.image(view, self.config.augmentation.intensity, generator)
         labels = target if target.ndim == 3 else target[0]
         known = labels if is_labelled else torch.zeros_like(labels)
         points, _ = draw_points(known, (view.share > RIM) | (labels > 0), self.config.data.points, generator)

@@ -14,6 +14,7 @@ from LabelConditionedSegmentationLib.core.network.architecture import Architectu
 from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
 from LabelConditionedSegmentationLib.core.scan.metadata import Field, MetadataSchema
 
+from ..data.acquisition import Acquisition
 from ..data.augmentation import Augmentation
 from ..data.sources import Source
 from ..methods.registry import registered
@@ -180,6 +181,7 @@ class Config:
     """What can be known about a scan: the fields of the form."""
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    acquisition: Acquisition = field(default_factory=Acquisition)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     package: PackageConfig = field(default_factory=PackageConfig)
     method_settings: Any = None

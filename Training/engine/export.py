@@ -79,7 +79,7 @@ def training_statistics(training: Sequence[Case]) -> dict[str, list[float]]:
     measures 6 deviations around their mean.
     """
     ranges: dict[str, list[float]] = {}
-    for name in training[0].statistics:
+    for name in dict.fromkeys(name for case in training for name in case.statistics):
         values = np.array([case.statistics[name] for case in training if name in case.statistics])
         room = 6 * max(float(values.std()), 0.05)
         ranges[name] = (

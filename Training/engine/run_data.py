@@ -11,6 +11,7 @@ from LabelConditionedSegmentationLib.core.labels.label_tree import LabelTree
 from LabelConditionedSegmentationLib.core.scan.metadata import MetadataSchema
 
 from ..data.datasets import CaseFiles, DataSet, has_labels, read_data_set, read_scans
+from ..data.image_sources import MadeImages, with_made_images
 from ..data.prepared_cases import Case, is_prepared, open_prepared, prepare_cases
 from ..data.sources import Source, cases_of, domains_of, sources_of
 from ..data.targets import TargetCode, find_label, select
@@ -120,7 +121,10 @@ def _prepared_now(config: Config, sources: Sequence[Source], known: LabelTree | 
             *(config.input, config.schema, config.network.multiple, Path(config.data.cache), source.annotated),
         )
         prefix = f"{source.name}/" if source.name else ""
-        cases.append([replace(case, name=prefix + case.name, source=n, domain=domains[n]) for case in prepared])
+        its = [replace(case, name=prefix + case.name, source=n, domain=domains[n]) for case in prepared]
+        if source.role == "validate":
+            its = with_made_images(its, MadeImages(config.acquisition, config.input.spacing))
+        cases.append(its)
     return tree, TargetCode(wider, first.table, first.ignored_ids), cases
 
 
@@ -134,7 +138,10 @@ def _part(sources: Sequence[Source], n: int, whole: DataSet | None, tree: LabelT
     names = cases_of(sources, n, [case.name for case in data_set.cases])
     for name in (label for labels in source.annotated.values() for label in labels):
         find_label(data_set.table, name, "data.annotated")
-    return replace(data_set, cases=tuple(case for case in data_set.cases if case.name in names))
+    cases = tuple(case for case in data_set.cases if case.name in names)
+    if source.images == "made":
+        cases = tuple(replace(case, images=()) for case in cases)
+    return replace(data_set, cases=cases)
 
 
 def _by_root(data_sets: Sequence[DataSet]) -> list[DataSet]:

@@ -10,12 +10,14 @@ import pytest
 import torch
 from LabelConditionedSegmentationLib.core.errors import InputError
 
-from Training.data.made_images import Acquisition, ImageMaker, MadeImage
+from Training.data.acquisition import Acquisition
+from Training.data.made_images import ImageMaker, MadeImage
 
 PLAIN = Acquisition(
     deviation=(0, 0),
     shared=0,
     divided=0,
+    faint=0,
     stripped=0,
     black_air=1,
     blur_mm=(0, 0),
