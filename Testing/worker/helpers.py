@@ -41,7 +41,7 @@ class WeighRequest(Request, name="weigh"):
 
 def run_of(package: Path, volume: Volume, /, **changes: Any) -> RunRequest:
     """A run on the CPU."""
-    return replace(RunRequest(str(package), "cpu", {}, volume, False), **changes)
+    return replace(RunRequest(str(package), "cpu", {}, volume, False, "auto"), **changes)
 
 
 def wait(worker: Worker, request: int, text: str = "") -> Event:

@@ -268,7 +268,7 @@ MASK[7:12, 10:24, 8:20] = True
 
 def example_of(package: Path, volume: Volume = SCAN) -> ExampleRequest:
     """A structure that the model is shown on a scan."""
-    return ExampleRequest(str(package), "cpu", {}, volume, False, "Lesion", MASK)
+    return ExampleRequest(str(package), "cpu", {}, volume, False, "auto", "Lesion", MASK)
 
 
 def test_an_example_becomes_the_prompt_that_the_segmenter_makes(either: Worker, learner: Path) -> None:

@@ -18,7 +18,7 @@ class Acquisition:
     deviation: Range = (0.0, 30.0)
     """Their standard deviation."""
     shared: Share = 0.08
-    """Share of the classes that take the intensities of another one, as tissues do that a contrast cannot tell apart."""
+    """Share of the classes that take the intensities of another one, like tissues that a contrast cannot tell apart."""
     divided: Share = 0.3
     """Share of the classes that have regions of slightly different means."""
     division: Amount = 25.0

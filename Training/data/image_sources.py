@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from LabelConditionedSegmentationLib.core.scan.preprocessing import BACKGROUND
 
+from .acquisition import Acquisition
 from .augmentation import View, crop_view, intensity_augmentation, vary_intensity
-from .made_images import Acquisition, ImageMaker
+from .made_images import ImageMaker
 from .prepared_cases import Case
 
 VALIDATION_IMAGES = 4

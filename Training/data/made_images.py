@@ -71,6 +71,8 @@ class ImageMaker:
         if deviation:
             image = _with_rician_noise(image, deviation, noise)
         view = _field_of_view(kept, s.cropped, generator)
+        if not bool((kept & view).any()):  # a patch beside the brain, or a view beside what is kept
+            kept = view = torch.ones_like(kept)
         return _as_scanned((FLOOR + image).masked_fill(~(kept & view), 0.0), view)
 
     def _tissue(self, labels: torch.Tensor, generator: np.random.Generator, noise: torch.Generator) -> torch.Tensor:

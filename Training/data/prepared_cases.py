@@ -49,8 +49,9 @@ class Case:
     image (channel, k, j, i) float16 without position channels; foreground (k, j, i) bool: the voxels that count, all
     others of the image are BACKGROUND; target (k, j, i) int16 as TargetCode gives it, unknown everywhere in a scan
     without labels; annotated (K,) bool; metadata (fields,) float32 with NaN for unknown; statistics: what
-    `core.input_statistics` measures of a scan; empty of a case without images. source: which of `data.sources` it is of, counted from 0; domain: the
-    number of that source's domain. map: what images are made from, of a case without images, whose image is BACKGROUND.
+    `core.input_statistics` measures of a scan; empty of a case without images. source: which of `data.sources` it is
+    of, counted from 0; domain: the number of that source's domain. map: what images are made from, of a case without
+    images, whose image is BACKGROUND.
     """
 
     name: str

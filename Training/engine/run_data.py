@@ -121,6 +121,7 @@ def _prepared_now(config: Config, sources: Sequence[Source], known: LabelTree | 
             *(config.input, config.schema, config.network.multiple, Path(config.data.cache), source.annotated),
         )
         prefix = f"{source.name}/" if source.name else ""
+        _check_maps(prepared, source, config)
         its = [replace(case, name=prefix + case.name, source=n, domain=domains[n]) for case in prepared]
         if source.role == "validate":
             its = with_made_images(its, MadeImages(config.acquisition, config.input.spacing))
@@ -142,6 +143,17 @@ def _part(sources: Sequence[Source], n: int, whole: DataSet | None, tree: LabelT
     if source.images == "made":
         cases = tuple(replace(case, images=()) for case in cases)
     return replace(data_set, cases=cases)
+
+
+def _check_maps(cases: Sequence[Case], source: Source, config: Config) -> None:
+    """SystemExit where images are made from maps that lack the label which stripped ones show."""
+    wanted = config.acquisition.stripped_to
+    lacking = [case for case in cases if case.map is not None and not case.map.within(wanted)]
+    if lacking and config.acquisition.stripped > 0:
+        raise SystemExit(
+            f'The table of "{source.root}" has no label "{wanted}", of which nothing else is left where the skull is'
+            " taken away from made images: name one with acquisition.stripped_to, or set acquisition.stripped=0."
+        )
 
 
 def _by_root(data_sets: Sequence[DataSet]) -> list[DataSet]:

@@ -91,7 +91,8 @@ def _make(path: Path, output: Path) -> set[int]:
 
 def _hull(labels: Array, spacing: float) -> Array:
     """(k, j, i) bool: the structures of the brain, closed."""
-    known = [side for pair in PAIRS.values() for side in pair] + [number for number in MIDDLE.values() if number != FLUID]
+    known = [*(side for pair in PAIRS.values() for side in pair), *MIDDLE.values()]
+    known.remove(FLUID)
     brain = sitk.GetImageFromArray(np.isin(labels, known).astype(np.uint8))
     radius = round(CLOSING_MM / spacing)
     padded = sitk.ConstantPad(brain, [radius] * 3, [radius] * 3)

@@ -71,7 +71,7 @@ def refuse_label_maps(jobs: Sequence[Job]) -> None:
     Raises LabelError.
     """
     for job in jobs:
-        if suffix_of(job.output) != SEGMENTATION:
+        if job.output is not None and suffix_of(job.output) != SEGMENTATION:
             raise LabelError(
                 f'Labels by example may overlap the labels of the model, which the label map "{job.output}" cannot'
                 " hold; leave --labels out, or write a .seg.nrrd file."

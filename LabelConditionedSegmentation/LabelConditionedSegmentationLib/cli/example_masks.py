@@ -102,13 +102,13 @@ def learn(
     segmenter: Segmenter,
     metadata: dict[str, str],
     cancel: CancelToken,
-    overruled: Mapping[str, bool],
+    overruled: Mapping[str, Any],
 ) -> list[ExamplePrompt]:
     """The labels that are shown, in the order of `Asked.names`, then those from files: the network runs once over every
     atlas. metadata: of the atlases.
 
-    What is odd about an atlas is told. overruled: checks that the user knows better of, as `Segmenter.examples` takes
-    them. Raises as `Segmenter.examples`.
+    What is odd about an atlas is told. overruled: what the user knows better than a check or guess, as
+    `Segmenter.examples` takes it. Raises as `Segmenter.examples`.
     """
     found: dict[str, list[ExamplePrompt]] = {name.casefold(): [] for name in asked.names}
     for shown in asked.shown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,16 +19,23 @@ class Job:
     """One scan and the files to make of it."""
 
     scan: Scan
-    output: Path
+    output: Path | None
     preview: Path | None
     probabilities: Path | None
+    masked_scan: Path | None = None
 
     @property
     def files(self) -> list[Path]:
         """Every file that this job writes."""
-        names = [] if suffix_of(self.output) == SEGMENTATION else [names_file(self.output)]
-        maps = [self.probabilities, names_file(self.probabilities)] if self.probabilities else []
-        return [self.output, *names, *([self.preview] if self.preview else []), *maps]
+        named = [self.output] if self.output and suffix_of(self.output) != SEGMENTATION else []
+        named += [self.probabilities] if self.probabilities else []
+        each = (self.output, self.masked_scan, self.preview, self.probabilities)
+        return [*filter(None, each), *map(names_file, named)]
+
+    @property
+    def first_file(self) -> Path:
+        """The one that is told of."""
+        return self.files[0]
 
     @property
     def is_written(self) -> bool:
@@ -35,21 +43,28 @@ class Job:
         return all(os.path.exists(file) for file in self.files)
 
 
-def jobs_for(
-    scans: Iterable[Scan], output: str, preview: str | None, probabilities: str | None, is_batch: bool
-) -> tuple[Job, ...]:
-    """Where the results of each scan go. Raises OutputError."""
+def jobs_for(scans: Iterable[Scan], arguments: argparse.Namespace, is_batch: bool) -> tuple[Job, ...]:
+    """Where the results of each scan go, as the words of a command say. Raises OutputError."""
+    if not arguments.output and not arguments.masked_scan:
+        raise OutputError("No place for the result was given; name one with -o, or with --masked-scan.")
     jobs = []
     for scan in scans:
+
+        def placed(template: str | None, suffix: str, name: str = scan.name) -> Path | None:
+            return place(template, name, suffix, is_batch) if template else None
+
         job = Job(
             scan,
-            place(output, scan.name, SEGMENTATION, is_batch),
-            place(preview, scan.name, ".png", is_batch) if preview else None,
-            place(probabilities, scan.name, ".nii.gz", is_batch) if probabilities else None,
+            placed(arguments.output, SEGMENTATION),
+            placed(arguments.preview, ".png"),
+            placed(arguments.probabilities, ".nii.gz"),
+            placed(arguments.masked_scan, ".nii.gz"),
         )
-        suffix_of(job.output)
-        if job.probabilities is not None:
-            check_image_name(job.probabilities)
+        if job.output is not None:
+            suffix_of(job.output)
+        for image in (job.probabilities, job.masked_scan):
+            if image is not None:
+                check_image_name(image)
         if job.preview is not None and job.preview.suffix.lower() != ".png":
             raise OutputError(f'The preview "{job.preview}" has to be a .png file.')
         jobs.append(job)

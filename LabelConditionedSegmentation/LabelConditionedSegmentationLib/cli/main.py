@@ -46,7 +46,7 @@ def _run(words: Sequence[str] | None) -> int:
 
 def _command(name: str) -> Command:
     """Imported when it is asked for, so that the help, and what is wrong with the words, is told at once."""
-    if name == "segment":
+    if name in ("segment", "brain"):
         from .segment import run
 
         return run

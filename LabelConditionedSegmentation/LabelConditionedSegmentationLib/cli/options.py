@@ -10,6 +10,7 @@ EXAMPLES = """examples:
   lcs segment scan.nii.gz -o scan.seg.nrrd                          all labels, opens in 3D Slicer
   lcs segment scan.nii.gz -o hippocampi.nii.gz --labels "Left Hippocampus,Right Hippocampus"
   lcs segment scan.nii.gz -o scan.seg.nrrd --metadata age=31 sex=F --volumes scan.csv --preview scan.png
+  lcs brain scan.nii.gz -o brain.nii.gz                             the scan without its skull
   lcs segment scans/ -r -o "results/{name}.nii.gz"                  every scan below a folder
   lcs segment scan.nii.gz -o claustrum.seg.nrrd --example atlas.nii.gz mask.nii.gz --name Claustrum
 """
@@ -44,9 +45,11 @@ def build_parser() -> argparse.ArgumentParser:
     _add_model(segment)
     _add_wanted(segment)
     _add_examples(segment)
+    _add_stripped(segment)
     _add_reading(segment)
     _add_further_outputs(segment)
     _add_debug(segment)
+    _add_brain(commands.add_parser("brain", help=BRAIN, description=f"{BRAIN[0].upper()}{BRAIN[1:]}."))
     labels = commands.add_parser(
         "labels",
         help="print the label tree of a model",
@@ -62,6 +65,39 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_debug(models)
     return parser
+
+
+BRAIN = "find the brain in a scan of a head and write the scan without its skull"
+
+
+def _add_brain(brain: argparse.ArgumentParser) -> None:
+    """`lcs brain` is `lcs segment` with other names for the two results, and what it has no word for left at rest."""
+    _add_scans(brain)
+    brain.add_argument(
+        "-o",
+        "--output",
+        dest="masked_scan",
+        required=True,
+        metavar="OUT",
+        help="the scan without its skull: .nii.gz, .nii, .nrrd or .mha; for several scans a path with {name} in it",
+    )
+    brain.add_argument("--mask", dest="output", metavar="MASK", help="write the mask of the brain as well")
+    _add_existing(brain)
+    brain.add_argument(
+        "--model", default="head", metavar="NAME|PATH", help="a model with a label Brain; head by default"
+    )
+    _add_reading(brain)
+    _add_device(brain)
+    brain.add_argument("--preview", metavar="PNG", help="write a picture of three slices with the brain over the scan")
+    brain.add_argument("--report", metavar="JSON", help="write the run report")
+    _add_debug(brain)
+    at_rest = ("labels_file", "probabilities", "volumes", "name", "inside", "save_label")
+    brain.set_defaults(
+        **dict.fromkeys(at_rest),
+        **{name: [] for name in ("metadata", "example", "segment", "example_metadata", "label_file")},
+        labels="Brain",
+        stripped="auto",
+    )
 
 
 def _add_scans(segment: argparse.ArgumentParser) -> None:
@@ -99,7 +135,6 @@ def _add_output(segment: argparse.ArgumentParser) -> None:
     segment.add_argument(
         "-o",
         "--output",
-        required=True,
         metavar="OUT",
         help=(
             ".seg.nrrd is a Slicer segmentation with names, colours and terminology; .nii.gz, .nii, .nrrd and .mha are"
@@ -107,7 +142,11 @@ def _add_output(segment: argparse.ArgumentParser) -> None:
             " {name} in it"
         ),
     )
-    existing = segment.add_mutually_exclusive_group()
+    _add_existing(segment)
+
+
+def _add_existing(parser: argparse.ArgumentParser) -> None:
+    existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--overwrite", action="store_true", help="replace files that exist")
     existing.add_argument(
         "--skip-existing",
@@ -141,6 +180,18 @@ def _add_wanted(segment: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_stripped(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--stripped",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help=(
+            "whether the scan shows nothing but what the model looks inside of, such as a brain without its skull; by"
+            " default that is found out, and where it shows more the brain is found first"
+        ),
+    )
+
+
 def _add_reading(segment: argparse.ArgumentParser) -> None:
     reading = segment.add_argument_group("how files are read")
     reading.add_argument(
@@ -161,10 +212,14 @@ def _add_reading(segment: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_further_outputs(segment: argparse.ArgumentParser) -> None:
-    segment.add_argument(
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--device", default="auto", metavar="D", help="auto (the default: a GPU if there is one), cpu, cuda:0, mps"
     )
+
+
+def _add_further_outputs(segment: argparse.ArgumentParser) -> None:
+    _add_device(segment)
     segment.add_argument(
         "--preview", metavar="PNG", help="write a picture of three slices with the labels over the scan"
     )
@@ -178,6 +233,14 @@ def _add_further_outputs(segment: argparse.ArgumentParser) -> None:
             "write how probable each of the labels asked for is in every voxel, 0 to 1: one label as a 3D image,"
             " several as a 4D NIfTI file (or as the components of a .nrrd or .mha file), 4 bytes a voxel and label,"
             " with a .json beside it that names them. For several scans: a folder, or a path with {name} in it"
+        ),
+    )
+    segment.add_argument(
+        "--masked-scan",
+        metavar="FILE",
+        help=(
+            "write the scan itself with nothing left outside of the labels asked for, such as a skull-stripped scan for"
+            " --model head --labels Brain; -o may be left out then"
         ),
     )
     segment.add_argument("--volumes", metavar="CSV", help="write a table of volumes in millilitres")

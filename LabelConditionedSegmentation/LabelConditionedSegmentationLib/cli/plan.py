@@ -70,7 +70,7 @@ def plan_for(arguments: argparse.Namespace) -> Plan:
     plan = Plan(
         arguments=arguments,
         package=package,
-        jobs=jobs_for(chosen.scans, arguments.output, arguments.preview, arguments.probabilities, chosen.is_batch),
+        jobs=jobs_for(chosen.scans, arguments, chosen.is_batch),
         is_batch=chosen.is_batch,
         labels=wanted_labels(arguments, package.labels),
         metadata=metadata_of(arguments.metadata),

@@ -16,6 +16,7 @@ from ..core.inference.features import Features
 from ..core.inference.result import Result
 from ..core.inference.segmenter import EXAMPLE_BUDGET, FEATURE_BUDGET, NETWORK, Segmenter
 from ..core.progress import CancelToken, Progress, ProgressCallback
+from ..core.scan.image_writing import write_image
 from ..core.scan.volume import Volume
 from ..core.scan.whole_files import Writer, write_all
 from ..core.signals import first_gently, handle_signals, signals_restored
@@ -42,7 +43,8 @@ def run_plan(plan: Plan) -> int:
     segmenter = _loaded(plan, EXAMPLE_BUDGET if asked else FEATURE_BUDGET)
     if asked:
         examples.check_asked(asked, segmenter.package)
-    overruled = {"not_a_label_map": True} if plan.arguments.not_a_label_map else {}
+    overruled: dict[str, Any] = {"stripped": plan.arguments.stripped}
+    overruled |= {"not_a_label_map": True} if plan.arguments.not_a_label_map else {}
     with _cancel_on_interrupt() as cancel:
         prompts = examples.learn(asked, segmenter, plan.metadata_of_atlas, cancel, overruled)
         run = _Run(plan, segmenter, reading, prompts, overruled, cancel, plan.tables, _to_save(plan, saved, prompts))
@@ -69,15 +71,15 @@ def _to_save(plan: Plan, saved: Sequence[Path], prompts: Sequence[ExamplePrompt]
 class _Run:
     """What every scan is asked for, and the tables as they have grown. Nothing else is kept of a scan that is done.
 
-    by_example: labels that were shown or kept. overruled: checks that the user knows better of. to_save: labels by
-    example that are written with the first result.
+    by_example: labels that were shown or kept. overruled: what the user knows better than a check or guess. to_save:
+    labels by example that are written with the first result.
     """
 
     plan: Plan
     segmenter: Segmenter
     reading: Reading
     by_example: Sequence[ExamplePrompt]
-    overruled: dict[str, bool]
+    overruled: dict[str, Any]
     cancel: CancelToken
     tables: Sequence[Table]
     to_save: dict[Path, ExamplePrompt] = field(default_factory=dict)
@@ -128,7 +130,7 @@ class _Run:
         for finding in result.report.findings:
             say(f"{finding.level}: {finding}")
         stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in result.report.timings.items())
-        say(f"{job.scan.title} -> {job.output}  ({stages} s)")
+        say(f"{job.scan.title} -> {job.first_file}  ({stages} s)")
 
     def _answer(self, volume: Volume, progress: ProgressCallback | None) -> Result:
         """The network once, then the labels of the model, the labels by example, or both side by side."""
@@ -164,7 +166,9 @@ class _Run:
 
     def _files(self, job: Job, volume: Volume, result: Result) -> dict[Path, Writer]:
         """What is written for a scan."""
-        files = result.files(job.output)
+        files = result.files(job.output) if job.output else {}
+        if job.masked_scan:
+            files[job.masked_scan] = partial(write_image, result.masked(volume))
         if job.probabilities and result.probabilities:
             files |= result.probabilities.files(job.probabilities)
         if job.preview:

@@ -103,7 +103,7 @@ class Report:
         return {plain(str(run["scan"])): _json(run) for run in runs}
 
     def entry(self, job: Job, result: Result, by_example: Sequence[Mapping[str, Any]]) -> str:
-        about: dict[str, Any] = {"scan": job.scan.title, "output": str(job.output)}
+        about: dict[str, Any] = {"scan": job.scan.title, "output": str(job.first_file)}
         if job.scan.series:
             about["series"] = job.scan.series
         if len(job.scan.images) > 1:

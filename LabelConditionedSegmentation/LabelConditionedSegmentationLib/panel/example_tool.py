@@ -9,6 +9,7 @@ from ..core.errors import InputError, LCSError
 from ..core.examples.example_prompt import ExamplePrompt
 from ..core.findings import Finding
 from ..core.package.model_package import ModelPackage
+from ..core.scan.stripped import Stripped
 from ..scene.example_mask import example_mask
 from ..scene.volumes import check_nodes, is_declared_scan, volume_of
 from ..worker.requests import ExampleRequest
@@ -92,7 +93,7 @@ class ExampleTool:
         self._sent = choice, package, choice.segmentation.GetSegmentation().GetSegment(choice.segment).GetColor()
         scan = volume_of(choice.volumes), any(map(is_declared_scan, choice.volumes))
         return self._frame.runner.send(
-            ExampleRequest(str(package.path), self._frame.device, {}, *scan, choice.name, mask)
+            ExampleRequest(str(package.path), self._frame.device, {}, *scan, Stripped.AUTO, choice.name, mask)
         )
 
     def _made(self, outcome: Outcome) -> None:

@@ -31,6 +31,7 @@ class Task:
     package: ModelPackage
     metadata: Mapping[str, str | float]
     device: str
+    stripped: str = "auto"
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -42,6 +43,7 @@ class Task:
             str(self.package.path),
             self.package.weights_sha256,
             tuple(sorted(self.metadata.items())),
+            self.stripped,
         )
 
 
@@ -128,7 +130,8 @@ class Runner:
         volume = volume_of(task.nodes)
         declared = any(map(is_declared_scan, task.nodes))
         key = task.key
-        number = self.send(RunRequest(str(task.package.path), task.device, task.metadata, volume, declared))
+        about = (str(task.package.path), task.device, task.metadata)
+        number = self.send(RunRequest(*about, volume, declared, task.stripped))
         self._task = task, key, volume.shape
         return number
 

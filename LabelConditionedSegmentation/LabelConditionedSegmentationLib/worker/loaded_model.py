@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import InputError
 from ..core.package.model_package import ModelPackage
+from ..core.package.needed import needed_package
 from ..core.progress import Progress
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ class LoadedModel:
             where = choose_device(device)
             self._segmenter = None  # two models at once might not fit
             budget = EXAMPLE_BUDGET if package.architecture.learns_examples else FEATURE_BUDGET
-            self._segmenter = Segmenter(package, package.build_network(), where, budget)
+            needed = needed_package(package)
+            self._segmenter = Segmenter(package, package.build_network(), where, budget, needed=needed)
             self._device = device
             self.loads += 1
         return self._segmenter

@@ -42,7 +42,7 @@ class DevicesRequest(Request, name="devices"):
 class ScanRequest(Request):
     """What each request that runs the network over a scan says.
 
-    model: path of the package. metadata: field -> value. not_a_label_map: as in `Segmenter.features`.
+    model: path of the package. metadata: field -> value. not_a_label_map, stripped: as in `Segmenter.features`.
     """
 
     model: str
@@ -50,6 +50,7 @@ class ScanRequest(Request):
     metadata: Mapping[str, Any]
     volume: Volume
     not_a_label_map: bool
+    stripped: str
 
     def encode(self) -> Reply:
         values, arrays = super().encode()
@@ -81,6 +82,7 @@ class RunRequest(ScanRequest, name="run"):
             lambda done, text: progress.update(0.0, NETWORK, done, text),
             cancel,
             not_a_label_map=self.not_a_label_map,
+            stripped=self.stripped,
         )
         model.trunk_passes += features.report.trunk_passes
         winners = features.winner_map(Progress(lambda done, text: progress.update(NETWORK, 1.0, done, text), cancel))
@@ -138,6 +140,7 @@ class ExampleRequest(ScanRequest, name="example"):
             lambda done, text: context.progress.update(0.0, 1.0, done, text),
             context.cancel,
             not_a_label_map=self.not_a_label_map,
+            stripped=self.stripped,
         )
         return {"prompt": prompt.to_json()}, {}
 

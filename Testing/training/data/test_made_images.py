@@ -73,6 +73,12 @@ def test_the_same_generator_makes_the_same_image(head: torch.Tensor) -> None:
     assert not torch.equal(first.image, other.image)
 
 
+def test_where_a_patch_holds_no_brain_nothing_is_taken_away() -> None:
+    skin = torch.full((20, 20, 20), SKIN)
+    skin[:5] = AIR
+    assert bool(made(skin, stripped=1).foreground.any())
+
+
 def test_all_faults_at_once_leave_finite_images(head: torch.Tensor) -> None:
     maker = ImageMaker(4, (GRAY, WHITE), (1, 1, 1))
     for seed in range(30):

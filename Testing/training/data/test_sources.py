@@ -8,6 +8,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from LabelConditionedSegmentationLib.core.scan.itk import image_of
 
 from Testing import samples
 from Testing.training.made_up_data import as_bids, as_datalist, write_data_set
+from Training.data.augmentation import Augmentation
 from Training.data.case_draw import CaseDraw
 from Training.data.datasets import has_labels, read_data_set, read_scans
-from Training.data.image_sources import IMAGES
 from Training.data.prepared_cases import Case, prepare_cases
 from Training.data.sources import Source
 from Training.data.targets import TargetCode
@@ -284,7 +285,8 @@ TARGET = Source("a", "target")
     [
         (["{}"], "has no root"),
         (["{root: a, role: test}"], '"a" has the role "test", but it has to be train or target or meta or validate'),
-        (["{root: a, images: made}"], '"a" has images: made, but images can only be stored'),
+        (["{root: a, images: drawn}"], '"a" has images: drawn, but images can only be stored or made'),
+        (["{root: b}", "{root: a, role: target, images: made}"], '"a" has the role target, of which no label maps'),
         (["{root: a, weight: 0}"], '"a" has the weight 0, but has to be above 0'),
         (["{root: a, weight: nan}"], "weight nan, but has to be above 0"),
         (["{root: a, wieght: 2}"], "wieght"),
@@ -362,17 +364,47 @@ def test_prepared_sources_are_found_again_by_a_run(
     assert len(before) == 5
 
 
-def test_images_are_those_that_their_source_names(made_up: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = config_of(cache, Source(str(made_up), images="noise"))
-    drawn = samples_of(load_data(config), config)
-    monkeypatch.setitem(
-        IMAGES, "noise", lambda case, generator: torch.from_numpy(generator.normal(size=tuple(case.image.shape)))
-    )
-    config.augmentation.intensity = False
+def test_images_of_label_maps_are_made_anew_for_every_sample(made_up: Path, cache: Path) -> None:
+    config = config_of(cache, Source(str(made_up), images="made"))
+    config.acquisition = replace(config.acquisition, stripped=0, black_air=1, cropped=0)
+    data = load_data(config)
+    assert all(case.map is not None for case in data.training)
+    drawn = samples_of(data, config)
     assert_same(drawn[3], drawn[3])
-    noise = drawn[3]["image"][0]
-    monkeypatch.setitem(IMAGES, "noise", IMAGES["stored"])
-    assert not torch.equal(noise, drawn[3]["image"][0])
+    again = next(n for n in range(4, 12) if drawn.case_of(n).name == drawn.case_of(3).name)
+    config.augmentation = Augmentation(0, 0, 0, 0, flip=False, crop=0)
+    still = samples_of(data, config)
+    assert torch.equal(still[3]["foreground"], still[again]["foreground"])
+    assert not torch.allclose(still[3]["image"][0], still[again]["image"][0], atol=0.1)
+
+
+def test_no_image_is_needed_where_images_are_made(made_up: Path, tmp_path: Path) -> None:
+    maps = tmp_path / "maps"
+    shutil.copytree(made_up, maps, ignore=shutil.ignore_patterns("imagesTr"))
+    config = config_of(tmp_path / "cache", Source(str(maps), images="made", cases=["case_0", "case_1"]))
+    config.data.sources.append(Source(str(maps), "validate", images="made", cases=["case_2"]))
+    config.acquisition = replace(config.acquisition, stripped=0)
+    data = load_data(config)
+    assert [case.name for case in data.validation] == [f"maps/case_2#{n}" for n in range(1, 5)]
+    first, second = data.validation[:2]
+    assert not torch.equal(first.image, second.image)
+    assert torch.equal(load_data(config).validation[0].image, first.image)
+
+
+def test_stripped_images_need_the_label_that_is_left(made_up: Path, cache: Path) -> None:
+    config = config_of(cache, Source(str(made_up), images="made"))
+    with pytest.raises(SystemExit, match=r'has no label "Brain", .* acquisition\.stripped_to'):
+        load_data(config)
+
+
+def test_what_a_made_image_does_not_show_has_no_label(made_up: Path, cache: Path) -> None:
+    config = config_of(cache, Source(str(made_up), images="made"))
+    config.acquisition = replace(config.acquisition, stripped=0, cropped=1)
+    drawn = samples_of(load_data(config), config)
+    for number in range(6):
+        sample = drawn[number]
+        i, j, k = sample["points"].unbind(1)
+        assert not bool((sample["target"] > 0)[~sample["foreground"][k, j, i]].any())
 
 
 def test_a_run_of_two_sources_ends_in_a_package_that_knows_its_cases(

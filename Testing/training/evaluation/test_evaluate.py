@@ -107,6 +107,7 @@ class Oracle(Segmenter):
         cancel: Any = None,
         not_a_label_map: bool = False,
         probabilities: Any = None,
+        stripped: str = "auto",
     ) -> Result:
         self.heard.append(dict(metadata or {}))
         number = next(n for n, scan in enumerate(self.scans) if np.array_equal(scan, volume.array[0]))

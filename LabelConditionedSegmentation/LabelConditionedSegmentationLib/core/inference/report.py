@@ -22,7 +22,8 @@ class RunReport:
     """Filled while a run goes on; `to_json` is what is stored and shown.
 
     timings: seconds a stage. fallbacks: steps of the out-of-memory ladder that were taken. peak_memory_mb: of the
-    process and, where there is one, the GPU.
+    process and, where there is one, the GPU. inside: what the model looked inside of, as a stage
+    before it has found it; empty where it sees whole scans.
     """
 
     model: str
@@ -30,6 +31,7 @@ class RunReport:
     device: str
     metadata: dict[str, Any] = field(default_factory=dict)
     grid: dict[str, Any] = field(default_factory=dict)
+    inside: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
     trunk_passes: int = 0
     peak_memory_mb: dict[str, float] = field(default_factory=dict)
@@ -54,6 +56,7 @@ class RunReport:
             "versions": versions(),
             "metadata": {key: "unknown" if value is None else value for key, value in self.metadata.items()},
             "grid": self.grid,
+            **({"inside": self.inside} if self.inside else {}),
             "timings_s": {stage: round(seconds, 3) for stage, seconds in self.timings.items()},
             "trunk_passes": self.trunk_passes,
             "peak_memory_mb": {where: round(size, 1) for where, size in self.peak_memory_mb.items()},

@@ -112,6 +112,24 @@ class Result:
             inside |= np.isin(self.layers[layer].array[0], values)
         return self.layers[0].with_array(inside)
 
+    def masked(self, scan: Volume) -> Volume:
+        """The scan, as it was stored, with nothing left outside of the labels of this result, such as a brain without
+        its skull.
+
+        Args:
+            scan: What was segmented.
+
+        Returns:
+            The same voxels; outside they are 0, or the lowest value of a scan that has values below 0 (as CT has).
+
+        Examples:
+            >>> with Segmenter.from_package("Resources/Models/head") as head:
+            ...     head.segment(scan, ["Brain"]).masked(scan).save("brain.nii.gz")
+        """
+        inside = np.logical_or.reduce([layer.array[0] > 0 for layer in self.layers])
+        outside = min(scan.array.dtype.type(0), scan.array.min())
+        return scan.with_array(np.where(inside, scan.array, outside))
+
     def volumes(self) -> pd.DataFrame:
         """How large every label is.
 

@@ -17,6 +17,7 @@ from ..labels.label_tree import Label
 from ..network.ensemble import Ensemble
 from ..network.model import LabelConditionedNetwork
 from ..package.model_package import ModelPackage
+from ..package.needed import needed_package
 from ..package.package_ensemble import ensemble_of
 from ..progress import CancelToken, Progress, ProgressCallback
 from ..scan.geometry import Grid
@@ -24,10 +25,12 @@ from ..scan.input_statistics import check_input
 from ..scan.metadata import MetadataSchema
 from ..scan.preprocessing import NetworkInput, prepare
 from ..scan.scan_checks import check_volume
-from ..scan.volume import Volume
+from ..scan.stripped import Stripped
+from ..scan.volume import Array, Volume
 from .devices import choose_device, describe_device
 from .example_learning import fitted_prompts, named_prompts, pooled_prompts, shown_on
 from .features import Features, resolve_labels
+from .finder import Finder
 from .layered_features import LayeredFeatures
 from .memory_ladder import MemoryPlan, peak_memory_mb
 from .network_pass import Gathered, NetworkPass
@@ -46,7 +49,7 @@ and for scans that are to be asked for them.
 It is the same wherever they can be asked for, so that a scan which one door answers is not refused at another one.
 """
 
-READ, NETWORK = 0.05, 0.8
+READ, FOUND, NETWORK = 0.05, 0.15, 0.8
 """Where the stages of a run end, as fractions of the whole."""
 
 
@@ -70,13 +73,17 @@ class Segmenter:
         device: torch.device,
         feature_budget: int = FEATURE_BUDGET,
         feature_dtype: torch.dtype = torch.float16,
+        needed: ModelPackage | None = None,
     ) -> None:
         """feature_budget: bytes of features to keep. feature_dtype: how they are kept and scored; half precision is
-        enough for labels.
+        enough for labels. needed: the package that finds what this one looks inside of (see `needed_package`); it is
+        built when a scan needs it.
         """
         self.package = package
+        self._needed = needed
         self.feature_budget = feature_budget
         self.feature_dtype = feature_dtype
+        self._finder: Finder | None = None
         labels = package.labels
         self.network_pass = NetworkPass(
             network.eval(),
@@ -103,7 +110,7 @@ class Segmenter:
             The segmenter, on its device.
 
         Raises:
-            PackageError: The package is not there, damaged, or of a newer format.
+            PackageError: The package, or one that it needs, is not there, damaged, or of a newer format.
             DeviceError: The device is not there.
 
         Examples:
@@ -142,7 +149,7 @@ class Segmenter:
         together = ensemble_of(packages)
         networks = [package.build_network() for package in packages]
         network = networks[0] if len(networks) == 1 else Ensemble(networks)
-        return Segmenter(together, network, where, feature_budget)
+        return Segmenter(together, network, where, feature_budget, needed=needed_package(packages[0]))
 
     def close(self) -> None:
         """Free the network, and the GPU memory that it takes. Features that were found can still be asked.
@@ -152,6 +159,8 @@ class Segmenter:
             >>> segmenter.close()
         """
         self.network.to("meta")
+        if self._finder is not None:
+            self._finder.segmenter.close()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
@@ -170,6 +179,7 @@ class Segmenter:
         cancel: CancelToken | None = None,
         not_a_label_map: bool = False,
         probabilities: Sequence[str] | str | None = None,
+        stripped: str = Stripped.AUTO,
     ) -> Result:
         """Segment a scan: the network once, then the labels.
 
@@ -186,6 +196,8 @@ class Segmenter:
             cancel: Ends the run within one patch when it is cancelled.
             not_a_label_map: It is a scan even where it looks like a label map, which is refused otherwise.
             probabilities: Labels whose probability maps are wanted too, as `labels`.
+            stripped: Of a model that looks inside of a label: "yes", the scan shows nothing else; "no", the label is
+                found first; "auto", whichever it is.
 
         Returns:
             The segmentation on the grid of the scan; with `probabilities`, where they were asked for.
@@ -211,7 +223,7 @@ class Segmenter:
         def on_labels(done: float, text: str) -> None:
             steps.update(NETWORK, 1.0, done, text)
 
-        found = self.features(volume, metadata, on_network, cancel, not_a_label_map, probabilities)
+        found = self.features(volume, metadata, on_network, cancel, not_a_label_map, probabilities, stripped)
         if probabilities is None:
             return found.segment(labels, on_labels, cancel)
         maps = found.probabilities(probabilities, None, cancel)
@@ -225,6 +237,7 @@ class Segmenter:
         cancel: CancelToken | None = None,
         not_a_label_map: bool = False,
         probabilities: Sequence[str] | str | None = None,
+        stripped: str = Stripped.AUTO,
     ) -> Features:
         """Run the network once over a scan; what it found can be asked for labels any number of times.
 
@@ -236,6 +249,7 @@ class Segmenter:
             not_a_label_map: It is a scan even where it looks like a label map, which is refused otherwise.
             probabilities: Labels whose probability maps are going to be asked for. They are made while the network runs
                 where the features of a scan are too large to be kept.
+            stripped: As in `segment`.
 
         Returns:
             What the network found.
@@ -256,13 +270,18 @@ class Segmenter:
         steps = Progress(progress, cancel)
         steps.update(0.0, 1.0, 0.0, "checking the scan")
         wanted = [] if probabilities is None else resolve_labels(self.package.labels, probabilities)
-        prepared, encoded, report = self._prepared(volume, metadata, not_a_label_map)
-        steps.update(0.0, READ, 1.0, "running the network")
+        prepared, encoded, report = self.prepared(volume, metadata, not_a_label_map, stripped, steps)
+        steps.update(0.0, self._start, 1.0, "running the network")
         with self.network_pass.from_the_top():
             return self._found(volume, prepared, encoded, report, steps, self.feature_budget, wanted)
 
-    def _prepared(
-        self, volume: Volume, metadata: Mapping[str, Any] | None, not_a_label_map: bool
+    def prepared(
+        self,
+        volume: Volume,
+        metadata: Mapping[str, Any] | None,
+        not_a_label_map: bool = False,
+        stripped: str = Stripped.AUTO,
+        steps: Progress | None = None,
     ) -> tuple[NetworkInput, torch.Tensor, RunReport]:
         """A checked scan as the network sees it, its metadata (1, fields), and a report that holds what was noticed.
 
@@ -281,11 +300,29 @@ class Segmenter:
             _describe(volume),
         )
         report.findings = findings
+        found = self._found_inside(volume, Stripped(stripped), report, steps or Progress(None, None))
         with report.timed("preparing"):
             architecture = self.package.architecture
-            prepared = prepare(volume, self.package.input, architecture.multiple, architecture.position)
+            prepared = prepare(volume, self.package.input, architecture.multiple, architecture.position, found)
             findings += check_input(prepared, self.package.statistics, self.package.advice)
         return prepared, torch.from_numpy(self.package.metadata.encode(parsed))[None], report
+
+    def _found_inside(self, volume: Volume, stripped: Stripped, report: RunReport, steps: Progress) -> Array | None:
+        """(k, j, i) bool: the voxels that another model finds for this one; None where it sees the scan as it is."""
+        if self._needed is None:
+            return None
+        if self._finder is None:
+            inside = self.package.input.inside
+            assert inside is not None
+            where = self.plan.device
+            first = Segmenter(self._needed, self._needed.build_network(), where, 0, self.feature_dtype)
+            self._finder = Finder(first, inside)
+        part = Progress(lambda done, text: steps.update(READ, FOUND, done, text), None)
+        with report.timed(f"finding {self._finder.inside.label}"):
+            found = self._finder.find(volume, stripped, part)
+        report.inside = found.about
+        report.findings += found.findings
+        return found.mask
 
     def _found(
         self,
@@ -313,7 +350,7 @@ class Segmenter:
                     target,
                     budget,
                     self.feature_dtype,
-                    lambda done, text: steps.update(READ, 1.0, done, text),
+                    lambda done, text: steps.update(self._start, 1.0, done, text),
                     groups,
                 )
 
@@ -350,6 +387,7 @@ class Segmenter:
         cancel: CancelToken | None = None,
         pooled: bool = False,
         not_a_label_map: bool = False,
+        stripped: str = Stripped.AUTO,
     ) -> list[ExamplePrompt]:
         """What structures that were painted on an atlas become for this model: one run of the network over the whole
         atlas, for any number of them. The prompts work on the features of any scan (`Features.by_example`).
@@ -365,6 +403,7 @@ class Segmenter:
             pooled: The prompts are what the network makes of the means of its features under each mask instead, which
                 needs a network that was trained for it.
             not_a_label_map: The atlas is a scan even where it looks like a label map.
+            stripped: Of the atlas, as in `segment`.
 
         Returns:
             A prompt for each structure.
@@ -383,14 +422,14 @@ class Segmenter:
         self.package.require_examples(pooled)
         steps = Progress(progress, cancel)
         steps.update(0.0, 1.0, 0.0, "checking the atlas")
-        prepared, encoded, report = self._prepared(atlas, metadata, not_a_label_map)
+        prepared, encoded, report = self.prepared(atlas, metadata, not_a_label_map, stripped, steps)
         structures = shown_on(atlas, prepared, self.network_pass.stride, shown)
-        steps.update(0.0, READ, 1.0, "running the network")
-        network_steps = Progress(lambda done, text: steps.update(READ, NETWORK, done, text), cancel)
+        steps.update(0.0, self._start, 1.0, "running the network")
+        network_steps = Progress(lambda done, text: steps.update(self._start, NETWORK, done, text), cancel)
         with self.network_pass.from_the_top():
             if pooled:
                 vectors, bias = self._with_ladder(
-                    report, lambda: pooled_prompts(self.network_pass, prepared, structures, encoded, steps, READ)
+                    report, lambda: pooled_prompts(self.network_pass, prepared, structures, encoded, steps, self._start)
                 )
             else:
                 features = self._found(atlas, prepared, encoded, report, network_steps, EXAMPLE_BUDGET)
@@ -408,6 +447,11 @@ class Segmenter:
             report.device = describe_device(self.plan.device)
 
         return self.network_pass.with_ladder(run, on_fallback)
+
+    @property
+    def _start(self) -> float:
+        """Where the network begins, as a fraction of a run."""
+        return FOUND if self._needed is not None else READ
 
     @property
     def network(self) -> LabelConditionedNetwork:

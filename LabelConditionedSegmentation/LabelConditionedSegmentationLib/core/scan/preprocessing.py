@@ -41,23 +41,20 @@ class NetworkInput:
     region: tuple[tuple[int, int, int], tuple[int, int, int]]
 
 
-def prepare(volume: Volume, spec: InputSpec, multiple: int, with_position: bool) -> NetworkInput:
+def prepare(
+    volume: Volume, spec: InputSpec, multiple: int, with_position: bool, found: Array | None = None
+) -> NetworkInput:
     """Crop a scan to its foreground, put it on the network's grid, normalise it and append the position channels.
 
-    Raises InputError where there is no foreground or where its values do not vary, and for models whose input another
-    model has to find first.
+    found: (k, j, i) bool, the voxels that count, where another model has found them; else the rule of the input says
+    which. Raises InputError where there is no foreground or where its values do not vary.
     """
-    if spec.inside is not None:
-        raise InputError(
-            f'The model looks inside the label "{spec.inside.label}" of the model "{spec.inside.package}" alone, which'
-            " this version cannot find for it yet; use a newer version, or another model."
-        )
     if volume.array.shape[0] != len(spec.channels):
         raise InputError(
             f"The model needs {len(spec.channels)} channel(s) ({', '.join(spec.channels)}), but the scan has"
             f" {volume.array.shape[0]}; give the scan that the model was made for."
         )
-    mask = foreground_mask(volume.array, spec.foreground)
+    mask = foreground_mask(volume.array, spec.foreground) if found is None else found
     region = bounding_box(mask)
     if region is None:
         raise InputError("The scan is empty: all its voxels are background. Check that the right file was chosen.")
@@ -72,7 +69,8 @@ def prepare(volume: Volume, spec: InputSpec, multiple: int, with_position: bool)
     grid = network_grid(covered, spec.spacing, spec.margin_mm, multiple, inside)
     values = _in_single_precision(volume.array[:, k, j, i], inside, spec.intensity)
     # with a rim of background, replication at the border continues it and not what lies inside
-    image, foreground = _on_grid(values, inside, covered, grid, rim=0 if spec.foreground == "all" else 1)
+    rim = 0 if spec.foreground == "all" and found is None else 1
+    image, foreground = _on_grid(values, inside, covered, grid, rim)
     image = normalise(image, foreground, spec.intensity)
     if with_position:
         image = torch.cat([image, position_channels(foreground)])
