@@ -146,6 +146,9 @@ def _add_output(segment: argparse.ArgumentParser) -> None:
 
 
 def _add_existing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--force", action="store_true", help="write a result too that was found to be wrong, which is refused otherwise"
+    )
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--overwrite", action="store_true", help="replace files that exist")
     existing.add_argument(

@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import Cancelled, LabelError, LCSError, MetadataError
+from ..core.errors import Cancelled, InputError, LabelError, LCSError, MetadataError
 from ..core.examples.example_prompt import ExamplePrompt, write_prompt
 from ..core.inference.features import Features
 from ..core.inference.result import Result
@@ -126,6 +126,9 @@ class _Run:
         with progress_bar(job.scan.title.rpartition("/")[2]) as progress:
             result = self._answer(volume, progress)
         result.report.timings = {"reading": read, **result.report.timings}
+        errors = [str(finding) for finding in result.report.findings if finding.level == "error"]
+        if errors and not self.plan.arguments.force:
+            raise InputError(f"{' '.join(errors)} Nothing was written; --force writes it nevertheless.")
         self._write(job, volume, result)
         for finding in result.report.findings:
             say(f"{finding.level}: {finding}")

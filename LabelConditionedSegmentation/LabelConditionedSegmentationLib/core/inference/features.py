@@ -11,6 +11,7 @@ import torch
 
 from ..errors import InputError, LabelError
 from ..examples.example_prompt import ExamplePrompt, check_model, tree_of_prompts
+from ..findings import Finding
 from ..labels.label_tree import Label, LabelTree
 from ..progress import CancelToken, Progress, ProgressCallback
 from ..scan.geometry import Grid, Shape, needed_box, resample
@@ -220,8 +221,11 @@ class Features:
         limits: Limits | None = None,
         nifti_place: NiftiPlace | None = None,
         maps: Mapping[int, Array] | None = None,
+        judge: Callable[[Array], list[Finding]] | None = None,
     ) -> None:
-        """maps: label id -> probabilities (k, j, i) in the region, which were asked for before the features went."""
+        """maps: label id -> probabilities (k, j, i) in the region, which were asked for before the features went.
+        judge: gets the winner map (k, j, i) of the region once it is known; what it finds is told in the report.
+        """
         self.labels = labels
         self.prompts = prompts
         self.input_grid = input_grid
@@ -234,6 +238,7 @@ class Features:
         self._limits = limits
         self._nifti_place = nifti_place
         self._maps = maps or {}
+        self._judge = judge
 
     def kept(self, purpose: str) -> torch.Tensor:
         """`stored`. Raises InputError, which says what it is needed for, where it was not kept."""
@@ -345,6 +350,9 @@ class Features:
             steps = progress or Progress(None, None)
             with self.report.timed("scoring"):
                 self._winners = self.with_ladder(lambda: self._score(self.kept("decide labels"), steps)).winners
+        judge, self._judge = self._judge, None  # which lets go of the scan
+        if judge is not None:
+            self.report.findings += judge(self._winners)
         return self._winners
 
     def probabilities(

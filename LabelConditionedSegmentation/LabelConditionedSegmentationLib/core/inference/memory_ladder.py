@@ -84,6 +84,18 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
+def free_memory(device: torch.device) -> int:
+    """Bytes that can still be taken on a device; 0 where the system does not say."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            line = next(line for line in file if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return 0
+    return int(line.split()[1]) * 2**10
+
+
 def peak_memory_mb(device: torch.device) -> dict[str, float]:
     """Peak memory so far in MiB: of this process, and of the GPU where there is one.
 

@@ -18,12 +18,18 @@ from ..scan.geometry import Grid, Shape
 from ..scan.preprocessing import NetworkInput
 from ..scan.volume import Array
 from .features import Prompts, WinnerMap
-from .memory_ladder import MemoryPlan, down_the_ladder
+from .memory_ladder import MemoryPlan, down_the_ladder, free_memory
 from .windows import FeatureSlab, WindowPlan, feature_slabs, plan_windows
 
 T = TypeVar("T")
 
 WINDOW_OVERLAP = 0.5
+
+STRETCH = 1.6
+"""How many times larger than the largest window an image is, at most, that takes a single window nevertheless."""
+
+WINDOW_BYTES = 400
+"""Memory that the network takes, at most, for a voxel of a window."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +97,15 @@ class NetworkPass:
         return Prompts(vectors.to(where), bias.to(where), self.network.trunk.architecture.context_classes)
 
     def windows(self, shape: Shape) -> WindowPlan:
-        """The windows over an image of `shape` (k, j, i), every axis a multiple of what the network needs."""
-        return plan_windows(shape, self.patch, WINDOW_OVERLAP, self.stride)
+        """The windows over an image of `shape` (k, j, i), every axis a multiple of what the network needs.
+
+        An image that is a little larger than the largest window takes one window of its own size, which is faster than
+        several and sees more at once, unless memory is short.
+        """
+        voxels = math.prod(shape)
+        is_a_little_larger = voxels <= STRETCH * math.prod(self.patch)
+        fits = is_a_little_larger and WINDOW_BYTES * voxels <= free_memory(self.plan.device) / 2
+        return plan_windows(shape, shape if fits else self.patch, WINDOW_OVERLAP, self.stride)
 
     def slabs(
         self,

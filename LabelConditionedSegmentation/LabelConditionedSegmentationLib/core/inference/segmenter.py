@@ -27,6 +27,7 @@ from ..scan.preprocessing import NetworkInput, prepare
 from ..scan.scan_checks import check_volume
 from ..scan.stripped import Stripped
 from ..scan.volume import Array, Volume
+from .answer_checks import Tally, check_answer, measures_of
 from .devices import choose_device, describe_device
 from .example_learning import fitted_prompts, named_prompts, pooled_prompts, shown_on
 from .features import Features, resolve_labels
@@ -375,8 +376,23 @@ class Segmenter:
             found.winners[0] if found.winners else None,
             nifti_place=volume.nifti_place,
             maps=maps,
+            judge=self._judge_of(volume, prepared),
         )
         return LayeredFeatures(features, found.winners, maps) if len(tree.protocols) > 1 else features
+
+    def _judge_of(self, volume: Volume, prepared: NetworkInput) -> Callable[[Array], list[Finding]] | None:
+        """What judges the winner map of a scan; None where the package does not say what the model usually finds."""
+        usual, tree = self.package.usual, self.package.labels
+        if usual is None or len(tree.protocols) > 1:
+            return None
+        k, j, i = (slice(start, stop) for start, stop in zip(*prepared.region, strict=True))
+        seen = volume.array[0, k, j, i]
+
+        def judge(winners: Array) -> list[Finding]:
+            tally = Tally.of(winners, seen, len(tree.leaves) + 1, volume.voxel_millilitres)
+            return check_answer(measures_of(tally, tree, usual), usual, self.package.advice)
+
+        return judge
 
     def examples(
         self,

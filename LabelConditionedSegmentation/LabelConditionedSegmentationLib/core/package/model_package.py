@@ -28,6 +28,7 @@ from ..network.architecture import Architecture
 from ..scan.input_spec import InputSpec
 from ..scan.metadata import MetadataSchema
 from .package_files import CARD, DESCRIPTION, STATISTICS, WEIGHTS, read_member
+from .usual_answers import UsualAnswers
 
 if TYPE_CHECKING:
     from ..network.model import LabelConditionedNetwork
@@ -50,7 +51,7 @@ class ModelPackage:
     ranges that scans like those of the training have, which findings are made from. advice: what to do about them, in
     terms of what the model is for (see ADVICE). about: title, description, licence, citation, intended_use, not_for,
     and provenance (data, training cases, steps, date). statistics_sha256: of the file that `feature_statistics` reads,
-    empty where there is none.
+    empty where there is none. usual: what the model finds where it works; None where that was not looked at.
     """
 
     path: Path
@@ -66,6 +67,7 @@ class ModelPackage:
     advice: dict[str, str] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
     statistics_sha256: str = ""
+    usual: UsualAnswers | None = None
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> ModelPackage:
@@ -179,6 +181,7 @@ def save_package(
     statistics: Mapping[str, Sequence[float]] | None = None,
     advice: Mapping[str, str] | None = None,
     feature_statistics: Mapping[str, LevelStatistics] | None = None,
+    usual: UsualAnswers | None = None,
 ) -> ModelPackage:
     """Write a package with weights in half precision, whole or not at all; an existing one at `path` is replaced."""
     unknown = sorted(set(about) - set(ABOUT))
@@ -195,6 +198,7 @@ def save_package(
         "flip": flip,
         "statistics": {key: [round(float(v), 4) for v in values] for key, values in (statistics or {}).items()},
         "advice": checked_advice(advice or {}),
+        **({"answers": usual.to_json()} if usual else {}),
         "metadata": metadata.to_json(),
         "labels": labels.to_json(),
         **{SHA256_OF[member]: hashlib.sha256(data).hexdigest() for member, data in members.items()},
@@ -347,6 +351,7 @@ def _package_from(entry: Mapping[str, Any], path: Path) -> ModelPackage:
         advice=checked_advice(entry.get("advice", {})),
         about={key: value for key, value in entry.items() if key in ABOUT},
         statistics_sha256=str(entry.get("statistics_sha256", "")),
+        usual=UsualAnswers.from_json(entry["answers"], len(labels.leaves)) if "answers" in entry else None,
     )
 
 
