@@ -416,6 +416,13 @@ def test_a_plain_input_is_described_as_it_always_was() -> None:
     assert InputSpec().is_plain
 
 
-def test_an_input_inside_a_label_of_another_model_is_refused_with_both_names() -> None:
-    with pytest.raises(InputError, match='inside the label "Brain" of the model "head" alone, which this version'):
-        prepared(scan((14, 16, 15)).array, InputSpec(inside=Inside("head", "Brain", 5)))
+def test_what_another_model_found_takes_the_place_of_the_foreground() -> None:
+    volume = scan((14, 16, 15))
+    found = np.zeros(volume.shape, dtype=bool)
+    found[4:9, 5:11, 3:10] = True
+    spec = InputSpec(inside=Inside("head", "Brain", 5))
+    plain, inside = prepare(volume, spec, 4, False), prepare(volume, spec, 4, False, found)
+    assert int(inside.foreground.sum()) == int(found.sum()) < int(plain.foreground.sum())
+    assert inside.region == ((4, 5, 3), (9, 11, 10))
+    values = inside.image[0][inside.foreground]
+    assert float(values.mean()) == pytest.approx(0, abs=1e-5)
