@@ -29,8 +29,8 @@ class Acquisition:
     """Share of the samples of which nothing is left but one label and a rim around it."""
     stripped_to: str = "Brain"
     """That label."""
-    rim_mm: Amount = 6.0
-    """Width of that rim, at most."""
+    rim_mm: tuple[float, float] = (-3.0, 6.0)
+    """Width of that rim; below 0 the label itself is cut."""
     black_air: Share = 0.35
     """Share of the others in which the air around the head is exactly 0."""
     blur_mm: Range = (0.4, 1.6)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import torch
@@ -120,17 +121,18 @@ class ImageMaker:
         """(k, j, i) bool: what is not exactly 0: everything, all but the air, or the brain with a rim around it."""
         s = self.settings
         if generator.random() < s.stripped:
-            return self._brain_with_rim(labels, generator.uniform(0, s.rim_mm))
+            return self._brain_with_rim(labels, generator.uniform(*s.rim_mm))
         if generator.random() < s.black_air:
             return labels > 0
         return torch.ones_like(labels, dtype=torch.bool)
 
     def _brain_with_rim(self, labels: torch.Tensor, rim_mm: float) -> torch.Tensor:
-        """The brain without holes, grown: other programs cut it more or less closely."""
+        """The brain, smoothly grown or shrunk: other programs cut it more or less closely. Across a plane, a blurred
+        edge passes the level of a normal distribution at that distance.
+        """
+        reach = max(2.0, abs(rim_mm))
         brain = self._is_brain[labels].float()
-        reach = [max(0.3, (rim_mm + 2.0) / 2.0 / step) for step in self._spacing]
-        level = 0.5 if rim_mm < 1 else 0.15
-        return _blurred(brain, reach) > level
+        return _blurred(brain, [reach / step for step in self._spacing]) > NormalDist().cdf(-rim_mm / reach)
 
     def _sliced(self, image: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
         """As thick slices show it: averaged over their thickness, sampled at their distance, and interpolated."""

@@ -90,9 +90,15 @@ def test_without_the_skull_the_brain_is_left_and_at_most_a_rim_around_it(head: t
     brain = (head == GRAY) | (head == WHITE)
     near = torch.nn.functional.max_pool3d(brain.float()[None], 11, 1, 5)[0] > 0
     for seed in range(8):
-        left = made(head, seed, stripped=1, rim_mm=3.0).foreground
+        left = made(head, seed, stripped=1, rim_mm=(0.0, 3.0)).foreground
         assert bool(left[brain].float().mean() > 0.9)
         assert not bool(left[~near].any())
+
+
+def test_the_brain_is_cut_where_the_rim_is_below_zero(head: torch.Tensor) -> None:
+    brain = ((head == GRAY) | (head == WHITE)).sum()
+    sizes = [int(made(head, stripped=1, rim_mm=(rim, rim)).foreground.sum()) for rim in (-2.0, 0.0, 2.0)]
+    assert sizes[0] < 0.7 * brain < 0.9 * brain < sizes[1] < 1.1 * brain < 1.3 * brain < sizes[2]
 
 
 def test_black_air_is_outside_and_noisy_air_is_not(head: torch.Tensor) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self, TypeVar
 
+import numpy as np
 import torch
 
 from ..errors import InputError
@@ -23,7 +24,7 @@ from ..progress import CancelToken, Progress, ProgressCallback
 from ..scan.geometry import Grid
 from ..scan.input_statistics import check_input
 from ..scan.metadata import MetadataSchema
-from ..scan.preprocessing import NetworkInput, prepare
+from ..scan.preprocessing import NetworkInput, box_around, prepare
 from ..scan.scan_checks import check_volume
 from ..scan.stripped import Stripped
 from ..scan.volume import Array, Volume
@@ -306,7 +307,29 @@ class Segmenter:
             architecture = self.package.architecture
             prepared = prepare(volume, self.package.input, architecture.multiple, architecture.position, found)
             findings += check_input(prepared, self.package.statistics, self.package.advice)
-        return prepared, torch.from_numpy(self.package.metadata.encode(parsed))[None], report
+        encoded = torch.from_numpy(self.package.metadata.encode(parsed))[None]
+        return self._focused(volume, prepared, encoded, report), encoded, report
+
+    def _focused(
+        self, volume: Volume, prepared: NetworkInput, metadata: torch.Tensor, report: RunReport
+    ) -> NetworkInput:
+        """Of a scan that is larger than the window, the window around the label that the model's input names: a first
+        look at the whole, all at once, says where that is.
+        """
+        focus, patch = self.package.input.focus, self.package.patch
+        if not focus or all(n <= most for n, most in zip(prepared.grid.shape, patch, strict=True)):
+            return prepared
+        first_look = self.network_pass.with_patch(prepared.grid.shape)
+        target = prepared.grid.coarser(self.network_pass.stride)
+        classes = self.package.labels.classes_under(self.package.labels.find(focus))
+        with report.timed("first look"):
+            seen = first_look.gather(prepared, metadata, target, 0, self.feature_dtype, groups=[[classes]])
+        report.trunk_passes += seen.passes
+        places = np.argwhere(seen.probabilities[0][0] > 0.5)
+        if not len(places):
+            return prepared
+        k, j, i = ((places.mean(axis=0) + 0.5) * self.network_pass.stride).tolist()
+        return box_around(prepared, (k, j, i), patch, Grid.of(volume))
 
     def _found_inside(self, volume: Volume, stripped: Stripped, report: RunReport, steps: Progress) -> Array | None:
         """(k, j, i) bool: the voxels that another model finds for this one; None where it sees the scan as it is."""
@@ -356,7 +379,7 @@ class Segmenter:
                 )
 
         found = self._with_ladder(report, gather)
-        report.trunk_passes = found.passes
+        report.trunk_passes += found.passes
         report.peak_memory_mb = peak_memory_mb(self.plan.device)
         steps.update(0.0, 1.0, 1.0, "network done")
         maps = {

@@ -332,8 +332,13 @@ def _package_from(entry: Mapping[str, Any], path: Path) -> ModelPackage:
             f"The input has {len(spec.channels)} channels and the network {architecture.in_channels}; they have to"
             " agree."
         )
-    if len(labels.protocols) > 1 and (architecture.context_classes or architecture.conditioning != "head"):
-        raise PackageFormatError("Several protocols need conditioning at the head, without context classes.")
+    if spec.focus and len(labels.protocols) == 1:
+        labels.find(spec.focus)
+    has_more = bool(architecture.context_classes or spec.focus)
+    if len(labels.protocols) > 1 and (has_more or architecture.conditioning != "head"):
+        raise PackageFormatError(
+            "Several protocols need conditioning at the head, without context classes and without a focus."
+        )
     k, j, i = (int(n) for n in entry["patch"])
     if any(n < architecture.multiple or n % architecture.multiple or n > 1024 for n in (k, j, i)):
         raise PackageFormatError(f"The patch size has to be made of multiples of {architecture.multiple}, up to 1024.")

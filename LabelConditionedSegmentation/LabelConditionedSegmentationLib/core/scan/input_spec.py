@@ -100,6 +100,9 @@ class InputSpec:
     """How values are normalised."""
     inside: Inside | None = None
     """What another model has to find first, and the network sees alone."""
+    focus: str = ""
+    """A label of the model itself: of a scan that is larger than its window, the window around that label is all that
+    it looks at in the end, so that it sees as much of the surroundings as in training."""
 
     def __post_init__(self) -> None:
         if self.foreground not in FOREGROUNDS:
@@ -117,7 +120,7 @@ class InputSpec:
     @property
     def is_plain(self) -> bool:
         """Whether it has nothing that packages of format 1 do not have."""
-        return self.intensity == Intensity() and self.inside is None
+        return self.intensity == Intensity() and self.inside is None and not self.focus
 
     def to_json(self) -> dict[str, Any]:
         """As stored in `model.json`; the intensity scheme is left out where it is `z-score`, and `inside` where the
@@ -133,6 +136,8 @@ class InputSpec:
             entry["intensity"] = {key: value for key, value in asdict(self.intensity).items() if value is not None}
         if self.inside is not None:
             entry["inside"] = asdict(self.inside)
+        if self.focus:
+            entry["focus"] = self.focus
         return entry
 
     @staticmethod
@@ -146,6 +151,7 @@ class InputSpec:
             float(entry["margin_mm"]),
             Intensity.from_json(entry["intensity"]) if "intensity" in entry else Intensity(),
             Inside.from_json(entry["inside"]) if "inside" in entry else None,
+            str(entry.get("focus", "")),
         )
 
 

@@ -9,7 +9,7 @@ import torch
 
 from ..errors import InputError
 from .foreground import foreground_mask
-from .geometry import Grid, bounding_box, network_grid, resample, smooth_for
+from .geometry import Grid, Shape, bounding_box, needed_box, network_grid, resample, smooth_for
 from .input_spec import InputSpec, Intensity
 from .volume import Array, Volume
 
@@ -39,6 +39,30 @@ class NetworkInput:
     foreground: torch.Tensor
     grid: Grid
     region: tuple[tuple[int, int, int], tuple[int, int, int]]
+
+
+def box_around(prepared: NetworkInput, centre: tuple[float, float, float], shape: Shape, source: Grid) -> NetworkInput:
+    """The part of a prepared scan, of at most `shape` voxels (k, j, i), around a voxel (k, j, i) of it. source: the
+    grid of the scan.
+    """
+    size = [min(n, wanted) for n, wanted in zip(prepared.grid.shape, shape, strict=True)]
+    start = [
+        min(max(round(c - n / 2), 0), whole - n) for c, n, whole in zip(centre, size, prepared.grid.shape, strict=True)
+    ]
+    stop = [first + n for first, n in zip(start, size, strict=True)]
+    k, j, i = (slice(first, last) for first, last in zip(start, stop, strict=True))
+    grid = prepared.grid.box(tuple(start), tuple(stop))  # type: ignore[arg-type]
+    low, high = needed_box(source, grid, (0, 0, 0), grid.shape)
+    region = (
+        tuple(max(a, b) for a, b in zip(low, prepared.region[0], strict=True)),
+        tuple(min(a, b) for a, b in zip(high, prepared.region[1], strict=True)),
+    )
+    return NetworkInput(
+        prepared.image[:, k, j, i].contiguous(),
+        prepared.foreground[k, j, i].contiguous(),
+        grid,
+        region,  # type: ignore[arg-type]
+    )
 
 
 def prepare(
