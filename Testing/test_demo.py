@@ -13,7 +13,7 @@ from LabelConditionedSegmentationLib.cli.model_choice import resolve_model
 from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
 from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
-from LabelConditionedSegmentationLib.resources import DEFAULT_MODEL
+from LabelConditionedSegmentationLib.resources import DEFAULT_MODEL, sample_scan
 from PIL import Image
 
 from Training.evaluation.scan_evaluation import evaluate
@@ -29,10 +29,10 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_the_demo_writes_what_it_says(demo_folder: Path) -> None:
     assert sorted(f.name for f in demo_folder.iterdir()) == [
-        "mni152.json",
-        "mni152.nii.gz",
-        "mni152.png",
-        "mni152.seg.nrrd",
+        "colin27.json",
+        "colin27.nii.gz",
+        "colin27.png",
+        "colin27.seg.nrrd",
         "volumes.csv",
     ]
 
@@ -45,10 +45,13 @@ def test_the_demo_finds_every_structure_at_a_plausible_size_and_side(demo_folder
         assert 2.5 < rows[f"{side} Hippocampus"] < 6.5
         assert 5 < rows[f"{side} Thalamus Proper"] < 14
         assert 150 < rows[f"{side} Cerebral White Matter"] < 450
-    labels, scan = sitk.ReadImage(str(demo_folder / "mni152.nii.gz")), sitk.ReadImage(str(demo.find_scan()))
+    labels, scan = (
+        sitk.ReadImage(str(demo_folder / "colin27.nii.gz")),
+        sitk.ReadImage(str(sample_scan("colin27_t1_head.nii.gz"))),
+    )
     assert labels.GetSize() == scan.GetSize()
     assert labels.GetOrigin() == pytest.approx(scan.GetOrigin())
-    volume = read_volume(demo_folder / "mni152.nii.gz")
+    volume = read_volume(demo_folder / "colin27.nii.gz")
     tree = ModelPackage.load(resolve_model(None)).labels
     right_of = {
         side: _mean_right(volume.array[0] == tree.find(f"{side} Hippocampus").id, volume.affine)
@@ -58,7 +61,7 @@ def test_the_demo_finds_every_structure_at_a_plausible_size_and_side(demo_folder
 
 
 def test_the_demo_picture_shows_the_scan_in_grey_and_the_labels_in_colour(demo_folder: Path) -> None:
-    pixels = np.asarray(Image.open(demo_folder / "mni152.png")).astype(int)
+    pixels = np.asarray(Image.open(demo_folder / "colin27.png")).astype(int)
     colourful = np.ptp(pixels, axis=2) > 40
     height = pixels.shape[0] // 2
     assert colourful[:height].mean() < 0.01

@@ -20,7 +20,7 @@ SOURCE = TOP / "LabelConditionedSegmentation"
 LIBRARY = "LabelConditionedSegmentationLib"
 ROOMS_OF_LIBRARY = ("cli", "core", "worker", "scene", "panel", "resources")
 SLICER = frozenset({"slicer", "vtk", "qt", "ctk"})
-DESKTOP = frozenset({"slicerio", "PIL", "tqdm", "nilearn"})
+DESKTOP = frozenset({"slicerio", "PIL", "tqdm"})
 TRAINING = frozenset({"monai", "lightning", "pydantic", "tensorboard", "jinja2", "matplotlib"})
 
 
@@ -41,7 +41,7 @@ VERSION = frozenset({f"{LIBRARY}.__version__", f"{LIBRARY}.version.__version__"}
 ROOMS = {
     "library": Room(frozenset({"cli", "core"}), SLICER | TRAINING | {"torch"}),
     "resources": Room(frozenset(), SLICER | TRAINING | DESKTOP | {"torch"}),
-    "core": Room(frozenset(), SLICER | TRAINING | DESKTOP),
+    "core": Room(frozenset({"resources"}), SLICER | TRAINING | DESKTOP),
     "cli": Room(frozenset({"core", "resources"}), SLICER | TRAINING),
     "worker": Room(frozenset({"core"}), SLICER | TRAINING),
     "scene": Room(frozenset({"core"}), frozenset({"qt", "ctk", "torch"}) | TRAINING),
@@ -431,7 +431,7 @@ def test_a_danger_is_noticed(source: str) -> None:
         "from safetensors.torch import load, save\nload(data)\nsave({})",
         "import numpy as np\nnp.load('a', allow_pickle=False)\nnp.save('a', b)",
         "import importlib\nimportlib.import_module('monai')",
-        "import importlib.util\nimportlib.util.find_spec('nilearn')",
+        "import importlib.util\nimportlib.util.find_spec('slicerio')",
         "'torch.load is never called'",
         "from .pickle_free import load",
     ],

@@ -29,6 +29,11 @@ def resources_folder() -> Path:
     )
 
 
+def sample_scan(name: str) -> Path:
+    """One of the scans that are shipped; see the README beside them."""
+    return resources_folder() / "SampleData" / name
+
+
 def user_models_folder() -> Path:
     """Where a user's own model packages lie."""
     if sys.platform == "win32":

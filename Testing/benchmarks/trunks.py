@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from LabelConditionedSegmentationLib.cli.demo import find_scan
 from LabelConditionedSegmentationLib.core.inference.result import Result
 from LabelConditionedSegmentationLib.core.network.architecture import Architecture
 from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
+from LabelConditionedSegmentationLib.resources import sample_scan
 
 from Testing.benchmarks.measure import measured
 from Testing.benchmarks.package_times import segmenter
@@ -26,7 +26,7 @@ TRUNKS = {
 
 def run() -> str:
     """A row a trunk; 134 labels, the whole of `segment` after a first run that warms up."""
-    volume = read_volume(find_scan())
+    volume = read_volume(sample_scan("mni152_t1_brain.nii.gz"))
     rows = []
     for name, architecture in TRUNKS.items():
         model = segmenter(134, architecture)

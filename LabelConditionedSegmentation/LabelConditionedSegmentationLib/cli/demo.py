@@ -1,17 +1,15 @@
-"""`make demo`: segment a brain scan that anyone can get, the MNI152 template inside the nilearn package, with the model
-that is shipped.
-"""
+"""`make demo`: segment the whole head that is shipped as a sample, with the model that is shipped."""
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import time
 from pathlib import Path
 
-from ..core.errors import InputError, LCSError
+from ..core.errors import LCSError
+from ..resources import sample_scan
 
-SCAN_IN_NILEARN = Path("datasets") / "data" / "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
+NAME = "colin27"
 SHOWN = (
     "Left Hippocampus",
     "Right Hippocampus",
@@ -20,22 +18,6 @@ SHOWN = (
     "Brain Stem",
     "Cerebral cortex",
 )
-
-
-def find_scan() -> Path:
-    """The MNI152 T1 scan (1 mm, skull-stripped) of the installed nilearn package, which is not imported for it.
-
-    Raises InputError.
-    """
-    spec = importlib.util.find_spec("nilearn")
-    if spec is None or spec.origin is None:
-        raise InputError("The demo scan comes with the package nilearn, which is not installed: pip install nilearn.")
-    scan = Path(spec.origin).parent / SCAN_IN_NILEARN
-    if not scan.is_file():
-        raise InputError(
-            f'This version of nilearn has no scan "{scan}"; install the version that constraints.txt names.'
-        )
-    return scan
 
 
 def run(folder: Path) -> None:
@@ -48,16 +30,16 @@ def run(folder: Path) -> None:
     from .preview import write_preview
     from .tables import write_volumes
 
-    scan = find_scan()
+    scan = sample_scan("colin27_t1_head.nii.gz")
     segmenter = Segmenter.from_package(resolve_model(None))
     loaded = time.perf_counter()
     volume = read_volume(scan)
     result = segmenter.segment(volume)
     segmented = time.perf_counter()
     files = {
-        **result.files(folder / "mni152.seg.nrrd"),
-        **result.files(folder / "mni152.nii.gz"),
-        folder / "mni152.png": write_preview(volume, result),
+        **result.files(folder / f"{NAME}.seg.nrrd"),
+        **result.files(folder / f"{NAME}.nii.gz"),
+        folder / f"{NAME}.png": write_preview(volume, result),
         folder / "volumes.csv": write_volumes(scan.name, result),
     }
     write_all(files)
@@ -66,9 +48,11 @@ def run(folder: Path) -> None:
     about = segmenter.package.about
     millilitres = result.millilitres()
     print(
-        f"Segmented {scan.name} (MNI152 T1, {' x '.join(map(str, volume.shape[::-1]))} voxels) with the model"
+        f"Segmented {scan.name} (a whole head, T1, {' x '.join(map(str, volume.shape[::-1]))} voxels) with the model"
         f" {segmenter.package.name}:"
     )
+    if ml := result.report.inside.get("ml"):
+        print(f"  the model {result.report.inside['model']} found the brain first, {ml:.0f} ml")
     print(
         f"  {len(result.labels)} structures, {result.report.trunk_passes} pass(es) of the network, on"
         f" {result.report.device}\n"
@@ -89,7 +73,7 @@ def run(folder: Path) -> None:
     for path in files:
         print(f"  {path}  ({path.stat().st_size / 1024:.0f} kB)")
     print(
-        f"\nLook at {folder / 'mni152.png'}, or open it in 3D Slicer: drag this scan and {folder / 'mni152.seg.nrrd'}"
+        f"\nLook at {folder / f'{NAME}.png'}, or open it in 3D Slicer: drag this scan and {folder / f'{NAME}.seg.nrrd'}"
         f" into its window:\n  {scan}"
     )
     print(f"\nLicence of the model: {about.get('licence') or 'not stated'}")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from LabelConditionedSegmentationLib.cli.demo import find_scan
 from LabelConditionedSegmentationLib.cli.model_choice import resolve_model
 from LabelConditionedSegmentationLib.core.findings import Finding
 from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
@@ -17,6 +16,7 @@ from LabelConditionedSegmentationLib.core.scan.input_statistics import check_inp
 from LabelConditionedSegmentationLib.core.scan.preprocessing import prepare
 from LabelConditionedSegmentationLib.core.scan.scan_checks import LABEL_MAP, check_volume
 from LabelConditionedSegmentationLib.core.scan.volume import Volume
+from LabelConditionedSegmentationLib.resources import sample_scan
 
 from Testing import samples
 
@@ -28,7 +28,7 @@ def package() -> ModelPackage:
 
 @pytest.fixture(scope="module")
 def mni() -> Volume:
-    return read_volume(find_scan())
+    return read_volume(sample_scan("mni152_t1_brain.nii.gz"))
 
 
 def findings(volume: Volume, package: ModelPackage) -> list[Finding]:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import SimpleITK
 import torch
-from LabelConditionedSegmentationLib.cli.demo import find_scan
 from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
 from LabelConditionedSegmentationLib.core.scan.label_map_likeness import looks_like_label_map
 from LabelConditionedSegmentationLib.core.scan.volume import Array
+from LabelConditionedSegmentationLib.resources import sample_scan
 
 SHAPE = (60, 70, 64)
 
@@ -19,7 +19,7 @@ SHAPE = (60, 70, 64)
 @pytest.fixture(scope="module")
 def brain() -> Array:
     """A real T1 scan (k, j, i) at 2 mm."""
-    array: Array = read_volume(find_scan()).array[0, ::2, ::2, ::2]
+    array: Array = read_volume(sample_scan("mni152_t1_brain.nii.gz")).array[0, ::2, ::2, ::2]
     return array
 
 
