@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +22,7 @@ class RunReport:
     """Filled while a run goes on; `to_json` is what is stored and shown.
 
     timings: seconds a stage. fallbacks: steps of the out-of-memory ladder that were taken. peak_memory_mb: of the
-    process and, where there is one, the GPU.
+    process and, where there is one, the GPU. metadata_sources: field -> who or what says it.
     """
 
     model: str
@@ -35,6 +35,7 @@ class RunReport:
     peak_memory_mb: dict[str, float] = field(default_factory=dict)
     fallbacks: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    metadata_sources: Mapping[str, str] = field(default_factory=dict)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -53,6 +54,7 @@ class RunReport:
             "device": self.device,
             "versions": versions(),
             "metadata": {key: "unknown" if value is None else value for key, value in self.metadata.items()},
+            "metadata_sources": dict(self.metadata_sources),
             "grid": self.grid,
             "timings_s": {stage: round(seconds, 3) for stage, seconds in self.timings.items()},
             "trunk_passes": self.trunk_passes,
