@@ -18,6 +18,8 @@ SUFFIXES = (*LABEL_MAPS, ".nhdr", ".mhd", ".mgz", ".img.gz", ".img", ".hdr.gz", 
 ASIDE = ("derivatives", "sourcedata")
 """Folders of a data set with folders of its subjects, of whom the tables of the data set speak."""
 
+_SUBJECT = re.compile(r"sub-[A-Za-z0-9+]+")
+
 
 @dataclass(frozen=True)
 class BidsPlace:
@@ -73,7 +75,7 @@ def _inside_and_above(path: Path, is_folder: bool) -> tuple[Sequence[Path], tupl
     subject's and, from what lies aside, that of the data set. Without such a folder the nearest two, as in nnU-Net.
     """
     above = (path, *path.parents) if is_folder else tuple(path.parents)
-    count = next((n for n, folder in enumerate(above, 1) if _entity("sub", folder.name) == folder.name), 0)
+    count = next((n for n, folder in enumerate(above, 1) if _SUBJECT.fullmatch(folder.name)), 0)
     if not count:
         return (), tuple(path.parents[:2])
     holder = above[count]
