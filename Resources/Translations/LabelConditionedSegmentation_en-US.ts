@@ -323,6 +323,14 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>"{0}" cannot be read ({1}); nothing is taken from it.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>"{0}" cannot be read any more; copy it again.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>"{0}" cannot be read as an image: it is damaged, empty, or of a format that is not known.</source>
       <translation type="unfinished" />
     </message>
@@ -363,7 +371,19 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>"{0}" has no line for {1}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>"{0}" has several columns called "{1}"; nothing is taken from it.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>"{0}" has the impossible voxel spacing {1} mm; repair its header.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>"{0}" has {1} lines for {2}; nothing is taken from it.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -439,6 +459,14 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>"{0}" is damaged: it holds no JSON object; nothing is taken from it.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>"{0}" is damaged: the line of {1} has {2}; nothing is taken from it.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>"{0}" is gone; choose another one.</source>
       <translation type="unfinished" />
     </message>
@@ -476,6 +504,14 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>"{0}" is no output that can be written; use a name that ends in {1}, {2}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>"{0}" is no table with tabs and a column {1}; nothing is taken from it.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>"{0}" is no text in UTF-8; nothing is taken from it.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -755,10 +791,6 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
-      <source>DICOM {0} is "{1}", {2}; left unknown.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>Do not trust labels there.</source>
       <translation type="unfinished" />
     </message>
@@ -940,6 +972,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>PyTorch, or something it needs, cannot be loaded ({0}); install it again.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Rename the file or the folder.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1228,6 +1264,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>The patch size has to be made of multiples of {0}, up to 1024.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The path of "{0}" names two of one {1}, {2} and {3}; no table is used.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1839,6 +1879,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>which is in "{0}" and cannot be told in "{1}"</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>which is more than one number</source>
       <translation type="unfinished" />
     </message>
@@ -1896,6 +1940,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>{0} cells under {1} columns</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0} could not be installed; look into the Python console, check the internet connection, and try again.</source>
       <translation type="unfinished" />
     </message>
@@ -1929,6 +1977,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>{0} holds slices that do not lie behind each other on a straight line; export it again.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} is "{1}", {2}; left unknown.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1981,6 +2033,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>{0} was not trained to learn labels from examples; choose a model that was.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} {1} is "{2}", {3}; left unknown.</source>
       <translation type="unfinished" />
     </message>
     <message>

@@ -7,9 +7,9 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from LabelConditionedSegmentationLib.core.scan.facts import Fact
 from LabelConditionedSegmentationLib.core.scan.metadata import Field, MetadataSchema
 from LabelConditionedSegmentationLib.panel.metadata_entries import MetadataEntries, hint, title
-from LabelConditionedSegmentationLib.scene.dicom_metadata import Fact
 
 from Testing.samples import SCHEMA
 

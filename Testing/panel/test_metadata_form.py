@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from LabelConditionedSegmentationLib.core.scan.facts import Fact
 from LabelConditionedSegmentationLib.core.scan.metadata import Field, MetadataSchema
 from LabelConditionedSegmentationLib.panel.metadata_entries import MetadataEntries
-from LabelConditionedSegmentationLib.scene.dicom_metadata import Fact
 from PySide6 import QtWidgets
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest

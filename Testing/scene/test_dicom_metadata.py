@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import slicer
+from LabelConditionedSegmentationLib.core.scan.facts import Fact
 from LabelConditionedSegmentationLib.core.scan.metadata import Field, MetadataSchema
-from LabelConditionedSegmentationLib.scene.dicom_metadata import Fact, known_facts
+from LabelConditionedSegmentationLib.scene.dicom_metadata import known_facts
 
 from .made_nodes import volume
 

@@ -23,6 +23,7 @@ from ..core.inference.segmenter import Segmenter
 from ..core.package.model_package import ModelPackage
 from ..core.progress import CancelToken
 from ..core.scan.volume import Volume
+from .known import Knowing, Known
 from .masks import Structure, read_structures
 from .places import NAME
 from .reading import Reading
@@ -100,7 +101,7 @@ def check_asked(asked: Asked, package: ModelPackage) -> None:
 def learn(
     asked: Asked,
     segmenter: Segmenter,
-    metadata: dict[str, str],
+    metadata: Knowing,
     cancel: CancelToken,
     overruled: Mapping[str, Any],
 ) -> list[ExamplePrompt]:
@@ -113,13 +114,13 @@ def learn(
     found: dict[str, list[ExamplePrompt]] = {name.casefold(): [] for name in asked.names}
     for shown in asked.shown:
         examples = (Example(structure.name, structure.mask) for structure in shown.structures)
+        known = metadata.of([shown.path])
         try:
             with progress_bar(shown.path.name) as progress:
-                prompts = segmenter.examples(shown.atlas, examples, metadata, progress, cancel, **overruled)
+                prompts = segmenter.examples(shown.atlas, examples, known.values, progress, cancel, **overruled)
         except InputError as error:
             raise InputError(f'"{shown.path}": {error}') from error
-        for finding in prompts[0].examples[0].get("findings", ()):
-            say(f"{finding['level']}: {shown.path}: {Finding(**finding)}")
+        _tell(shown.path, known, [Finding(**finding) for finding in prompts[0].examples[0].get("findings", ())])
         for structure, prompt in zip(shown.structures, prompts, strict=True):
             from_scan = tuple({"scan": shown.path.resolve().name, **known} for known in prompt.examples)
             whole = replace(
@@ -127,6 +128,14 @@ def learn(
             )
             found[structure.name.casefold()].append(whole)
     return [*(averaged(prompts) for prompts in found.values()), *asked.made]
+
+
+def _tell(atlas: Path, known: Known, findings: Sequence[Finding]) -> None:
+    """What is known about an atlas, and what is odd about it."""
+    if known.values:
+        say(f"{atlas}: {known}")
+    for finding in (*known.findings, *findings):
+        say(f"{finding.level}: {atlas}: {finding}")
 
 
 def _parent(asked: Asked, segmenter: Segmenter) -> str:

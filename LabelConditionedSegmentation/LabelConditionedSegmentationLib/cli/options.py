@@ -179,7 +179,15 @@ def _add_wanted(segment: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="KEY=VALUE",
-        help="what is known about the scan, such as age=31 sex=F; the rest is unknown",
+        help=(
+            "what is known about the scan, such as age=31 sex=F; the rest is taken from DICOM headers, JSON sidecars,"
+            " sessions.tsv and participants.tsv where they say it. age=unknown withholds the age"
+        ),
+    )
+    segment.add_argument(
+        "--ignore-file-metadata",
+        action="store_true",
+        help="nothing is known about scans and atlases but what is said with --metadata and --example-metadata",
     )
 
 
@@ -292,7 +300,11 @@ def _add_examples(parser: argparse.ArgumentParser) -> None:
         "--inside", metavar="LABEL", help="a label of the model that the structure lies inside of; anywhere by default"
     )
     examples.add_argument(
-        "--example-metadata", nargs="+", default=[], metavar="KEY=VALUE", help="what is known about the atlases"
+        "--example-metadata",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="what is known about the atlases, as --metadata",
     )
     examples.add_argument(
         "--save-label",

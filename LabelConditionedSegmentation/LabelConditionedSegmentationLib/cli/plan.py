@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..core.package.model_package import ModelPackage
+from ..core.scan.bids_facts import files_about
 from ..core.scan.orientation import check_letters
 from . import example_arguments as example_words
 from .arguments import metadata_of, wanted_labels
 from .jobs import Job, jobs_for
+from .known import Knowing
 from .model_choice import resolve_model
 from .places import NAME, check_outputs
 from .scan import Scan
@@ -28,8 +30,8 @@ class Plan:
 
     arguments: its words, for what needs no preparation. jobs: of the scans that are left to do. is_batch: goes on after
     a bad scan. labels: of the model, as
-    `Features.segment` takes them; none where only labels by example are asked for. metadata: of the scans and of the
-    atlases. tables: with what they hold already.
+    `Features.segment` takes them; none where only labels by example are asked for. metadata: of the scans and of
+    the atlases. tables: with what they hold already.
     inputs: all that is read. results: count of files below a searched folder that are no scans but results of earlier
     runs. done: count of scans that are left out since their own results exist.
     """
@@ -39,8 +41,8 @@ class Plan:
     jobs: tuple[Job, ...]
     is_batch: bool
     labels: list[str] | str
-    metadata: dict[str, str]
-    metadata_of_atlas: dict[str, str]
+    metadata: Knowing
+    metadata_of_atlas: Knowing
     tables: tuple[Table, ...]
     inputs: tuple[Path, ...]
     results: int
@@ -73,8 +75,8 @@ def plan_for(arguments: argparse.Namespace) -> Plan:
         jobs=jobs_for(chosen.scans, arguments, chosen.is_batch),
         is_batch=chosen.is_batch,
         labels=wanted_labels(arguments, package.labels),
-        metadata=metadata_of(arguments.metadata),
-        metadata_of_atlas=metadata_of(arguments.example_metadata),
+        metadata=_knowing(arguments, "--metadata", arguments.metadata, package),
+        metadata_of_atlas=_knowing(arguments, "--example-metadata", arguments.example_metadata, package),
         tables=tuple(_tables(arguments, chosen.is_batch)),
         inputs=tuple(_inputs(arguments, chosen.scans, package)),
         results=chosen.results,
@@ -91,8 +93,13 @@ def _check(plan: Plan) -> None:
     example_words.check_files(arguments)
     if plan.labels and (arguments.example or arguments.label_file):
         example_words.refuse_label_maps(plan.jobs)
-    for values in (plan.metadata, plan.metadata_of_atlas):
-        plan.package.metadata.parse(values)
+
+
+def _knowing(arguments: argparse.Namespace, option: str, words: Sequence[str], package: ModelPackage) -> Knowing:
+    """What words of an option say of all scans. Raises MetadataError."""
+    said = metadata_of(words)
+    package.metadata.parse(said)
+    return Knowing(package.metadata, said, option, not arguments.ignore_file_metadata)
 
 
 def _without_done(plan: Plan) -> Plan:
@@ -114,9 +121,14 @@ def _tables(arguments: argparse.Namespace, is_batch: bool) -> Iterator[Table]:
 
 def _inputs(arguments: argparse.Namespace, scans: Sequence[Scan], package: ModelPackage) -> Iterator[Path]:
     """Every file and folder that the command reads."""
-    yield from (image for scan in scans for image in scan.images)
+    images = [image for scan in scans for image in scan.images]
+    atlases = [Path(atlas) for atlas, _ in arguments.example]
+    yield from images
     yield package.path
-    yield from (Path(word) for example in arguments.example for word in example)
+    yield from atlases
+    yield from (Path(mask) for _, mask in arguments.example)
+    if package.metadata.fields and not arguments.ignore_file_metadata:
+        yield from (file for image in (*images, *atlases) for file in files_about(image))
     yield from (Path(word) for word in arguments.label_file)
     if arguments.labels_file:
         yield Path(arguments.labels_file)

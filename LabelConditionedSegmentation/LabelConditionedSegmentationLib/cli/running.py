@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -123,21 +123,26 @@ class _Run:
         began = time.perf_counter()
         volume = self.reading.scan(job.scan)
         read = time.perf_counter() - began
+        known = self.plan.metadata.of(job.scan.images, job.scan.series)
         with progress_bar(job.scan.title.rpartition("/")[2]) as progress:
-            result = self._answer(volume, progress)
+            result = self._answer(volume, known.values, progress)
         result.report.timings = {"reading": read, **result.report.timings}
+        result.report.metadata_sources = known.sources
+        result.report.findings = [*known.findings, *result.report.findings]
         errors = [str(finding) for finding in result.report.findings if finding.level == "error"]
         if errors and not self.plan.arguments.force:
             raise InputError(f"{' '.join(errors)} Nothing was written; --force writes it nevertheless.")
         self._write(job, volume, result)
+        if known.values:
+            say(str(known))
         for finding in result.report.findings:
             say(f"{finding.level}: {finding}")
         stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in result.report.timings.items())
         say(f"{job.scan.title} -> {job.first_file}  ({stages} s)")
 
-    def _answer(self, volume: Volume, progress: ProgressCallback | None) -> Result:
+    def _answer(self, volume: Volume, metadata: Mapping[str, str | float], progress: ProgressCallback | None) -> Result:
         """The network once, then the labels of the model, the labels by example, or both side by side."""
-        labels, metadata, cancel = self.plan.labels, self.plan.metadata, self.cancel
+        labels, cancel = self.plan.labels, self.cancel
         with_maps = self.plan.arguments.probabilities is not None
         wanted = labels if with_maps and labels else None
         if not self.by_example:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core.errors import MetadataError
+from ..core.scan.facts import Fact
 from ..core.scan.metadata import Field, MetadataSchema
-from ..scene.dicom_metadata import Fact
 from .stored_text import read_object
 
 

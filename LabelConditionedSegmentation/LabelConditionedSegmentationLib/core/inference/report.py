@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,8 +22,8 @@ class RunReport:
     """Filled while a run goes on; `to_json` is what is stored and shown.
 
     timings: seconds a stage. fallbacks: steps of the out-of-memory ladder that were taken. peak_memory_mb: of the
-    process and, where there is one, the GPU. inside: what the model looked inside of, as a stage
-    before it has found it; empty where it sees whole scans.
+    process and, where there is one, the GPU. metadata_sources: field -> who or what says it. inside: what the model
+    looked inside of, as a stage before it has found it; empty where it sees whole scans.
     """
 
     model: str
@@ -37,6 +37,7 @@ class RunReport:
     peak_memory_mb: dict[str, float] = field(default_factory=dict)
     fallbacks: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    metadata_sources: Mapping[str, str] = field(default_factory=dict)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -55,6 +56,7 @@ class RunReport:
             "device": self.device,
             "versions": versions(),
             "metadata": {key: "unknown" if value is None else value for key, value in self.metadata.items()},
+            "metadata_sources": dict(self.metadata_sources),
             "grid": self.grid,
             **({"inside": self.inside} if self.inside else {}),
             "timings_s": {stage: round(seconds, 3) for stage, seconds in self.timings.items()},

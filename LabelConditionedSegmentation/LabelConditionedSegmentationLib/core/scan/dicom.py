@@ -193,15 +193,30 @@ def _listed(found: Sequence[DicomSeries]) -> str:
     return "; ".join(map(str, found[:MOST_LISTED])) + more
 
 
-def _header(file: Path) -> Any:
-    """The header of a DICOM file; None for everything else, and for damaged ones."""
+def header_of(path: Path, wanted: str | None) -> Any:
+    """The whole header, as pydicom has it, of one file of a series: of the file `path`, or of a folder's series as
+    `choose_series` takes it. Raises InputError.
+    """
+    found = find_series(path) if path.is_dir() else series_of(path.parent, [path])
+    file = choose_series(path, found, wanted).files[0]
+    header = _header(file, None)
+    if header is None:
+        raise InputError(f'"{file}" cannot be read any more; copy it again.')
+    return header
+
+
+def _header(file: Path, keywords: Sequence[str] | None = OF_SERIES) -> Any:
+    """The header of a DICOM file, what these keywords say or all of it; None for everything else, and for damaged
+    ones.
+    """
     import pydicom  # a part of a second, which looking for scans does not need
     from pydicom.errors import InvalidDicomError
 
     unmarked = file.suffix.lower() in SUFFIXES and not is_dicom_file(file)
     try:
         with warnings.catch_warnings(action="ignore"):
-            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(OF_SERIES), force=unmarked)
+            tags = None if keywords is None else list(keywords)
+            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=tags, force=unmarked)
     except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError):
         return None
     kind = header.get("SOPClassUID") or header.file_meta.get(
