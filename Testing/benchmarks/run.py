@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from Testing.benchmarks import absent, instant, large, methods, plain, trunks
+from Testing.benchmarks import absent, heads, instant, large, methods, plain, trunks
 from Testing.benchmarks import context_classes as context
 from Testing.benchmarks import many_labels as labels
 from Testing.benchmarks import panel_times as panel
@@ -27,6 +27,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "absent": absent.run,
     "panel": panel.run,
     "context": context.run,
+    "heads": heads.run,
 }
 
 

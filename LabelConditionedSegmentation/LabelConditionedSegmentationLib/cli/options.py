@@ -97,6 +97,7 @@ def _add_brain(brain: argparse.ArgumentParser) -> None:
         **{name: [] for name in ("metadata", "example", "segment", "example_metadata", "label_file")},
         labels="Brain",
         stripped="auto",
+        ignore_file_metadata=True,
     )
 
 
