@@ -723,6 +723,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Check that the scan is of the kind that the model expects.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Check that the scan shows nothing but what the model expects, and that its spacing is right.</source>
       <translation type="unfinished" />
     </message>
@@ -1011,7 +1015,7 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Several protocols need conditioning at the head, without context classes.</source>
+      <source>Several protocols need conditioning at the head, without context classes and without a focus.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1183,7 +1187,23 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The model "{0}" finds no "{1}" in this scan; check that it shows one, or say that it shows nothing else: --stripped yes, or in Slicer the choice below the volume.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The model "{0}" has no statistics of its features; choose one that has.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The model "{0}" looks inside the label "{1}" of the model "{2}": {3}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The model "{0}" needs the model "{1}", which finds "{2}" for it, but there is none beside it or among the installed ones; install "{3}" as well.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The model "{0}" needs the model "{1}", which reads {2} channels, but it has only {3} to give; use models that fit together.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1212,10 +1232,6 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>The model knows no label "{0}".{1} `lcs labels` lists them all.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>The model looks inside the label "{0}" of the model "{1}" alone, which this version cannot find for it yet; use a newer version, or another model.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1251,6 +1267,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The models {0} need each other, so none of them can begin; ask who made them for a repaired one.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The name {0} of a label by example holds a line break or another character that cannot be written; choose another one.</source>
       <translation type="unfinished" />
     </message>
@@ -1276,6 +1296,14 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>The result carries both, as the scan does.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The result is wrong: {0}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The result may be wrong: {0}.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1563,6 +1591,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>What the model usually finds has to say something of every label.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>What the network found in that run is not kept any more; press Apply again to {0}.</source>
       <translation type="unfinished" />
     </message>
@@ -1691,6 +1723,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>first looks</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>flip angle</source>
       <translation type="unfinished" />
     </message>
@@ -1700,6 +1736,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>from the subject</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>hardly anything lies outside {0}</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1716,6 +1756,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>inversion time</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>its foreground has the size of a brain</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1736,6 +1780,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>learning from the example</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>left and right differ more than in any scan of the training</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1844,6 +1892,18 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>the scan</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>the structures are bright and dark in another way than in the scans of the training</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>the structures have sizes that no scan of the training had</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>the user says so</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -2049,6 +2109,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>{0}{1}; the model was trained on {2} to {3}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{share:.0%} of the structures that every scan has were not found</source>
       <translation type="unfinished" />
     </message>
   </context>

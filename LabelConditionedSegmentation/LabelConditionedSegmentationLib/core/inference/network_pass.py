@@ -5,7 +5,6 @@ Inference, validation during training and adaptation to a scan run the network t
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -96,12 +95,6 @@ class NetworkPass:
             other = [*self.mirrored_classes, *context]
             vectors, bias = torch.cat([vectors, vectors[other]], dim=1) / 2, (bias + bias[other]) / 2
         return Prompts(vectors.to(where), bias.to(where), self.network.trunk.architecture.context_classes)
-
-    def with_patch(self, patch: Shape) -> NetworkPass:
-        """The same pass with another largest window."""
-        other = copy.copy(self)
-        other.patch = patch
-        return other
 
     def windows(self, shape: Shape) -> WindowPlan:
         """The windows over an image of `shape` (k, j, i), every axis a multiple of what the network needs.

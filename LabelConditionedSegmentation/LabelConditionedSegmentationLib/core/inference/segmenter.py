@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self, TypeVar
 
-import numpy as np
 import torch
 
 from ..errors import InputError
@@ -24,7 +23,7 @@ from ..progress import CancelToken, Progress, ProgressCallback
 from ..scan.geometry import Grid
 from ..scan.input_statistics import check_input
 from ..scan.metadata import MetadataSchema
-from ..scan.preprocessing import NetworkInput, box_around, prepare
+from ..scan.preprocessing import NetworkInput, prepare
 from ..scan.scan_checks import check_volume
 from ..scan.stripped import Stripped
 from ..scan.volume import Array, Volume
@@ -33,6 +32,7 @@ from .devices import choose_device, describe_device
 from .example_learning import fitted_prompts, named_prompts, pooled_prompts, shown_on
 from .features import Features, resolve_labels
 from .finder import Finder
+from .focus import focused
 from .layered_features import LayeredFeatures
 from .memory_ladder import MemoryPlan, peak_memory_mb
 from .network_pass import Gathered, NetworkPass
@@ -313,23 +313,17 @@ class Segmenter:
     def _focused(
         self, volume: Volume, prepared: NetworkInput, metadata: torch.Tensor, report: RunReport
     ) -> NetworkInput:
-        """Of a scan that is larger than the window, the window around the label that the model's input names: a first
-        look at the whole, all at once, says where that is.
-        """
-        focus, patch = self.package.input.focus, self.package.patch
-        if not focus or all(n <= most for n, most in zip(prepared.grid.shape, patch, strict=True)):
+        """Of a scan that is larger than the window, the window around the label that the model's input names."""
+        focus = self.package.input.focus
+        if not focus:
             return prepared
-        first_look = self.network_pass.with_patch(prepared.grid.shape)
-        target = prepared.grid.coarser(self.network_pass.stride)
         classes = self.package.labels.classes_under(self.package.labels.find(focus))
-        with report.timed("first look"):
-            seen = first_look.gather(prepared, metadata, target, 0, self.feature_dtype, groups=[[classes]])
-        report.trunk_passes += seen.passes
-        places = np.argwhere(seen.probabilities[0][0] > 0.5)
-        if not len(places):
-            return prepared
-        k, j, i = ((places.mean(axis=0) + 0.5) * self.network_pass.stride).tolist()
-        return box_around(prepared, (k, j, i), patch, Grid.of(volume))
+        with report.timed("first looks"), self.network_pass.from_the_top():
+            part, looks = self._with_ladder(
+                report, lambda: focused(prepared, self.network_pass, metadata, classes, Grid.of(volume))
+            )
+        report.trunk_passes += looks
+        return part
 
     def _found_inside(self, volume: Volume, stripped: Stripped, report: RunReport, steps: Progress) -> Array | None:
         """(k, j, i) bool: the voxels that another model finds for this one; None where it sees the scan as it is."""
