@@ -1,0 +1,181 @@
+"""The stage before a model that looks inside of a label: when it runs, what it leaves, and what is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from LabelConditionedSegmentationLib.core.errors import Cancelled, InputError, PackageError
+from LabelConditionedSegmentationLib.core.inference.finder import Finder
+from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
+from LabelConditionedSegmentationLib.core.package.needed import needed_package
+from LabelConditionedSegmentationLib.core.progress import CancelToken, Progress
+from LabelConditionedSegmentationLib.core.scan.geometry import Grid
+from LabelConditionedSegmentationLib.core.scan.input_spec import Inside, InputSpec
+from LabelConditionedSegmentationLib.core.scan.stripped import looks_stripped
+from LabelConditionedSegmentationLib.core.scan.volume import Volume
+
+from Testing import samples
+
+LABEL = samples.label_tree().roots[0].name
+SHAPE = (36, 44, 40)
+
+
+def inner(package: str = "outer", label: str = LABEL, margin_mm: float = 0.0) -> InputSpec:
+    return InputSpec(inside=Inside(package, label, margin_mm))
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with `outer`, which finds, and `inner`, which looks inside."""
+    monkeypatch.setenv("LCS_MODELS", str(tmp_path / "none"))
+    samples.package(tmp_path, name="outer")
+    samples.package(tmp_path, name="inner", spec=inner())
+    return tmp_path
+
+
+@pytest.fixture
+def found_ball(monkeypatch: pytest.MonkeyPatch) -> list[Volume]:
+    """The other model finds a ball of 10 mm in the middle of every scan; the scans that it was asked about."""
+    asked: list[Volume] = []
+
+    def distance(self: Finder, volume: Volume, steps: Progress) -> tuple[torch.Tensor, Grid, int]:
+        asked.append(volume)
+        steps.update(0.0, 1.0, 1.0, "finding")
+        places = np.indices(volume.shape) - (np.array(volume.shape)[:, None, None, None] - 1) / 2
+        return torch.from_numpy(np.linalg.norm(places, axis=0) - 10).float(), Grid.of(volume), 1
+
+    monkeypatch.setattr(Finder, "_distance", distance)
+    return asked
+
+
+def raw() -> Volume:
+    """A scan that goes on beyond its border."""
+    volume = samples.scan(SHAPE)
+    return volume.with_array(volume.array + 100)
+
+
+def test_only_what_was_found_counts(models: Path, found_ball: list[Volume]) -> None:
+    with Segmenter.from_package(models / "inner", "cpu") as segmenter:
+        result = segmenter.segment(raw())
+    assert len(found_ball) == 1
+    labelled = np.argwhere(result.label_map.array[0] > 0)
+    centre = (np.array(SHAPE) - 1) / 2
+    assert np.linalg.norm(labelled - centre, axis=1).max() <= 10 + 4  # a margin of context is labelled too
+    assert result.report.inside["stripped"] == "no"
+    assert result.report.inside["ml"] == pytest.approx(4 / 3 * np.pi, rel=0.05)
+    assert result.report.to_json()["inside"]["model"] == "outer"
+
+
+def test_the_margin_is_kept_around_it(tmp_path: Path, models: Path, found_ball: list[Volume]) -> None:
+    samples.package(tmp_path, name="wide", spec=inner(margin_mm=3.0))
+    counts = []
+    for name in ("inner", "wide"):
+        with Segmenter.from_package(models / name, "cpu") as segmenter:
+            counts.append(int(segmenter.prepared(raw(), None)[0].foreground.sum()))
+    assert counts[1] / counts[0] == pytest.approx((13 / 10) ** 3, rel=0.05)
+
+
+def test_of_a_stripped_scan_nothing_is_looked_for(models: Path, found_ball: list[Volume]) -> None:
+    volume = samples.scan(SHAPE)
+    framed = np.pad(volume.array, ((0, 0), (4, 4), (4, 4), (4, 4)))
+    stripped = Volume(framed, volume.affine)
+    assert looks_stripped(stripped)
+    with Segmenter.from_package(models / "inner", "cpu") as segmenter:
+        assert segmenter.features(stripped).report.inside["stripped"] == "yes"
+        assert not found_ball
+        assert segmenter.features(stripped, stripped="no").report.inside["stripped"] == "no"
+        assert segmenter.features(raw(), stripped="yes").report.inside["because"] == "the user says so"
+    assert len(found_ball) == 1
+
+
+def test_the_last_answer_is_kept_with_its_scan(models: Path, found_ball: list[Volume]) -> None:
+    with Segmenter.from_package(models / "inner", "cpu") as segmenter:
+        segmenter.features(raw(), {"age": 20})
+        segmenter.features(raw(), {"age": 30})
+        assert len(found_ball) == 1
+        segmenter.features(raw().with_array(raw().array + 1))
+        assert len(found_ball) == 2
+
+
+def test_where_nothing_is_found_a_sentence_says_what_to_do(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(self: Finder, volume: Volume, steps: Progress) -> tuple[torch.Tensor, Grid, int]:
+        return torch.full(volume.shape, 1000.0), Grid.of(volume), 1
+
+    monkeypatch.setattr(Finder, "_distance", nothing)
+    with (
+        Segmenter.from_package(models / "inner", "cpu") as segmenter,
+        pytest.raises(InputError, match=f'"outer" finds no "{LABEL}" in this scan.*--stripped yes'),
+    ):
+        segmenter.segment(raw())
+
+
+def test_the_other_network_really_runs_and_can_be_cancelled(models: Path) -> None:
+    token = CancelToken()
+    told: list[tuple[float, str]] = []
+
+    def progress(done: float, text: str) -> None:
+        told.append((done, text))
+        if text.startswith("finding"):
+            token.cancel()
+
+    with Segmenter.from_package(models / "inner", "cpu") as segmenter, pytest.raises(Cancelled):
+        segmenter.segment(raw(), progress=progress, cancel=token)
+    assert any(text == f"finding {LABEL}" for _, text in told)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+def test_packages_that_need_each_other_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LCS_MODELS", str(tmp_path / "none"))
+    samples.package(tmp_path, name="one", spec=inner("two"))
+    two = samples.package(tmp_path, name="two", spec=inner("one"))
+    with pytest.raises(PackageError, match="two, one need each other"):
+        needed_package(two)
+
+
+def test_a_missing_package_a_missing_label_and_more_channels_are_refused(tmp_path: Path, models: Path) -> None:
+    nobody = samples.package(tmp_path, name="lonely", spec=inner("nobody"))
+    with pytest.raises(PackageError, match='needs the model "nobody", which finds'):
+        needed_package(nobody)
+    other = samples.package(tmp_path, name="other", spec=inner(label="Left Nothing"))
+    with pytest.raises(PackageError, match='label "Left Nothing" of the model "outer"'):
+        needed_package(other)
+    samples.package(
+        tmp_path,
+        replace(samples.TINY, in_channels=2),
+        name="two_channels",
+        spec=InputSpec(channels=("T1", "T2")),
+    )
+    narrow = samples.package(tmp_path, name="narrow", spec=inner("two_channels"))
+    with pytest.raises(PackageError, match="reads 2 channels"):
+        needed_package(narrow)
+
+
+def test_whole_scans_need_no_other_package(models: Path) -> None:
+    assert needed_package(samples.package(models, name="alone")) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("ball", True),
+        ("below_zero", True),
+        ("at_the_border", False),
+        ("noisy_air", False),
+        ("too_large", False),
+    ],
+)
+def test_what_has_the_size_of_a_brain_and_a_free_border_counts_as_stripped(change: str, expected: bool) -> None:
+    distance = np.linalg.norm(np.indices((50, 50, 50)) - 24.5, axis=0)
+    array = np.where(distance < 16, 300.0 + 50 * np.sin(distance), 0.0)
+    if change == "below_zero":
+        array = np.where(distance < 16, array, -1024.0)
+    if change == "at_the_border":
+        array[10:40, 10:40, :25] = 200.0
+    if change == "noisy_air":
+        array += np.abs(np.random.default_rng(1).normal(0, 8, array.shape))
+    spacing = 8.0 if change == "too_large" else 4.0
+    assert looks_stripped(Volume(array[None], np.diag([spacing, spacing, spacing, 1.0]))) is expected
