@@ -128,6 +128,7 @@ class LabelConditionedSegmentationLogic(ScriptedLoadableModuleLogic):
         progress: Callable[[float, str], None] | None = None,
         examples: Sequence[str | Path] = (),
         notALabelMap: bool = False,
+        stripped: str = "auto",
     ) -> Any:
         """Segment a volume node, or a sequence of them (one a channel), and return the segmentation node; a new one
         where none is given.
@@ -136,10 +137,11 @@ class LabelConditionedSegmentationLogic(ScriptedLoadableModuleLogic):
         or path of a package; None is the shipped one.
         progress: called with the fraction done and what is being done. examples: files of labels by example
         (.lcs-label.json) of the model, which are found beside the labels; alone where labels is empty. notALabelMap:
-        the volume is a scan, even where it looks like a label map. Raises LCSError with a sentence that says what is
+        the volume is a scan, even where it looks like a label map. stripped: whether it is skull-stripped: auto, yes or
+        no. Raises LCSError with a sentence that says what is
         wrong.
         """
-        choices = labels, metadata, model, device, progress, examples, notALabelMap
+        choices = labels, metadata, model, device, progress, examples, notALabelMap, stripped
         return process(self.runner, inputVolume, outputSegmentation, *choices)
 
     def close(self) -> None:

@@ -208,6 +208,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Skull-stripped:</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Stop the run within two seconds. Nothing is changed.</source>
       <translation type="unfinished" />
     </message>
@@ -285,6 +289,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>Where the segments go: a new segmentation, or an existing one. Its other segments are kept; the same structure is replaced.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Whether the volume shows nothing but the brain. "Automatic" finds out, and finds the brain first where it shows more.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1339,6 +1347,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The scan was taken for skull-stripped.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The scan would be {0} m long; its voxel spacing is wrong. Repair its header.</source>
       <translation type="unfinished" />
     </message>
@@ -1867,6 +1879,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>stripped has to be {0}, and is "{1}".</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>than the model was trained on ({0} to {1})</source>
       <translation type="unfinished" />
     </message>
@@ -2092,6 +2108,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>{0} was found first, {1} ml.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0} was not trained to learn labels from examples; choose a model that was.</source>
       <translation type="unfinished" />
     </message>
@@ -2259,6 +2279,21 @@ Do you use the model {model} within this licence?</source>
     </message>
     <message>
       <source>starting</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
+    <name>panel.stripped_view</name>
+    <message>
+      <source>Automatic</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>No</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Yes</source>
       <translation type="unfinished" />
     </message>
   </context>

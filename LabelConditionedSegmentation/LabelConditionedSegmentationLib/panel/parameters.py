@@ -9,7 +9,7 @@ from slicer.parameterNodeWrapper import parameterNodeWrapper
 @parameterNodeWrapper
 class PanelParameters:
     """model: name of the package. labels, metadata: JSON text of the ticks and of the form. myLabels: JSON text of the
-    labels by example, of all models.
+    labels by example, of all models. stripped: whether the scan is skull-stripped: auto, yes or no.
 
     output: the segmentation, None for a new one.
 
@@ -21,6 +21,7 @@ class PanelParameters:
     myLabels: str  # noqa: N815  as the other names
     metadata: str
     device: str = "auto"
+    stripped: str = "auto"
     output: vtkMRMLSegmentationNode
     volumesTable: bool = False  # noqa: N815  as the .ui file names it
 

@@ -12,6 +12,7 @@ import slicer
 from ..core.errors import InputError, LCSError
 from ..core.labels.label_tree import Label
 from ..core.package.model_package import ModelPackage
+from ..core.scan.stripped import Stripped
 from ..resources import DEFAULT_MODEL, model_folders
 from ..scene.example_labels import load_label
 from ..scene.installed_models import installed_models
@@ -35,6 +36,7 @@ def process(
     progress: Callable[[float, str], None] | None,
     examples: Sequence[str | Path],
     not_a_label_map: bool = False,
+    stripped: str = Stripped.AUTO,
 ) -> Any:
     """See LabelConditionedSegmentationLogic.process."""
     package = find_model(model)
@@ -49,7 +51,7 @@ def process(
     check_volumes(nodes, package, not_a_label_map)
     if segmentation is not None:
         check_target(segmentation, nodes[0])
-    task = Task(nodes, package, known, device)
+    task = Task(nodes, package, known, device, _checked_choice(stripped))
     if not runner.answers(task):
         run_to_end(runner, lambda: runner.start(task), progress)
     if branch is not None and runner.lacks_examples(branch):
@@ -63,6 +65,13 @@ def process(
     live = LiveSegments()
     live.write(answer, wanted, segmentation)
     return live.node
+
+
+def _checked_choice(stripped: str) -> str:
+    """Raises InputError for a word that says nothing of the skull."""
+    if stripped not in list(Stripped):
+        raise InputError(f'stripped has to be {", ".join(Stripped)}, and is "{stripped}".')
+    return stripped
 
 
 def labels_of_model(labels: Sequence[str] | None, package: ModelPackage) -> list[Label]:

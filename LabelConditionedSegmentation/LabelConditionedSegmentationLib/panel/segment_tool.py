@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -70,9 +70,19 @@ def run_sentences(report: dict[str, Any], is_current: bool, translated: Callable
     return [
         f"Done in {sum(report['timings_s'].values()):.0f} s on {report['device']}.",
         then,
+        *_stage_sentences(report.get("inside", {})),
         *([f"Memory was short: {steps}."] if steps else []),
         *(str(Finding(**finding)) for finding in report["findings"] if finding["level"] != "note"),
     ]
+
+
+def _stage_sentences(inside: Mapping[str, Any]) -> list[str]:
+    """What is said of the stage before the run, where the model has one."""
+    if not inside:
+        return []
+    if inside["stripped"] == "yes":
+        return ["The scan was taken for skull-stripped."]
+    return [f"{inside['label']} was found first, {inside['ml']:.0f} ml."]
 
 
 def not_found_sentences(empty: Sequence[Label]) -> list[str]:

@@ -9,6 +9,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..core.package.model_package import ModelPackage
+from ..core.scan.stripped import Stripped
 from ..scene.dicom_metadata import known_facts
 from ..scene.volumes import declare_scan
 from .input_view import InputView
@@ -20,6 +21,7 @@ from .remembered import Memory
 from .runner import Runner, Task
 from .sentences import translated
 from .situation import Situation, findings_text
+from .stripped_view import StrippedView
 from .volume_findings import VolumeFindings
 from .volume_watch import VolumeWatch
 
@@ -48,6 +50,7 @@ class TaskView:
         self.inputs = InputView(
             ui.inputsForm, volumes_chosen, "{channel}:", _("The {channel} volume that is to be segmented.")
         )
+        self.stripped = StrippedView(ui, entered)
         self._form = MetadataForm(ui.metadataForm.layout(), entered)
         self.models = ModelView(ui.modelSelector, ui.modelLabel, memory, model_chosen)
         ui.scanButton.connect("clicked(bool)", self._declare_scans)
@@ -64,7 +67,8 @@ class TaskView:
             return None
         if any(node is None or node.GetImageData() is None for node in nodes):
             return None
-        return Task(nodes, self.package, self.entries.values(), device)
+        stripped = self.stripped.value if self.package.input.inside else Stripped.AUTO
+        return Task(nodes, self.package, self.entries.values(), device, stripped)
 
     def situation(self, missing: str, runner: Runner, is_answered: bool) -> Situation:
         """What has to be known before anything may be pressed. missing: what has to be installed first."""
@@ -86,10 +90,12 @@ class TaskView:
         ui.scanButton.visible = now.may_be_scan
         ui.modelSelector.enabled = not now.running
         self.inputs.set_enabled(not now.running)
+        self.stripped.set_enabled(not now.running)
 
     def show_needs(self) -> None:
         """Show what the chosen model needs of the scan: its channels and metadata."""
         package = self.package
+        self.stripped.show_needs(package)
         if package is not None:
             self.inputs.show_channels(package.input.channels)
             entered = self.entries.to_text() if self.entries else ""
@@ -115,6 +121,7 @@ class TaskView:
             roles = (f"{INPUT_ROLE}{n}" for n in range(len(package.input.channels)))
             self.inputs.set_nodes([node.GetNodeReference(role) for role in roles])
             self._use_entries(MetadataEntries.from_text(package.metadata, parameters.metadata))
+        self.stripped.read(parameters.stripped)
         self._watch.watch(self.inputs.nodes)
 
     def write(self, parameters: Any) -> None:
@@ -123,6 +130,7 @@ class TaskView:
         for n, volume in enumerate(self.inputs.nodes):
             parameters.parameterNode.SetNodeReferenceID(f"{INPUT_ROLE}{n}", volume.GetID() if volume else None)
         parameters.metadata = self.entries.to_text() if self.entries else ""
+        parameters.stripped = self.stripped.value
 
     def stop(self) -> None:
         """Watch nothing."""
