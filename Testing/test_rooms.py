@@ -313,7 +313,6 @@ def test_every_module_says_its_job_in_line_1(path: Path) -> None:
         ("core.labels", "from qt import QWidget"),
         ("core.labels", "def later():\n    from ..cli import main"),
         ("core.labels", "from .. import cli"),
-        ("core.labels", "from .. import resources"),
         ("core.network.trunk", "from ...cli.main import main"),
         ("core.labels", "import Training.data.training_samples"),
         ("core.labels", "from PIL import Image"),

@@ -48,7 +48,7 @@ def run() -> str:
 
 def _masks() -> Iterator[str]:
     yield "| raw scan | shape | brain, ml | seconds | Dice with the given mask |"
-    yield "|---|---|---|---|---|"
+    yield "| --- | --- | --- | --- | --- |"
     with Segmenter.from_package(MODELS / "head", "cpu") as segmenter:
         segmenter.segment(read_volume(sample_scan("colin27_t1_head.nii.gz")), ["Brain"])  # the first run is slower
         for path in sorted((HEADS / "raw").glob("*.nii.gz")):
@@ -64,7 +64,7 @@ def _masks() -> Iterator[str]:
 
 def _stages() -> Iterator[str]:
     yield "| scan | answer | brain first | seconds | peak memory, MB | level of the worst finding |"
-    yield "|---|---|---|---|---|---|"
+    yield "| --- | --- | --- | --- | --- | --- |"
     for path in _scans():
         with Segmenter.from_package(MODELS / "brain", "cpu") as segmenter:
             began = time.perf_counter()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
 import stat
 import time
 import zipfile
@@ -778,9 +779,14 @@ def test_a_package_of_format_1_has_no_entry_that_older_versions_do_not_know(tmp_
     assert "statistics_sha256" not in entry
 
 
-def test_the_shipped_package_of_format_1_is_read() -> None:
-    package = ModelPackage.load(resources_folder() / "Models" / "brain")
+def test_a_package_of_format_1_is_read_as_the_shipped_one_was(tmp_path: Path) -> None:
+    folder = shutil.copytree(resources_folder() / "Models" / "brain", tmp_path / "brain")
+    entry = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    del entry["input"]["inside"], entry["answers"]
+    (folder / "model.json").write_text(json.dumps(entry | {"format": 1}), encoding="utf-8")
+    package = ModelPackage.load(folder)
     assert format_of(package) == 1
+    assert package.usual is None
     assert len(package.labels.leaves) == 134
     assert [protocol.name for protocol in package.labels.protocols] == [""]
     assert package.labels.classes == 135

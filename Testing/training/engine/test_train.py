@@ -551,11 +551,12 @@ def test_every_shipped_experiment_is_a_valid_configuration() -> None:
 
 def test_the_data_of_every_shipped_experiment_have_a_section_that_says_where_they_are_had() -> None:
     sections = set(re.findall(r"^## (.*)$", (ROOT / "Training" / "DATA.md").read_text(encoding="utf-8"), re.MULTILINE))
-    roots = {
-        Path(read_config(path).data.root)
+    experiments = [
+        read_config(path).data
         for path in (ROOT / "Training" / "experiments").glob("*.yaml")
         if not path.name.startswith("compare_")
-    }
+    ]
+    roots = {Path(root) for data in experiments for root in ([source.root for source in data.sources] or [data.root])}
     assert {root for root in roots if root.parts[0] != "runs"} == {Path("data") / name for name in sections}
     told = [path for path in (ROOT / "Training").rglob("*") if path.suffix in (".py", ".yaml", ".md")]
     assert not [path for path in told if "../shared" in path.read_text(encoding="utf-8")]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FAR_MM = 1000.0
 """From anything."""
 
-MOST_OUTSIDE = 0.08
+MOST_OUTSIDE = 0.3
 """Share of the foreground of a stripped scan that the other model places outside of the label, at most."""
 
 

@@ -333,7 +333,8 @@ class Segmenter:
             inside = self.package.input.inside
             assert inside is not None
             where = self.plan.device
-            first = Segmenter(self._needed, self._needed.build_network(), where, 0, self.feature_dtype)
+            further = needed_package(self._needed)
+            first = Segmenter(self._needed, self._needed.build_network(), where, 0, self.feature_dtype, further)
             self._finder = Finder(first, inside)
         part = Progress(lambda done, text: steps.update(READ, FOUND, done, text), None)
         with report.timed(f"finding {self._finder.inside.label}"):
