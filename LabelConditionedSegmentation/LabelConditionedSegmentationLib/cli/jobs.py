@@ -16,13 +16,16 @@ from .scan import Scan
 
 @dataclass(frozen=True)
 class Job:
-    """One scan and the files to make of it."""
+    """One scan and the files to make of it. is_for_masked: the masked scan is what was asked for, the rest comes with
+    it.
+    """
 
     scan: Scan
     output: Path | None
     preview: Path | None
     probabilities: Path | None
     masked_scan: Path | None = None
+    is_for_masked: bool = False
 
     @property
     def files(self) -> list[Path]:
@@ -35,7 +38,7 @@ class Job:
     @property
     def first_file(self) -> Path:
         """The one that is told of."""
-        return self.files[0]
+        return self.masked_scan if self.is_for_masked and self.masked_scan else self.files[0]
 
     @property
     def is_written(self) -> bool:
@@ -59,6 +62,7 @@ def jobs_for(scans: Iterable[Scan], arguments: argparse.Namespace, is_batch: boo
             placed(arguments.preview, ".png"),
             placed(arguments.probabilities, ".nii.gz"),
             placed(arguments.masked_scan, ".nii.gz"),
+            is_for_masked=arguments.command == "brain",
         )
         if job.output is not None:
             suffix_of(job.output)

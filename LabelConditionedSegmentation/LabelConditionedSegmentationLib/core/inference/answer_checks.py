@@ -50,6 +50,8 @@ class Tally:
     def intensity(self) -> Array:
         """(leaves,): means under the labels, of mean 0 and deviation 1; NaN where nothing was found."""
         means = np.where(self.count[1:] > 0, self.total[1:] / np.maximum(self.count[1:], 1), np.nan)
+        if not (self.count[1:] > 0).any():
+            return means
         return np.asarray((means - np.nanmean(means)) / max(float(np.nanstd(means)), 1e-12))
 
 
@@ -63,8 +65,10 @@ def measures_of(tally: Tally, tree: LabelTree, usual: UsualAnswers) -> dict[str,
     expected = np.array(usual.log_ml)
     log_ml, always = tally.log_ml, np.isfinite(expected[:, 0])
     found = always & np.isfinite(log_ml)
+    if not always.any():
+        return {}
     if found.sum() < 3:
-        return {"lost": 1.0 - float(found.sum()) / max(int(always.sum()), 1)}
+        return {"lost": 1.0 - float(found.sum() / always.sum())}
     offset = log_ml[found] - expected[found, 0]
     spread = np.maximum(expected[found, 1], SMALLEST_SPREAD)
     deviation = np.abs(offset - np.median(offset)) / spread
@@ -72,7 +76,9 @@ def measures_of(tally: Tally, tree: LabelTree, usual: UsualAnswers) -> dict[str,
     pairs = [(n, index[tree.mirrored(leaf).id]) for n, leaf in enumerate(tree.leaves) if leaf.laterality == "left"]
     sides = [log_ml[left] - log_ml[right] for left, right in pairs if left != right and found[left] and found[right]]
     known = found & np.isfinite(np.array(usual.intensity))
-    contrast = np.corrcoef(tally.intensity[known], np.array(usual.intensity)[known])[0, 1] if known.sum() > 2 else 1.0
+    with np.errstate(invalid="ignore"):
+        pair = tally.intensity[known], np.array(usual.intensity)[known]
+        contrast = np.corrcoef(*pair)[0, 1] if known.sum() > 2 else 1.0
     return {
         "lost": 1.0 - float(found.sum() / always.sum()),
         "sizes": float(deviation.clip(max=LARGEST_DEVIATION).mean()),
