@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,7 +53,8 @@ def main() -> None:
     arguments = parser.parse_args()
     for name in arguments.sections or SECTIONS:
         print(f"== {name}", flush=True)
-        content = f"Measured with `python -m Testing.benchmarks.run {name}` on {hardware()}.\n\n{SECTIONS[name]()}"
+        measured = f"Measured with `python -m Testing.benchmarks.run {name}` on {hardware()}."
+        content = f"{textwrap.fill(measured, 118, break_on_hyphens=False)}\n\n{SECTIONS[name]()}"
         print(content, flush=True)
         if not arguments.print:
             PAGE.write_text(write_section(PAGE.read_text(encoding="utf-8"), name, content), encoding="utf-8")

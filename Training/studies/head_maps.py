@@ -2,7 +2,7 @@
 of FreeSurfer: python -m Training.studies.head_maps ROOT OUTPUT.
 
 ROOT is a folder with labelsTr/*.nii.gz, such as the training maps of SynthSeg (Billot et al., Medical Image Analysis
-2023). OUTPUT gets the same maps, turned to right-anterior-superior axes and cropped to the head, with the cerebrospinal
+2023). OUTPUT gets the same maps, with axes to the left, the back and the top, cropped to the head, with the cerebrospinal
 fluid divided into that within the brain's hull and that around it; and labels.csv, whose hierarchy has the brain, its
 structures and what lies outside of it.
 """
@@ -94,7 +94,7 @@ def _hull(labels: Array, spacing: float) -> Array:
     known = [*(side for pair in PAIRS.values() for side in pair), *MIDDLE.values()]
     known.remove(FLUID)
     brain = sitk.GetImageFromArray(np.isin(labels, known).astype(np.uint8))
-    radius = round(CLOSING_MM / spacing)
+    radius = max(1, round(CLOSING_MM / spacing))
     padded = sitk.ConstantPad(brain, [radius] * 3, [radius] * 3)
     closed = sitk.BinaryMorphologicalClosing(padded, [radius] * 3)
     hull = sitk.BinaryFillhole(closed)

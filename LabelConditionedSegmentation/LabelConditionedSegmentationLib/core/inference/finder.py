@@ -93,7 +93,7 @@ class Finder:
         """
         segmenter, package = self.segmenter, self.segmenter.package
         scan = replace(volume, array=volume.array[: len(package.input.channels)])
-        prepared, metadata, report = segmenter.prepared(scan, None, not_a_label_map=True)
+        prepared, metadata, report = segmenter.prepared(scan, None, not_a_label_map=True, steps=steps)
         label = package.labels.find(self.inside.label)
         classes = package.labels.classes_under(label)
         with segmenter.network_pass.from_the_top():

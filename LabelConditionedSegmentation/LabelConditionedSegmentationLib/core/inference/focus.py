@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 
 import numpy as np
@@ -24,22 +24,27 @@ STEP = 0.25
 
 
 def focused(
-    prepared: NetworkInput, network_pass: NetworkPass, metadata: torch.Tensor, classes: Sequence[int], source: Grid
+    prepared: NetworkInput,
+    network_pass: NetworkPass,
+    metadata: torch.Tensor,
+    classes: Sequence[int],
+    source: Grid,
+    on_look: Callable[[], None] = lambda: None,
 ) -> tuple[NetworkInput, int]:
     """A prepared scan and how many looks it took to find the window: the network looks at every window over what is no
     air, takes the one with most of these classes and least of them in the air, and then the window around their middle.
 
-    source: the grid of the scan.
+    source: the grid of the scan. on_look: called before each look; may raise to end the run.
     """
     patch = network_pass.patch
     if all(n <= most for n, most in zip(prepared.grid.shape, patch, strict=True)):
         return prepared, 0
     bright = _bright_piece(prepared)
-    centres = _centres(bright, patch)
-    looks = [
-        _look(box_around(prepared, centre, patch, source), prepared, network_pass, metadata, classes, bright)
-        for centre in centres
-    ]
+    looks = []
+    for centre in _centres(bright, patch):
+        on_look()
+        part = box_around(prepared, centre, patch, source)
+        looks.append(_look(part, prepared, network_pass, metadata, classes, bright))
     best, middle = max(looks, key=lambda look: look[0])
     return (box_around(prepared, middle, patch, source) if best > 0 else prepared), len(looks)
 

@@ -302,25 +302,30 @@ class Segmenter:
             _describe(volume),
         )
         report.findings = findings
-        found = self._found_inside(volume, Stripped(stripped), report, steps or Progress(None, None))
+        steps = steps or Progress(None, None)
+        found = self._found_inside(volume, Stripped(stripped), report, steps)
         with report.timed("preparing"):
             architecture = self.package.architecture
             prepared = prepare(volume, self.package.input, architecture.multiple, architecture.position, found)
             findings += check_input(prepared, self.package.statistics, self.package.advice)
         encoded = torch.from_numpy(self.package.metadata.encode(parsed))[None]
-        return self._focused(volume, prepared, encoded, report), encoded, report
+        return self._focused(volume, prepared, encoded, report, steps), encoded, report
 
     def _focused(
-        self, volume: Volume, prepared: NetworkInput, metadata: torch.Tensor, report: RunReport
+        self, volume: Volume, prepared: NetworkInput, metadata: torch.Tensor, report: RunReport, steps: Progress
     ) -> NetworkInput:
         """Of a scan that is larger than the window, the window around the label that the model's input names."""
         focus = self.package.input.focus
         if not focus:
             return prepared
         classes = self.package.labels.classes_under(self.package.labels.find(focus))
+
+        def on_look() -> None:
+            steps.update(0.0, self._start, 1.0, f"finding {focus}")
+
         with report.timed("first looks"), self.network_pass.from_the_top():
             part, looks = self._with_ladder(
-                report, lambda: focused(prepared, self.network_pass, metadata, classes, Grid.of(volume))
+                report, lambda: focused(prepared, self.network_pass, metadata, classes, Grid.of(volume), on_look)
             )
         report.trunk_passes += looks
         return part
