@@ -2,9 +2,9 @@
 of FreeSurfer: python -m Training.studies.head_maps ROOT OUTPUT.
 
 ROOT is a folder with labelsTr/*.nii.gz, such as the training maps of SynthSeg (Billot et al., Medical Image Analysis
-2023). OUTPUT gets the same maps, with axes to the left, the back and the top, cropped to the head, with the cerebrospinal
-fluid divided into that within the brain's hull and that around it; and labels.csv, whose hierarchy has the brain, its
-structures and what lies outside of it.
+2023). OUTPUT gets the same maps, with axes to the left, the back and the top, cropped to the head, with the
+cerebrospinal fluid divided into that within the brain's hull and that around it; and labels.csv, whose hierarchy has
+the brain, its structures and what lies outside of it.
 """
 
 from __future__ import annotations
