@@ -1479,6 +1479,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The {0} was found first ({1} ml).</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>There is a label "{0}" already; give the one by example another name.</source>
       <translation type="unfinished" />
     </message>
@@ -1600,6 +1604,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>What is known about the scan was changed meanwhile: press Apply for a new run.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>What the model "{0}" needs cannot be looked for ({1}); ask for permission to read the folders of models.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1732,6 +1740,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>find probabilities</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>finding the {0}</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -2105,10 +2117,6 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>{0} voxels here and {1} there</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>{0} was found first, {1} ml.</source>
       <translation type="unfinished" />
     </message>
     <message>

@@ -67,7 +67,9 @@ class ExampleTool:
         ui.addExampleButton.enabled, ui.addExampleButton.toolTip = here.can_show_examples, translated(here.examples_tip)
         ui.exampleForm.visible = here.can_show_examples and ui.addExampleButton.checked
         ui.myLabelsButtons.visible = here.can_show_examples
-        self.form.show(translated(now.missing or (now.obstacle if now.running else self.form.choice.problem)))
+        self.form.show(
+            translated(now.missing or (now.obstacle if now.running else now.lack or self.form.choice.problem))
+        )
         self._mine.refresh(now.running)
 
     def advice(self, _now: Situation) -> str:

@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 from ..core.findings import Finding
 from ..core.package.model_package import ModelPackage
 from ..resources import model_folders
-from ..scene.installed_models import installed_models
+from ..scene.installed_models import installed_models, lack_of
 from .blocked_signals import blocked_signals
 from .remembered import Memory, needs_acknowledgement
 from .sentences import translated
@@ -29,13 +29,20 @@ class ModelView:
         self._on_chosen = on_chosen
         self._packages: dict[str, ModelPackage] = {}
         self._unusable: list[Finding] = []
+        self._lacks: dict[str, str] = {}
         self.package: ModelPackage | None = None
         selector.connect("currentIndexChanged(int)", self._chosen)
         self.look_for_models()
 
+    @property
+    def lack(self) -> str:
+        """Why the chosen model cannot run before another one is installed, as a sentence; "" where it can."""
+        return self._lacks.get(self.package.name, "") if self.package else ""
+
     def look_for_models(self) -> None:
         """Offer every package that is found; the one chosen before, or at the last start, stays."""
         self._packages, self._unusable = installed_models(model_folders())
+        self._lacks = {name: lack_of(package) for name, package in self._packages.items()}
         with blocked_signals(self._selector):
             self._selector.clear()
             for name, package in self._packages.items():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import LCSError
 from ..core.findings import Finding
-from ..core.labels.label_tree import Label
+from ..core.labels.label_tree import Label, in_a_sentence
 from ..scene.segmentations import check_target
 from ..scene.volumes_table import put_volumes
 from .live_segments import LiveSegments
@@ -82,7 +82,7 @@ def _stage_sentences(inside: Mapping[str, Any]) -> list[str]:
         return []
     if inside["stripped"] == "yes":
         return ["The scan was taken for skull-stripped."]
-    return [f"{inside['label']} was found first, {inside['ml']:.0f} ml."]
+    return [f"The {in_a_sentence(inside['label'])} was found first ({inside['ml']:.0f} ml)."]
 
 
 def not_found_sentences(empty: Sequence[Label]) -> list[str]:

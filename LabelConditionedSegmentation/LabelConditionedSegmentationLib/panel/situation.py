@@ -13,14 +13,15 @@ from ..core.scan.scan_checks import LABEL_MAP
 class Situation:
     """What every tool has to know before anything may be pressed; a tool extends it by what it alone knows.
 
-    missing: what has to be installed first, as a sentence, or "". model: title of the chosen model, or "". findings: of
-    the chosen volumes. problems: sentences about what was entered of the scan. running, cancelling: a run goes on, and
+    missing: what has to be installed first, as a sentence, or "". model: title of the chosen model, or "". lack: what
+    that model needs and has not, as a sentence, or "". findings: of the chosen volumes. problems: sentences about what was entered of the scan. running, cancelling: a run goes on, and
     is to stop. is_answered: the network has seen these volumes with this model and these metadata, so that every
     structure is at hand without another pass. has_run_before: there is an answer, perhaps of something else.
     """
 
     missing: str = ""
     model: str = ""
+    lack: str = ""
     findings: tuple[Finding, ...] = ()
     problems: tuple[str, ...] = ()
     running: bool = False
@@ -37,6 +38,8 @@ class Situation:
             return "A run is going on; cancel it first."
         if not self.model:
             return "Choose a model, or add one."
+        if self.lack:
+            return self.lack
         errors = [str(finding) for finding in self.findings if finding.level == "error"]
         return next(iter((*errors, *self.problems)), "")
 

@@ -75,6 +75,7 @@ class TaskView:
         return Situation(
             missing=missing,
             model=title(self.package) if self.package else "",
+            lack=self.models.lack,
             findings=self._findings.of(self.inputs.nodes, self.package),
             problems=tuple(self.entries.problems()) if self.entries else (),
             running=runner.running,

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..core.errors import PackageError
 from ..core.findings import Finding
 from ..core.package.model_package import ModelPackage, find_packages
+from ..core.package.needed import needed_package
 
 
 def installed_models(folders: Sequence[Path]) -> tuple[dict[str, ModelPackage], list[Finding]]:
@@ -36,3 +37,17 @@ def installed_models(folders: Sequence[Path]) -> tuple[dict[str, ModelPackage], 
                 continue
             models.setdefault(package.name, package)
     return models, findings
+
+
+def lack_of(package: ModelPackage) -> str:
+    """What a package needs and does not find, as a sentence; "" where nothing is amiss. Reads descriptions only."""
+    try:
+        needed_package(package)
+    except PackageError as error:
+        return str(error)
+    except OSError as error:
+        return (
+            f'What the model "{package.name}" needs cannot be looked for ({error.strerror}); ask for permission to read'
+            " the folders of models."
+        )
+    return ""

@@ -13,6 +13,7 @@ import torch
 
 from ..errors import InputError
 from ..findings import Finding
+from ..labels.label_tree import in_a_sentence
 from ..progress import Progress
 from ..scan.foreground import foreground_mask
 from ..scan.geometry import Grid, resample
@@ -96,6 +97,7 @@ class Finder:
         prepared, metadata, report = segmenter.prepared(scan, None, not_a_label_map=True, steps=steps)
         label = package.labels.find(self.inside.label)
         classes = package.labels.classes_under(label)
+        doing = f"finding the {in_a_sentence(label.name)}"
         with segmenter.network_pass.from_the_top():
             gathered = segmenter.network_pass.with_ladder(
                 lambda: segmenter.network_pass.gather(
@@ -104,7 +106,7 @@ class Finder:
                     prepared.grid,
                     0,
                     segmenter.feature_dtype,
-                    lambda done, _text: steps.update(0.0, 1.0, done, f"finding {label.name}"),
+                    lambda done, _text: steps.update(0.0, 1.0, done, doing),
                     [[classes]],
                 ),
                 report.fallbacks.append,

@@ -5,6 +5,7 @@ they divide a scan.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -382,6 +383,11 @@ class LabelTree:
         if not protocols:
             raise LabelError("The tree names no protocol.")
         return LabelTree(tuple(Label.from_json(label) for label in entry["labels"]), protocols)
+
+
+def in_a_sentence(name: str) -> str:
+    """A label's name as it stands within a sentence: "Left Putamen" is "left putamen" there, "CSF" stays."""
+    return re.sub(r"[^\W\d_]+", lambda word: word[0].lower() if word[0][1:].islower() else word[0], name)
 
 
 def _listed(names: Iterable[str]) -> str:
