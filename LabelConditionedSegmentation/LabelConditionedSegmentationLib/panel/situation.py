@@ -14,7 +14,8 @@ class Situation:
     """What every tool has to know before anything may be pressed; a tool extends it by what it alone knows.
 
     missing: what has to be installed first, as a sentence, or "". model: title of the chosen model, or "". lack: what
-    that model needs and has not, as a sentence, or "". findings: of the chosen volumes. problems: sentences about what was entered of the scan. running, cancelling: a run goes on, and
+    that model needs and has not, as a sentence, or "". findings: of the chosen volumes. problems: sentences about
+    what was entered of the scan. running, cancelling: a run goes on, and
     is to stop. is_answered: the network has seen these volumes with this model and these metadata, so that every
     structure is at hand without another pass. has_run_before: there is an answer, perhaps of something else.
     """
