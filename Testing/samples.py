@@ -142,6 +142,21 @@ def seeing_network(tree: LabelTree | None = None, seed: int = 0) -> LabelConditi
     return made
 
 
+def bright_finder(folder: Path, name: str = "outer") -> ModelPackage:
+    """A package whose first label, a group of `label_tree`, is what is far brighter than the rest of a scan."""
+    tree = label_tree()
+    made = seeing_network(tree)
+    weights = dict(made.named_parameters())
+    bright = tree.classes_under(tree.roots[0])[0]
+    with torch.no_grad():
+        weights["head.prompts"].zero_()
+        weights["head.bias"].fill_(-100)
+        weights["head.bias"][0] = 0
+        weights["head.prompts"][bright, 6:14] = 8
+        weights["head.bias"][bright] = -4
+    return package(folder, SEEING, tree, name=name, made=made)
+
+
 def package(
     folder: Path,
     architecture: Architecture = TINY,

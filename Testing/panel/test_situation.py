@@ -32,6 +32,7 @@ def test_apply_says_what_it_will_do() -> None:
     [
         (replace(READY, missing="PyTorch is not installed yet."), "PyTorch is not installed yet."),
         (replace(READY, model=""), "Choose a model, or add one."),
+        (replace(READY, lack="It needs another model."), "It needs another model."),
         (
             replace(READY, findings=(Finding.error("This volume is 4D:", "choose a frame."),)),
             "This volume is 4D: choose a frame.",
@@ -125,6 +126,16 @@ def test_the_time_left_is_told_when_it_can_be_known(fraction: float, seconds: fl
 def test_labels_by_example_need_a_model_that_learns_them(situation: ExampleSituation, can: bool, tip: str) -> None:
     assert situation.can_show_examples is can
     assert situation.examples_tip.startswith(tip)
+
+
+def test_what_was_found_before_a_run_is_told() -> None:
+    report = {"timings_s": {"network": 3.2}, "device": "CPU", "fallbacks": [], "findings": []}
+    for inside, said in (
+        ({"label": "Brain", "ml": 1432.3, "stripped": "no"}, "The brain was found first (1432 ml)."),
+        ({"label": "Left Putamen", "ml": 5.0, "stripped": "no"}, "The left putamen was found first (5 ml)."),
+        ({"stripped": "yes", "because": "the user says so"}, "The scan was taken for skull-stripped."),
+    ):
+        assert run_sentences({**report, "inside": inside}, is_current=True)[2:] == [said]
 
 
 def test_a_run_that_has_ended_is_summed_up() -> None:

@@ -145,6 +145,8 @@ def test_what_is_said_of_labels_by_example_is_told(user: User) -> None:
     [
         ("Choose a model, or add one.", "«Choose a model, or add one.»"),
         ("about 12 s left", "«about 12 s left»"),
+        ("finding the brain", "«finding the brain»"),
+        ("The brain was found first (1432 ml).", "«The brain was found first (1432 ml).»"),
         ("2 of 6 structures chosen, as 1 segment", "««2 of 6 structures chosen», as 1 segment»"),
         (
             'Metadata "age" cannot be 250; allowed: 0 to 120 years or unknown.',

@@ -19,7 +19,7 @@ from LabelConditionedSegmentationLib.core.inference.segmenter import EXAMPLE_BUD
 from LabelConditionedSegmentationLib.core.inference.winners import Winners
 from LabelConditionedSegmentationLib.core.package.model_package import save_package
 from LabelConditionedSegmentationLib.core.progress import CancelToken
-from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
+from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec, Inside
 from LabelConditionedSegmentationLib.core.scan.volume import Volume
 from LabelConditionedSegmentationLib.worker.client import ProcessWorker
 from LabelConditionedSegmentationLib.worker.in_process import InProcessWorker
@@ -103,6 +103,30 @@ def test_progress_rises_from_the_network_to_the_labels(either: Worker, tiny_pack
     assert network
     assert deciding
     assert max(network) <= 0.9 <= min(deciding)
+
+
+def test_what_is_said_of_the_skull_reaches_the_stage_before_the_run(either: Worker, tmp_path: Path) -> None:
+    samples.bright_finder(tmp_path)
+    inside = Inside("outer", samples.label_tree().roots[0].name)
+    inner = samples.package(tmp_path, name="inner", spec=InputSpec(inside=inside)).path
+    distance = np.linalg.norm(np.indices((36, 44, 40)) - np.array([17.5, 21.5, 19.5])[:, None, None, None], axis=0)
+    voxels = np.random.default_rng(1).uniform(20, 60, distance.shape) + np.where(distance < 10, 500, 0)
+    head = Volume(voxels[None].astype(np.int16), np.eye(4))
+    told, done = [], None
+    request = either.send(run_of(inner, head))
+    while done is None:
+        for event in either.poll():
+            told += [event.text] if event.kind == "progress" else []
+            done = event if event.kind != "progress" else done
+    assert (done.request, done.kind) == (request, "done")
+    assert done.values["report"]["inside"]["stripped"] == "no"
+    assert "finding the deep gray matter" in told
+    said = answer(either, run_of(inner, head, stripped="yes")).values["report"]["inside"]
+    assert (said["stripped"], said["because"]) == ("yes", "the user says so")
+    shutil.rmtree(tmp_path / "outer")
+    refused = answer(either, run_of(inner, head, device="auto"))
+    assert refused.kind == "failed"
+    assert 'needs the model "outer"' in refused.text
 
 
 def test_second_run_loads_nothing_and_questions_about_points_make_no_pass(either: Worker, tiny_package: Path) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from LabelConditionedSegmentationLib.core.errors import Cancelled, InputError, PackageError
+from LabelConditionedSegmentationLib.core.errors import Cancelled, InputError
 from LabelConditionedSegmentationLib.core.inference.finder import Finder
 from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
-from LabelConditionedSegmentationLib.core.package.needed import needed_package
 from LabelConditionedSegmentationLib.core.progress import CancelToken, Progress
 from LabelConditionedSegmentationLib.core.scan.geometry import Grid
 from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec, Inside
@@ -69,6 +67,17 @@ def test_only_what_was_found_counts(models: Path, found_ball: list[Volume]) -> N
     assert result.report.inside["stripped"] == "no"
     assert result.report.inside["ml"] == pytest.approx(4 / 3 * np.pi, rel=0.05)
     assert result.report.to_json()["inside"]["model"] == "outer"
+
+
+def test_what_lies_around_it_changes_nothing(models: Path, found_ball: list[Volume]) -> None:
+    one = raw()
+    distance = np.linalg.norm(np.indices(SHAPE) - (np.array(SHAPE)[:, None, None, None] - 1) / 2, axis=0)
+    around = one.with_array(np.where(distance < 10, one.array, 3 * one.array + 500))
+    within = one.with_array(np.where(distance < 10, one.array + 40 * np.sin(np.indices(SHAPE)[0]), one.array))
+    with Segmenter.from_package(models / "inner", "cpu") as segmenter:
+        maps = [segmenter.segment(volume).label_map.array for volume in (one, around, within)]
+    np.testing.assert_array_equal(maps[0], maps[1])
+    assert (maps[0] != maps[2]).any()
 
 
 def test_the_margin_is_kept_around_it(tmp_path: Path, models: Path, found_ball: list[Volume]) -> None:
@@ -129,54 +138,30 @@ def test_the_other_network_really_runs_and_can_be_cancelled(models: Path) -> Non
     assert [done for done, _ in told] == sorted(done for done, _ in told)
 
 
-def test_packages_that_need_each_other_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LCS_MODELS", str(tmp_path / "none"))
-    samples.package(tmp_path, name="one", spec=inner("two"))
-    two = samples.package(tmp_path, name="two", spec=inner("one"))
-    with pytest.raises(PackageError, match="two, one need each other"):
-        needed_package(two)
+def test_a_network_that_sees_the_brightness_finds_what_is_bright(tmp_path: Path, models: Path) -> None:
+    samples.bright_finder(tmp_path)
+    distance = np.linalg.norm(np.indices(SHAPE) - (np.array(SHAPE)[:, None, None, None] - 1) / 2, axis=0)
+    ball = distance < 10
+    voxels = np.random.default_rng(1).uniform(20, 60, SHAPE) + 500 * ball
+    affine = np.array([[0, -1.0, 0, 7], [1.0, 0, 0, -3], [0, 0, 1.0, 2], [0, 0, 0, 1]])
+    with Segmenter.from_package(models / "inner", "cpu") as segmenter:
+        result = segmenter.segment(Volume(voxels[None], affine))
+    labelled = np.argwhere(result.label_map.array[0] > 0)
+    assert 0 < np.abs(labelled - (np.array(SHAPE) - 1) / 2).max() <= 11
+    assert result.report.inside["ml"] == pytest.approx(ball.sum() / 1000, rel=0.25)
+    assert result.report.inside["trunk_passes"] > 0
 
 
-def test_a_missing_package_a_missing_label_and_more_channels_are_refused(tmp_path: Path, models: Path) -> None:
-    nobody = samples.package(tmp_path, name="lonely", spec=inner("nobody"))
-    with pytest.raises(PackageError, match='needs the model "nobody", which finds'):
-        needed_package(nobody)
-    other = samples.package(tmp_path, name="other", spec=inner(label="Left Nothing"))
-    with pytest.raises(PackageError, match='label "Left Nothing" of the model "outer"'):
-        needed_package(other)
-    samples.package(
-        tmp_path,
-        replace(samples.TINY, in_channels=2),
-        name="two_channels",
-        spec=InputSpec(channels=("T1", "T2")),
-    )
-    narrow = samples.package(tmp_path, name="narrow", spec=inner("two_channels"))
-    with pytest.raises(PackageError, match="reads 2 channels"):
-        needed_package(narrow)
+def test_closing_frees_the_network_that_finds_as_well(models: Path, found_ball: list[Volume]) -> None:
+    segmenter = Segmenter.from_package(models / "inner", "cpu")
+    segmenter.features(raw())
+    finder = segmenter._finder
+    assert finder is not None
+    assert not finder.segmenter.network.bias.is_meta
+    segmenter.close()
+    assert finder.segmenter.network.bias.is_meta
 
 
-def test_whole_scans_need_no_other_package(models: Path) -> None:
-    assert needed_package(samples.package(models, name="alone")) is None
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        ("ball", True),
-        ("below_zero", True),
-        ("at_the_border", False),
-        ("noisy_air", False),
-        ("too_large", False),
-    ],
-)
-def test_what_has_the_size_of_a_brain_and_a_free_border_counts_as_stripped(change: str, expected: bool) -> None:
-    distance = np.linalg.norm(np.indices((50, 50, 50)) - 24.5, axis=0)
-    array = np.where(distance < 16, 300.0 + 50 * np.sin(distance), 0.0)
-    if change == "below_zero":
-        array = np.where(distance < 16, array, -1024.0)
-    if change == "at_the_border":
-        array[10:40, 10:40, :25] = 200.0
-    if change == "noisy_air":
-        array += np.abs(np.random.default_rng(1).normal(0, 8, array.shape))
-    spacing = 8.0 if change == "too_large" else 4.0
-    assert looks_stripped(Volume(array[None], np.diag([spacing, spacing, spacing, 1.0]))) is expected
+def test_a_model_that_sees_whole_scans_reports_no_stage(models: Path) -> None:
+    with Segmenter.from_package(models / "outer", "cpu") as segmenter:
+        assert "inside" not in segmenter.features(raw()).report.to_json()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from LabelConditionedSegmentationLib.core.errors import LabelError
-from LabelConditionedSegmentationLib.core.labels.label_tree import Code, Label, LabelTree
+from LabelConditionedSegmentationLib.core.labels.label_tree import Code, Label, LabelTree, in_a_sentence
 
 from Testing import samples
 from Testing.samples import label_tree
@@ -377,3 +377,19 @@ def test_protocols_survive_json() -> None:
     assert again.protocols == tree.protocols
     assert again.to_json() == tree.to_json()
     assert isinstance(samples.label_tree().to_json(), list)
+
+
+@pytest.mark.parametrize(
+    ("name", "within"),
+    [
+        ("Brain", "brain"),
+        ("Left Putamen", "left putamen"),
+        ("Brain-Stem", "brain-stem"),
+        ("CSF", "CSF"),
+        ("3rd Ventricle", "3rd ventricle"),
+        ("Vermis I", "vermis I"),
+        ("Äußere Kapsel", "äußere kapsel"),
+    ],
+)
+def test_a_name_within_a_sentence_keeps_its_abbreviations(name: str, within: str) -> None:
+    assert in_a_sentence(name) == within
