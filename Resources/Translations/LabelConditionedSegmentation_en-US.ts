@@ -1639,6 +1639,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>a piece has voxels</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>a volume's affine is 4x4; got the shape {0}</source>
       <translation type="unfinished" />
     </message>

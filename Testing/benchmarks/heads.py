@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from LabelConditionedSegmentationLib.core.inference.result import Result
 from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
 from LabelConditionedSegmentationLib.core.scan.volume import Array
@@ -29,13 +28,6 @@ MODELS = resources_folder() / "Models"
 def dice(one: Array, other: Array) -> float:
     """Of two masks (k, j, i)."""
     return float(2 * (one & other).sum() / max(one.sum() + other.sum(), 1))
-
-
-def mean_dice(one: Result, other: Result) -> float:
-    """Over all labels of two answers about the same grid."""
-    first, second = one.label_map.array[0], other.label_map.array[0]
-    values = [entry.value for entry in one.labels]
-    return float(np.mean([dice(first == value, second == value) for value in values]))
 
 
 def run() -> str:
@@ -75,11 +67,8 @@ def _stages() -> Iterator[str]:
         worst = next((level for level in ("error", "warning", "note") if level in levels), "none")
         found = f"{report.inside.get('ml', 0):.0f} ml" if report.inside.get("stripped") == "no" else "stripped already"
         passes = f"{report.trunk_passes} pass(es)"
-        yield f"| {path.name.split('.')[0]} | {passes} | {found} | {took:.1f} | {_peak(report)} | {worst} |"
-
-
-def _peak(report: object) -> str:
-    return f"{getattr(report, 'peak_memory_mb', {}).get('process', 0):.0f}"
+        peak = report.peak_memory_mb.get("process", 0)
+        yield f"| {path.name.split('.')[0]} | {passes} | {found} | {took:.1f} | {peak:.0f} | {worst} |"
 
 
 def _scans() -> list[Path]:

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from LabelConditionedSegmentationLib.core.labels.label_tree import LabelTree
 
+from .targets import IdTable
+
 
 @dataclass(frozen=True)
 class ClassMap:
@@ -41,7 +43,4 @@ def generation_classes(ids: np.ndarray, table: LabelTree) -> tuple[list[list[str
             above = [parent for each in labels for parent in table.ancestors(each)]
             names.append(sorted({each.name for each in (*labels, *above)}))
         of_id[label.id] = numbers[sides]
-    known = np.array(sorted(of_id))
-    classes = np.array([of_id[number] for number in known.tolist()], dtype=np.int16)
-    place = np.searchsorted(known, ids).clip(max=len(known) - 1)
-    return names, np.where(known[place] == ids, classes[place], np.int16(0))
+    return names, IdTable(of_id, 0).of(ids)

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -32,6 +32,9 @@ from ..losses.truth import IGNORE
 from .class_maps import ClassMap, generation_classes
 from .datasets import CaseFiles, DataSet, read_image, read_labels
 from .targets import TargetCode, select
+
+if TYPE_CHECKING:
+    from LabelConditionedSegmentationLib.core.scan.volume import Volume
 
 FORMAT = 2
 """Of what is stored; another number makes every case anew."""
@@ -262,60 +265,55 @@ def _make(
     multiple: int,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Image, foreground and target of a Case on the network's grid, and the facts that are stored with them."""
-    if not files.images:
-        return _make_from_map(files, annotated, code, spec, schema, multiple)
-    network_input = prepare(read_image(files), spec, multiple, with_position=False)
-    facts = _facts(files, annotated, code, schema) | {"statistics": input_statistics(network_input)}
-    target = _target(files, code, network_input.grid)
-    tensors = {"image": network_input.image.half(), "foreground": network_input.foreground, "target": target}
+    labels = None if files.label is None else read_labels(files)
+    if files.images:
+        tensors, about, grid = _of_images(files, spec, multiple)
+    else:
+        assert labels is not None
+        tensors, about, grid = _of_map(files, labels, code.table, spec, multiple)
+    parsed, _ = schema.parse({field.name: files.metadata.get(field.name) for field in schema.fields})
+    facts = {
+        "name": files.name,
+        "annotated": code.annotated(annotated).tolist(),
+        "metadata": [None if np.isnan(value) else value for value in schema.encode(parsed).tolist()],
+        **about,
+    }
+    tensors["target"] = _target(labels, code, grid)
     return {name: tensor.contiguous().numpy() for name, tensor in tensors.items()}, facts
 
 
-def _make_from_map(
-    files: CaseFiles,
-    annotated: Sequence[str] | None,
-    code: TargetCode,
-    spec: InputSpec,
-    schema: MetadataSchema,
-    multiple: int,
-) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """As `_make`, of a case without images: the grid is that of its label map, cropped to the labels."""
-    labels = read_labels(files)
+Made = tuple[dict[str, torch.Tensor], dict[str, Any], Grid]
+"""Image and foreground of a case, what is to be said of them, and their grid."""
+
+
+def _of_images(files: CaseFiles, spec: InputSpec, multiple: int) -> Made:
+    network_input = prepare(read_image(files), spec, multiple, with_position=False)
+    tensors = {"image": network_input.image.half(), "foreground": network_input.foreground}
+    return tensors, {"statistics": input_statistics(network_input)}, network_input.grid
+
+
+def _of_map(files: CaseFiles, labels: Volume, table: LabelTree, spec: InputSpec, multiple: int) -> Made:
+    """Of a case without images: its generation classes, and no image yet; the grid is cropped to the labels."""
     region = bounding_box(labels.array[0] != 0)
     if region is None:
         raise InputError(f'The label map "{files.label}" is empty, so no image can be made from it.')
     grid = network_grid(Grid.of(labels).box(*region), spec.spacing, spec.margin_mm, multiple)
-    names, classes = generation_classes(labels.array, code.table)
-    on_grid = resample(torch.from_numpy(classes).movedim(0, -1), Grid.of(labels), grid, nearest=True)[..., 0]
-    target = _target(files, code, grid)
-    arrays = {
-        "image": np.full((len(spec.channels), *grid.shape), BACKGROUND, dtype=np.float16),
-        "foreground": on_grid.numpy() > 0,
-        "target": target.contiguous().numpy(),
-        CLASSES: on_grid.to(torch.int16).contiguous().numpy(),
-    }
-    return arrays, _facts(files, annotated, code, schema) | {"statistics": {}, CLASSES: names}
+    names, classes = generation_classes(labels.array, table)
+    on_grid = _on_grid(classes, labels, grid)
+    image = torch.full((len(spec.channels), *grid.shape), BACKGROUND, dtype=torch.float16)
+    return {"image": image, "foreground": on_grid > 0, CLASSES: on_grid}, {"statistics": {}, CLASSES: names}, grid
 
 
-def _facts(
-    files: CaseFiles, annotated: Sequence[str] | None, code: TargetCode, schema: MetadataSchema
-) -> dict[str, Any]:
-    """What is stored beside the arrays of every case."""
-    parsed, _ = schema.parse({field.name: files.metadata.get(field.name) for field in schema.fields})
-    return {
-        "name": files.name,
-        "annotated": code.annotated(annotated).tolist(),
-        "metadata": [None if np.isnan(value) else value for value in schema.encode(parsed).tolist()],
-    }
-
-
-def _target(files: CaseFiles, code: TargetCode, grid: Grid) -> torch.Tensor:
+def _target(labels: Volume | None, code: TargetCode, grid: Grid) -> torch.Tensor:
     """(k, j, i) int16 on the network's grid; unknown everywhere without a label map."""
-    if files.label is None:
+    if labels is None:
         return torch.full(grid.shape, IGNORE, dtype=torch.int16)
-    labels = read_labels(files)
-    target = torch.from_numpy(code.encode(labels.array)).movedim(0, -1)
-    return resample(target, Grid.of(labels), grid, nearest=True)[..., 0]
+    return _on_grid(code.encode(labels.array), labels, grid)
+
+
+def _on_grid(values: np.ndarray, labels: Volume, grid: Grid) -> torch.Tensor:
+    """What a label map (1, k, j, i) was turned into, on the network's grid, (k, j, i) of the same dtype."""
+    return resample(torch.from_numpy(values).movedim(0, -1), Grid.of(labels), grid, nearest=True)[..., 0]
 
 
 def _store(cache: Path, key: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:

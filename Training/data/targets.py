@@ -4,7 +4,7 @@ what is unknown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -14,6 +14,21 @@ from LabelConditionedSegmentationLib.core.labels.label_tree import Label, LabelT
 from ..losses.truth import IGNORE
 
 BACKGROUND_CLASS = 0
+
+
+class IdTable:
+    """Gives every voxel of a label map what stands for its id. others: what stands for the ids that are not named."""
+
+    def __init__(self, values: Mapping[int, int], others: int) -> None:
+        self._ids = np.array(sorted(values), dtype=np.int64)
+        self._values = np.array([values[number] for number in self._ids.tolist()], dtype=np.int16)
+        self._others = np.int16(others)
+
+    def of(self, ids: np.ndarray) -> np.ndarray:
+        """Ids, of any shape and real dtype -> int16 of the same shape."""
+        place = np.searchsorted(self._ids, ids).clip(max=len(self._ids) - 1)
+        found: np.ndarray = np.where(self._ids[place] == ids, self._values[place], self._others)
+        return found
 
 
 class TargetCode:
@@ -48,16 +63,13 @@ class TargetCode:
             | dict.fromkeys(ignored_ids, IGNORE)
             | {0: BACKGROUND_CLASS}
         )
-        self._ids = np.array(sorted(targets), dtype=np.int64)
-        self._targets = np.array([targets[label_id] for label_id in self._ids.tolist()], dtype=np.int16)
+        self._targets = IdTable(targets, IGNORE)
 
     def encode(self, ids: np.ndarray) -> np.ndarray:
         """Label ids, of any shape and real dtype -> targets, int16 of the same shape; IGNORE for ignored ids and for
         those that the table does not know.
         """
-        place = np.searchsorted(self._ids, ids).clip(max=len(self._ids) - 1)
-        targets: np.ndarray = np.where(self._ids[place] == ids, self._targets[place], np.int16(IGNORE))
-        return targets
+        return self._targets.of(ids)
 
     def annotated(self, names: Sequence[str] | None) -> torch.Tensor:
         """(K,) bool: the classes that somebody looked for where the labels of these names were annotated; None stands

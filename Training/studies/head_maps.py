@@ -115,12 +115,14 @@ def _write_table(path: Path, ids: set[int]) -> None:
         rows.append((number, structure, BRAIN, "midline"))
     for tissue, parents in WITHIN.items():
         for number, parent in parents.items():
-            side = "left" if parent in {pair[0] for pair in PAIRS.values()} else "right" if parent > 40 else "midline"
-            name = f"{side.capitalize()} {tissue}" if side != "midline" else tissue
-            rows.append((number, name, names[parent], side))
+            side = next((side for side in ("Left", "Right") if names[parent].startswith(side)), "")
+            rows.append((number, f"{side} {tissue}".strip(), names[parent], side.lower() or "midline"))
     known = {number for number, *_ in rows}
     rows.append((FLUID_OUTSIDE, "Fluid outside the Brain", OUTSIDE, "midline"))
-    rows += [(number, f"Extracerebral Tissue {number}", OUTSIDE, "midline") for number in sorted(ids - known - {257})]
+    rows += [
+        (number, f"Extracerebral Tissue {number}", OUTSIDE, "midline")
+        for number in sorted(ids - known - {FLUID_OUTSIDE})
+    ]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("id", "name", "parent", "hemisphere"))

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from LabelConditionedSegmentationLib.core.inference.answer_checks import Tally, measures_of
+from LabelConditionedSegmentationLib.core.inference.answer_checks import Tally, measures_of, tally_of
 from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
 from LabelConditionedSegmentationLib.core.package.package_files import DESCRIPTION
@@ -34,13 +34,11 @@ out of scans of another kind (see BENCHMARKS.md).
 """
 
 
-def tally_of(segmenter: Segmenter, path: Path) -> Tally:
+def tally_of_scan(segmenter: Segmenter, path: Path) -> Tally:
     """What the model's answer about one scan counts."""
     volume = read_volume(path)
     features = segmenter.features(volume)
-    k, j, i = (slice(start, stop) for start, stop in zip(*features.region, strict=True))
-    classes = len(segmenter.package.labels.leaves) + 1
-    return Tally.of(features.winner_map(), volume.array[0, k, j, i], classes, volume.voxel_millilitres)
+    return tally_of(features.winner_map(), volume, features.region, segmenter.package.labels)
 
 
 def usual_of(tallies: Sequence[Tally]) -> UsualAnswers:
@@ -89,7 +87,7 @@ def main() -> None:
         segmenter = Segmenter.from_package(arguments.package, arguments.device)
         segmenter.package = replace(segmenter.package, usual=None)
         paths = [*arguments.scans, *arguments.other]
-        tallies = [tally_of(segmenter, path) for path in tqdm(paths, desc="segmenting scans", disable=None)]
+        tallies = [tally_of_scan(segmenter, path) for path in tqdm(paths, desc="segmenting scans", disable=None)]
         usual = usual_of(tallies[: len(arguments.scans)])
         _print_table(list(zip(paths, tallies, strict=True)), segmenter.package, usual)
         if not arguments.dry_run:

@@ -52,16 +52,12 @@ def jobs_for(scans: Iterable[Scan], arguments: argparse.Namespace, is_batch: boo
         raise OutputError("No place for the result was given; name one with -o, or with --masked-scan.")
     jobs = []
     for scan in scans:
-
-        def placed(template: str | None, suffix: str, name: str = scan.name) -> Path | None:
-            return place(template, name, suffix, is_batch) if template else None
-
         job = Job(
             scan,
-            placed(arguments.output, SEGMENTATION),
-            placed(arguments.preview, ".png"),
-            placed(arguments.probabilities, ".nii.gz"),
-            placed(arguments.masked_scan, ".nii.gz"),
+            _placed(arguments.output, scan, SEGMENTATION, is_batch),
+            _placed(arguments.preview, scan, ".png", is_batch),
+            _placed(arguments.probabilities, scan, ".nii.gz", is_batch),
+            _placed(arguments.masked_scan, scan, ".nii.gz", is_batch),
             is_for_masked=arguments.command == "brain",
         )
         if job.output is not None:
@@ -73,3 +69,8 @@ def jobs_for(scans: Iterable[Scan], arguments: argparse.Namespace, is_batch: boo
             raise OutputError(f'The preview "{job.preview}" has to be a .png file.')
         jobs.append(job)
     return tuple(jobs)
+
+
+def _placed(template: str | None, scan: Scan, suffix: str, is_batch: bool) -> Path | None:
+    """Where a file of a scan goes; None where it is not asked for."""
+    return place(template, scan.name, suffix, is_batch) if template else None

@@ -6,13 +6,13 @@ import difflib
 from pathlib import Path
 
 from ..core.errors import PackageNotFoundError
-from ..core.package.model_package import find_packages
+from ..core.package.model_package import packages_by_name
 from ..resources import DEFAULT_MODEL, model_folders
 
 
 def installed_models() -> dict[str, Path]:
     """Name -> path of every package in the searched folders."""
-    return {path.name.removesuffix(".zip"): path for path in find_packages(model_folders())}
+    return packages_by_name(model_folders())
 
 
 def resolve_model(name: str | None) -> Path:

@@ -51,7 +51,7 @@ def process(
     check_volumes(nodes, package, not_a_label_map)
     if segmentation is not None:
         check_target(segmentation, nodes[0])
-    task = Task(nodes, package, known, device, _checked_choice(stripped))
+    task = Task(nodes, package, known, device, Stripped.of(stripped))
     if not runner.answers(task):
         run_to_end(runner, lambda: runner.start(task), progress)
     if branch is not None and runner.lacks_examples(branch):
@@ -65,13 +65,6 @@ def process(
     live = LiveSegments()
     live.write(answer, wanted, segmentation)
     return live.node
-
-
-def _checked_choice(stripped: str) -> str:
-    """Raises InputError for a word that says nothing of the skull."""
-    if stripped not in list(Stripped):
-        raise InputError(f'stripped has to be {", ".join(Stripped)}, and is "{stripped}".')
-    return stripped
 
 
 def labels_of_model(labels: Sequence[str] | None, package: ModelPackage) -> list[Label]:

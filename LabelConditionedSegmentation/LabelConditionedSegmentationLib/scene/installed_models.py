@@ -45,9 +45,4 @@ def lack_of(package: ModelPackage) -> str:
         needed_package(package)
     except PackageError as error:
         return str(error)
-    except OSError as error:
-        return (
-            f'What the model "{package.name}" needs cannot be looked for ({error.strerror}); ask for permission to read'
-            " the folders of models."
-        )
     return ""

@@ -13,7 +13,8 @@ import numpy as np
 from ..findings import Finding
 from ..labels.label_tree import LabelTree
 from ..package.usual_answers import UsualAnswers
-from ..scan.volume import Array
+from ..scan.geometry import Shape
+from ..scan.volume import Array, Volume
 
 SMALLEST_SPREAD = 0.15
 """Of the logarithm of a volume: people differ by that much, however few were looked at."""
@@ -53,6 +54,12 @@ class Tally:
         if not (self.count[1:] > 0).any():
             return means
         return np.asarray((means - np.nanmean(means)) / max(float(np.nanstd(means)), 1e-12))
+
+
+def tally_of(winners: Array, scan: Volume, region: tuple[Shape, Shape], tree: LabelTree) -> Tally:
+    """Of the winner map (k, j, i) of a region of a scan, by its first channel."""
+    k, j, i = (slice(start, stop) for start, stop in zip(*region, strict=True))
+    return Tally.of(winners, scan.array[0, k, j, i], tree.classes, scan.voxel_millilitres)
 
 
 def measures_of(tally: Tally, tree: LabelTree, usual: UsualAnswers) -> dict[str, float]:

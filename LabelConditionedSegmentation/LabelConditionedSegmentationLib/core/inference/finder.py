@@ -12,7 +12,6 @@ import SimpleITK as sitk
 import torch
 
 from ..errors import InputError
-from ..findings import Finding
 from ..labels.label_tree import in_a_sentence
 from ..progress import Progress
 from ..scan.foreground import foreground_mask
@@ -36,12 +35,22 @@ class Found:
     """What a stage found in a scan.
 
     mask: (k, j, i) bool, the voxels that the next model sees; None where it sees the foreground of the scan as it is.
-    about: for the report. findings: what to tell.
+    about: for the report.
     """
 
     mask: Array | None
     about: dict[str, Any]
-    findings: tuple[Finding, ...] = ()
+
+
+def found_at_once(volume: Volume, stripped: Stripped) -> Found | None:
+    """What a stage finds without its network, where a scan is stripped by its looks or by what the user says; None
+    where the network has to look.
+    """
+    if stripped is Stripped.YES:
+        return Found(None, {"stripped": "yes", "because": "the user says so"})
+    if stripped is Stripped.AUTO and looks_stripped(volume):
+        return Found(None, {"stripped": "yes", "because": "its foreground has the size of a brain"})
+    return None
 
 
 class Finder:
@@ -53,23 +62,22 @@ class Finder:
         self._last: tuple[str, Found] | None = None
 
     def find(self, volume: Volume, stripped: Stripped, steps: Progress) -> Found:
-        """What of a scan counts. Raises InputError where the label is not found."""
-        about = {"model": self.segmenter.package.name, "label": self.inside.label}
-        if stripped is Stripped.YES:
-            return Found(None, {"stripped": "yes", "because": "the user says so"})
-        if stripped is Stripped.AUTO and looks_stripped(volume):
-            return Found(None, {"stripped": "yes", "because": "its foreground has the size of a brain"})
+        """What of a scan counts that shows more than the label, as far as is known (see `found_at_once`). Raises
+        InputError where the label is not found.
+        """
         key = _fingerprint(volume, stripped)
         if self._last is None or self._last[0] != key:
-            self._last = key, self._found(volume, stripped, steps, about)
+            self._last = key, self._found(volume, stripped, steps)
         return self._last[1]
 
-    def _found(self, volume: Volume, stripped: Stripped, steps: Progress, about: dict[str, Any]) -> Found:
+    def _found(self, volume: Volume, stripped: Stripped, steps: Progress) -> Found:
         began = time.perf_counter()
         field, grid, passes = self._distance(volume, steps)
         on_scan = resample(field[..., None], grid, Grid.of(volume))[..., 0].numpy()
         mask = np.asarray(on_scan < self.inside.margin_mm)
-        about |= {
+        about = {
+            "model": self.segmenter.package.name,
+            "label": self.inside.label,
             "ml": round(float((on_scan < 0).sum()) * volume.voxel_millilitres, 1),
             "seconds": round(time.perf_counter() - began, 2),
             "trunk_passes": passes,
@@ -77,7 +85,9 @@ class Finder:
         if not (on_scan < 0).any():
             raise InputError(self.nothing_found)
         if stripped is Stripped.AUTO and _is_all_inside(volume, mask):
-            return Found(None, about | {"stripped": "yes", "because": f"hardly anything lies outside {about['label']}"})
+            return Found(
+                None, about | {"stripped": "yes", "because": f"hardly anything lies outside {self.inside.label}"}
+            )
         return Found(mask, about | {"stripped": "no"})
 
     @property

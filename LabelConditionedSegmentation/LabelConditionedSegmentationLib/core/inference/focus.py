@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from ..scan.geometry import Grid, Shape
+from ..scan.geometry import Grid, Shape, bounding_box
 from ..scan.preprocessing import NetworkInput, box_around
 from ..scan.volume import Array
 from .network_pass import NetworkPass
@@ -61,10 +61,10 @@ def _bright_piece(prepared: NetworkInput) -> Array:
 
 def _centres(piece: Array, patch: Shape) -> list[Point]:
     """Of windows (k, j, i) over a piece: in its middle along the axes where it fits into one."""
+    box = bounding_box(piece)
+    assert box is not None, "a piece has voxels"
     axes = []
-    for axis, window in enumerate(patch):
-        there = np.flatnonzero(piece.any(axis=tuple(other for other in range(3) if other != axis)))
-        low, high = float(there[0]), float(there[-1] + 1)
+    for low, high, window in zip(*box, patch, strict=True):
         first, last = low + window / 2, high - window / 2
         count = int(np.ceil((last - first) / (STEP * window))) + 1 if last > first else 1
         axes.append(np.linspace(first, last, count).tolist() if count > 1 else [(low + high) / 2])

@@ -113,17 +113,18 @@ class NetworkPass:
         metadata: torch.Tensor,
         axis: int,
         on_window: Callable[[int], None] = lambda _: None,
+        windows: WindowPlan | None = None,
     ) -> Iterator[FeatureSlab]:
         """The network over all windows of an image (channel, k, j, i): finished features in order along `axis`.
 
-        metadata: (1, fields), NaN where unknown. `on_window` gets how many windows are done. Whether gradients are
-        kept is the caller's choice.
+        metadata: (1, fields), NaN where unknown. `on_window` gets how many windows are done. windows: where they were
+        planned before. Whether gradients are kept is the caller's choice.
         """
         k, j, i = image.shape[1:]
         return feature_slabs(
             image,
             lambda patches: self._features(patches, metadata),
-            self.windows((k, j, i)),
+            windows or self.windows((k, j, i)),
             axis,
             self.plan.device,
             self.plan.batch,
@@ -160,13 +161,14 @@ class NetworkPass:
                 WinnerMap(feature_grid, target, axis, part, self.plan.chunk, groups=wanted)
                 for part, wanted in zip(parts, groups or [()] * len(parts), strict=True)
             ]
-        count = self.windows(prepared.grid.shape).count
+        windows = self.windows(prepared.grid.shape)
+        count = windows.count
 
         def on_window(done: int) -> None:
             on_progress(done / count, f"network, patch {done} of {count}")
 
         with torch.inference_mode():
-            for slab in self.slabs(prepared.image, metadata, axis, on_window):
+            for slab in self.slabs(prepared.image, metadata, axis, on_window, windows):
                 if stored is not None:
                     stored.narrow(axis, slab.start, slab.stop - slab.start).copy_(slab.values)
                 for reducer in reducers:

@@ -21,17 +21,18 @@ from ..package.needed import needed_package
 from ..package.package_ensemble import ensemble_of
 from ..progress import CancelToken, Progress, ProgressCallback
 from ..scan.geometry import Grid
+from ..scan.input_spec import Inside
 from ..scan.input_statistics import check_input
 from ..scan.metadata import MetadataSchema
 from ..scan.preprocessing import NetworkInput, prepare
 from ..scan.scan_checks import check_volume
 from ..scan.stripped import Stripped
 from ..scan.volume import Array, Volume
-from .answer_checks import Tally, check_answer, measures_of
+from .answer_checks import check_answer, measures_of, tally_of
 from .devices import choose_device, describe_device
 from .example_learning import fitted_prompts, named_prompts, pooled_prompts, shown_on
 from .features import Features, resolve_labels
-from .finder import Finder
+from .finder import Finder, found_at_once
 from .focus import focused
 from .layered_features import LayeredFeatures
 from .memory_ladder import MemoryPlan, peak_memory_mb
@@ -303,7 +304,7 @@ class Segmenter:
         )
         report.findings = findings
         steps = steps or Progress(None, None)
-        found = self._found_inside(volume, Stripped(stripped), report, steps)
+        found = self._found_inside(volume, Stripped.of(stripped), report, steps)
         with report.timed("preparing"):
             architecture = self.package.architecture
             prepared = prepare(volume, self.package.input, architecture.multiple, architecture.position, found)
@@ -332,21 +333,23 @@ class Segmenter:
 
     def _found_inside(self, volume: Volume, stripped: Stripped, report: RunReport, steps: Progress) -> Array | None:
         """(k, j, i) bool: the voxels that another model finds for this one; None where it sees the scan as it is."""
-        if self._needed is None:
+        inside = self.package.input.inside
+        if self._needed is None or inside is None:
             return None
-        if self._finder is None:
-            inside = self.package.input.inside
-            assert inside is not None
-            where = self.plan.device
-            further = needed_package(self._needed)
-            first = Segmenter(self._needed, self._needed.build_network(), where, 0, self.feature_dtype, further)
-            self._finder = Finder(first, inside)
         part = Progress(lambda done, text: steps.update(READ, FOUND, done, text), None)
-        with report.timed(f"finding {self._finder.inside.label}"):
-            found = self._finder.find(volume, stripped, part)
+        with report.timed(f"finding {inside.label}"):
+            found = found_at_once(volume, stripped)
+            if found is None:
+                self._finder = self._finder or self._finder_of(self._needed, inside)
+                found = self._finder.find(volume, stripped, part)
         report.inside = found.about
-        report.findings += found.findings
         return found.mask
+
+    def _finder_of(self, needed: ModelPackage, inside: Inside) -> Finder:
+        """The stage before this model, with its network on the same device."""
+        further = needed_package(needed)
+        network = needed.build_network()
+        return Finder(Segmenter(needed, network, self.plan.device, 0, self.feature_dtype, further), inside)
 
     def _found(
         self,
@@ -408,11 +411,9 @@ class Segmenter:
         usual, tree = self.package.usual, self.package.labels
         if usual is None or len(tree.protocols) > 1:
             return None
-        k, j, i = (slice(start, stop) for start, stop in zip(*prepared.region, strict=True))
-        seen = volume.array[0, k, j, i]
 
         def judge(winners: Array) -> list[Finding]:
-            tally = Tally.of(winners, seen, len(tree.leaves) + 1, volume.voxel_millilitres)
+            tally = tally_of(winners, volume, prepared.region, tree)
             return check_answer(measures_of(tally, tree, usual), usual, self.package.advice)
 
         return judge

@@ -243,9 +243,9 @@ def checked_advice(entry: Mapping[str, Any]) -> dict[str, str]:
     return known
 
 
-def find_packages(folders: Sequence[Path]) -> list[Path]:
-    """Every package in these folders: sub-folders and zips with a `model.json`, sorted by name; earlier folders win
-    over later ones of the same name.
+def packages_by_name(folders: Sequence[Path]) -> dict[str, Path]:
+    """Name -> path of every package in these folders: sub-folders and zips with a `model.json`, sorted by name; earlier
+    folders win over later ones of the same name.
     """
     found: dict[str, Path] = {}
     for folder in folders:
@@ -254,7 +254,12 @@ def find_packages(folders: Sequence[Path]) -> list[Path]:
         for path in sorted(folder.iterdir()):
             if not path.name.startswith(".") and ((path / DESCRIPTION).is_file() or path.suffix == ".zip"):
                 found.setdefault(path.name.removesuffix(".zip"), path)
-    return [found[name] for name in sorted(found)]
+    return {name: found[name] for name in sorted(found)}
+
+
+def find_packages(folders: Sequence[Path]) -> list[Path]:
+    """The paths that `packages_by_name` finds."""
+    return list(packages_by_name(folders).values())
 
 
 def install_package(source: Path, folder: Path) -> ModelPackage:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ...resources import model_folders
 from ..errors import LabelError, PackageError, PackageNotFoundError
 from ..scan.input_spec import Inside
-from .model_package import ModelPackage, find_packages
+from .model_package import ModelPackage, packages_by_name
 
 
 def needed_package(package: ModelPackage) -> ModelPackage | None:
     """The package that finds what the input of `package` lies inside of, None where it sees whole scans.
 
     It is looked for beside `package`, then among the installed ones. Those that it needs in turn are checked as well.
-    Raises PackageError where one is missing, lacks the label, reads other channels, or where they need each
-    other.
+    Raises PackageError where one is missing, lacks the label, reads other channels, or where they need each other.
     """
     first = None
     chain = [package]
@@ -33,8 +30,13 @@ def needed_package(package: ModelPackage) -> ModelPackage | None:
 
 def _named(inside: Inside, package: ModelPackage) -> ModelPackage:
     """The package of a name, checked against what is wanted of it."""
-    searched = [package.path.parent, *model_folders()]
-    place = next((path for path in find_packages(searched) if _name_of(path) == inside.package), None)
+    try:
+        place = packages_by_name([package.path.parent, *model_folders()]).get(inside.package)
+    except OSError as error:
+        raise PackageError(
+            f'What the model "{package.name}" needs cannot be looked for ({error.strerror}); ask for permission to read'
+            " the folders of models."
+        ) from None
     if place is None:
         raise PackageNotFoundError(
             f'The model "{package.name}" needs the model "{inside.package}", which finds "{inside.label}" for it, but'
@@ -53,7 +55,3 @@ def _named(inside: Inside, package: ModelPackage) -> ModelPackage:
             f" channels, but it has only {len(package.input.channels)} to give; use models that fit together."
         )
     return found
-
-
-def _name_of(path: Path) -> str:
-    return path.name.removesuffix(".zip")

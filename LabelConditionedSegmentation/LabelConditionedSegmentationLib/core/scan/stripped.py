@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from ..errors import InputError
 from .foreground import foreground_mask
 from .volume import Volume
 
@@ -22,6 +23,14 @@ class Stripped(StrEnum):
     AUTO = "auto"
     YES = "yes"
     NO = "no"
+
+    @classmethod
+    def of(cls, word: str) -> Stripped:
+        """The choice of this word. Raises InputError for one that says nothing of the skull."""
+        try:
+            return cls(word)
+        except ValueError:
+            raise InputError(f'stripped has to be {", ".join(cls)}, and is "{word}".') from None
 
 
 def looks_stripped(volume: Volume) -> bool:
