@@ -19,6 +19,8 @@ from .catalogue import label_table, names_table, read_rows, tree_of_rows
 if TYPE_CHECKING:
     from LabelConditionedSegmentationLib.core.scan.volume import Volume
 
+    from .class_maps import MapSettings
+
 BIDS_CONTRASTS = ("T1w", "T2w", "FLAIR")
 """The order of channels in a BIDS folder; other contrasts follow by name."""
 
@@ -50,13 +52,14 @@ class DataSet:
 
     cases: sorted by name. table: every usable label, parents among them. ignored_ids: ids that are no label; voxels
     with them are unknown, neither background nor a class (those that the table ignores, and those given to parents that
-    it does not list).
+    it does not list). made: how images are made of the label maps, None where the stored ones are taken.
     """
 
     root: Path
     cases: tuple[CaseFiles, ...]
     table: LabelTree
     ignored_ids: frozenset[int]
+    made: MapSettings | None = None
 
 
 Table = tuple[LabelTree, frozenset[int]]
