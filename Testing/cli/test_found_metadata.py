@@ -275,7 +275,7 @@ def test_the_contrast_is_known_from_the_name_and_the_sidecar_of_a_data_set(
 
 
 def test_the_contrast_is_known_from_the_header_of_dicom_unless_it_is_said(by_contrast: Study, tmp_path: Path) -> None:
-    times = {"EchoTime": 100, "RepetitionTime": 5000, "ScanningSequence": "SE"}
+    times: dict[str, Any] = {"EchoTime": 100, "RepetitionTime": 5000, "ScanningSequence": "SE"}
     folder = write_series(tmp_path / "dicom", SeriesDescription="Ax T2", **times)
     report = by_contrast.report(folder)
     assert report["metadata"] == {"contrast": "T2"}

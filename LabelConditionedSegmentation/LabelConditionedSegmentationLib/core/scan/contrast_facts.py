@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 
 from .facts import Fact, Lookup, OddValueError, taken
 from .metadata import Field
@@ -166,8 +167,7 @@ def contrast_fact(field: Field, lookup: Lookup, source: str, place: str, suffix:
     left = frozenset.intersection(*(one.contrasts for one in said))
     origin = _origin(said, source, suffix)
     if not left:
-        told = ", but ".join(f"{one.words} says {_listed(one.contrasts)}" for one in said)
-        return Fact(None, origin, f"{place} {told}; the {field.name} is left unknown.")
+        return Fact(None, origin, _contradiction(field, place, said))
     value = next(iter(left)) if len(left) == 1 else times.likely
     return _fact(field, value, origin, place) if value else None
 
@@ -177,6 +177,16 @@ def _fact(field: Field, value: str, origin: str, place: str) -> Fact:
         return Fact(taken(field, value), origin)
     except OddValueError as odd:
         return Fact(None, origin, f'{place} {field.name} is "{value}", {odd}; left unknown.')
+
+
+def _contradiction(field: Field, place: str, said: list[_Statement]) -> str:
+    """Of the first two statements that leave nothing open together."""
+    apart = ((a, b) for a, b in combinations(said, 2) if not a.contrasts & b.contrasts)
+    one, other = next(apart, (said[0], said[-1]))
+    return (
+        f"{place} {one.words} says {_listed(one.contrasts)}, but {other.words} says {_listed(other.contrasts)}; the"
+        f" {field.name} is left unknown."
+    )
 
 
 def _origin(said: list[_Statement], source: str, suffix: str) -> str:
@@ -233,7 +243,8 @@ def _sequences(lookup: Lookup) -> set[str]:
 
 def _times(lookup: Lookup) -> _Times:
     kinds = {_KINDS[one] for one in _sequences(lookup) if one in _KINDS}
-    return _Times(*(_time(lookup(keyword)) for keyword in TIMES), kinds.pop() if len(kinds) == 1 else "")
+    echo, repetition, inversion = (_time(lookup(keyword)) for keyword in TIMES)
+    return _Times(echo, repetition, inversion, kinds.pop() if len(kinds) == 1 else "")
 
 
 def _time(text: str) -> float | None:
