@@ -1,4 +1,24 @@
-"""The contrast of an MRI scan (T1, T2, FLAIR or PD), derived from what its files say of how it was acquired."""
+"""The contrast of an MRI scan (T1, T2, FLAIR or PD), derived from what its files say of how it was acquired.
+
+The name is the suffix of BIDS or else the words of SeriesDescription or, where that says nothing, of ProtocolName;
+AcquisitionContrast counts beside it. It may leave several contrasts open ("PD T2"), of which the times then choose.
+Echo, repetition and inversion time (TE, TR, TI; ms) tell by themselves
+
+- spin echo without inversion: T1 where TR <= 1000 and TE <= 30; PD where TR >= 2000 and TE <= 40; T2 where
+  TR >= 2000 and TE >= 70;
+- with inversion: FLAIR where TI >= 1500 and TE >= 70 and it is no gradient echo; T1 where 400 <= TI <= 1200 and
+  TE <= 30, as in MPRAGE, IR-SPGR and T1 FLAIR.
+
+A gradient echo without inversion is told by its name alone, since an angiogram may have the same times as a T1; so
+is any scan without inversion of which nothing says that it is a spin echo. Times that tell nothing by themselves
+still contradict a name: T2 and FLAIR need TE >= 40 and no gradient echo (whose long echoes show T2*), T1 and PD
+TE <= 50, FLAIR TI >= 1200, and with TI < 300 (STIR) it is none of the four.
+
+Limits of short and long times: C. Westbrook, Handbook of MRI Technique, table "Summary of parameters" (spin echo:
+TE up to 30 and from 70, TR up to 900 and from 2000 ms; STIR TI 100 to 210 ms; FLAIR TE from 80 ms). TI: Mugler and
+Brookeman, Magn Reson Med 15 (1990) 152 and Jack et al., J Magn Reson Imaging 27 (2008) 685 for T1; Hajnal et al.,
+J Comput Assist Tomogr 16 (1992) 841 for FLAIR.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +99,7 @@ class _Times:
 
     @property
     def likely(self) -> str:
-        """The contrast that the times alone tell; empty where they do not. See `contrast_fact`."""
+        """The contrast that the times alone tell; empty where they do not. See above."""
         echo, repetition, inversion = self.echo, self.repetition, self.inversion
         if echo is None:
             return ""
@@ -95,7 +115,7 @@ class _Times:
 
     @property
     def possible(self) -> frozenset[str]:
-        """The contrasts that the times leave open. See `contrast_fact`."""
+        """The contrasts that the times leave open. See above."""
         if self.likely:
             return frozenset({"T2", "FLAIR"} if self.likely == "T2" else {self.likely})
         left = set(CONTRASTS)
@@ -124,30 +144,11 @@ def wants_contrast(field: Field) -> bool:
 
 
 def contrast_fact(field: Field, lookup: Lookup, source: str, place: str, suffix: str = "") -> Fact | None:
-    """The contrast of an MRI scan, as a choice of the field, from its name and times; None where nothing tells it.
-
-    The name is the suffix of BIDS or else the words of SeriesDescription or, where that says nothing, of ProtocolName;
-    AcquisitionContrast counts beside it. It may leave several contrasts open ("PD T2"), of which the times then choose.
-    Echo, repetition and inversion time (TE, TR, TI; ms) tell by themselves
-
-    - spin echo without inversion: T1 where TR <= 1000 and TE <= 30; PD where TR >= 2000 and TE <= 40; T2 where
-      TR >= 2000 and TE >= 70;
-    - with inversion: FLAIR where TI >= 1500 and TE >= 70 and it is no gradient echo; T1 where 400 <= TI <= 1200 and
-      TE <= 30, as in MPRAGE, IR-SPGR and T1 FLAIR.
-
-    A gradient echo without inversion is told by its name alone, since an angiogram may have the same times as a T1; so
-    is any scan without inversion of which nothing says that it is a spin echo. Times that tell nothing by themselves
-    still contradict a name: T2 and FLAIR need TE >= 40 and no gradient echo (whose long echoes show T2*), T1 and PD
-    TE <= 50, FLAIR TI >= 1200, and with TI < 300 (STIR) it is none of the four.
+    """The contrast of an MRI scan, as a choice of the field, from its name and times as said above; None where nothing tells it.
 
     Unknown, with a sentence, where these do not agree or the field has no such choice. Nothing is told of scans that
     are not MR, and of those whose name or header says that they show something else, such as diffusion, T2*, phase, an
     angiogram, a map or an echo-planar image.
-
-    Limits of short and long times: C. Westbrook, Handbook of MRI Technique, table "Summary of parameters" (spin echo:
-    TE up to 30 and from 70, TR up to 900 and from 2000 ms; STIR TI 100 to 210 ms; FLAIR TE from 80 ms). TI: Mugler and
-    Brookeman, Magn Reson Med 15 (1990) 152 and Jack et al., J Magn Reson Imaging 27 (2008) 685 for T1; Hajnal et al.,
-    J Comput Assist Tomogr 16 (1992) 841 for FLAIR.
 
     Args:
         field: Of kind choice.
