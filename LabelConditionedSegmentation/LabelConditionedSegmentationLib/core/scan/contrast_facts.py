@@ -144,7 +144,7 @@ def wants_contrast(field: Field) -> bool:
 
 
 def contrast_fact(field: Field, lookup: Lookup, source: str, place: str, suffix: str = "") -> Fact | None:
-    """The contrast of an MRI scan, as a choice of the field, from its name and times as said above; None where nothing tells it.
+    """The contrast of an MRI scan, as a choice of the field; None where nothing tells it.
 
     Unknown, with a sentence, where these do not agree or the field has no such choice. Nothing is told of scans that
     are not MR, and of those whose name or header says that they show something else, such as diffusion, T2*, phase, an
