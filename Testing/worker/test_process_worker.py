@@ -249,6 +249,19 @@ def test_process_ends_with_its_parent_and_leaves_nothing(ending: str, tmp_path: 
     assert [list((tmp_path / name).iterdir()) for name in ("shared", "temporary")] == [[], []]
 
 
+def test_process_whose_answers_nobody_takes_ends_and_leaves_nothing(tmp_path: Path, places: list[Path]) -> None:
+    worker = ProcessWorker(tmp_path / "log")
+    answer(worker, StatusRequest())
+    processes, child = children(), worker._child
+    assert child is not None
+    assert child._process.stdout is not None
+    child._process.stdout.close()
+    worker.send(StatusRequest())
+    assert all_gone(processes)
+    assert [list(place.iterdir()) for place in places] == [[], []]
+    worker.close()
+
+
 @pytest.mark.slow
 def test_close_ends_a_run_and_may_be_called_twice(worker: ProcessWorker, running: int, places: list[Path]) -> None:
     processes = children()
