@@ -99,7 +99,7 @@ class ImageMaker:
         brain = self._is_brain.numpy()
         contrast = generator.uniform(0.02, 0.3)
         centre = generator.uniform(*self.settings.mean)
-        means[brain] = centre + contrast * (means[brain] - means[brain].sum() / max(1, brain.sum()))  # there may be none
+        means[brain] = centre + contrast * (means[brain] - means[brain].sum() / max(1, brain.sum()))  # or none
         deviations[brain] *= contrast
 
     def _divided(self, generator: np.random.Generator) -> list[float]:
