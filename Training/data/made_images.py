@@ -136,7 +136,7 @@ class ImageMaker:
             return
         contrast = generator.uniform(0.02, 0.3)
         centre = generator.uniform(*self.settings.mean)
-        means[brain] = centre + contrast * (means[brain] - means[brain].mean())
+        means[brain] = centre + contrast * (means[brain] - means[brain].sum() / max(1, brain.sum()))  # or none
         deviations[brain] *= contrast
 
     def _divided(self, count: int, generator: np.random.Generator) -> list[float]:
