@@ -27,6 +27,7 @@ def check_config(config: Config) -> None:
             " to be."
         )
     check_sources(config.data)
+    _check_teacher(config)
     _check_frozen(config)
     _check_advice(config)
     if not starts_from_package(config):
@@ -61,6 +62,25 @@ def check_network(config: Config) -> None:
         )
     if "examples" in config.optimizer.freeze and not config.network.examples:
         raise SystemExit('optimizer.freeze names "examples", which this network does not have; leave it out.')
+
+
+def _check_teacher(config: Config) -> None:
+    """A teacher without scans to label, or scans without a teacher, or nothing that it does not label."""
+    share = config.teacher.share
+    if share == 0:
+        return
+    if share == 1:
+        raise SystemExit("teacher.share is 1, which leaves no sample to the labelled scans; it has to be below 1.")
+    if not any(source.role == "target" for source in config.data.sources):
+        raise SystemExit(
+            f"teacher.share is {share:g}, but none of data.sources has the role target: name the scans without labels as"
+            " a source of that role, or leave teacher.share out."
+        )
+    if not (config.teacher.package or config.init_from):
+        raise SystemExit(
+            f"teacher.share is {share:g}, but there is no teacher: name a model package with teacher.package, or start"
+            " from one with init_from."
+        )
 
 
 def _check_advice(config: Config) -> None:
