@@ -73,8 +73,8 @@ def _check_teacher(config: Config) -> None:
         raise SystemExit("teacher.share is 1, which leaves no sample to the labelled scans; it has to be below 1.")
     if not any(source.role == "target" for source in config.data.sources):
         raise SystemExit(
-            f"teacher.share is {share:g}, but none of data.sources has the role target: name the scans without labels as"
-            " a source of that role, or leave teacher.share out."
+            f"teacher.share is {share:g}, but none of data.sources has the role target: name the scans without labels"
+            " as a source of that role, or leave teacher.share out."
         )
     if not (config.teacher.package or config.init_from):
         raise SystemExit(
