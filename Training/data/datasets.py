@@ -319,7 +319,7 @@ def _layout_of(root: Path, labelled: bool) -> _Layout:
         return _Layout(_datalist_cases, _datalist_table)
     if (root / ("labelsTr" if labelled else "imagesTr")).is_dir():
         return _Layout(_nnunet_cases, _nnunet_table)
-    if ((root / "derivatives").is_dir() or not labelled) and any(root.glob("sub-*")):
+    if ((root / "derivatives").is_dir() or not labelled) and any(path.is_dir() for path in root.glob("sub-*")):
         return _Layout(_bids_cases, _bids_table)
     if not labelled and _images_in(root):
         return _Layout(_folder_cases, _nnunet_table)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 from LabelConditionedSegmentationLib.core.errors import InputError
 from LabelConditionedSegmentationLib.core.inference.devices import choose_device
@@ -17,8 +18,7 @@ from LabelConditionedSegmentationLib.core.package.model_package import ModelPack
 from LabelConditionedSegmentationLib.core.package.needed import needed_package
 from safetensors import safe_open
 
-from ..data.targets import IdTable, TargetCode, can_be_flipped
-from ..losses.truth import IGNORE
+from ..data.targets import TargetCode, can_be_flipped
 from .checkpoint import read_facts
 from .config import Config
 
@@ -86,26 +86,18 @@ def teacher_of(config: Config, code: TargetCode) -> Teacher:
 
 def _classes_of_run(package: ModelPackage, tree: LabelTree) -> list[list[int]]:
     """For every class of the run the teacher's that it consists of. SystemExit where the teacher lacks a label."""
-    by_name = TargetCode(tree, package.labels)
-    known = by_name.annotated(None)
-    lacking = [leaf.name for n, leaf in enumerate(tree.leaves, start=1) if not known[n]]
+    by_name, leaves = TargetCode(tree, package.labels), package.labels.leaves
+    targets = by_name.encode(np.array([leaf.id for leaf in leaves]))
+    found = [[n for n, of in enumerate(targets.tolist(), start=1) if of == target] for target in range(by_name.classes)]
+    lacking = [leaf.name for leaf, theirs in zip(tree.leaves, found[1:], strict=True) if not theirs]
     if lacking:
         more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
         raise SystemExit(
             f'The teacher "{package.name}" does not know {", ".join(lacking[:5])}{more}, which this run learns; take'
             " a teacher that knows all of its labels, or name fewer in the labels of the sources."
         )
-    targets = IdTable({leaf.id: int(by_name.encode([leaf.id])[0]) for leaf in package.labels.leaves}, IGNORE)
-    found: list[list[int]] = [[0] for _ in range(by_name.classes)]
-    for row in found[1:]:
-        row.clear()
-    for n, leaf in enumerate(package.labels.leaves, start=1):
-        target = int(targets.of([leaf.id])[0])
-        if 0 <= target < by_name.classes:
-            found[target].append(n)
-    first = package.labels.classes
-    found[0] += range(first, first + package.architecture.context_classes)
-    return found
+    classes, context = package.labels.classes, package.architecture.context_classes
+    return [[0, *found[0], *range(classes, classes + context)], *found[1:]]
 
 
 def _of_checkpoint(path: Path, config: Config, tree: LabelTree) -> ModelPackage:
