@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from Testing import samples
 from Testing.training.engine.test_train import losses
 from Testing.training.made_up_data import write_data_set
 from Training.data import taught_cases as teaching
-from Training.data.datasets import read_data_set, read_scans
+from Training.data.datasets import read_data_set, read_image, read_scans
 from Training.data.prepared_cases import Case
 from Training.data.sources import Source
 from Training.data.targets import TargetCode, select
@@ -107,7 +108,8 @@ def test_what_the_teacher_is_sure_of_is_the_truth_and_the_rest_is_unknown(
     assert [case.name for case in data.target] == [f"scans/sub-{n}_T1w" for n in range(3)]
     for case in data.target:
         scan = read_volume(scans / f"{case.name.partition('/')[2]}.nii.gz")
-        known = {"sub-0": {"sex": "F", "age": 30}, "sub-1": {"sex": "M"}}.get(case.name[6:11], {})
+        people: dict[str, dict[str, Any]] = {"sub-0": {"sex": "F", "age": 30}, "sub-1": {"sex": "M"}}
+        known = people.get(case.name[6:11], {})
         shares = answers(teacher.path, scan, known, data.tree)
         prepared = prepare(scan, config.input, config.network.multiple, with_position=False)
         assert torch.equal(case.image, prepared.image.half())
@@ -254,12 +256,10 @@ def test_another_trust_or_teacher_asks_anew(config: Config, made_up: Path, tmp_p
 def test_what_was_done_before_ctrl_c_is_kept(
     config: Config, monkeypatch: pytest.MonkeyPatch, asked: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    read = teaching.read_image
-
     def read_and_press(files: Any) -> Volume:
         if files.name == "sub-1_T1w":
             os.kill(os.getpid(), signal.SIGINT)
-        return read(files)
+        return read_image(files)
 
     handler = signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patch:
@@ -383,7 +383,7 @@ def test_settings_that_cannot_teach_are_refused_before_images_are_read(
 
 def test_another_number_of_channels_is_refused(config: Config, made_up: Path, scans: Path, tmp_path: Path) -> None:
     two = InputSpec(channels=("T1", "T2"))
-    network = samples.Architecture(**{**vars(samples.TINY), "in_channels": 2})
+    network = replace(samples.TINY, in_channels=2)
     table = read_data_set(made_up).table
     config.teacher.package = str(samples.package(tmp_path, network, table, spec=two, name="two").path)
     refused(config, r'The teacher "two" reads 2 channel\(s\) \(T1, T2\), but input.channels names 1', tmp_path)
