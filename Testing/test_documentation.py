@@ -189,13 +189,14 @@ def test_code_of_the_pages_runs(name: str, tmp_path: Path, monkeypatch: pytest.M
 
 def test_settings_in_blocks_are_read(tmp_path: Path) -> None:
     found = blocks(TOP / "Documentation" / "training.md", "yaml")
-    assert len(found) == 1
-    (tmp_path / "config.yaml").write_text(found[0], encoding="utf-8")
-    assert [source.role for source in read_config(tmp_path / "config.yaml").data.sources] == [
-        "train",
-        "train",
-        "validate",
-    ]
+    assert len(found) == 2
+    roles = []
+    for number, text in enumerate(found):
+        (tmp_path / f"{number}.yaml").write_text(text, encoding="utf-8")
+        config = read_config(tmp_path / f"{number}.yaml")
+        check_method(config)
+        roles.append([source.role for source in config.data.sources])
+    assert roles == [["train", "train", "validate"], ["train", "target"]]
 
 
 def test_the_table_of_rooms_has_their_rules() -> None:
