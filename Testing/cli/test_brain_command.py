@@ -294,6 +294,15 @@ def test_the_brain_is_found_by_head_and_its_help_says_so(capfd: pytest.CaptureFi
     assert "-o" in capfd.readouterr().err
 
 
+def test_what_brain_has_no_word_for_is_as_segment_has_it() -> None:
+    segment, brain = (
+        vars(build_parser().parse_args([command, "scan.nii.gz", "-o", "brain.nii.gz"]))
+        for command in ("segment", "brain")
+    )
+    differing = {name for name in segment.keys() | brain.keys() if segment.get(name, ...) != brain.get(name, ...)}
+    assert differing == {"command", "output", "masked_scan", "model", "labels", "ignore_file_metadata"}
+
+
 def test_the_command_runs_as_a_program(head: Path, scan: Path, tmp_path: Path) -> None:
     done = lcs("brain", scan, "--model", head, "-o", tmp_path / "b.nii.gz", "--device", "cpu")
     assert done.returncode == 0, done.stderr
