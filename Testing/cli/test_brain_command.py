@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -397,3 +398,16 @@ def test_a_scan_that_is_said_to_show_more_has_its_brain_found_first(
     assert told["no"]["ml"] > 0
     as_it_is, of_the_brain = (read_back(tmp_path / f"{choice}.nii.gz")[0] for choice in ("yes", "no"))
     assert not np.array_equal(as_it_is, of_the_brain)
+
+
+@pytest.mark.parametrize(
+    ("odd", "failed", "level"), [(-2.0, -1.0, "error"), (-1.0, 1.0, "warning"), (1.0, 1.0, "none")]
+)
+def test_the_table_of_volumes_says_how_the_answer_was_judged(
+    odd: float, failed: float, level: str, scan: Path, tmp_path: Path
+) -> None:
+    model, table = judged_package(tmp_path / "models", odd, failed), tmp_path / "v.csv"
+    words = ["segment", str(scan), "-o", f"{tmp_path}/s.nii.gz", "--model", str(model), "--force"]
+    assert main([*words, "--volumes", str(table)]) == 0
+    with table.open(newline="") as file:
+        assert {row["findings"] for row in csv.DictReader(file)} == {level}
