@@ -29,7 +29,7 @@ SCANS = Path(os.environ.get("LCS_MALC2012", "../shared/data/malc2012"))
 PATIENT = Path(os.environ.get("LCS_HEADS", "../shared/data/heads")) / "ms"
 MODEL = Path(os.environ.get("LCS_MODEL", resources_folder() / "Models" / "brain"))
 RECIPE = Path("brain_contrasts.yaml")
-CASES = ("malc_1002", "malc_1009", "malc_1013")
+CASES = os.environ.get("LCS_SHIFT_CASES", "malc_1002 malc_1009 malc_1013").split()
 SEED = 7
 
 Truth = tuple[Volume, Volume]

@@ -250,3 +250,15 @@ def test_the_labels_that_were_shown_are_saved_with_the_first_result(
     assert main(batch.words(*shown, "--skip-existing")) == 0
     assert batch.result("b").exists()
     assert label.stat().st_mtime_ns == saved
+
+
+def test_a_table_of_before_there_were_findings_is_gone_on_with(batch: Batch) -> None:
+    assert main(batch.words()) == 0
+    assert {row["findings"] for row in batch.rows()} == {"none"}
+    earlier = [line.rpartition(",")[0] for line in batch.volumes.read_text().splitlines()]
+    batch.volumes.write_text("\n".join(earlier) + "\n")
+    batch.result("b").unlink()
+    assert main(batch.words("--skip-existing")) == 0
+    assert sorted(batch.in_volumes()) == ["a", "b", "c", "d"]
+    levels = {Path(row["scan"]).name.partition(".")[0]: row["findings"] for row in batch.rows()}
+    assert levels == {"a": "", "b": "none", "c": "", "d": ""}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -294,6 +295,15 @@ def test_the_brain_is_found_by_head_and_its_help_says_so(capfd: pytest.CaptureFi
     assert "-o" in capfd.readouterr().err
 
 
+def test_what_brain_has_no_word_for_is_as_segment_has_it() -> None:
+    segment, brain = (
+        vars(build_parser().parse_args([command, "scan.nii.gz", "-o", "brain.nii.gz"]))
+        for command in ("segment", "brain")
+    )
+    differing = {name for name in segment.keys() | brain.keys() if segment.get(name, ...) != brain.get(name, ...)}
+    assert differing == {"command", "output", "masked_scan", "model", "labels", "ignore_file_metadata"}
+
+
 def test_the_command_runs_as_a_program(head: Path, scan: Path, tmp_path: Path) -> None:
     done = lcs("brain", scan, "--model", head, "-o", tmp_path / "b.nii.gz", "--device", "cpu")
     assert done.returncode == 0, done.stderr
@@ -388,3 +398,16 @@ def test_a_scan_that_is_said_to_show_more_has_its_brain_found_first(
     assert told["no"]["ml"] > 0
     as_it_is, of_the_brain = (read_back(tmp_path / f"{choice}.nii.gz")[0] for choice in ("yes", "no"))
     assert not np.array_equal(as_it_is, of_the_brain)
+
+
+@pytest.mark.parametrize(
+    ("odd", "failed", "level"), [(-2.0, -1.0, "error"), (-1.0, 1.0, "warning"), (1.0, 1.0, "none")]
+)
+def test_the_table_of_volumes_says_how_the_answer_was_judged(
+    odd: float, failed: float, level: str, scan: Path, tmp_path: Path
+) -> None:
+    model, table = judged_package(tmp_path / "models", odd, failed), tmp_path / "v.csv"
+    words = ["segment", str(scan), "-o", f"{tmp_path}/s.nii.gz", "--model", str(model), "--force"]
+    assert main([*words, "--volumes", str(table)]) == 0
+    with table.open(newline="") as file:
+        assert {row["findings"] for row in csv.DictReader(file)} == {level}

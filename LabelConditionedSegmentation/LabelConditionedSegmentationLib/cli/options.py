@@ -49,7 +49,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_reading(segment)
     _add_further_outputs(segment)
     _add_debug(segment)
-    _add_brain(commands.add_parser("brain", help=BRAIN, description=f"{BRAIN[0].upper()}{BRAIN[1:]}."))
+    brain = commands.add_parser("brain", help=BRAIN, description=f"{BRAIN[0].upper()}{BRAIN[1:]}.")
+    brain.set_defaults(**vars(segment.parse_args([])))
+    _add_brain(brain)
     labels = commands.add_parser(
         "labels",
         help="print the label tree of a model",
@@ -71,7 +73,9 @@ BRAIN = "find the brain in a scan of a head and write the scan without its skull
 
 
 def _add_brain(brain: argparse.ArgumentParser) -> None:
-    """`lcs brain` is `lcs segment` with other names for the two results, and what it has no word for left at rest."""
+    """`lcs brain` is `lcs segment` with other names for the two results; of what it has no word for, it has the
+    defaults of that.
+    """
     _add_scans(brain)
     brain.add_argument(
         "-o",
@@ -91,14 +95,7 @@ def _add_brain(brain: argparse.ArgumentParser) -> None:
     brain.add_argument("--preview", metavar="PNG", help="write a picture of three slices with the brain over the scan")
     brain.add_argument("--report", metavar="JSON", help="write the run report")
     _add_debug(brain)
-    at_rest = ("labels_file", "probabilities", "volumes", "name", "inside", "save_label")
-    brain.set_defaults(
-        **dict.fromkeys(at_rest),
-        **{name: [] for name in ("metadata", "example", "segment", "example_metadata", "label_file")},
-        labels="Brain",
-        stripped="auto",
-        ignore_file_metadata=True,
-    )
+    brain.set_defaults(labels="Brain", ignore_file_metadata=True)
 
 
 def _add_scans(segment: argparse.ArgumentParser) -> None:

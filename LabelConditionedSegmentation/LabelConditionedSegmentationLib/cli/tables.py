@@ -14,12 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..core.errors import OutputError
+from ..core.findings import gravest
 from .jobs import Job
 
 if TYPE_CHECKING:
     from ..core.inference.result import Result
 
-COLUMNS = ("scan", "id", "label", "millilitres", "code")
+COLUMNS = ("scan", "id", "label", "millilitres", "code", "findings")
+"""findings: the gravest level of what was noticed about the scan and its answer, NOTHING_FOUND where that is nothing,
+empty in rows that were written before there was this column.
+"""
+
+NOTHING_FOUND = "none"
 
 
 class Layout(Protocol):
@@ -77,11 +83,12 @@ class Volumes:
 
     def read(self, text: str) -> dict[str, str]:
         rows = list(csv.reader(io.StringIO(text)))
-        if not rows or tuple(rows[0]) != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
+        columns = tuple(rows[0]) if rows else ()
+        if columns not in (COLUMNS, COLUMNS[:-1]) or any(len(row) != len(columns) for row in rows):
             raise ValueError(text[:80])
         entries: dict[str, str] = {}
         for row in rows[1:]:
-            entries[row[0]] = entries.get(row[0], "") + _csv([row])
+            entries[row[0]] = entries.get(row[0], "") + _csv([[*row, ""][: len(COLUMNS)]])
         return entries
 
     def entry(self, job: Job, result: Result, by_example: Sequence[Mapping[str, Any]]) -> str:  # noqa: ARG002
@@ -127,11 +134,11 @@ def write_volumes(title: str, result: Result) -> Callable[[Path], None]:
 
 def volume_rows(title: str, result: Result) -> str:
     """The rows of one scan."""
-    volumes = result.millilitres()
+    volumes, level = result.millilitres(), gravest(result.report.findings) or NOTHING_FOUND
     rows = []
     for entry in result.labels:
         code = f"{entry.label.type.scheme} {entry.label.type.value}" if entry.label.type else ""
-        rows.append((plain(title), entry.label.id, entry.label.name, f"{volumes[entry.label.id]:.3f}", code))
+        rows.append((plain(title), entry.label.id, entry.label.name, f"{volumes[entry.label.id]:.3f}", code, level))
     return _csv(rows)
 
 

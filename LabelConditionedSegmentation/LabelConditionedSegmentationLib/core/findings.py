@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Level = Literal["error", "warning", "note"]
+"""The gravest first."""
 
 
 @dataclass(frozen=True)
@@ -33,3 +35,8 @@ class Finding:
 
     def to_json(self) -> dict[str, str]:
         return asdict(self)
+
+
+def gravest(findings: Iterable[Finding]) -> Level | None:
+    """The gravest level among findings; None where nothing was found."""
+    return min((finding.level for finding in findings), key=get_args(Level).index, default=None)

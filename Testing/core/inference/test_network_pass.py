@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from LabelConditionedSegmentationLib.core.inference import network_pass as network_pass_module
 from LabelConditionedSegmentationLib.core.inference.network_pass import NetworkPass
 from LabelConditionedSegmentationLib.core.scan.geometry import Grid
 from LabelConditionedSegmentationLib.core.scan.input_spec import InputSpec
@@ -125,3 +127,42 @@ def test_a_scan_that_goes_down_the_ladder_says_so_and_leaves_the_next_one_at_the
         assert network_pass.plan.batch == 1
     assert said == ["window batch 1"]
     assert network_pass.plan == top
+
+
+# How large a window is
+
+PATCH = (32, 32, 32)
+
+
+@pytest.mark.parametrize("shape", [(48, 32, 32), (36, 36, 40), (32, 96, 16), (20, 24, 28)])
+def test_an_image_a_little_larger_than_the_window_is_seen_in_one_of_its_own_size(shape: tuple[int, int, int]) -> None:
+    plan = tiny_pass(PATCH).windows(shape)
+    assert (plan.count, plan.size) == (1, shape)
+
+
+@pytest.mark.parametrize("shape", [(52, 32, 32), (40, 40, 40)])
+def test_a_larger_image_is_seen_in_windows_that_are_not_stretched(shape: tuple[int, int, int]) -> None:
+    plan = tiny_pass(PATCH).windows(shape)
+    assert plan.count > 1
+    assert plan.size == PATCH
+
+
+def test_where_memory_is_short_no_window_is_stretched(monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = (48, 32, 32)
+    needed = 2 * network_pass_module.WINDOW_BYTES * math.prod(shape)
+    monkeypatch.setattr(network_pass_module, "free_memory", lambda _device: needed)
+    assert tiny_pass(PATCH).windows(shape).count == 1
+    monkeypatch.setattr(network_pass_module, "free_memory", lambda _device: needed - 1)
+    plan = tiny_pass(PATCH).windows(shape)
+    assert plan.size == PATCH
+    assert plan.count == 2
+
+
+def test_a_stretched_window_gives_the_features_of_the_network_over_the_whole_image(prepared: NetworkInput) -> None:
+    k, j, i = prepared.grid.shape
+    network_pass = tiny_pass((k, j - 12, i))
+    with torch.no_grad():
+        slabs = list(network_pass.slabs(prepared.image, UNKNOWN, 0))
+        alone = network_pass.network.features(prepared.image[None], UNKNOWN)[0]
+    assert network_pass.windows((k, j, i)).count == 1
+    assert torch.allclose(torch.cat([slab.values for slab in slabs]), alone.movedim(0, -1), atol=1e-3)

@@ -1,4 +1,4 @@
-"""Generation classes: which labels share one, and how the scan that a map belongs to divides them."""
+"""Maps of generation classes: which labels share one, what it is called, and what is found by a name."""
 
 from __future__ import annotations
 
@@ -7,84 +7,72 @@ import pytest
 import torch
 from LabelConditionedSegmentationLib.core.labels.label_tree import Label, LabelTree
 
-from Training.data.class_maps import ClassMap, divided_by_intensity, generation_classes
+from Training.data.class_maps import ClassMap, generation_classes
 
-TREE = LabelTree(
+LEFT, RIGHT, LEFT_LESION, RIGHT_LESION, STEM, SKULL, BRAIN, HEAD = 17, 53, 25, 57, 16, 500, 1000, 1001
+TABLE = LabelTree(
     (
-        Label(100, "Cortex"),
-        Label(1, "Left Gyrus", parent=100, laterality="left"),
-        Label(2, "Right Gyrus", parent=100, laterality="right"),
-        Label(3, "Left Other Gyrus", parent=100, laterality="left"),
-        Label(4, "Right Other Gyrus", parent=100, laterality="right"),
-        Label(5, "Left Caudate", laterality="left"),
-        Label(6, "Right Caudate", laterality="right"),
+        Label(BRAIN, "Brain"),
+        Label(HEAD, "Outside"),
+        Label(LEFT, "Left Hippocampus", BRAIN, laterality="left"),
+        Label(RIGHT, "Right Hippocampus", BRAIN, laterality="right"),
+        Label(LEFT_LESION, "Left Lesion", LEFT, laterality="left"),
+        Label(RIGHT_LESION, "Right Lesion", RIGHT, laterality="right"),
+        Label(STEM, "Brain Stem", BRAIN),
+        Label(SKULL, "Skull", HEAD),
     )
 )
-IDS = np.array([0, 1, 2, 3, 4, 5, 6, 77])
 
 
-def test_both_sides_are_one_class_and_unknown_ids_are_air() -> None:
-    names, classes = generation_classes(IDS, TREE)
-    assert classes[0] == classes[-1] == 0
-    assert classes[1] == classes[2] != classes[3] == classes[4]
-    assert classes[5] == classes[6]
-    assert names[classes[1]] == ["Cortex", "Left Gyrus", "Right Gyrus"]
+def class_of(number: int) -> int:
+    return int(generation_classes(np.array([number]), TABLE)[1][0])
 
 
-def test_what_looks_alike_is_one_class_that_is_called_by_what_contains_all_of_it() -> None:
-    names, classes = generation_classes(IDS, TREE, ["cortex"])
-    assert len(set(classes[1:5].tolist())) == 1
-    assert names[classes[1]] == ["Cortex"]
-    assert classes[5] == classes[6] != classes[1]
+def test_both_sides_of_a_structure_are_one_class_and_others_have_one_each() -> None:
+    assert class_of(LEFT) == class_of(RIGHT)
+    assert class_of(LEFT_LESION) == class_of(RIGHT_LESION)
+    classes = [class_of(number) for number in (0, LEFT, LEFT_LESION, STEM, SKULL)]
+    assert len(set(classes)) == 5
+    assert classes[0] == 0
 
 
-def test_labels_that_look_alike_have_to_be_there() -> None:
-    with pytest.raises(SystemExit, match="Cortx"):
-        generation_classes(IDS, TREE, ["Cortx"])
+def test_ids_that_the_table_does_not_know_are_air() -> None:
+    ids = np.array([[LEFT, 999], [-3, STEM]])
+    _, classes = generation_classes(ids, TABLE)
+    assert classes.shape == ids.shape
+    assert classes.dtype == np.int16
+    assert classes.tolist() == [[class_of(LEFT), 0], [0, class_of(STEM)]]
 
 
-def two_tissues() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One label whose voxels are dark or bright, air with scanned voxels in it, and the foreground. (k, j, i)"""
-    generator = np.random.default_rng(0)
-    classes = np.zeros((12, 12, 20), np.int16)
-    classes[2:10, 2:10, 2:18] = 1
-    image = np.where(np.indices(classes.shape)[2] < 10, -1.0, 1.5) + 0.05 * generator.standard_normal(classes.shape)
-    foreground = np.zeros(classes.shape, bool)
-    foreground[1:11, 2:10, 2:18] = True
-    return classes, image.astype(np.float32), foreground
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float64])
+def test_ids_may_be_stored_in_any_type(dtype: type) -> None:
+    ids = np.array([0, STEM, LEFT, RIGHT])
+    assert np.array_equal(generation_classes(ids.astype(dtype), TABLE)[1], generation_classes(ids, TABLE)[1])
 
 
-def test_the_intensities_of_a_scan_divide_a_class() -> None:
-    classes, image, foreground = two_tissues()
-    divided, names, levels = divided_by_intensity(classes, [[], ["Cortex"]], image, foreground, 2)
-    assert set(divided[classes == 1].tolist()) == {1, 2}
-    assert np.array_equal(divided[classes == 1] == 2, image[classes == 1] > 0)
-    assert levels[1:3] == pytest.approx([-1, 1.5], abs=0.05)
-    assert np.isnan(levels[0])
-    assert names[1] == names[2] == ["Cortex"]
+def test_a_class_has_the_names_of_its_labels_and_of_all_that_contain_them() -> None:
+    names, _ = generation_classes(np.zeros(1), TABLE)
+    assert names[0] == []
+    assert names[class_of(LEFT)] == ["Brain", "Left Hippocampus", "Right Hippocampus"]
+    assert names[class_of(LEFT_LESION)] == [
+        "Brain",
+        "Left Hippocampus",
+        "Left Lesion",
+        "Right Hippocampus",
+        "Right Lesion",
+    ]
+    assert names[class_of(SKULL)] == ["Outside", "Skull"]
 
 
-def test_scanned_voxels_without_a_label_are_a_class_of_their_own_and_the_rest_is_air() -> None:
-    classes, image, foreground = two_tissues()
-    divided, names, levels = divided_by_intensity(classes, [[], ["Cortex"]], image, foreground, 2)
-    assert np.array_equal(divided > 0, foreground)
-    unlabelled = set(divided[foreground & (classes == 0)].tolist())
-    assert unlabelled.isdisjoint({0, 1, 2})
-    assert all(names[number] == [] for number in unlabelled)
-    assert len(names) == len(levels)
+def test_classes_are_the_same_whatever_ids_are_in_a_map() -> None:
+    assert generation_classes(np.array([SKULL]), TABLE)[0] == generation_classes(np.array([LEFT, STEM]), TABLE)[0]
 
 
-def test_small_and_even_classes_stay_whole() -> None:
-    classes, image, foreground = two_tissues()
-    few = np.where(np.indices(classes.shape)[0] == 5, classes, 0)
-    few[:, :, 5:] = 0
-    _, names, _ = divided_by_intensity(few, [[], ["Cortex"]], image, foreground & (few > 0), 4)
-    assert names == [[], ["Cortex"]]
-    _, names, _ = divided_by_intensity(classes, [[], ["Cortex"]], np.ones_like(image), classes > 0, 4)
-    assert names == [[], ["Cortex"]]
-
-
-def test_a_map_finds_its_classes_by_any_name_above_them() -> None:
-    whole = ClassMap(torch.zeros(1, 1, 1), (frozenset(), frozenset({"Cortex", "Left Gyrus"}), frozenset({"Caudate"})))
-    assert whole.within("CORTEX") == (1,)
-    assert whole.within("Thalamus") == ()
+def test_the_classes_within_a_label_are_found_by_its_name() -> None:
+    names, classes = generation_classes(np.array([[[LEFT, SKULL]]]), TABLE)
+    found = ClassMap(torch.from_numpy(classes), tuple(map(frozenset, names)))
+    brain = {class_of(number) for number in (BRAIN, LEFT, LEFT_LESION, STEM)}
+    assert set(found.within("BRAIN")) == brain
+    assert set(found.within("left hippocampus")) == {class_of(LEFT), class_of(LEFT_LESION)}
+    assert found.within("Liver") == ()
+    assert 0 not in found.within("Outside")
