@@ -132,18 +132,6 @@ def test_without_seeds_the_prior_is_smoothed_and_kept() -> None:
     assert float(found.std()) < float(belief.std())
 
 
-def test_a_start_from_the_answer_before_takes_fewer_steps() -> None:
-    seeds, conductance, _ = problem((24, 24, 24), (1, 1, 1))
-    before = hitting_probabilities(seeds, 3, conductance)
-    seeds[12, 12, 12:14] = 2
-    cold: list[float] = []
-    warm: list[float] = []
-    found = hitting_probabilities(seeds, 3, conductance, on_step=cold.append)
-    again = hitting_probabilities(seeds, 3, conductance, on_step=warm.append, start=before)
-    assert len(warm) < len(cold)
-    assert float((found - again).abs().max()) < 5e-3
-
-
 def test_every_voxel_is_reached_however_sharp_the_borders() -> None:
     image = torch.zeros(1, 9, 9, 9)
     image[0, 3:6, 3:6, 3:6] = 1e6

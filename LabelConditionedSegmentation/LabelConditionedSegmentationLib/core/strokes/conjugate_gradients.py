@@ -21,15 +21,13 @@ def solve(
     b: torch.Tensor,
     tolerance: float,
     on_step: Callable[[float], None] = lambda _: None,
-    start: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The x of system x = b for every b (class, k, j, i), to `tolerance` in every voxel as far as the preconditioner,
     which sees about a third of the error, can tell.
 
-    on_step: gets after every step the fraction that is done; what it raises ends the work. start: (class, k, j, i), a
-    guess; by default that of coarser grids.
+    on_step: gets after every step the fraction that is done; what it raises ends the work.
     """
-    x = system.first_guess(b) if start is None else start.clone()
+    x = system.first_guess(b)
     r = b - system.apply(x)
     z = system.nearly_solved(r)
     p, rz = z.clone(), _dot(r, z)

@@ -72,8 +72,8 @@ class Strokes:
 
     @property
     def box(self) -> tuple[Shape, Shape]:
-        """First and one-past-last voxel (k, j, i) of the box that the walks stay in: around all strokes, with sides that
-        are alike, since a structure that was painted in one slice goes on in others.
+        """First and one-past-last voxel (k, j, i) of the box that the walks stay in: around all strokes, with sides
+        that are alike, since a structure that was painted in one slice goes on in others.
         """
         bounds = bounding_box(self.seeds > 0)
         assert bounds is not None, "there are strokes"

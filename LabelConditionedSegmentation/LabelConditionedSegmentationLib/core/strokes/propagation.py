@@ -89,7 +89,6 @@ def propagate(
     prior: Features | None = None,
     progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
-    before: Propagation | None = None,
 ) -> Propagation:
     """Spread strokes over the box around them.
 
@@ -100,7 +99,6 @@ def propagate(
         prior: What the network found in the scan, which is believed where strokes are far.
         progress: Gets the fraction that is done and what goes on.
         cancel: Ends the work between two steps of the solver when it is cancelled.
-        before: The answer before the last stroke, from which it is sooner found.
 
     Returns:
         Probabilities of all classes in the box.
@@ -123,7 +121,7 @@ def propagate(
     device = next((found.kept("spread strokes").device for found in (features, prior) if found), torch.device("cpu"))
     _check_memory(strokes, start, stop, device, 0 if features is None and prior is None else 48)
     try:
-        return _spread(strokes, scan, features, prior, steps, before, device)
+        return _spread(strokes, scan, features, prior, steps, device)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -136,7 +134,6 @@ def _spread(
     features: Features | None,
     prior: Features | None,
     steps: Progress,
-    before: Propagation | None,
     device: torch.device,
 ) -> Propagation:
     start, stop = strokes.box
@@ -156,14 +153,8 @@ def _spread(
         edges,
         believed,
         on_step=lambda done: steps.update(0.1, 1.0, done, "random walks"),
-        start=before.probabilities if before is not None and _fits(before, strokes) else None,
     )
     return Propagation(strokes, start, stop, probabilities)
-
-
-def _fits(before: Propagation, strokes: Strokes) -> bool:
-    """Whether an earlier answer is one about the same classes and box."""
-    return before.strokes.names == strokes.names and (before.start, before.stop) == strokes.box
 
 
 def _check_memory(strokes: Strokes, start: Shape, stop: Shape, device: torch.device, channels: int) -> None:

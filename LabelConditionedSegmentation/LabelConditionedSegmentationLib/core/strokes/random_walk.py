@@ -34,7 +34,6 @@ def hitting_probabilities(
     prior: Prior | None = None,
     tolerance: float = TOLERANCE,
     on_step: Callable[[float], None] = lambda _: None,
-    start: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The probability that a walk from a voxel first meets a seed of each class: (class, k, j, i), which sum to 1.
 
@@ -43,11 +42,10 @@ def hitting_probabilities(
     respect to conductances by an adjoint solve (Vernaza and Chandraker, CVPR 2017, section 3.3).
 
     seeds: (k, j, i) int, 0 where nothing was painted, n + 1 for class n. There is one at least, or a prior. tolerance:
-    of a probability. on_step: gets the fraction that is done; what it raises ends the work. start: (class, k, j, i),
-    the answer before the last stroke.
+    of a probability. on_step: gets the fraction that is done; what it raises ends the work.
     """
     k, j, i = conductance.along
-    settings = _Settings(seeds, classes, prior, tolerance, on_step, start)
+    settings = _Settings(seeds, classes, prior, tolerance, on_step)
     inner = _Walk.apply(k, j, i, settings)  # of all classes but the last one
     return torch.cat([inner, 1 - inner.sum(0, keepdim=True)]).clamp(0, 1)
 
@@ -69,7 +67,6 @@ class _Settings:
     prior: Prior | None
     tolerance: float
     on_step: Callable[[float], None]
-    start: torch.Tensor | None
 
 
 class _Walk(torch.autograd.Function):
@@ -81,9 +78,8 @@ class _Walk(torch.autograd.Function):
         free = seeds == 0
         system = _system(edges, free, settings.prior)
         fixed = torch.stack([seeds == n + 1 for n in range(settings.classes - 1)]).to(k.dtype)
-        start = None if settings.start is None else settings.start[:-1] * free
         right = _right_hand_side(edges, free, fixed, settings.prior)
-        x = solve(system, right, settings.tolerance, settings.on_step, start)
+        x = solve(system, right, settings.tolerance, settings.on_step)
         ctx.system, ctx.free, ctx.settings = system, free, settings
         x = x.mul_(free).add_(fixed)
         ctx.save_for_backward(x)
