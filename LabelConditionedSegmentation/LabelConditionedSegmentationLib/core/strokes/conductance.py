@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-SMALLEST = 1e-4
+SMALLEST = 1e-3
 """Of a step across the sharpest border, where a step within something uniform has 1: no voxel is out of reach."""
 
 CONTRAST = 1.0

@@ -148,13 +148,26 @@ def _spread(
         believed = Prior(prior_in(prior, strokes.names, found, start), PRIOR_WEIGHT)
     steps.update(0.0, 0.1, 1.0, "random walks")
     probabilities = hitting_probabilities(
-        torch.from_numpy(strokes.seeds[cut].astype(np.int64)).to(device),
+        torch.from_numpy(_seeds_in(strokes, start, stop, prior is None)).to(device),
         len(strokes.names),
         edges,
         believed,
         on_step=lambda done: steps.update(0.1, 1.0, done, "random walks"),
     )
     return Propagation(strokes, start, stop, probabilities)
+
+
+def _seeds_in(strokes: Strokes, start: Shape, stop: Shape, closed: bool) -> Array:
+    """The seeds of a box. closed: outside of it everything is background, so its faces inside the scan are."""
+    seeds: Array = strokes.seeds[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))].astype(np.int64)
+    if not closed or strokes.background is None:
+        return seeds
+    for axis, (first, last, size) in enumerate(zip(start, stop, strokes.seeds.shape, strict=True)):
+        faces = ([0] if first > 0 else []) + ([-1] if last < size else [])
+        for face in faces:
+            layer = np.moveaxis(seeds, axis, 0)[face]
+            layer[layer == 0] = strokes.background + 1
+    return seeds
 
 
 def _check_memory(strokes: Strokes, start: Shape, stop: Shape, device: torch.device, channels: int) -> None:
