@@ -17,8 +17,9 @@ from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.scan.geometry import Grid
 from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
 from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
-from LabelConditionedSegmentationLib.core.strokes.painted_strokes import BACKGROUND, Strokes
+from LabelConditionedSegmentationLib.core.strokes.painted_strokes import Strokes
 from LabelConditionedSegmentationLib.core.strokes.propagation import propagate
+from LabelConditionedSegmentationLib.core.strokes.stroke_names import BACKGROUND
 from LabelConditionedSegmentationLib.resources import resources_folder
 
 from Training.evaluation.markdown import markdown_table
@@ -164,7 +165,10 @@ def _rows(dataset: str, cases: Sequence[str], names: Sequence[str], most: int = 
 
 def _ways(features: Features, name: str) -> dict[str, tuple[Features | None, Features | None]]:
     """What walks go over, and what is believed; a prior only where the network knows the structure."""
-    ways: dict[str, tuple[Features | None, Features | None]] = {"intensities": (None, None), "features": (features, None)}
+    ways: dict[str, tuple[Features | None, Features | None]] = {
+        "intensities": (None, None),
+        "features": (features, None),
+    }
     if features.labels.knows(name):
         ways["features, prior"] = (features, features)
     return ways

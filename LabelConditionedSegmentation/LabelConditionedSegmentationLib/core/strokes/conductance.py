@@ -12,8 +12,14 @@ import torch
 SMALLEST = 1e-3
 """Of a step across the sharpest border, where a step within something uniform has 1: no voxel is out of reach."""
 
-CONTRAST = 1.0
-"""How much a difference counts, in units of the mean squared difference between neighbours."""
+CONTRAST = 0.2
+"""How much the square of a difference counts, in units of `noise_of`."""
+
+LEAST_NOISE = 1e-3
+"""Of the mean squared difference: for images without any noise, whose differences are all borders."""
+
+SAMPLES = 2**17
+"""Pairs of neighbours along an axis that the median is taken of."""
 
 
 @dataclass(frozen=True)
@@ -32,17 +38,38 @@ class Conductance:
 
 
 def between_channels(channels: torch.Tensor, spacing: Sequence[float], contrast: float = CONTRAST) -> Conductance:
-    """exp(-contrast * d^2 / mean d^2), d the distance between the channels of two neighbours: the weights of Grady,
-    "Random walks for image segmentation", IEEE TPAMI 2006, for any number of channels.
+    """exp(-contrast * d^2 / noise), d the distance between the channels of two neighbours: the weights of Grady, "Random
+    walks for image segmentation", IEEE TPAMI 2006, for any number of channels; see `noise_of`.
 
     channels: (channel, k, j, i), intensities or features. spacing: mm along (k, j, i); see `spaced`.
     """
-    squares = tuple(sum(channel.diff(dim=axis).square_() for channel in channels.float()) for axis in range(3))
-    count = sum(square.numel() for square in squares)  # type: ignore[union-attr]
-    mean = float(sum(float(square.sum()) for square in squares)) / max(count, 1)  # type: ignore[union-attr]
-    factor = -contrast / mean if mean > 0 else 0.0
-    k, j, i = ((square * factor).exp_() for square in squares)
+    squares = [_squares(channels, axis) for axis in range(3)]
+    noise = noise_of(channels, squares)
+    factor = -contrast / noise if noise > 0 else 0.0
+    k, j, i = (square.mul_(factor).exp_() for square in squares)
     return spaced(Conductance((k, j, i)), spacing)
+
+
+def noise_of(channels: torch.Tensor, squares: Sequence[torch.Tensor]) -> float:
+    """The median of the squared differences between neighbours (`squares`, along k, j, i), which borders hardly change,
+    leaving out what is constant around a stripped brain.
+    """
+    steps = [max(1, square.numel() // SAMPLES) for square in squares]
+    some = torch.cat([square.flatten()[::step] for square, step in zip(squares, steps, strict=True)])
+    lower = [channels[0].narrow(axis, 0, square.shape[axis]) for axis, square in enumerate(squares)]
+    value = torch.cat([part.flatten()[::step] for part, step in zip(lower, steps, strict=True)])
+    outside = (some == 0) & (value == value.mode().values)
+    inside = some[~outside]
+    return max(float(inside.median()), LEAST_NOISE * float(inside.mean())) if len(inside) else 0.0
+
+
+def _squares(channels: torch.Tensor, axis: int) -> torch.Tensor:
+    """The squared distances between neighbours along an axis."""
+    total = channels[0].float().diff(dim=axis).square_()
+    for channel in channels[1:]:
+        difference = channel.float().diff(dim=axis)
+        total.addcmul_(difference, difference)
+    return total
 
 
 def across_boundaries(boundary: torch.Tensor, spacing: Sequence[float]) -> Conductance:

@@ -10,7 +10,7 @@ from ..inference.features import Features
 from ..inference.scoring import best_classes, probabilities_of
 from ..labels.label_tree import LabelTree
 from ..scan.geometry import Shape, needed_box, resample
-from .painted_strokes import BACKGROUND
+from .stroke_names import BACKGROUND
 
 
 def channels_in(features: Features, start: Shape, stop: Shape) -> torch.Tensor:

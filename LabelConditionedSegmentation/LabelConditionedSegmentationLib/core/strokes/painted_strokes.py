@@ -11,9 +11,7 @@ from ..errors import InputError
 from ..examples.painted_examples import mask_on
 from ..scan.geometry import Grid, Shape, bounding_box
 from ..scan.volume import Array, Volume
-
-BACKGROUND = "Background"
-"""The name, in letters of any case, of strokes where none of the structures is."""
+from .stroke_names import BACKGROUND
 
 AROUND = 0.1
 """Of the longest side of the strokes: what the box reaches beyond them."""
@@ -27,7 +25,7 @@ class Strokes:
     """Sparse seeds on the voxels of a scan.
 
     grid: of the scan. seeds: (k, j, i), 0 where nothing was painted, n + 1 for the class `names[n]`. names: of what was
-    painted, the background among them.
+    painted, the background among them under the name BACKGROUND.
     """
 
     grid: Grid
