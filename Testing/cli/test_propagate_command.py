@@ -114,7 +114,9 @@ def test_segments_become_segments_of_the_same_names_and_colours(place: StrokePla
         ("Bright ball", [0.1, 0.5, 0.9]),
         ("Dark ball", [0.1, 0.5, 0.9]),
     ]
-    assert dice(found["voxels"].T == found["segments"][0]["labelValue"], place.balls["bright"]) > 0.97
+    value = found["segments"][0]["labelValue"]
+    voxels = found["voxels"].T
+    assert dice(voxels == value, place.balls["bright"]) > 0.97
 
 
 def test_an_empty_segment_is_left_out_and_told(place: StrokePlace, capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,7 +137,7 @@ def test_certainty_and_probabilities_agree_with_the_structures(place: StrokePlac
     assert (probable[0][voxels == BRIGHT] > 1 / 3).all()
     background = 1 - probable.sum(0)
     entropy = -sum(p * np.log(np.clip(p, 1e-9, 1)) for p in (*probable, background))
-    assert np.abs(certain - (1 - entropy / np.log(3))).max() < 1e-3
+    assert np.abs(certain - (1 - entropy / np.log(3))).max() < 5e-3
 
 
 @pytest.mark.parametrize("ways", [["--features"], ["--features", "--prior"], ["--prior"]], ids=" ".join)
@@ -154,8 +156,8 @@ def test_strokes_mend_the_answer_of_a_network_where_they_are_painted(place: Stro
     assert main(["segment", str(place.scan), "-o", str(answer), "--labels", name, *words]) == 0
     value = samples.label_tree().find(name).id
     before = read_back(answer)[0] == value
-    missing = ~before & (place.painted == BRIGHT) | (place.painted == BRIGHT)
-    strokes = place.label_map(painted=(missing * value).astype(np.uint8))
+    assert not before[place.painted == BRIGHT].all()
+    strokes = place.label_map(painted=((place.painted == BRIGHT) * value).astype(np.uint8))
     out = place.folder / "out.nii.gz"
     assert main(["propagate", str(place.scan), str(strokes), "-o", str(out), "--features", "--prior", *words]) == 0
     mended = read_back(out)[0] == value
@@ -220,7 +222,10 @@ REFUSED: dict[str, tuple[Make, str]] = {
     "nothing painted": (with_strokes(np.zeros_like), "No stroke was painted"),
     "outside": (elsewhere, "outside of its scan"),
     "another grid": (other_grid, "does not lie on the voxels"),
-    "no whole numbers": (lambda p: [str(p.scan), str(p.label_map(painted=p.painted * np.float32(0.3)))], "whole numbers"),
+    "no whole numbers": (
+        lambda p: [str(p.scan), str(p.label_map(painted=p.painted * np.float32(0.3)))],
+        "whole numbers",
+    ),
     "the scan as strokes": (lambda p: [str(p.scan), str(p.scan)], "no label map of strokes"),
     "shared voxels": (shared_voxels, "share"),
     "unknown background": (with_strokes(lambda p: p, "--background", "Air"), 'no strokes called "Air"'),

@@ -26,10 +26,10 @@ from ..core.strokes.painted_strokes import Strokes
 from ..core.strokes.propagation import Propagation, propagate
 from .batch import cancel_on_interrupt, over_batch
 from .places import check_writable
-from .propagate import StrokeJob, StrokePlan
 from .reading import Reading
 from .status import DONE
 from .stroke_files import Painted, read_strokes
+from .stroke_plan import StrokeJob, StrokePlan
 from .terminal import progress_bar, say
 
 NETWORK = 0.7

@@ -12,11 +12,14 @@ import torch
 SMALLEST = 1e-3
 """Of a step across the sharpest border, where a step within something uniform has 1: no voxel is out of reach."""
 
-CONTRAST = 0.2
+CONTRAST = 1.0
 """How much the square of a difference counts, in units of `noise_of`."""
 
-LEAST_NOISE = 1e-3
-"""Of the mean squared difference: for images without any noise, whose differences are all borders."""
+SAME = 1e-3
+"""Of the mean squared difference: neighbours that differ by less are alike, as in the air around a stripped brain."""
+
+NOISY = 0.1
+"""An image of whose neighbours a smaller share differs has no noise; its differences are all borders."""
 
 SAMPLES = 2**17
 """Pairs of neighbours along an axis that the median is taken of."""
@@ -38,29 +41,24 @@ class Conductance:
 
 
 def between_channels(channels: torch.Tensor, spacing: Sequence[float], contrast: float = CONTRAST) -> Conductance:
-    """exp(-contrast * d^2 / noise), d the distance between the channels of two neighbours: the weights of Grady, "Random
-    walks for image segmentation", IEEE TPAMI 2006, for any number of channels; see `noise_of`.
+    """exp(-contrast * d^2 / noise), d the distance between the channels of two neighbours: the weights of Grady,
+    "Random walks for image segmentation", IEEE TPAMI 2006, for any number of channels; see `noise_of`.
 
     channels: (channel, k, j, i), intensities or features. spacing: mm along (k, j, i); see `spaced`.
     """
     squares = [_squares(channels, axis) for axis in range(3)]
-    noise = noise_of(channels, squares)
+    noise = noise_of(squares)
     factor = -contrast / noise if noise > 0 else 0.0
     k, j, i = (square.mul_(factor).exp_() for square in squares)
     return spaced(Conductance((k, j, i)), spacing)
 
 
-def noise_of(channels: torch.Tensor, squares: Sequence[torch.Tensor]) -> float:
-    """The median of the squared differences between neighbours (`squares`, along k, j, i), which borders hardly change,
-    leaving out what is constant around a stripped brain.
-    """
-    steps = [max(1, square.numel() // SAMPLES) for square in squares]
-    some = torch.cat([square.flatten()[::step] for square, step in zip(squares, steps, strict=True)])
-    lower = [channels[0].narrow(axis, 0, square.shape[axis]) for axis, square in enumerate(squares)]
-    value = torch.cat([part.flatten()[::step] for part, step in zip(lower, steps, strict=True)])
-    outside = (some == 0) & (value == value.mode().values)
-    inside = some[~outside]
-    return max(float(inside.median()), LEAST_NOISE * float(inside.mean())) if len(inside) else 0.0
+def noise_of(squares: Sequence[torch.Tensor]) -> float:
+    """The median of the squared differences (k, j, i) between neighbours that differ, which borders hardly change."""
+    some = torch.cat([square.flatten()[:: max(1, square.numel() // SAMPLES)] for square in squares])
+    least = SAME * float(some.mean())
+    differing = some[some > least]
+    return float(differing.median()) if len(differing) > NOISY * len(some) else least
 
 
 def _squares(channels: torch.Tensor, axis: int) -> torch.Tensor:

@@ -22,7 +22,7 @@ from .random_walk import Prior, certainty, hitting_probabilities
 PRIOR_WEIGHT = 0.02
 """A walk through something uniform ends at the prior after 1 / PRIOR_WEIGHT steps, on average."""
 
-FIXED_ARRAYS, ARRAYS_A_CLASS = 16, 7
+FIXED_ARRAYS, ARRAYS_A_CLASS = 24, 8
 """Of the size of the box: what a solution holds in memory at once."""
 
 
@@ -119,7 +119,7 @@ def propagate(
     strokes = strokes if len(strokes.names) > 1 else strokes.with_background()
     start, stop = strokes.box
     device = next((found.kept("spread strokes").device for found in (features, prior) if found), torch.device("cpu"))
-    _check_memory(strokes, start, stop, device, 0 if features is None and prior is None else 48)
+    _check_memory(strokes, start, stop, device)
     try:
         return _spread(strokes, scan, features, prior, steps, device)
     except (RuntimeError, MemoryError) as error:
@@ -138,14 +138,12 @@ def _spread(
 ) -> Propagation:
     start, stop = strokes.box
     cut = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
-    grey = torch.from_numpy(scan.array[(slice(None), *cut)].astype(np.float32)).to(device)
-    source = features or prior
-    found = None if source is None else channels_in(source, start, stop)
-    channels = grey if features is None or found is None else found
+    if features is None:
+        channels = torch.from_numpy(scan.array[(slice(None), *cut)].astype(np.float32)).to(device)
+    else:
+        channels = channels_in(features, start, stop)
     edges = between_channels(channels, strokes.spacing)
-    believed = None
-    if prior is not None and found is not None:
-        believed = Prior(prior_in(prior, strokes.names, found, start), PRIOR_WEIGHT)
+    believed = None if prior is None else Prior(prior_in(prior, strokes.names, start, stop), PRIOR_WEIGHT)
     steps.update(0.0, 0.1, 1.0, "random walks")
     probabilities = hitting_probabilities(
         torch.from_numpy(_seeds_in(strokes, start, stop, prior is None)).to(device),
@@ -170,10 +168,10 @@ def _seeds_in(strokes: Strokes, start: Shape, stop: Shape, closed: bool) -> Arra
     return seeds
 
 
-def _check_memory(strokes: Strokes, start: Shape, stop: Shape, device: torch.device, channels: int) -> None:
+def _check_memory(strokes: Strokes, start: Shape, stop: Shape, device: torch.device) -> None:
     """Raise InputError where a box is larger than the memory, as far as the system tells."""
     voxels = int(np.prod([b - a for a, b in zip(start, stop, strict=True)]))
-    needed = 4 * voxels * (FIXED_ARRAYS + channels + ARRAYS_A_CLASS * len(strokes.names))
+    needed = 4 * voxels * (FIXED_ARRAYS + ARRAYS_A_CLASS * len(strokes.names))
     free = free_memory(device)
     if 0 < free < needed:
         raise InputError(
