@@ -140,15 +140,25 @@ def test_certainty_and_probabilities_agree_with_the_structures(place: StrokePlac
     assert np.abs(certain - (1 - entropy / np.log(3))).max() < 5e-3
 
 
-@pytest.mark.parametrize("ways", [["--features"], ["--features", "--prior"], ["--prior"]], ids=" ".join)
-def test_a_network_can_stand_beside_the_strokes(ways: list[str], place: StrokePlace, seeing: Path) -> None:
+def test_walks_can_go_over_what_a_network_found(place: StrokePlace, seeing: Path) -> None:
     out = place.folder / "out.nii.gz"
     words = ["propagate", str(place.scan), str(place.label_map()), "-o", str(out), "--background", "9"]
-    assert main([*words, "--model", str(seeing), "--device", "cpu", *ways]) == 0
+    assert main([*words, "--model", str(seeing), "--device", "cpu", "--features"]) == 0
     assert dice(read_back(out)[0] == BRIGHT, place.balls["bright"]) > 0.9
 
 
-def test_strokes_mend_the_answer_of_a_network_where_they_are_painted(place: StrokePlace, seeing: Path) -> None:
+def test_a_prior_that_knows_nothing_of_the_strokes_is_refused(
+    place: StrokePlace, seeing: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["propagate", str(place.scan), str(place.label_map()), "-o", str(place.folder / "out.nii.gz")]
+    assert main([*words, "--model", str(seeing), "--device", "cpu", "--prior"]) == 2
+    assert "knows none of the painted structures" in one_sentence(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("ways", [["--prior"], ["--features", "--prior"]], ids=" ".join)
+def test_strokes_mend_the_answer_of_a_network_where_they_are_painted(
+    ways: list[str], place: StrokePlace, seeing: Path
+) -> None:
     """One class alone: the rest is what the network says. Values without a name are ids of its labels."""
     answer = place.folder / "answer.nii.gz"
     name = "Left Hippocampus"
@@ -159,7 +169,7 @@ def test_strokes_mend_the_answer_of_a_network_where_they_are_painted(place: Stro
     assert not before[place.painted == BRIGHT].all()
     strokes = place.label_map(painted=((place.painted == BRIGHT) * value).astype(np.uint8))
     out = place.folder / "out.nii.gz"
-    assert main(["propagate", str(place.scan), str(strokes), "-o", str(out), "--features", "--prior", *words]) == 0
+    assert main(["propagate", str(place.scan), str(strokes), "-o", str(out), *ways, *words]) == 0
     mended = read_back(out)[0] == value
     assert mended[place.painted == BRIGHT].all()
     named = json.loads((place.folder / "out.json").read_text())["values"]

@@ -22,6 +22,7 @@ from ..core.progress import CancelToken, Progress, ProgressCallback
 from ..core.scan.image_writing import write_image
 from ..core.scan.volume import Array, Volume
 from ..core.scan.whole_files import Writer, write_all
+from ..core.strokes.network_sources import tree_of
 from ..core.strokes.painted_strokes import Strokes
 from ..core.strokes.propagation import Propagation, propagate
 from .batch import cancel_on_interrupt, over_batch
@@ -80,6 +81,8 @@ class _StrokeRun:
     def _spread(self, job: StrokeJob, scan: Volume, strokes: Strokes, progress: ProgressCallback | None) -> Propagation:
         if self.segmenter is None:
             return propagate(strokes, scan, progress=progress, cancel=self.cancel)
+        if self.plan.arguments.prior:
+            tree_of(self.segmenter.package.labels, strokes.names)  # before the network runs for nothing
         steps = Progress(progress, self.cancel)
         features = self._features(job, scan, lambda done, text: steps.update(0.0, NETWORK, done, text))
         arguments = self.plan.arguments

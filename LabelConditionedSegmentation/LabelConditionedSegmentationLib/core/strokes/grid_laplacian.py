@@ -94,7 +94,8 @@ class GridLaplacian:
     def nearly_solved(self, b: torch.Tensor) -> torch.Tensor:
         """About the solution for every b (class, k, j, i): one symmetric V-cycle, a positive definite map."""
         if self.coarser is None:
-            return (b.flatten(1) @ self._inverse).view_as(b)
+            exact: torch.Tensor = b.flatten(1) @ self._inverse
+            return exact.view_as(b)
         x = b * (DAMPING * self.inverse_diagonal)
         rest = b - self.apply(x)
         x += self.prolonged(self.coarser.nearly_solved(self.restricted(rest))) * (self.diagonal > 0)
@@ -116,7 +117,8 @@ class GridLaplacian:
             (self.edges[0].double(), self.edges[1].double(), self.edges[2].double()), self.leak.double()
         )
         matrix = exact.apply(unit.view(count, *self.leak.shape)).view(count, count)
-        return torch.linalg.pinv(matrix, hermitian=True).to(self.leak.dtype)
+        inverse: torch.Tensor = torch.linalg.pinv(matrix, hermitian=True).to(self.leak.dtype)
+        return inverse
 
 
 def summed(x: torch.Tensor, blocks: tuple[int, int, int]) -> torch.Tensor:

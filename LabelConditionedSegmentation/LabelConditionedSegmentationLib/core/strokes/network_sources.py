@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import torch
 
+from ..errors import InputError
 from ..inference.features import Features
 from ..inference.scoring import best_classes, probabilities_of
 from ..labels.label_tree import LabelTree
@@ -42,9 +43,9 @@ def prior_in(features: Features, names: Sequence[str], start: Shape, stop: Shape
     Logarithms of the probabilities are interpolated from where the features lie. What the network gives to labels that
     are none of `names` is shared evenly by those of them that it does not know, the background among them; where it
     knows them all the shares are scaled to sum to 1. Outside of the region that it saw everything is such a rest.
-    Raises InputError where the features were not kept.
+    Raises InputError where the features were not kept, or it knows none of the names.
     """
-    tree = _tree_of(features, names)
+    tree = tree_of(features.labels, names)
     known = [n for n, name in enumerate(names) if _is_label(tree, name)]
     block, low = _stored_in(features, start, stop)
     found = _probabilities(features, tree, [names[n] for n in known], block)
@@ -82,10 +83,18 @@ def _probabilities(features: Features, tree: LabelTree, names: Sequence[str], bl
     return found.T.reshape(*block.shape[:3], len(names))
 
 
-def _tree_of(features: Features, names: Sequence[str]) -> LabelTree:
-    """The labels of the protocol that knows most of the names."""
-    parts = features.labels.parts.values()
-    return max(parts, key=lambda part: sum(_is_label(part, name) for name in names))
+def tree_of(labels: LabelTree, names: Sequence[str]) -> LabelTree:
+    """Of a model's labels those of the protocol that knows most of the painted names. Raises InputError where none
+    knows any.
+    """
+    tree = max(labels.parts.values(), key=lambda part: sum(_is_label(part, name) for name in names))
+    if not any(_is_label(tree, name) for name in names):
+        listed = ", ".join(f'"{name}"' for name in names)
+        raise InputError(
+            f"The model knows none of the painted structures ({listed}), so it is no prior for them; name them as its"
+            " labels, or spread the strokes without a prior."
+        )
+    return tree
 
 
 def _is_label(tree: LabelTree, name: str) -> bool:

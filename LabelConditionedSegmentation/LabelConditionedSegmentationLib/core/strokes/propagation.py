@@ -19,7 +19,7 @@ from .network_sources import channels_in, prior_in
 from .painted_strokes import Strokes
 from .random_walk import Prior, certainty, hitting_probabilities
 
-PRIOR_WEIGHT = 0.02
+PRIOR_WEIGHT = 0.05
 """A walk through something uniform ends at the prior after 1 / PRIOR_WEIGHT steps, on average."""
 
 FIXED_ARRAYS, ARRAYS_A_CLASS = 24, 8

@@ -46,8 +46,8 @@ def hitting_probabilities(
     """
     k, j, i = conductance.along
     settings = _Settings(seeds, classes, prior, tolerance, on_step)
-    inner = _Walk.apply(k, j, i, settings)  # of all classes but the last one
-    return torch.cat([inner, 1 - inner.sum(0, keepdim=True)]).clamp(0, 1)
+    all_but_last: torch.Tensor = _Walk.apply(k, j, i, settings)  # type: ignore[no-untyped-call]
+    return torch.cat([all_but_last, 1 - all_but_last.sum(0, keepdim=True)]).clamp(0, 1)
 
 
 def certainty(probabilities: torch.Tensor) -> torch.Tensor:
