@@ -248,6 +248,7 @@ ROOMS_OF_CORE: dict[str, frozenset[str]] = {
     "package": frozenset({"scan", "labels", "network"}),
     "examples": frozenset({"scan", "labels", "network"}),
     "inference": frozenset({"scan", "labels", "network", "package", "examples"}),
+    "strokes": frozenset({"scan", "labels", "examples", "inference"}),
 }
 """The rooms inside core, and those that each may import beside itself: every one only what stands above it. All import
 the few files beside the rooms (errors, findings, progress), which import none of them.

@@ -50,6 +50,10 @@ def _command(name: str) -> Command:
         from .segment import run
 
         return run
+    if name == "propagate":
+        from .propagate import run as run_propagate
+
+        return run_propagate
     from .listing import print_labels, print_models
 
     return {"labels": print_labels, "models": print_models}[name]

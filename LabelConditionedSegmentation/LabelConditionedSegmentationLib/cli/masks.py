@@ -49,7 +49,7 @@ def read_structures(
         for finding in mask.findings:
             say(f"{finding.level}: {path}: {finding}")
         return (_structure(name, atlas, mask, f'mask "{path}"', None),)
-    file = _Segmentation(path)
+    file = SegmentationFile(path)
     chosen = [file.the_one(segments[0] if segments else None, name)] if name else file.several(segments)
     return tuple(
         _structure(
@@ -63,7 +63,7 @@ def _structure(name: str, atlas: Volume, mask: Volume, what: str, color: Color |
     return Structure(name, np.packbits(mask_on(atlas, mask, what)), atlas.shape, color)
 
 
-class _Segmentation:
+class SegmentationFile:
     """A .seg.nrrd file, its segments by their keys in the header ("Segment0").
 
     Read by ITK, since slicerio loses letters beyond ASCII.

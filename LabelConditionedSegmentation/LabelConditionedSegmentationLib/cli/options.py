@@ -16,6 +16,10 @@ EXAMPLES = """examples:
 """
 
 
+Options = argparse.ArgumentParser | argparse._ArgumentGroup
+"""What options are added to."""
+
+
 class Parser(argparse.ArgumentParser):
     """Prints its help as any other answer is printed."""
 
@@ -52,6 +56,15 @@ def build_parser() -> argparse.ArgumentParser:
     brain = commands.add_parser("brain", help=BRAIN, description=f"{BRAIN[0].upper()}{BRAIN[1:]}.")
     brain.set_defaults(**vars(segment.parse_args([])))
     _add_brain(brain)
+    _add_propagate(
+        commands.add_parser(
+            "propagate",
+            help="spread painted strokes into structures",
+            description=PROPAGATE,
+            epilog=STROKE_EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
     labels = commands.add_parser(
         "labels",
         help="print the label tree of a model",
@@ -96,6 +109,57 @@ def _add_brain(brain: argparse.ArgumentParser) -> None:
     brain.add_argument("--report", metavar="JSON", help="write the run report")
     _add_debug(brain)
     brain.set_defaults(labels="Brain", ignore_file_metadata=True)
+
+
+PROPAGATE = "Spread strokes that were painted on scans into structures, by random walks in a box around them."
+
+STROKE_EXAMPLES = """examples:
+  lcs propagate scan.nii.gz strokes.seg.nrrd -o structures.seg.nrrd
+  lcs propagate scan.nii.gz strokes.nii.gz --background 9 -o structures.nii.gz --certainty certainty.nii.gz
+  lcs propagate scan.nii.gz strokes.seg.nrrd -o mended.seg.nrrd --features --prior
+  lcs propagate a.nii.gz a.seg.nrrd b.nii.gz b.seg.nrrd -o results/
+"""
+
+
+def _add_propagate(propagate: argparse.ArgumentParser) -> None:
+    propagate.add_argument(
+        "scans",
+        nargs="+",
+        metavar="SCAN STROKES",
+        help=(
+            "a scan, and what was painted on it: a .seg.nrrd, or a label map whose values are classes (a .json beside"
+            " it names them); several pairs make a batch"
+        ),
+    )
+    propagate.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        help="the structures, as those of `lcs segment`. For several scans: a folder, or a path with {name} in it",
+    )
+    _add_replacing(propagate)
+    propagate.add_argument(
+        "--background",
+        metavar="NAME|ID",
+        help="which strokes are the background, where none is called Background",
+    )
+    walks = propagate.add_argument_group("a network beside the strokes")
+    walks.add_argument("--features", action="store_true", help="walk over what the network found, not over intensities")
+    walks.add_argument(
+        "--prior", action="store_true", help="believe the network where strokes are far; names are those of its labels"
+    )
+    _add_model(walks)
+    _add_known(walks)
+    _add_stripped(walks)
+    _add_device(walks)
+    _add_reading(propagate)
+    propagate.add_argument(
+        "--certainty", metavar="FILE", help="write how certain every voxel is, 0 to 1: 1 - entropy / log(classes)"
+    )
+    propagate.add_argument(
+        "--probabilities", metavar="FILE", help="write how probable each structure is in every voxel, 0 to 1"
+    )
+    _add_debug(propagate)
 
 
 def _add_scans(segment: argparse.ArgumentParser) -> None:
@@ -147,6 +211,10 @@ def _add_existing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--force", action="store_true", help="write a result too that was found to be wrong, which is refused otherwise"
     )
+    _add_replacing(parser)
+
+
+def _add_replacing(parser: argparse.ArgumentParser) -> None:
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--overwrite", action="store_true", help="replace files that exist")
     existing.add_argument(
@@ -172,6 +240,10 @@ def _add_wanted(segment: argparse.ArgumentParser) -> None:
     wanted.add_argument(
         "--labels-file", metavar="F", help="a text file with one label a line; lines that begin with # are skipped"
     )
+    _add_known(segment)
+
+
+def _add_known(segment: Options) -> None:
     segment.add_argument(
         "--metadata",
         nargs="+",
@@ -189,7 +261,7 @@ def _add_wanted(segment: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_stripped(parser: argparse.ArgumentParser) -> None:
+def _add_stripped(parser: Options) -> None:
     parser.add_argument(
         "--stripped",
         choices=("auto", "yes", "no"),
@@ -221,7 +293,7 @@ def _add_reading(segment: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_device(parser: argparse.ArgumentParser) -> None:
+def _add_device(parser: Options) -> None:
     parser.add_argument(
         "--device", default="auto", metavar="D", help="auto (the default: a GPU if there is one), cpu, cuda:0, mps"
     )
@@ -255,7 +327,7 @@ def _add_further_outputs(segment: argparse.ArgumentParser) -> None:
     segment.add_argument("--volumes", metavar="CSV", help="write a table of volumes in millilitres")
 
 
-def _add_model(parser: argparse.ArgumentParser) -> None:
+def _add_model(parser: Options) -> None:
     parser.add_argument(
         "--model",
         metavar="NAME|PATH",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import Cancelled, InputError, LabelError, LCSError, MetadataError
+from ..core.errors import InputError
 from ..core.examples.example_prompt import ExamplePrompt, write_prompt
 from ..core.inference.features import Features
 from ..core.inference.result import Result
@@ -19,14 +18,14 @@ from ..core.progress import CancelToken, Progress, ProgressCallback
 from ..core.scan.image_writing import write_image
 from ..core.scan.volume import Volume
 from ..core.scan.whole_files import Writer, write_all
-from ..core.signals import first_gently, handle_signals, signals_restored
 from . import example_masks as examples
+from .batch import cancel_on_interrupt, over_batch
 from .jobs import Job
 from .places import check_writable
 from .plan import Plan
 from .preview import write_preview
 from .reading import Reading
-from .status import DONE, FAILED
+from .status import DONE
 from .tables import Table
 from .terminal import progress_bar, say
 
@@ -45,7 +44,7 @@ def run_plan(plan: Plan) -> int:
         examples.check_asked(asked, segmenter.package)
     overruled: dict[str, Any] = {"stripped": plan.arguments.stripped}
     overruled |= {"not_a_label_map": True} if plan.arguments.not_a_label_map else {}
-    with _cancel_on_interrupt() as cancel:
+    with cancel_on_interrupt() as cancel:
         prompts = examples.learn(asked, segmenter, plan.metadata_of_atlas, cancel, overruled)
         run = _Run(plan, segmenter, reading, prompts, overruled, cancel, plan.tables, _to_save(plan, saved, prompts))
         return run.batch() if plan.is_batch else run.single()
@@ -90,34 +89,8 @@ class _Run:
         return DONE
 
     def batch(self) -> int:
-        """Every scan, whatever becomes of the others.
-
-        Those that failed are told as they come and once more at the end.
-        """
-        failures: list[str] = []
-        for done, job in enumerate(self.plan.jobs):
-            try:
-                self._segment(job)
-            except Cancelled as error:
-                raise self._cancelled(done - len(failures)) from error
-            except (LabelError, MetadataError):
-                raise
-            except LCSError as error:
-                failures.append(f"{job.scan.title}: {error}")
-                say(f"FAILED {failures[-1]}")
-        for failure in failures:
-            say(f"lcs: {failure}")
-        if failures:
-            say(f"lcs: {len(failures)} of {len(self.plan.jobs)} scans failed; the others are done.")
-        return FAILED if failures else DONE
-
-    def _cancelled(self, done: int) -> Cancelled:
-        if not done:
-            return Cancelled("Cancelled; nothing was written.")
-        return Cancelled(
-            f"Cancelled; {done} of {len(self.plan.jobs)} scans are done, and the same command with --skip-existing goes"
-            " on with the others."
-        )
+        """Every scan, whatever becomes of the others."""
+        return over_batch(self.plan.jobs, self._segment, lambda job: job.scan.title)
 
     def _segment(self, job: Job) -> None:
         began = time.perf_counter()
@@ -198,15 +171,3 @@ def _segmented(
     """The labels of features, with their probabilities where they are wanted."""
     result = features.segment(labels, progress, cancel)
     return replace(result, probabilities=features.probabilities(labels, None, cancel)) if with_maps else result
-
-
-@contextmanager
-def _cancel_on_interrupt() -> Iterator[CancelToken]:
-    """Ctrl-C cancels within one patch; a second one ends at once.
-
-    Either way files under temporary names are removed.
-    """
-    token = CancelToken()
-    with signals_restored():
-        handle_signals(first_gently(token.cancel))
-        yield token
