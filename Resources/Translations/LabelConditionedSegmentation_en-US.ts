@@ -1743,6 +1743,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>file name _{0}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>find probabilities</source>
       <translation type="unfinished" />
     </message>
@@ -1764,6 +1768,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>from the subject</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>gradient echo</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1863,6 +1871,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>none of T1, T2, FLAIR and PD</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>not enough memory</source>
       <translation type="unfinished" />
     </message>
@@ -1895,6 +1907,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>spin echo</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>stripped has to be {0}, and is "{1}".</source>
       <translation type="unfinished" />
     </message>
@@ -1916,6 +1932,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>the file has another size</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>the file name "_{0}"</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -2129,6 +2149,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>{0} {1} is "{2}", {3}; left unknown.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} {1} says {2}, but {3} says {4}; the {5} is left unknown.</source>
       <translation type="unfinished" />
     </message>
     <message>

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from LabelConditionedSegmentationLib.cli.main import main
 from LabelConditionedSegmentationLib.core.examples.example_prompt import read_prompt
-from LabelConditionedSegmentationLib.core.scan.metadata import MetadataSchema
+from LabelConditionedSegmentationLib.core.scan.metadata import Field, MetadataSchema
 
 from Testing import samples
 from Testing.cli.command import one_sentence, read_back, write_scan
@@ -248,3 +248,45 @@ def test_a_model_without_metadata_asks_no_file(study: Study, tmp_path: Path, mon
     study.write("participants.tsv", "\0")
     report = plain.report(study.scan("sub-01/sub-01_T1w.nii.gz"))
     assert (report["metadata"], report["metadata_sources"], texts(report)) == ({}, {}, [])
+
+
+# The contrast
+
+
+@pytest.fixture
+def by_contrast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+    """With a model that is told the contrast."""
+    field = Field("contrast", "choice", choices=("T1", "T2", "FLAIR", "PD", "other"), dicom=("AcquisitionContrast",))
+    monkeypatch.setattr(samples, "SCHEMA", MetadataSchema((field,)))
+    return Study(tmp_path, samples.package(tmp_path / "packages", name="told").path)
+
+
+def test_the_contrast_is_known_from_the_name_and_the_sidecar_of_a_data_set(
+    by_contrast: Study, capfd: pytest.CaptureFixture[str]
+) -> None:
+    by_contrast.write("sub-01/anat/sub-01_FLAIR.json", '{"EchoTime": 0.12, "InversionTime": 2.5}')
+    report = by_contrast.report(by_contrast.scan("sub-01/anat/sub-01_FLAIR.nii.gz"))
+    assert report["metadata"] == {"contrast": "FLAIR"}
+    source = "file name _FLAIR, sub-01_FLAIR.json EchoTime, InversionTime"
+    assert report["metadata_sources"] == {"contrast": source}
+    assert lines(capfd.readouterr().err) == [f"metadata: contrast FLAIR ({source})"]
+    report = by_contrast.report(by_contrast.scan("FLAIR_T1w.nii.gz"))
+    assert (report["metadata"], report["metadata_sources"]) == ({"contrast": "unknown"}, {})
+
+
+def test_the_contrast_is_known_from_the_header_of_dicom_unless_it_is_said(by_contrast: Study, tmp_path: Path) -> None:
+    times: dict[str, Any] = {"EchoTime": 100, "RepetitionTime": 5000, "ScanningSequence": "SE"}
+    folder = write_series(tmp_path / "dicom", SeriesDescription="Ax T2", **times)
+    report = by_contrast.report(folder)
+    assert report["metadata"] == {"contrast": "T2"}
+    assert report["metadata_sources"] == {"contrast": "DICOM SeriesDescription, EchoTime, RepetitionTime"}
+    assert by_contrast.report(folder, "--metadata", "contrast=other")["metadata"] == {"contrast": "other"}
+    assert by_contrast.report(folder, "--ignore-file-metadata")["metadata"] == {"contrast": "unknown"}
+
+
+def test_a_contrast_that_contradicts_itself_is_unknown_with_a_warning(by_contrast: Study) -> None:
+    by_contrast.write("sub-01/sub-01_T2w.json", '{"EchoTime": 0.003, "InversionTime": 0.9}')
+    report = by_contrast.report(by_contrast.scan("sub-01/sub-01_T2w.nii.gz"))
+    assert report["metadata"] == {"contrast": "unknown"}
+    (text,) = [finding["text"] for finding in report["findings"] if "contrast is left unknown" in finding["text"]]
+    assert text.startswith('sub-01_T2w: the file name "_T2w" says T2, but EchoTime 3 ms, InversionTime 900 ms says T1;')

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import slicer
+from LabelConditionedSegmentationLib.core.scan.metadata import Field, MetadataSchema
 
 from Testing import samples
 from Testing.host.application import Host
@@ -16,6 +17,7 @@ from Testing.panel.user import INSIDE, PLACE, User, assert_same_masks, entries, 
 
 UID = "1.2.3"
 AGE, SEX, BIRTH, STUDY = "0010,1010", "0010,0040", "0010,0030", "0008,0020"
+DESCRIPTION, ECHO = "0008,103e", "0018,0081"
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def offered(user: User) -> list[str]:
 
 def of_dicom(user: User, name: str = "DICOM scan", **values: str) -> Any:
     """A volume of a DICOM instance with these values, chosen."""
-    tags = {"age": AGE, "sex": SEX, "birth": BIRTH, "study": STUDY}
+    tags = {"age": AGE, "sex": SEX, "birth": BIRTH, "study": STUDY, "description": DESCRIPTION, "echo": ECHO}
     uid = f"{UID}.{len(name)}"
     for what, value in values.items():
         slicer.dicomDatabase[uid, tags[what]] = value
@@ -202,6 +204,31 @@ def test_the_run_is_told_what_the_form_shows_and_changes_with_it(user: User) -> 
     assert user.report["metadata"] == {"sex": "F", "age": "unknown"}
     assert "treated as unknown" in user.said
     assert any((before[name] != mask).any() for name, mask in masks(node, scan(user)).items())
+
+
+@pytest.mark.parametrize(
+    ("description", "echo", "shown", "remark"),
+    [
+        ("Ax T2 FLAIR", "120", "FLAIR", "from DICOM: SeriesDescription, EchoTime"),
+        ("Ax", "", "unknown", ""),
+        ("Ax T1", "120", "unknown", 'DICOM SeriesDescription "Ax T1" says T1, but EchoTime 120 ms says FLAIR or T2'),
+    ],
+)
+def test_the_form_shows_the_contrast_that_dicom_tells(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, description: str, echo: str, shown: str, remark: str
+) -> None:
+    field = Field("contrast", "choice", choices=("T1", "T2", "FLAIR", "other"), dicom=("AcquisitionContrast",))
+    monkeypatch.setattr(samples, "SCHEMA", MetadataSchema((field,)))
+    monkeypatch.setenv("LCS_MODELS", str(samples.package(tmp_path / "packages", name="told").path.parent))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    user = User(host)
+    of_dicom(user, description=description, echo=echo)
+    assert user.shown("contrast") == shown
+    assert user.remark("contrast").startswith(remark)
+    assert bool(user.remark("contrast")) == bool(remark)
+    user.tick("Left Putamen")
+    user.apply()
+    assert user.report["metadata"] == {"contrast": shown}
 
 
 # Labels

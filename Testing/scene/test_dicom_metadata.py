@@ -21,6 +21,10 @@ TAGS = {
     "MagneticFieldStrength": "0018,0087",
     "PixelSpacing": "0028,0030",
     "Manufacturer": "0008,0070",
+    "SeriesDescription": "0008,103e",
+    "EchoTime": "0018,0081",
+    "RepetitionTime": "0018,0080",
+    "ScanningSequence": "0018,0020",
 }
 AGE = Field("age", "number", unit="years", possible=(0, 120), trained=(18, 90), dicom=("PatientAge",))
 SEX = Field("sex", "choice", choices=("F", "M"), dicom=("PatientSex",))
@@ -196,3 +200,14 @@ def test_keywords_that_dicom_does_not_have_are_passed_over(scene: Any) -> None:
     field = Field("maker", "choice", choices=("Siemens", "GE"), dicom=("NoSuchKeyword", "Manufacturer"))
     found = fact(scene, field, Manufacturer="SIEMENS ")
     assert found == Fact("Siemens", "from DICOM: Manufacturer")
+
+
+def test_the_contrast_is_derived_from_the_instance(scene: Any) -> None:
+    field = Field("contrast", "choice", choices=("T1", "T2"), dicom=("AcquisitionContrast",))
+    times = {"EchoTime": "9", "RepetitionTime": "550", "ScanningSequence": "SE"}
+    assert fact(scene, field, **times) == Fact("T1", "from DICOM: EchoTime, RepetitionTime")
+    found = fact(scene, field, SeriesDescription="AX T2", **times)
+    assert found is not None
+    assert found.value is None
+    assert found.problem.endswith("says T1; the contrast is left unknown.")
+    assert fact(scene, field, SeriesDescription="AX") is None

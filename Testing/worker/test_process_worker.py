@@ -199,7 +199,7 @@ def test_process_tree_is_ended_with_the_process(tmp_path: Path, worker: ProcessW
 
 
 ORPHAN = """
-import sys, time, tempfile
+import sys, tempfile
 from pathlib import Path
 import numpy as np
 from LabelConditionedSegmentationLib.core.scan.volume import Volume
@@ -212,15 +212,19 @@ exchange.SHARED_MEMORY, tempfile.tempdir = folder / "shared", str(folder / "temp
 worker = ProcessWorker(folder / "log")
 scan = Volume(np.random.default_rng(0).integers(1, 1000, (1, 150, 150, 150), np.int16), np.eye(4))
 answer(worker, StatusRequest())
+first = worker.send(run_of(package, scan))
 if ending == "kill":
-    wait(worker, worker.send(run_of(package, scan)), "patch 3 of")
+    wait(worker, first, "patch 3 of")
 worker.send(run_of(package, scan))
 print(children()[0].pid, flush=True)
+sys.stdin.readline()
 if ending == "forget":
     del worker
     print(len(children()), flush=True)
-if ending != "exit":
-    time.sleep(60)
+    sys.stdin.readline()
+"""
+"""Two runs, the second of which waits and keeps its file; the process ends with its input, so that nothing ends before
+it was looked at.
 """
 
 
@@ -230,16 +234,32 @@ def test_process_ends_with_its_parent_and_leaves_nothing(ending: str, tmp_path: 
         (tmp_path / name).mkdir()
     path = os.pathsep.join([str(TOP), str(TOP / "LabelConditionedSegmentation")])
     command = [sys.executable, "-c", ORPHAN, str(tmp_path), str(package), ending]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}) as parent:
+    environment = {**os.environ, "PYTHONPATH": path}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as parent:
+        assert parent.stdin is not None
         assert parent.stdout is not None
         child = psutil.Process(int(parent.stdout.readline()))
-        assert any((tmp_path / "shared").iterdir())
-        if ending == "forget":
-            assert parent.stdout.readline() == "0\n"
-        if ending != "exit":
+        assert any(path.is_file() for path in (tmp_path / "shared").rglob("*"))
+        if ending == "kill":
             parent.kill()
+        elif ending == "forget":
+            print(file=parent.stdin, flush=True)
+            assert parent.stdout.readline() == "0\n"
     assert all_gone([child])
     assert [list((tmp_path / name).iterdir()) for name in ("shared", "temporary")] == [[], []]
+
+
+def test_process_whose_answers_nobody_takes_ends_and_leaves_nothing(tmp_path: Path, places: list[Path]) -> None:
+    worker = ProcessWorker(tmp_path / "log")
+    answer(worker, StatusRequest())
+    processes, child = children(), worker._child
+    assert child is not None
+    assert child._process.stdout is not None
+    child._process.stdout.close()
+    worker.send(StatusRequest())
+    assert all_gone(processes)
+    assert [list(place.iterdir()) for place in places] == [[], []]
+    worker.close()
 
 
 @pytest.mark.slow

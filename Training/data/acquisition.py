@@ -2,11 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..engine.setting_types import Amount, Count, Share
 
 Range = tuple[Amount, Amount]
+
+OTHER = "other"
+"""The contrast of made images that are like none of those described."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A kind of scan that made images look like: how bright three tissues are in it."""
+
+    name: str = ""
+    """As the metadata field has it."""
+    share: Share = 0.0
+    """Share of the samples that look so."""
+    fluid: Range = (0.0, 255.0)
+    """Brightness of fluid."""
+    gray: Range = (0.0, 255.0)
+    """Brightness of gray matter."""
+    white: Range = (0.0, 255.0)
+    """Brightness of white matter."""
+
+
+@dataclass(frozen=True)
+class Tissues:
+    """The labels that show what brightness a tissue has in the scan that a map belongs to; those of one side stand for
+    both.
+    """
+
+    fluid: str = "Left Lateral Ventricle"
+    """One that is fluid."""
+    gray: str = "Left Cerebral Cortex"
+    """One that is gray matter."""
+    white: str = "Left Cerebral White Matter"
+    """One that is white matter."""
 
 
 @dataclass(frozen=True)
@@ -51,3 +84,18 @@ class Acquisition:
     """Standard deviation of the noise, at most, as a share of the range of the image."""
     cropped: Share = 0.3
     """Share of the samples whose field of view ends within the head."""
+    contrasts: list[Contrast] = field(default_factory=list)
+    """Kinds of scans that samples look like; all others have the contrast "other"."""
+    contrast_field: str = "contrast"
+    """The metadata field, a choice, that says which of them a sample looks like."""
+    tissues: Tissues = field(default_factory=Tissues)
+    """The labels of the three tissues."""
+    levelled: Share = 0.7
+    """Share of the samples whose brightness follows that of the stored scan, where a map belongs to one, on a random
+    curve: dark may become bright, but what looks alike mostly does so again."""
+    offset: Amount = 15.0
+    """Standard deviation by which labels depart from that curve."""
+    around: Share = 0.0
+    """Share of the samples in which the labels are surrounded by fluid, as a brain is that was cut out loosely."""
+    around_mm: Range = (0.5, 4.0)
+    """Width of that fluid."""

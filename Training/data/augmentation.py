@@ -4,7 +4,7 @@ changes by MONAI.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -16,10 +16,11 @@ from monai.transforms import (
     RandBiasField,
     RandGaussianNoise,
     RandGaussianSmooth,
+    RandHistogramShift,
     RandSimulateLowResolution,
 )
 
-from ..engine.setting_types import Count, Share
+from ..engine.setting_types import Amount, Count, Share
 
 Shape = tuple[int, int, int]
 
@@ -44,6 +45,27 @@ class Augmentation:
     """Share of the samples that lose up to half of their extent along one or two axes, as in a short field of view."""
     intensity: bool = True
     """Bias field, noise, contrast and resolution are varied too."""
+    thick: Share = 0.0
+    """Share of the samples of stored images that are seen through thick slices along one axis."""
+    thickness_mm: tuple[Amount, Amount] = (2.0, 6.0)
+    """Thickness of those slices."""
+    curves: Share = 0.0
+    """Share of the samples of stored images whose intensities follow a random rising curve, as those of scans do that
+    were normalised in another way."""
+    lesions: Share = 0.0
+    """Share of the samples with spots of odd intensity, which keep their label."""
+    lesions_in: list[str] = field(default_factory=lambda: ["Left Cerebral White Matter", "Right Cerebral White Matter"])
+    """The labels that these spots lie in."""
+    ageing: Share = 0.0
+    """Share of the samples that are made older: ventricles widened, the rim of the brain receded."""
+    ageing_fluid: list[str] = field(
+        default_factory=lambda: ["Left Lateral Ventricle", "Right Lateral Ventricle", "3rd Ventricle"]
+    )
+    """The labels that are widened there."""
+    wider_mm: tuple[Amount, Amount] = (0.5, 4.0)
+    """How far the walls of the ventricles move."""
+    thinner_mm: tuple[Amount, Amount] = (0.0, 1.0)
+    """How far the rim recedes."""
 
 
 RIM = 0.05
@@ -56,12 +78,14 @@ class View(NamedTuple):
     """What a sample sees of a scan: image (channel, k, j, i) float, share (k, j, i) float, target (k, j, i) or (maps,
     k, j, i) int.
 
-    share: how much of each voxel is foreground, from 0 to 1; of a scan that was not moved, all or nothing.
+    share: how much of each voxel is foreground, from 0 to 1; of a scan that was not moved, all or nothing. contrast:
+    the kind of scan that a made image looks like; empty of a stored one.
     """
 
     image: torch.Tensor
     share: torch.Tensor
     target: torch.Tensor
+    contrast: str = ""
 
     @property
     def foreground(self) -> torch.Tensor:
@@ -97,11 +121,14 @@ class SpatialAugmentation:
         generator: np.random.Generator,
         centre: tuple[float, float, float] = (0.0, 0.0, 0.0),
         flipped: bool | None = None,
+        displacement: torch.Tensor | None = None,
     ) -> View:
         """A whole scan, its target with negative values for unknown -> the same on the patch. Right-left runs along i.
 
         The values of all maps of a target but the first mean nothing that a flip exchanges. centre: where the patch's
         centre lies from the image's, in voxels (i, j, k). flipped: whether to flip; None leaves it to chance.
+        displacement (3, k, j, i): a deformation of the scan itself before all else, along (i, j, k) in voxels of the
+        scan, over its extent on any grid.
         """
         s = self.settings
         angles = np.deg2rad(generator.uniform(-s.rotation, s.rotation, 3))
@@ -113,6 +140,8 @@ class SpatialAugmentation:
             linear = linear @ np.diag([-1.0, 1.0, 1.0])
         shift = generator.uniform(-s.shift, s.shift, 3) + np.array(centre)
         grid = self._sampling_grid(linear, shift, tuple(view.image.shape[1:]), generator, view.image.device)
+        if displacement is not None:
+            grid = _deformed(grid, displacement, tuple(view.image.shape[1:]))
         drawn = torch.cat([view.image - BACKGROUND, view.share[None]])
         warped = torch.nn.functional.grid_sample(
             drawn[None], grid, mode="bilinear", padding_mode="zeros", align_corners=False
@@ -156,6 +185,15 @@ class SpatialAugmentation:
             )
             grid += smooth.movedim(1, -1)
         return grid
+
+
+def _deformed(grid: torch.Tensor, displacement: torch.Tensor, source: tuple[int, ...]) -> torch.Tensor:
+    """A sampling grid (1, k, j, i, 3) followed by a displacement of the scan that it samples; source (k, j, i)."""
+    halves = torch.tensor(source[::-1], device=grid.device) / 2
+    moved = torch.nn.functional.grid_sample(
+        displacement[None].to(grid), grid, mode="bilinear", padding_mode="border", align_corners=False
+    )
+    return grid + moved.movedim(1, -1) / halves
 
 
 def crop_view(view: View, share: float, generator: np.random.Generator) -> View:
@@ -209,8 +247,11 @@ def _rotation(angles: np.ndarray) -> np.ndarray:
     return out
 
 
-def intensity_augmentation() -> Compose:
-    """Bias field, contrast, noise, blur and low resolution on images whose foreground is non-negative (MONAI)."""
+def intensity_augmentation(curves: float = 0.0) -> Compose:
+    """Bias field, contrast, noise, blur and low resolution on images whose foreground is non-negative (MONAI), and for
+    a share of the samples a random rising curve of intensities.
+    """
+    last = [RandHistogramShift(num_control_points=(4, 8), prob=curves)] if curves else []
     return Compose(
         [
             RandBiasField(degree=2, coeff_range=(-0.15, 0.15), prob=0.3),
@@ -218,6 +259,7 @@ def intensity_augmentation() -> Compose:
             RandGaussianNoise(prob=0.3, mean=0.0, std=0.15),
             RandGaussianSmooth(sigma_x=(0.3, 0.8), sigma_y=(0.3, 0.8), sigma_z=(0.3, 0.8), prob=0.15),
             RandSimulateLowResolution(prob=0.1, zoom_range=(0.5, 1.0)),
+            *last,
         ]
     )
 

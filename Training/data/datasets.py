@@ -20,6 +20,8 @@ from .catalogue import label_table, names_table, read_rows, tree_of_rows
 if TYPE_CHECKING:
     from LabelConditionedSegmentationLib.core.scan.volume import Volume
 
+    from .class_maps import MapSettings
+
 BIDS_CONTRASTS = ("T1w", "T2w", "FLAIR")
 """The order of channels in a BIDS folder; other contrasts follow by name."""
 
@@ -57,13 +59,14 @@ class DataSet:
 
     cases: sorted by name. table: every usable label, parents among them. ignored_ids: ids that are no label; voxels
     with them are unknown, neither background nor a class (those that the table ignores, and those given to parents that
-    it does not list).
+    it does not list). made: how images are made of the label maps, None where the stored ones are taken.
     """
 
     root: Path
     cases: tuple[CaseFiles, ...]
     table: LabelTree
     ignored_ids: frozenset[int]
+    made: MapSettings | None = None
 
 
 Table = tuple[LabelTree, frozenset[int]]
@@ -255,6 +258,8 @@ def _folder_cases(root: Path, labelled: bool) -> list[CaseFiles]:  # noqa: ARG00
     """
     people = _read_participants(root / "participants.tsv")
     scans = [path for path in _images_in(root) if not _is_called_labels(path)]
+    if twice := [name for name, times in Counter(map(_stem, scans)).items() if times > 1]:
+        raise SystemExit(f'Two scans of "{root}" are called {twice[0]}; give each a name of its own.')
     persons = [_stem(path) if _stem(path) in people else _stem(path).partition("_")[0] for path in scans]
     _check_people(root / "participants.tsv", people, persons)
     return [

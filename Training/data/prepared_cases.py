@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from ..engine.kept_files import unwritable, written_whole
 from ..losses.truth import IGNORE
-from .class_maps import ClassMap, generation_classes
+from .class_maps import ClassMap, MapSettings, divided_by_intensity, generation_classes
 from .datasets import CaseFiles, DataSet, read_image, read_labels
 from .targets import TargetCode, select
 
@@ -42,7 +42,10 @@ FORMAT = 2
 INDEX = "prepared.json"
 
 CLASSES = "classes"
-"""Name of the array, and of the names, that a case without images has."""
+"""Name of the array, and of the names, that a case has from which images are made."""
+
+LEVELS = "levels"
+"""Name of the mean intensities of its classes."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,9 @@ class Case:
     image (channel, k, j, i) float16 without position channels; foreground (k, j, i) bool: the voxels that count, all
     others of the image are BACKGROUND; target (k, j, i) int16 as TargetCode gives it, unknown everywhere in a scan
     without labels; annotated (K,) bool; metadata (fields,) float32 with NaN for unknown; statistics: what
-    `core.input_statistics` measures of a scan; empty of a case without images. source: which of `data.sources` it is
-    of, counted from 0; domain: the number of that source's domain. map: what images are made from, of a case without
-    images, whose image is BACKGROUND.
+    `core.input_statistics` measures of a scan; empty of a case whose images are made. source: which of `data.sources`
+    it is of, counted from 0; domain: the number of that source's domain. map: what images are made from, of a case
+    whose image is BACKGROUND.
     """
 
     name: str
@@ -122,7 +125,7 @@ def prepare_files(
         try:
             keys[files.name] = key_of(files, names, settings)
             if not (cache / keys[files.name]).is_dir():
-                store_case(cache, keys[files.name], *_make(files, names, code, spec, schema, multiple))
+                store_case(cache, keys[files.name], *_make(files, names, code, spec, schema, multiple, data_set.made))
         except LCSError as error:
             raise SystemExit(f"Case {files.name}: {error}") from None
     return keys
@@ -132,6 +135,7 @@ def settings_of(
     data_set: DataSet, tree: LabelTree, spec: InputSpec, schema: MetadataSchema, multiple: int
 ) -> dict[str, Any]:
     """Everything beside the files of a case that its prepared form depends on, as JSON."""
+    made = data_set.made if data_set.made is not None else MapSettings()
     return {
         "format": FORMAT,
         "input": spec.to_json(),
@@ -140,6 +144,7 @@ def settings_of(
         "tree": tree.to_json(),
         "table": data_set.table.to_json(),
         "ignored_ids": sorted(data_set.ignored_ids),
+        **({} if made == MapSettings() else {"made": asdict(made)}),
     }
 
 
@@ -265,14 +270,16 @@ def _make(
     spec: InputSpec,
     schema: MetadataSchema,
     multiple: int,
+    made: MapSettings | None,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Image, foreground and target of a Case on the network's grid, and the facts that are stored with them."""
     labels = None if files.label is None else read_labels(files)
-    if files.images:
+    if labels is None or (made is None and files.images):
         tensors, about, grid = _of_images(files, spec, multiple)
+    elif files.images:
+        tensors, about, grid = _of_map_and_scan(files, labels, code.table, spec, multiple, made or MapSettings())
     else:
-        assert labels is not None
-        tensors, about, grid = _of_map(files, labels, code.table, spec, multiple)
+        tensors, about, grid = _of_map(files, labels, code.table, spec, multiple, made or MapSettings())
     parsed, _ = schema.parse({field.name: files.metadata.get(field.name) for field in schema.fields})
     facts = {
         "name": files.name,
@@ -294,16 +301,37 @@ def _of_images(files: CaseFiles, spec: InputSpec, multiple: int) -> Made:
     return tensors, {"statistics": input_statistics(network_input)}, network_input.grid
 
 
-def _of_map(files: CaseFiles, labels: Volume, table: LabelTree, spec: InputSpec, multiple: int) -> Made:
+def _of_map(
+    files: CaseFiles, labels: Volume, table: LabelTree, spec: InputSpec, multiple: int, made: MapSettings
+) -> Made:
     """Of a case without images: its generation classes, and no image yet; the grid is cropped to the labels."""
     region = bounding_box(labels.array[0] != 0)
     if region is None:
         raise InputError(f'The label map "{files.label}" is empty, so no image can be made from it.')
     grid = network_grid(Grid.of(labels).box(*region), spec.spacing, spec.margin_mm, multiple)
-    names, classes = generation_classes(labels.array, table)
+    names, classes = generation_classes(labels.array, table, made.alike)
     on_grid = _on_grid(classes, labels, grid)
+    return _blank(spec, grid, on_grid > 0, on_grid), {"statistics": {}, CLASSES: names}, grid
+
+
+def _of_map_and_scan(
+    files: CaseFiles, labels: Volume, table: LabelTree, spec: InputSpec, multiple: int, made: MapSettings
+) -> Made:
+    """Of a case whose scan says how its generation classes are divided: those, and no image."""
+    scan = prepare(read_image(files), spec, multiple, with_position=False)
+    names, classes = generation_classes(labels.array, table, made.alike)
+    on_grid = _on_grid(classes, labels, scan.grid).numpy()
+    divided, names, levels = divided_by_intensity(
+        *(on_grid, names, scan.image[0].numpy(), scan.foreground.numpy(), made.parts)
+    )
+    known = [None if np.isnan(level) else level for level in levels]
+    tensors = _blank(spec, scan.grid, scan.foreground, torch.from_numpy(divided))
+    return tensors, {"statistics": {}, CLASSES: names, LEVELS: known}, scan.grid
+
+
+def _blank(spec: InputSpec, grid: Grid, foreground: torch.Tensor, classes: torch.Tensor) -> dict[str, torch.Tensor]:
     image = torch.full((len(spec.channels), *grid.shape), BACKGROUND, dtype=torch.float16)
-    return {"image": image, "foreground": on_grid > 0, CLASSES: on_grid}, {"statistics": {}, CLASSES: names}, grid
+    return {"image": image, "foreground": foreground, CLASSES: classes}
 
 
 def _target(labels: Volume | None, code: TargetCode, grid: Grid) -> torch.Tensor:
@@ -367,11 +395,12 @@ def load_case(cache: Path, key: str) -> Case:
 
 
 def _load_map(folder: Path, facts: Mapping[str, Any]) -> ClassMap | None:
-    """What images of a case are made from; None of a case that has images."""
+    """What images of a case are made from; None of a case whose images are stored."""
     if CLASSES not in facts:
         return None
     classes = np.load(folder / f"{CLASSES}.npy", mmap_mode="c", allow_pickle=False)
-    return ClassMap(torch.from_numpy(classes), tuple(frozenset(names) for names in facts[CLASSES]))
+    levels = tuple(np.nan if level is None else level for level in facts.get(LEVELS, ()))
+    return ClassMap(torch.from_numpy(classes), tuple(frozenset(names) for names in facts[CLASSES]), levels)
 
 
 def make_cache(cache: Path) -> None:

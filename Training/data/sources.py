@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..engine.setting_types import Count
+
 if TYPE_CHECKING:
     from ..engine.config import DataConfig
 
@@ -41,6 +43,12 @@ class Source:
     """Sources of one domain share its name; empty: a domain of its own."""
     images: str = "stored"
     """Where images come from: stored in files, or made, anew for every sample, from the label maps."""
+    alike: list[str] = field(default_factory=list)
+    """Labels of which all that lies below looks alike in made images, such as the whole cortex."""
+    parts: Count = 1
+    """Into how many parts of made images the stored scan divides each label by its intensities."""
+    metadata: dict[str, str] = field(default_factory=dict)
+    """What is known about all of its scans: field -> value, where a case does not say it itself."""
 
 
 def check_sources(data: DataConfig) -> None:
@@ -75,6 +83,8 @@ def _check_source(source: Source) -> None:
         raise SystemExit(f"{where} images: {source.images}, but images can only be {' or '.join(IMAGES)}.")
     if not 0 < source.weight < math.inf:
         raise SystemExit(f"{where} the weight {source.weight:g}, but has to be above 0; leave out what is not drawn.")
+    if source.images == "stored" and (source.alike or source.parts != 1):
+        raise SystemExit(f"{where} alike or parts, which are for images that are made; set its images to made as well.")
     if source.role == "target" and source.images == "made":
         raise SystemExit(f"{where} the role target, of which no label maps are read, so no images can be made.")
     if source.role == "target" and (source.labels or source.annotated):
@@ -93,8 +103,8 @@ def _check_apart(sources: Sequence[Source]) -> None:
                 f'Two of data.sources, "{roots[source.name]}" and "{source.root}", are called {source.name}; give each'
                 " a name of its own."
             )
-    whole = Counter(source.root for source in sources if not source.cases)
-    if twice := [root for root, times in whole.items() if times > 1]:
+    whole = Counter((source.root, source.images) for source in sources if not source.cases)
+    if twice := [root for (root, _), times in whole.items() if times > 1]:
         raise SystemExit(f'Two of data.sources take all cases of "{twice[0]}"; name the cases of all but one of them.')
 
 
@@ -112,10 +122,15 @@ def check_roles(sources: Iterable[Source], taken: Collection[str], method: str) 
 
 
 def named(sources: Sequence[Source]) -> list[Source]:
-    """The sources with the names and domains that they leave out, and their roots spelled alike."""
-    full = [
-        replace(source, root=str(Path(source.root)), name=source.name or Path(source.root).stem) for source in sources
-    ]
+    """The sources with the names and domains that they leave out, and their roots spelled alike. One whose images are
+    made beside the stored ones of the same root is called ROOT-made.
+    """
+    stored = {str(Path(source.root)) for source in sources if source.images == "stored"}
+    full = []
+    for source in sources:
+        root = Path(source.root)
+        beside = "-made" if source.images == "made" and str(root) in stored else ""
+        full.append(replace(source, root=str(root), name=source.name or root.stem + beside))
     return [replace(source, domain=source.domain or source.name) for source in full]
 
 
@@ -148,6 +163,8 @@ def domains_of(sources: Sequence[Source]) -> list[int]:
 def cases_of(sources: Sequence[Source], n: int, there: Sequence[str]) -> list[str]:
     """The cases that source n takes of those that are there: the named ones, or all that no other source of the same
     root names. SystemExit for a case that is not there, or that two sources name.
+
+    In one role a case may come twice, with its stored image and with made ones.
     """
     source = sources[n]
     missing = sorted({*source.cases, *source.annotated} - set(there))
@@ -156,15 +173,19 @@ def cases_of(sources: Sequence[Source], n: int, there: Sequence[str]) -> list[st
             f'"{source.root}" has no case called {", ".join(missing)}; its cases are'
             f" {', '.join(sorted(there)[:20])}{' ...' if len(there) > 20 else ''}."
         )
-    elsewhere = {
-        case for k, other in enumerate(sources) if k != n and other.root == source.root for case in other.cases
-    }
+    others = [other for k, other in enumerate(sources) if k != n and other.root == source.root]
+    others = [other for other in others if (other.images, other.role) != (_other_kind(source.images), source.role)]
+    elsewhere = {case for other in others for case in other.cases}
     if twice := [case for case, times in Counter(source.cases).items() if times > 1 or case in elsewhere]:
         raise SystemExit(f'The case {twice[0]} of "{source.root}" is named twice; name each case in one source, once.')
     taken = sorted(source.cases or set(there) - elsewhere)
     if not taken:
         raise _nothing_left(source.root)
     return taken
+
+
+def _other_kind(images: str) -> str:
+    return IMAGES[1 - IMAGES.index(images)]
 
 
 def _nothing_left(root: str) -> SystemExit:

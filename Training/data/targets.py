@@ -71,6 +71,14 @@ class TargetCode:
         """
         return self._targets.of(ids)
 
+    def under(self, names: Sequence[str], setting: str) -> torch.Tensor:
+        """(K + G,) bool: the targets that lie under labels of these names. SystemExit, naming the setting, for a name
+        that the tree does not have.
+        """
+        below = {leaf.id for name in names for leaf in self.tree.leaves_under(find_label(self.tree, name, setting))}
+        classes = torch.tensor([False, *(leaf.id in below for leaf in self.tree.leaves)])
+        return torch.cat([classes, (classes | ~self.members).all(1)])
+
     def annotated(self, names: Sequence[str] | None) -> torch.Tensor:
         """(K,) bool: the classes that somebody looked for where the labels of these names were annotated; None stands
         for all labels of the table.

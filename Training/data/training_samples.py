@@ -14,10 +14,12 @@ from torch.utils.data import Dataset, Sampler
 
 from ..engine.config import Config
 from ..losses.truth import IGNORE
+from .ageing import Ageing, drawn_ageing
 from .augmentation import RIM, SpatialAugmentation, View
 from .case_draw import CaseDraw
 from .example_tasks import draw_regions
 from .image_sources import ImageSource, MadeImages, StoredImages
+from .lesions import with_lesions
 from .prepared_cases import Case
 from .targets import TargetCode, can_be_flipped
 
@@ -50,8 +52,11 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
         self.device = torch.device(device)
         variation = replace(config.augmentation, flip=config.augmentation.flip and can_be_flipped(code.tree))
         self.spatial = SpatialAugmentation(variation, config.data.patch, code.mirrored, config.input.spacing)
-        self.stored = StoredImages()
-        self.made = MadeImages(config.acquisition, config.input.spacing)
+        self.stored = StoredImages(variation, config.input.spacing)
+        self.made = MadeImages(config.acquisition, config.input.spacing, config.schema)
+        older = variation.ageing_fluid if variation.ageing else []
+        self.ageing = Ageing(code.under(older, "augmentation.ageing_fluid"), config.input.spacing)
+        self.ill = code.under(variation.lesions_in if variation.lesions else [], "augmentation.lesions_in")
         self._places: dict[str, list[np.ndarray]] = {}
         if config.objective.prompts != "class":
             _check_pairs(cases, taught, config.data.patch)
@@ -70,10 +75,11 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
             return self._pair(case, number, generator)
         centre = draw_centre(case.target.shape, self.config.data.patch, lambda: self._places_in(case), generator)
         images = self._images_of(case)
-        view = self.spatial(images.whole(case, case.target.long(), self.device), generator, centre)
+        whole = images.whole(case, case.target.long(), self.device)
+        view = self.spatial(whole, generator, centre, displacement=self._ageing_of(case, generator))
         view = images.moved(view, case, self.config.augmentation.crop, generator)
         image, points, classes = self._input(view, images, bool(case.annotated[1:].any()), generator)
-        metadata = self._metadata(case, generator)
+        metadata = self._metadata(images.metadata(view, case), generator)
         return {
             "image": image,
             "foreground": view.foreground,
@@ -112,7 +118,9 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
         for one, regions, crop in ((case, shown.query, settings.crop), (atlas, shown.atlas, 0.0)):
             images = self._images_of(one)
             view = images.whole(one, torch.stack([one.target.long(), regions.long()]), self.device)
-            view = images.moved(self.spatial(view, generator, flipped=flipped), one, crop, generator)
+            older = self._ageing_of(one, generator)
+            view = self.spatial(view, generator, flipped=flipped, displacement=older)
+            view = images.moved(view, one, crop, generator)
             image, points, values = self._input(view, images, True, generator)
             views.append(
                 {
@@ -123,7 +131,7 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
                     "queries": values[1],
                     "regions": view.target[1].to(torch.int16),
                     "annotated": one.annotated.to(self.device),
-                    "metadata": self._metadata(one, generator),
+                    "metadata": self._metadata(images.metadata(view, one), generator),
                     "domain": torch.tensor(one.domain),
                 }
             )
@@ -140,6 +148,7 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
         the values ([maps,] P) there. Of a scan without labels the points lie where those of a labelled one would.
         """
         foreground, target = view.foreground, view.target
+        view = self._with_lesions(view, generator)
         image = images.image(view, self.config.augmentation.intensity, generator)
         labels = target if target.ndim == 3 else target[0]
         known = labels if is_labelled else torch.zeros_like(labels)
@@ -149,10 +158,25 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
             image = torch.cat([image, position_channels(foreground).to(self.device)])
         return image, points, target[..., k, j, i]
 
-    def _metadata(self, case: Case, generator: np.random.Generator) -> torch.Tensor:
-        """The metadata, each field unknown now and then."""
-        dropped = torch.from_numpy(generator.random(case.metadata.shape[0]) < self.config.field_dropout)
-        return torch.where(dropped, torch.full_like(case.metadata, torch.nan), case.metadata).to(self.device)
+    def _ageing_of(self, case: Case, generator: np.random.Generator) -> torch.Tensor | None:
+        """How a case is deformed to look older, None of one that stays as it is."""
+        s = self.config.augmentation
+        drawn = drawn_ageing(s.ageing, s.wider_mm, s.thinner_mm, generator)
+        return None if drawn is None else self.ageing.displacement(case, *drawn).to(self.device)
+
+    def _with_lesions(self, view: View, generator: np.random.Generator) -> View:
+        """What a sample sees, for a share of them with lesions."""
+        share = self.config.augmentation.lesions
+        if not share or generator.random() >= share:
+            return view
+        labels = view.target if view.target.ndim == 3 else view.target[0]
+        tissue = self.ill.to(labels.device)[labels.clamp_min(0)] & (labels > 0) & view.foreground
+        return view._replace(image=with_lesions(view.image, tissue, self.config.input.spacing, generator))
+
+    def _metadata(self, known: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
+        """Metadata (fields,), each field unknown now and then."""
+        dropped = torch.from_numpy(generator.random(known.shape[0]) < self.config.field_dropout)
+        return torch.where(dropped, torch.full_like(known, torch.nan), known).to(self.device)
 
     def _places_in(self, case: Case) -> list[np.ndarray]:
         if case.name not in self._places:

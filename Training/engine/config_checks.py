@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from LabelConditionedSegmentationLib.core.errors import PackageFormatError
 from LabelConditionedSegmentationLib.core.package.model_package import ADVICE, FOLDER_NAME, checked_advice
 
+from ..data.acquisition import OTHER
 from ..data.sources import check_sources
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def check_config(config: Config) -> None:
             " to be."
         )
     check_sources(config.data)
+    _check_contrasts(config)
     _check_teacher(config)
     _check_frozen(config)
     _check_advice(config)
@@ -62,6 +64,24 @@ def check_network(config: Config) -> None:
         )
     if "examples" in config.optimizer.freeze and not config.network.examples:
         raise SystemExit('optimizer.freeze names "examples", which this network does not have; leave it out.')
+
+
+def _check_contrasts(config: Config) -> None:
+    """Contrasts of made images that the metadata field does not have, or that come too often."""
+    made = config.acquisition
+    if not made.contrasts:
+        return
+    if (total := sum(contrast.share for contrast in made.contrasts)) > 1 + 1e-6:
+        raise SystemExit(f"The shares of acquisition.contrasts are {total:g} together; they cannot exceed 1.")
+    field = next((field for field in config.metadata if field.name == made.contrast_field), None)
+    if field is None:
+        return
+    for name in (*(contrast.name for contrast in made.contrasts), OTHER):
+        if name not in field.choices:
+            raise SystemExit(
+                f'Made images have the contrast "{name}", but the metadata field "{field.name}" does not have it: add'
+                " it to the choices."
+            )
 
 
 def _check_teacher(config: Config) -> None:

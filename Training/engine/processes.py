@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from LabelConditionedSegmentationLib.core.errors import OutputError
@@ -31,7 +33,19 @@ def make_fabric(config: Config) -> Fabric:
         wanted = f"accelerator={config.accelerator}, devices={devices} and precision={config.precision}"
         raise SystemExit(f"This computer cannot train with {wanted}: {error}") from None
     fabric.launch()  # which `fabric run` has done already
+    if fabric.is_global_zero and fabric.device.type == "cpu" and _lacks_bfloat16(config.precision):
+        print(
+            f"This processor has no instructions for bfloat16, so that precision={config.precision} may take several"
+            " times as long as precision=32-true; set that for a faster run.",
+            file=sys.stderr,
+        )
     return fabric
+
+
+def _lacks_bfloat16(precision: str) -> bool:
+    """Whether the arithmetic of a run would be emulated by this processor, where that can be known."""
+    able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return precision.startswith("bf16") and able.get("architecture") == "x86_64" and not able.get("avx512_bf16", True)
 
 
 @contextmanager

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from LabelConditionedSegmentationLib.core.labels.label_tree import LabelTree
 from LabelConditionedSegmentationLib.core.scan.metadata import MetadataSchema
 
+from ..data.class_maps import MapSettings
 from ..data.datasets import CaseFiles, DataSet, has_labels, read_data_set, read_scans
 from ..data.image_sources import MadeImages, with_made_images
 from ..data.prepared_cases import Case, is_prepared, open_prepared, prepare_cases
@@ -124,7 +125,7 @@ def _prepared_now(config: Config, sources: Sequence[Source], known: LabelTree | 
         _check_maps(prepared, source, config)
         its = [replace(case, name=prefix + case.name, source=n, domain=domains[n]) for case in prepared]
         if source.role == "validate":
-            its = with_made_images(its, MadeImages(config.acquisition, config.input.spacing))
+            its = with_made_images(its, MadeImages(config.acquisition, config.input.spacing, config.schema))
         cases.append(its)
     if teacher is not None:
         teacher.close()
@@ -172,27 +173,40 @@ def _part(sources: Sequence[Source], n: int, whole: DataSet | None, tree: LabelT
     for name in (label for labels in source.annotated.values() for label in labels):
         find_label(data_set.table, name, "data.annotated")
     cases = tuple(case for case in data_set.cases if case.name in names)
-    if source.images == "made":
+    if source.metadata:
+        cases = tuple(replace(case, metadata={**source.metadata, **case.metadata}) for case in cases)
+    if source.images == "stored":
+        return replace(data_set, cases=cases)
+    made = MapSettings(tuple(source.alike), source.parts)
+    if made.parts == 1:  # no image is needed
         cases = tuple(replace(case, images=()) for case in cases)
-    return replace(data_set, cases=cases)
+    return replace(data_set, cases=cases, made=made)
 
 
 def _check_maps(cases: Sequence[Case], source: Source, config: Config) -> None:
-    """SystemExit where images are made from maps that lack the label which stripped ones show."""
-    wanted = config.acquisition.stripped_to
-    lacking = [case for case in cases if case.map is not None and not case.map.within(wanted)]
-    if lacking and config.acquisition.stripped > 0:
-        raise SystemExit(
-            f'The table of "{source.root}" has no label "{wanted}", of which nothing else is left where the skull is'
-            " taken away from made images: name one with acquisition.stripped_to, or set acquisition.stripped=0."
-        )
+    """SystemExit where images are made from maps that lack a label which the settings name."""
+    made = config.acquisition
+    wanted = {"stripped_to": made.stripped_to} if made.stripped > 0 else {}
+    if made.contrasts or source.parts > 1:
+        wanted |= {f"tissues.{tissue}": name for tissue, name in asdict(made.tissues).items()}
+    why = {"stripped_to": ", of which nothing else is left where the skull is taken away from made images"}
+    for setting, name in wanted.items():
+        if any(case.map is not None and not case.map.within(name) for case in cases):
+            other = ", or set acquisition.stripped=0" if setting == "stripped_to" else ""
+            raise SystemExit(
+                f'A map of "{source.root}" has no label "{name}"'
+                f"{why.get(setting, ', which shows how bright a tissue is')}: name one with"
+                f" acquisition.{setting}{other}."
+            )
 
 
 def _by_root(data_sets: Sequence[DataSet]) -> list[DataSet]:
-    """The parts of one data set put together again."""
-    parts: dict[tuple[Path, bool], list[CaseFiles]] = {}
+    """The parts of one data set put together again, each case once, with its images where a part has them."""
+    parts: dict[tuple[Path, bool], dict[str, CaseFiles]] = {}
     for data_set in data_sets:
         for case in data_set.cases:
-            parts.setdefault((data_set.root, case.label is None), []).append(case)
+            its = parts.setdefault((data_set.root, case.label is None), {})
+            if case.images or case.name not in its:
+                its[case.name] = case
     heads = {(one.root, one.cases[0].label is None): one for one in data_sets}
-    return [replace(heads[key], cases=tuple(sorted(cases, key=lambda case: case.name))) for key, cases in parts.items()]
+    return [replace(heads[key], cases=tuple(its[name] for name in sorted(its))) for key, its in parts.items()]

@@ -18,11 +18,25 @@ import numpy as np
 import torch
 from LabelConditionedSegmentationLib.core.inference.memory_ladder import peak_memory_mb
 from LabelConditionedSegmentationLib.core.labels.label_tree import LabelTree
+from LabelConditionedSegmentationLib.core.scan.geometry import Grid
+from LabelConditionedSegmentationLib.core.scan.slice_pictures import (
+    VIEWS,
+    class_slice,
+    coloured,
+    extent_of,
+    gray_slice,
+    gray_window,
+    slice_grid,
+)
+from LabelConditionedSegmentationLib.core.scan.volume import Volume
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from ..methods.method import Picture
 from .kept_files import writing_to, written_whole
+
+OPACITY = 0.6
+"""Of classes over a scan."""
 
 COLUMNS = ("step", "loss", "learning_rate", "dice", "seconds", "memory_mb")
 """memory_mb: the most that the process has had so far, on the GPU where it works there."""
@@ -112,14 +126,14 @@ class RunLog:
                 self.curves.add_scalar(f"dice/{root.name}", float(np.nanmean(values)), step)
 
     def picture(self, step: int, name: str, image: torch.Tensor, maps: Sequence[torch.Tensor]) -> None:
-        """A scan and maps of classes over it in three slices: image and maps (k, j, i); classes are labels and, with
-        colours of their own, others after them; negative values stand for unknown.
+        """A scan and maps of classes over it in three slices: image and maps (k, j, i), on a grid along the RAS axes;
+        classes are labels and, with colours of their own, others after them; negative values stand for unknown.
         """
         leaves = [leaf.color for leaf in self.tree.leaves]
         further = max(0, max(int(classes.max()) for classes in maps) - len(leaves))
         more = [colorsys.hsv_to_rgb(n * 0.618 % 1, 0.7, 0.9) for n in range(further)]
-        colours = torch.tensor([(0.0, 0.0, 0.0), *leaves, *more])
-        sheet = sheet_of(image.cpu(), [classes.cpu() for classes in maps], colours)
+        colours = np.array([(0.0, 0.0, 0.0), *leaves, *more], dtype=np.float32)
+        sheet = _sheet_of(image.float().cpu().numpy(), [classes.cpu().numpy() for classes in maps], colours)
         with writing_to(self.path.parent):
             self.curves.add_image(name, sheet, step, dataformats="HWC")
 
@@ -136,27 +150,22 @@ class RunLog:
             self.curves.close()
 
 
-def sheet_of(image: torch.Tensor, maps: Sequence[torch.Tensor], colours: torch.Tensor) -> torch.Tensor:
-    """Three slices, one below the other, of an image (k, j, i) and, beside it, of maps of classes (k, j, i) over it:
-    (height, width, 3) from 0 to 1.
-
-    colours (classes, 3): that of class 0, and of negative ones, is not drawn.
+def _sheet_of(image: np.ndarray, maps: Sequence[np.ndarray], colours: np.ndarray) -> np.ndarray:
+    """Three slices, one below the other, through the middle of an image (k, j, i) and, beside it, of maps of classes
+    (k, j, i) over it: (height, width, 3) from 0 to 1, a pixel a voxel. i, j and k run to the right, anterior and
+    superior. colours (classes, 3).
     """
-    low, high = torch.quantile(
-        image[:: max(1, len(image) // 8)].float().reshape(-1)[:1_000_000], torch.tensor([0.01, 0.995])
-    ).tolist()
+    scan = Volume(image[None], np.eye(4))
+    grid, window = Grid.of(scan), gray_window(image)
+    (low, high), middle = extent_of(grid), np.array(image.shape[::-1]) // 2
     rows = []
-    for axis in range(3):
-        middle = image.shape[axis] // 2
-        gray, *slices = (volume.select(axis, middle).flip(0) for volume in (image.float(), *maps))
-        gray = ((gray - low) / max(high - low, 1e-6)).clamp(0, 1)[..., None].expand(-1, -1, 3)
-        panels = [gray]
-        for classes in slices:
-            shown = classes.clamp(0, len(colours) - 1)
-            panels.append(torch.where((classes > 0)[..., None], 0.4 * gray + 0.6 * colours[shown], gray))
-        rows.append(torch.cat(panels, dim=1))
+    for view in VIEWS:
+        plane = slice_grid(view, middle, low, high, 1.0)
+        gray = gray_slice(scan, plane, window)
+        slices = [class_slice(classes.clip(max=len(colours) - 1), grid, plane) for classes in maps]
+        rows.append(np.hstack([gray, *(coloured(gray, classes, colours, OPACITY) for classes in slices)]))
     width = max(row.shape[1] for row in rows)
-    return torch.cat([torch.nn.functional.pad(row, (0, 0, 0, width - row.shape[1])) for row in rows])
+    return np.vstack([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows])
 
 
 def _leave_to_the_next_write(hooked: threading.ExceptHookArgs) -> None:

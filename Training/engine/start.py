@@ -5,7 +5,7 @@ added.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,11 +45,13 @@ def settings_of_package(config: Config, package: ModelPackage) -> Config:
                 f" {there.to_json()}."
             )
         setattr(config, key, there)
-    if config.metadata and config.schema != package.metadata:
+    known = list(package.metadata.fields)
+    if config.metadata and config.metadata[: len(known)] != known:
         raise SystemExit(
-            "A fine-tuned package keeps its metadata fields: leave the section metadata out of the configuration."
+            "A fine-tuned package keeps its metadata fields: leave the section metadata out of the configuration, or"
+            " begin it with the fields of the package and add others."
         )
-    config.metadata = list(package.metadata.fields)
+    config.metadata = config.metadata or known
     config.package.advice = dict(package.advice) | config.package.advice
     check_network(config)
     return config
@@ -82,10 +84,11 @@ def joined_tree(known: LabelTree, added: LabelTree) -> LabelTree:
 @torch.no_grad()
 def take_weights(network: LabelConditionedNetwork, tree: LabelTree, package: ModelPackage) -> None:
     """Copy the weights of a package: trunk, the encoder of examples where both have one, and the prompt of every label
-    that it knows; a new label starts with the prompt of the nearest known label above it.
+    that it knows; a new label starts with the prompt of the nearest known label above it. A new metadata field changes
+    nothing at first.
     """
     source = package.build_network()
-    network.trunk.load_state_dict(source.trunk.state_dict())
+    network.trunk.load_state_dict(_with_new_fields(network.trunk.state_dict(), source.trunk.state_dict()))
     if network.examples is not None and source.examples is not None:
         network.examples.load_state_dict(source.examples.state_dict())
     known = {leaf.name.casefold(): n for n, leaf in enumerate(package.labels.leaves, start=1)}
@@ -107,6 +110,21 @@ def take_weights(network: LabelConditionedNetwork, tree: LabelTree, package: Mod
             value[[n - 1 for n in here[1:]]] = before[name][[n - 1 for n in there[1:]]]
         else:
             value.copy_(before[name])
+
+
+def _with_new_fields(fresh: Mapping[str, torch.Tensor], known: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The weights of a trunk whose FiLM takes further metadata fields after those that it knows: what is known of the
+    fields stays, and the code of the new ones weighs nothing in the first layer.
+    """
+    weights = {}
+    for name, value in fresh.items():
+        before = known.get(name, value)
+        if before.shape != value.shape:
+            wider = torch.zeros_like(value) if name == "film.shared.0.weight" else value.clone()
+            wider[tuple(slice(n) for n in before.shape)] = before
+            before = wider
+        weights[name] = before
+    return weights
 
 
 def freeze(network: LabelConditionedNetwork, parts: Sequence[str]) -> None:

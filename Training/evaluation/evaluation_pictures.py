@@ -9,11 +9,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from LabelConditionedSegmentationLib.core.scan.geometry import Grid
+from LabelConditionedSegmentationLib.core.scan.slice_pictures import (
+    VIEWS,
+    View,
+    class_slice,
+    gray_slice,
+    gray_window,
+    slice_grid,
+    where_most_lies,
+)
 from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from scipy.ndimage import binary_erosion, map_coordinates
+from scipy.ndimage import binary_erosion
 
 from .metrics import around
 
@@ -28,11 +38,6 @@ ROOM_MM, LEAST_MM = 15.0, 40.0
 
 TRUTH, PREDICTION, BOTH = (53, 194, 255), (255, 154, 31), (255, 255, 255)
 """Colours of the outlines, and of where they coincide; they differ to the colour-blind too."""
-
-VIEWS = (("axial", 2, "R", "L", "A"), ("coronal", 1, "R", "L", "S"), ("sagittal", 0, "A", "P", "S"))
-"""Name, RAS axis that the slice is perpendicular to, and the letters at its left, right and top (radiological
-convention).
-"""
 
 
 @dataclass(frozen=True)
@@ -57,56 +62,28 @@ def draw(scan: Volume, truth: Array, prediction: Array) -> bytes:
     """A JPEG of two rows of three slices: the scan's first channel, and the same with outlines. truth, prediction: (k,
     j, i) bool on the scan's grid, not both empty.
     """
-    center, half = _place(scan, truth | prediction)
+    grid, window = Grid.of(scan), gray_window(scan.array[0])
+    point, half = where_most_lies(truth | prediction, grid), _half_width(scan, truth | prediction)
     figure = Figure(figsize=(3 * SIDE / DPI, 2 * SIDE / DPI), dpi=DPI)
     panels = figure.subplots(2, 3, gridspec_kw={"left": 0, "right": 1, "bottom": 0, "top": 1, "wspace": 0, "hspace": 0})
-    for (above, below), (name, axis, *letters) in zip(panels.T, VIEWS, strict=True):
-        at = _voxels_of_slice(scan, center, half, axis)
-        for panel, text in ((above, name), (below, "")):
-            _show(panel, scan, at)
-            _letter(panel, text, *letters)
-        edges = [_outline(map_coordinates(mask.astype(np.uint8), at, order=0) > 0) for mask in (truth, prediction)]
+    for (above, below), view in zip(panels.T, VIEWS, strict=True):
+        plane = slice_grid(view, point, point - half, point + half, 2 * half / (SIDE - 1))
+        gray = gray_slice(scan, plane, window)
+        for panel, name in ((above, view.name), (below, "")):
+            panel.imshow(gray, interpolation="nearest")
+            panel.axis("off")
+            _letter(panel, view, name)
+        edges = [_outline(class_slice(mask, grid, plane) > 0) for mask in (truth, prediction)]
         below.imshow(_coloured(*edges), interpolation="nearest")
     file = io.BytesIO()
     figure.savefig(file, format="jpeg", dpi=DPI, pil_kwargs={"quality": 85, "subsampling": 0})
     return file.getvalue()
 
 
-def _place(scan: Volume, mask: Array) -> tuple[Array, float]:
-    """The point (RAS) whose three slices along the grid's axes show most of a mask, and the half width in mm that shows
-    it whole.
-    """
-    areas = [mask.sum(axis=tuple(a for a in range(3) if a != axis)) for axis in range(3)]
-    k, j, i = (int(area.argmax()) for area in areas)
-    center: Array = (scan.affine @ np.array([i, j, k, 1.0]))[:3]
-    extent = max((s.stop - s.start) * length for s, length in zip(around(mask), scan.spacing[::-1], strict=True))
-    return center, max(LEAST_MM, extent / 2 + ROOM_MM)
-
-
-def _voxels_of_slice(scan: Volume, center: Array, half: float, axis: int) -> Array:
-    """Continuous voxel indices (3, SIDE, SIDE) in the order (k, j, i) of a square slice; its rows run down, its columns
-    to the right of the picture.
-    """
-    across, up = (a for a in range(3) if a != axis)
-    steps = np.linspace(half, -half, SIDE)  # right, anterior and superior are at the left and top
-    ras = np.empty((4, SIDE, SIDE))
-    ras[axis], ras[3] = center[axis], 1
-    ras[up], ras[across] = center[up] + steps[:, None], center[across] + steps[None]
-    index: Array = np.einsum("ab,bcd->acd", np.linalg.inv(scan.affine), ras)[2::-1]
-    return index
-
-
-def _show(panel: Axes, scan: Volume, at: Array) -> None:
-    """A slice of the scan, black beyond it; the window goes from the 1st to the 99.5th percentile of what is not its
-    lowest value.
-    """
-    voxels = scan.array[0]
-    lowest = voxels.min()
-    above = voxels[voxels > lowest]
-    low, high = np.percentile(above if above.size else voxels, (1, 99.5))
-    values = map_coordinates(voxels.astype(np.float32), at, order=1, cval=float(lowest))
-    panel.imshow(values, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), interpolation="nearest")
-    panel.axis("off")
+def _half_width(scan: Volume, mask: Array) -> float:
+    """The half width in mm of slices that show a mask whole."""
+    extent: float = max((s.stop - s.start) * length for s, length in zip(around(mask), scan.spacing[::-1], strict=True))
+    return max(LEAST_MM, extent / 2 + ROOM_MM)
 
 
 def _outline(mask: Array) -> Array:
@@ -122,12 +99,12 @@ def _coloured(true_edge: Array, predicted_edge: Array) -> Array:
     return out
 
 
-def _letter(panel: Axes, name: str, left: str, right: str, top: str) -> None:
+def _letter(panel: Axes, view: View, name: str) -> None:
     """The name of a slice at the lower left, and at three sides where they lie."""
     for text, x, y, across, up in (
-        (left, 0.02, 0.5, "left", "center"),
-        (right, 0.98, 0.5, "right", "center"),
-        (top, 0.5, 0.98, "center", "top"),
+        (view.left, 0.02, 0.5, "left", "center"),
+        (view.right, 0.98, 0.5, "right", "center"),
+        (view.top, 0.5, 0.98, "center", "top"),
         (name, 0.02, 0.03, "left", "bottom"),
     ):
         letters = panel.text(x, y, text, transform=panel.transAxes, ha=across, va=up, color="0.9", fontsize=9)

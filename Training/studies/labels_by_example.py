@@ -218,19 +218,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The words of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("package", type=Path, help="a model package that was trained to learn labels from examples")
-    parser.add_argument("data", type=Path, help="a data set, as for Training/evaluate.py")
-    parser.add_argument(
-        "--atlases", nargs="+", required=True, metavar="CASE", help="the cases that the labels are shown on"
-    )
-    parser.add_argument(
-        "--cases", nargs="+", required=True, metavar="CASE", help="the cases that they are looked for in"
-    )
-    parser.add_argument(
-        "--labels",
-        default="",
-        metavar="A,B",
-        help="only these labels, parents too; all leaves of the data set by default",
-    )
+    _add_question(parser)
     parser.add_argument(
         "--registration",
         nargs="+",
@@ -240,12 +228,6 @@ def build_parser() -> argparse.ArgumentParser:
             "ways to register the atlases to the cases, which the answer is compared with; syn and syn_quick need"
             " antspyx"
         ),
-    )
-    parser.add_argument(
-        "--scale",
-        type=float,
-        default=1.0,
-        help="enlarge the scans by this factor, such as a mouse's brain for a model of human ones",
     )
     parser.add_argument("--prompts", action="store_true", help="write the labels by example too, into FOLDER/prompts")
     parser.add_argument("--device", default="auto", help="auto (the default: a GPU if there is one), cpu, cuda:0, mps")
@@ -261,6 +243,29 @@ def build_parser() -> argparse.ArgumentParser:
         help="the table (table.md), and CSV, JSON and HTML of every way",
     )
     return parser
+
+
+def _add_question(parser: argparse.ArgumentParser) -> None:
+    """Which labels are shown on which scans, and looked for in which."""
+    parser.add_argument("data", type=Path, help="a data set, as for Training/evaluate.py")
+    parser.add_argument(
+        "--atlases", nargs="+", required=True, metavar="CASE", help="the cases that the labels are shown on"
+    )
+    parser.add_argument(
+        "--cases", nargs="+", required=True, metavar="CASE", help="the cases that they are looked for in"
+    )
+    parser.add_argument(
+        "--labels",
+        default="",
+        metavar="A,B",
+        help="only these labels, parents too; all leaves of the data set by default",
+    )
+    parser.add_argument(
+        "--scale",
+        type=float,
+        default=1.0,
+        help="enlarge the scans by this factor, such as a mouse's brain for a model of human ones",
+    )
 
 
 def main() -> None:

@@ -66,6 +66,11 @@ class Parcels:
     symmetric: Array
     centres: tuple[Array, ...]
 
+    @property
+    def unknown(self) -> int:
+        """The id of what is unknown, behind those of the parcels."""
+        return 2 * sum(map(len, self.centres)) + 1
+
     def numbers(self, points: Array, targets: Array) -> Array:
         """Points (n, 3) of the template and their classes (n,), 1 to the number of coarse labels -> parcels (n,), from
         1: right and left of each in turn.
@@ -236,29 +241,37 @@ def make(
         "seed": seed,
     }
     keep_to(folder, question, "parcels")
-    scan, targets = read_case(known[template], code)
-    absent = sorted(set(range(1, code.classes)) - set(np.unique(targets).tolist()))
-    if absent:
-        raise SystemExit(
-            f"The template {template} has no {coarse[absent[0] - 1]}; choose another one, or leave that label out."
-        )
-    parcels = divide(scan, targets_of_classes(targets, code), millilitres, seed)
+    parcels = _parcels_of(known[template], code, millilitres, seed)
     made.write_table(parcels)
     wanted = [known[name] for name in (dict.fromkeys(cases) if cases else known)]
     for case in tqdm(wanted, desc="carrying parcels", unit="case", disable=not sys.stderr.isatty()):
-        if made.label_of(case).is_file():
-            continue
-        scan, targets = read_case(case, code)
-        numbers = carry(parcels, scan, targets_of_classes(targets, code), case.name == template)
-        numbers[(targets == IGNORE) | (targets >= code.classes)] = (
-            2 * sum(map(len, parcels.centres)) + 1
-        )  # the id of what is unknown
-        made.write_labels(case, scan, numbers)
+        if not made.label_of(case).is_file():
+            made.write_labels(case, *_carried(parcels, case, code, case.name == template))
     annotated = [
         None if case.annotated is None else [coarse[n - 1] for n in np.flatnonzero(code.annotated(case.annotated))[1:]]
         for case in wanted
     ]
     return made.write_list(wanted, annotated)
+
+
+def _parcels_of(template: CaseFiles, code: TargetCode, millilitres: float, seed: int) -> Parcels:
+    """The parcels of a template. SystemExit with a sentence where one of the coarse labels is not in it."""
+    scan, targets = read_case(template, code)
+    there = set(np.unique(targets).tolist())
+    for number, leaf in enumerate(code.tree.leaves, start=1):
+        if number not in there:
+            raise SystemExit(
+                f"The template {template.name} has no {leaf.name}; choose another one, or leave that label out."
+            )
+    return divide(scan, targets_of_classes(targets, code), millilitres, seed)
+
+
+def _carried(parcels: Parcels, case: CaseFiles, code: TargetCode, is_template: bool) -> tuple[Volume, Array]:
+    """The scan of a case and its parcels (k, j, i), with the id of what is unknown where nobody looked."""
+    scan, targets = read_case(case, code)
+    numbers = carry(parcels, scan, targets_of_classes(targets, code), is_template)
+    numbers[(targets == IGNORE) | (targets >= code.classes)] = parcels.unknown
+    return scan, numbers
 
 
 def targets_of_classes(targets: Array, code: TargetCode) -> Array:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..core.errors import LCSError
 from ..resources import sample_scan
+
+if TYPE_CHECKING:
+    from ..core.inference.result import Result
+    from ..core.labels.label_tree import LabelTree
 
 NAME = "colin27"
 SHOWN = (
@@ -45,30 +51,38 @@ def run(folder: Path) -> None:
     write_all(files)
     written = time.perf_counter()
 
-    about = segmenter.package.about
-    millilitres = result.millilitres()
-    print(
-        f"Segmented {scan.name} (a whole head, T1, {' x '.join(map(str, volume.shape[::-1]))} voxels) with the model"
-        f" {segmenter.package.name}:"
+    size = " x ".join(map(str, volume.shape[::-1]))
+    print(f"Segmented {scan.name} (a whole head, T1, {size} voxels) with the model {segmenter.package.name}:")
+    _tell_structures(result, segmenter.package.labels)
+    _tell_times(
+        {"loading the model": loaded - began, **result.report.timings, "writing": written - segmented}, written - began
     )
-    if ml := result.report.inside.get("ml"):
-        print(f"  the model {result.report.inside['model']} found the brain first, {ml:.0f} ml")
-    print(
-        f"  {len(result.labels)} structures, {result.report.trunk_passes} pass(es) of the network, on"
-        f" {result.report.device}\n"
-    )
-    for name in SHOWN:
-        label = segmenter.package.labels.find(name)
-        print(
-            f"  {name:24s} {sum(millilitres[leaf.id] for leaf in segmenter.package.labels.leaves_under(label)):8.1f} ml"
-        )
-    print("\nTime in seconds:")
-    stages = {"loading the model": loaded - began, **result.report.timings, "writing": written - segmented}
-    for stage, seconds in stages.items():
-        print(f"  {stage:20s} {seconds:6.2f}")
-    print(f"  {'together':20s} {written - began:6.2f}\n")
     for finding in result.report.findings:
         print(f"{finding.level}: {finding}")
+    _tell_files(scan, folder, list(files))
+    print(f"\nLicence of the model: {segmenter.package.about.get('licence') or 'not stated'}")
+
+
+def _tell_structures(result: Result, tree: LabelTree) -> None:
+    """What was found, and how large some of it is."""
+    report, millilitres = result.report, result.millilitres()
+    if ml := report.inside.get("ml"):
+        print(f"  the model {report.inside['model']} found the brain first, {ml:.0f} ml")
+    print(f"  {len(result.labels)} structures, {report.trunk_passes} pass(es) of the network, on {report.device}\n")
+    for name in SHOWN:
+        together = sum(millilitres[leaf.id] for leaf in tree.leaves_under(tree.find(name)))
+        print(f"  {name:24s} {together:8.1f} ml")
+
+
+def _tell_times(stages: Mapping[str, float], together: float) -> None:
+    print("\nTime in seconds:")
+    for stage, seconds in {**stages, "together": together}.items():
+        print(f"  {stage:20s} {seconds:6.2f}")
+    print()
+
+
+def _tell_files(scan: Path, folder: Path, files: Sequence[Path]) -> None:
+    """What was written, and how to look at it."""
     print("Written:")
     for path in files:
         print(f"  {path}  ({path.stat().st_size / 1024:.0f} kB)")
@@ -76,7 +90,6 @@ def run(folder: Path) -> None:
         f"\nLook at {folder / f'{NAME}.png'}, or open it in 3D Slicer: drag this scan and {folder / f'{NAME}.seg.nrrd'}"
         f" into its window:\n  {scan}"
     )
-    print(f"\nLicence of the model: {about.get('licence') or 'not stated'}")
 
 
 def main() -> int:

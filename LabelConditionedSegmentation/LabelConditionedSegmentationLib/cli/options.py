@@ -271,6 +271,33 @@ def _add_examples(parser: argparse.ArgumentParser) -> None:
         "labels by example",
         "structures that the model does not know, found because they are shown on another scan, an atlas",
     )
+    _add_shown(examples)
+    examples.add_argument(
+        "--inside", metavar="LABEL", help="a label of the model that the structure lies inside of; anywhere by default"
+    )
+    examples.add_argument(
+        "--example-metadata",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="what is known about the atlases, as --metadata",
+    )
+    examples.add_argument(
+        "--save-label",
+        metavar="FILE",
+        help="keep what was learned in a .lcs-label.json file; {name} in it stands for the name of the structure",
+    )
+    examples.add_argument(
+        "--label-file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a label that was kept, here or in 3D Slicer; may be given several times",
+    )
+
+
+def _add_shown(examples: argparse._ArgumentGroup) -> None:
+    """What shows a structure, and which of the structures that it shows is meant."""
     examples.add_argument(
         "--example",
         nargs=2,
@@ -296,28 +323,6 @@ def _add_examples(parser: argparse.ArgumentParser) -> None:
             "which segment of a .seg.nrrd it is, by default the one called NAME or the only one; without --name it may"
             " be given several times"
         ),
-    )
-    examples.add_argument(
-        "--inside", metavar="LABEL", help="a label of the model that the structure lies inside of; anywhere by default"
-    )
-    examples.add_argument(
-        "--example-metadata",
-        nargs="+",
-        default=[],
-        metavar="KEY=VALUE",
-        help="what is known about the atlases, as --metadata",
-    )
-    examples.add_argument(
-        "--save-label",
-        metavar="FILE",
-        help="keep what was learned in a .lcs-label.json file; {name} in it stands for the name of the structure",
-    )
-    examples.add_argument(
-        "--label-file",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="a label that was kept, here or in 3D Slicer; may be given several times",
     )
 
 

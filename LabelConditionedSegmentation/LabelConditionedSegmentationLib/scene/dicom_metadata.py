@@ -10,8 +10,8 @@ from typing import Any
 import slicer
 from pydicom.datadict import tag_for_keyword
 
-from ..core.scan.dicom_facts import Lookup, dicom_facts
-from ..core.scan.facts import Fact, first_known
+from ..core.scan.dicom_facts import dicom_facts
+from ..core.scan.facts import Fact, Lookup, first_known
 from ..core.scan.metadata import MetadataSchema
 from .nodes import is_present
 

@@ -32,10 +32,13 @@ def main(folders: Sequence[str]) -> None:
     calls: SimpleQueue[tuple[Call, CancelToken]] = SimpleQueue()
     threading.Thread(target=_listen, args=(lines, exchange, calls), daemon=True).start()
     server = Server()
-    while True:
-        call, cancel = calls.get()
-        _log(f"{call.name} {call.number}")
-        server.serve(call, lambda event: _send(event, answers, exchange), cancel)
+    try:
+        while True:
+            call, cancel = calls.get()
+            _log(f"{call.name} {call.number}")
+            server.serve(call, lambda event: _send(event, answers, exchange), cancel)
+    finally:  # a parent that is gone may be noticed here before it is in the other thread, when nobody takes an answer
+        exchange.remove()
 
 
 def _own_streams() -> tuple[IO[bytes], IO[bytes]]:

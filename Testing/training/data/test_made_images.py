@@ -153,6 +153,22 @@ def test_classes_that_share_a_gaussian_cannot_be_told_apart(head: torch.Tensor) 
     assert {apart(seed) for seed in range(20)} == {True, False}
 
 
+def test_a_faint_brain_is_nearly_of_one_intensity(head: torch.Tensor) -> None:
+    def contrast(seed: int, faint: float) -> float:
+        image = made(head, seed, faint=faint)
+        skin, gray, white = (float(values(image, head, number).mean()) for number in (SKIN, GRAY, WHITE))
+        return abs(gray - white) / max(abs(skin - white), abs(skin - gray))
+
+    plain, faint = (np.median([contrast(seed, share) for seed in range(20)]) for share in (0, 1))
+    assert faint < 0.5 * plain
+
+
+@pytest.mark.filterwarnings("error")
+def test_where_no_class_is_of_the_brain_none_becomes_faint(head: torch.Tensor) -> None:
+    image = ImageMaker(4, (), (1, 1, 1), replace(PLAIN, faint=1))(head, np.random.default_rng(3))
+    assert torch.allclose(image.image[head > 0], made(head, faint=0).image[head > 0])
+
+
 def test_beyond_the_field_of_view_nothing_counts(head: torch.Tensor) -> None:
     cut = [made(head, seed, cropped=1) for seed in range(10)]
     assert all(not bool((image.foreground & ~image.field_of_view).any()) for image in cut)

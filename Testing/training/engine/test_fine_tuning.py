@@ -211,6 +211,20 @@ def test_the_package_says_where_it_comes_from(first: ModelPackage, second_data: 
     assert package.advice == {"contrast": "Take a T1 scan.", "too_small": "Whole head?"}
 
 
+def test_a_new_metadata_field_changes_nothing_at_first(first: ModelPackage, second_data: Path, tmp_path: Path) -> None:
+    fields = [*first.metadata.to_json(), {"name": "contrast", "kind": "choice", "choices": ["T1", "T2"]}]
+    train(config_of(tmp_path, second_data, first.path, f"metadata={json.dumps(fields)}", *NOTHING_LEARNED))
+    package = ModelPackage.load(tmp_path / "run" / "package")
+    assert [field.name for field in package.metadata.fields] == [*(f.name for f in first.metadata.fields), "contrast"]
+    before, now = first.build_network().eval(), package.build_network().eval()
+    image = torch.randn(1, first.architecture.in_channels + 3 * first.architecture.position, 16, 16, 16)
+    known = torch.full((1, len(first.metadata.fields)), 0.5)
+    known[0, 0] = torch.nan
+    told = torch.cat([known, torch.ones(1, 1)], dim=1)
+    with torch.inference_mode():
+        assert torch.allclose(now.trunk(image, told), before.trunk(image, known), atol=2e-3)  # kept in half precision
+
+
 @pytest.mark.parametrize(
     ("advice", "words"),
     [("contrst: x", 'names "contrst", but there is advice for'), ("contrast: ''", "a text of 1 to 500 characters")],

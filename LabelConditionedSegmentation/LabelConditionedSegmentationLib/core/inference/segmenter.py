@@ -385,11 +385,7 @@ class Segmenter:
         report.trunk_passes += found.passes
         report.peak_memory_mb = peak_memory_mb(self.plan.device)
         steps.update(0.0, 1.0, 1.0, "network done")
-        maps = {
-            label.id: inside
-            for labels, found_maps in zip(asked, found.probabilities, strict=False)
-            for label, inside in zip(labels, found_maps, strict=True)
-        }
+        maps = _maps_by_label(asked, found)
         features = Features(
             tree,
             self.network_pass.prompts,
@@ -520,4 +516,13 @@ def _describe(volume: Volume) -> dict[str, Any]:
         "shape_kji": list(volume.shape),
         "spacing_mm": [round(s, 4) for s in volume.spacing],
         "affine_ijk_to_ras": volume.affine.round(6).tolist(),
+    }
+
+
+def _maps_by_label(asked: Sequence[Sequence[Label]], found: Gathered) -> dict[int, Array]:
+    """Label id -> its probabilities (k, j, i), of what was asked for; none where the features are kept."""
+    return {
+        label.id: inside
+        for labels, maps in zip(asked, found.probabilities, strict=False)
+        for label, inside in zip(labels, maps, strict=True)
     }

@@ -14,8 +14,9 @@ from typing import Any
 
 from ..errors import InputError
 from ..findings import Finding
-from .bids_place import place_of
-from .facts import DAYS, Fact, OddValueError, in_unit, taken
+from .bids_place import BidsPlace, place_of
+from .contrast_facts import TIMES, contrast_fact, wants_contrast
+from .facts import DAYS, Fact, Lookup, OddValueError, in_unit, taken
 from .metadata import UNKNOWN_SPELLINGS, Field, MetadataSchema
 
 RESULTS = ({"model", "background", "values"}, {"probabilities"}, {"package_sha256", "findings"}, {"runs"})
@@ -45,8 +46,10 @@ def files_about(scan: Path) -> list[Path]:
 def bids_facts(scan: Path, schema: MetadataSchema) -> BidsFacts:
     """What the files about a scan say of a model's fields. Damaged files and odd values are told; nothing is raised."""
     found, place = BidsFacts(), place_of(scan)
-    if place.sidecar and place.sidecar.is_file():
-        _add_sidecar(found, place.sidecar, schema)
+    content = _content(found, place.sidecar) if place.sidecar and place.sidecar.is_file() else {}
+    if place.sidecar and content:
+        _add_sidecar(found, place.sidecar.name, content, schema)
+    _add_contrast(found, place, content, schema)
     for what, names in (("subject", place.subjects), ("session", place.sessions)):
         if len(names) > 1:
             text = f'The path of "{scan}" names two of one {what}, {names[0]} and {names[1]}; no table is used.'
@@ -69,18 +72,53 @@ def _is_result(content: Mapping[str, Any]) -> bool:
     return any(keys <= content.keys() for keys in RESULTS)
 
 
-def _add_sidecar(found: BidsFacts, path: Path, schema: MetadataSchema) -> None:
+def _content(found: BidsFacts, sidecar: Path) -> dict[str, Any]:
+    """Of a sidecar; empty where it is damaged, which is told, and where it is a result."""
     try:
-        content = _json(path)
+        content = _json(sidecar)
     except InputError as error:
         found.findings.append(Finding.warning(str(error)))
-        return
-    if _is_result(content):
-        return
+        return {}
+    return {} if _is_result(content) else content
+
+
+def _add_sidecar(found: BidsFacts, name: str, content: Mapping[str, Any], schema: MetadataSchema) -> None:
     for one in schema.fields:
         for key in (key for key in content if key.casefold() == one.name.casefold()):
-            found.add(one.name, [_fact(one, content[key], f"{path.name} {key}", f"{path.name}: {key}")])
-        found.add(one.name, _of_patient(one, content, path.name))
+            found.add(one.name, [_fact(one, content[key], f"{name} {key}", f"{name}: {key}")])
+        found.add(one.name, _of_patient(one, content, name))
+
+
+def _add_contrast(found: BidsFacts, place: BidsPlace, content: Mapping[str, Any], schema: MetadataSchema) -> None:
+    """What the suffix of the name and the sidecar say together; a name that is none of BIDS says nothing."""
+    if place.sidecar is None:
+        return
+    for one in filter(wants_contrast, schema.fields):
+        fact = contrast_fact(
+            one, _words_of_dicom(content), f"{place.sidecar.name} ", f"{place.sidecar.stem}:", place.suffix
+        )
+        found.add(one.name, [] if fact is None else [fact])
+
+
+def _words_of_dicom(content: Mapping[str, Any]) -> Lookup:
+    """Looks up in a sidecar as in a header of DICOM; its times, which are in s, in ms. Where an echo of 1 s or more
+    shows that they are in something else, they are left out.
+    """
+
+    def number(keyword: str) -> float | None:
+        value = content.get(keyword)
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+    is_odd = (number("EchoTime") or 0) >= 1
+
+    def lookup(keyword: str) -> str:
+        if keyword in TIMES:
+            value = number(keyword)
+            return "" if is_odd or value is None else f"{1000 * value:.10g}"
+        value = content.get(keyword, "")
+        return "\\".join(map(str, value)) if isinstance(value, list) else value if isinstance(value, str) else ""
+
+    return lookup
 
 
 def _of_patient(one: Field, content: Mapping[str, Any], name: str) -> list[Fact]:

@@ -19,18 +19,21 @@ ASIDE = ("derivatives", "sourcedata")
 """Folders of a data set with folders of its subjects, of whom the tables of the data set speak."""
 
 _SUBJECT = re.compile(r"sub-[A-Za-z0-9+]+")
+_NAME = re.compile(rf"{_SUBJECT.pattern}(?:_[a-z]+-[A-Za-z0-9+]+)*_([A-Za-z0-9]+)")
 
 
 @dataclass(frozen=True)
 class BidsPlace:
     """Of one scan.
 
-    sidecar: its JSON file; None for a folder. subjects, sessions: such as sub-01 and ses-02, of the file's own name
-    and then of its folders; more than one contradict each other. names: what participants.tsv may call the scan.
+    sidecar: its JSON file; None for a folder. suffix: of a file name as BIDS has it, such as T1w, or phase where that
+    is the part of the image; empty for other names. subjects, sessions: such as sub-01 and ses-02, of the file's own
+    name and then of its folders; more than one contradict each other. names: what participants.tsv may call the scan.
     folders: that may hold tables, nearest first.
     """
 
     sidecar: Path | None
+    suffix: str
     subjects: tuple[str, ...]
     sessions: tuple[str, ...]
     names: tuple[str, ...]
@@ -59,6 +62,7 @@ def place_of(scan: Path) -> BidsPlace:
     subjects = _of_each("sub", ways)
     return BidsPlace(
         None if is_folder else path.with_name(f"{stem}.json"),
+        "" if is_folder else _suffix(stem),
         subjects,
         _of_each("ses", ways),
         tuple(dict.fromkeys((stem, re.sub(r"_\d{4}$", "", stem), *subjects[:1]))),
@@ -68,6 +72,12 @@ def place_of(scan: Path) -> BidsPlace:
 
 def _stem(name: str) -> str:
     return next((name[: -len(suffix)] for suffix in SUFFIXES if name.lower().endswith(suffix)), name)
+
+
+def _suffix(stem: str) -> str:
+    found = _NAME.fullmatch(stem)
+    part = _entity("part", stem).removeprefix("part-")
+    return "" if found is None else found[1] if part in ("", "mag") else part
 
 
 def _inside_and_above(path: Path, is_folder: bool) -> tuple[Sequence[Path], tuple[Path, ...]]:

@@ -59,6 +59,8 @@ OF_FRAMES = {
     "RescaleIntercept": "PixelValueTransformationSequence",
     "TemporalPositionIdentifier": "FrameContentSequence",
     "EchoTime": "MREchoSequence",
+    "RepetitionTime": "MRTimingAndRelatedParametersSequence",
+    "InversionTime": "MRModifierSequence",
     "DiffusionBValue": "MRDiffusionSequence",
     "ImageType": "MRImageFrameTypeSequence",
 }
@@ -67,6 +69,7 @@ OF_FRAMES = {
 RENAMED = {
     "TemporalPositionIdentifier": "TemporalPositionIndex",
     "EchoTime": "EffectiveEchoTime",
+    "InversionTime": "InversionTimes",
     "ImageType": "FrameType",
 }
 
@@ -193,16 +196,23 @@ def _listed(found: Sequence[DicomSeries]) -> str:
     return "; ".join(map(str, found[:MOST_LISTED])) + more
 
 
-def header_of(path: Path, wanted: str | None) -> Any:
-    """The whole header, as pydicom has it, of one file of a series: of the file `path`, or of a folder's series as
-    `choose_series` takes it. Raises InputError.
+def header_of(path: Path, wanted: str | None) -> tuple[Any, int]:
+    """The whole header, as pydicom has it, of one file of a series, and a frame of the file that belongs to it: of the
+    file `path`, or of a folder's series as `choose_series` takes it. Raises InputError.
     """
     found = find_series(path) if path.is_dir() else series_of(path.parent, [path])
-    file = choose_series(path, found, wanted).files[0]
-    header = _header(file, None)
+    one = choose_series(path, found, wanted).slices[0]
+    header = _header(one.file, None)
     if header is None:
-        raise InputError(f'"{file}" cannot be read any more; copy it again.')
-    return header
+        raise InputError(f'"{one.file}" cannot be read any more; copy it again.')
+    return header, one.frame
+
+
+def value_of_frame(header: Any, number: int, keyword: str) -> Any:
+    """What the functional groups of a multi-frame file say of one frame; None where they say nothing."""
+    frames = header.get("PerFrameFunctionalGroupsSequence")
+    shared = (header.get("SharedFunctionalGroupsSequence") or [None])[0]
+    return _of_frame(keyword, frames[number], shared) if frames else None
 
 
 def _header(file: Path, keywords: Sequence[str] | None = OF_SERIES) -> Any:

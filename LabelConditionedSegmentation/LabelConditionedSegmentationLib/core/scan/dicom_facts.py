@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
-from .dicom import header_of
-from .facts import DAYS, Fact, OddValueError, in_unit, taken
+from .contrast_facts import CONTRAST_KEYWORD, contrast_fact
+from .dicom import header_of, value_of_frame
+from .facts import DAYS, Fact, Lookup, OddValueError, in_unit, taken
 from .metadata import Field
 
 AGE_UNITS = {"Y": "years", "M": "months", "W": "weeks", "D": "days"}
 SEXES = {"F": ("F", "FEMALE"), "M": ("M", "MALE"), "O": ("O", "OTHER")}
-
-Lookup = Callable[[str], str]
-"""DICOM keyword -> its value as text, several divided by backslashes; empty where nothing is said."""
 
 
 def dicom_facts(field: Field, lookup: Lookup, source: str, place: str = "DICOM") -> Iterator[Fact]:
@@ -30,6 +28,10 @@ def dicom_facts(field: Field, lookup: Lookup, source: str, place: str = "DICOM")
     source: what comes before the keyword where the source is told. place: the same in a sentence.
     """
     for keyword in _keywords(field):
+        if keyword == CONTRAST_KEYWORD:
+            if (derived := contrast_fact(field, lookup, source, place)) is not None:
+                yield derived
+            continue
         text = lookup(keyword).strip(" \0")
         if not text:
             continue
@@ -41,8 +43,8 @@ def dicom_facts(field: Field, lookup: Lookup, source: str, place: str = "DICOM")
 
 def lookup_in_series(path: Path, series: str | None) -> Lookup:
     """Looks up in the header of one file of a DICOM series, which is chosen as for `read_volume`. Raises InputError."""
-    header = header_of(path, series)
-    return lambda keyword: _text(header, keyword)
+    header, frame = header_of(path, series)
+    return lambda keyword: _text(header, keyword) or _as_text(value_of_frame(header, frame, keyword))
 
 
 def _text(header: Any, keyword: str) -> str:
@@ -54,6 +56,10 @@ def _text(header: Any, keyword: str) -> str:
             value = header[keyword].value
         except (ValueError, TypeError, OverflowError):
             value = header.get_item(keyword).value
+    return _as_text(value)
+
+
+def _as_text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode("latin-1")
     if isinstance(value, str) or not hasattr(value, "__iter__"):

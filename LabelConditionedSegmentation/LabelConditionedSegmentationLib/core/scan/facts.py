@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,9 @@ from .metadata import Field, at_least
 
 DAYS = {"years": 365.25, "months": 365.25 / 12, "weeks": 7.0, "days": 1.0}
 """Units of an age."""
+
+Lookup = Callable[[str], str]
+"""DICOM keyword -> its value as text, several divided by backslashes; empty where nothing is said."""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,9 @@ class Field:
     trained: tuple[float, float] | None = None
     """The range of a number that the model was trained on, both ends included."""
     dicom: tuple[str, ...] = ()
-    """DICOM keywords that hold the fact."""
+    """DICOM keywords that hold the fact; with PatientAge the date of birth tells it as well, and with
+    AcquisitionContrast name and times of the scan do.
+    """
 
     def __post_init__(self) -> None:
         if self.kind not in ("number", "choice"):
