@@ -258,6 +258,8 @@ def _folder_cases(root: Path, labelled: bool) -> list[CaseFiles]:  # noqa: ARG00
     """
     people = _read_participants(root / "participants.tsv")
     scans = [path for path in _images_in(root) if not _is_called_labels(path)]
+    if twice := [name for name, times in Counter(map(_stem, scans)).items() if times > 1]:
+        raise SystemExit(f'Two scans of "{root}" are called {twice[0]}; give each a name of its own.')
     persons = [_stem(path) if _stem(path) in people else _stem(path).partition("_")[0] for path in scans]
     _check_people(root / "participants.tsv", people, persons)
     return [

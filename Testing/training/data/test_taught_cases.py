@@ -429,3 +429,10 @@ def test_files_of_a_plain_folder_are_cases_without_labels(scans: Path, made_up: 
     assert TargetCode(table, data_set.table).classes == table.classes
     with pytest.raises(SystemExit, match="it has no folder labelsTr"):
         read_data_set(scans)
+
+
+def test_two_files_of_one_name_in_a_plain_folder_are_refused(made_up: Path, scans: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(scans, tmp_path / "scans")
+    read_volume(scans / "sub-0_T1w.nii.gz").save(folder / "sub-0_T1w.nrrd")
+    with pytest.raises(SystemExit, match=r"Two scans of .* are called sub-0_T1w; give each a name of its own"):
+        read_scans(folder, read_data_set(made_up).table)
