@@ -583,6 +583,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>"{0}" reaches the border of the box around the strokes, beyond which nothing is looked for.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>"{0}" unpacks to more than {1} MiB; the archive is refused.</source>
       <translation type="unfinished" />
     </message>
@@ -680,6 +684,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>A {0} file is written by the package slicerio, which is not installed: pip install slicerio.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>All strokes are of one class, "{0}"; paint another one as well, such as Background.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -943,6 +951,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>No stroke was painted; paint at least one on a structure and one on the background.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>No structure was shown; give at least one mask.</source>
       <translation type="unfinished" />
     </message>
@@ -960,6 +972,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>Only {0} of the scan are foreground, less {1}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Paint the background around it, or strokes on it further out.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1064,6 +1080,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>The background of {0} is {1}, not 0; it is taken for outside.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The box around the strokes ({0} voxels, {1} classes) is larger than the memory; paint nearer to the structures, or fewer of them at a time.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1243,6 +1263,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The model knows none of the painted structures ({0}), so it is no prior for them; name them as its labels, or spread the strokes without a prior.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The model needs {0} channel(s) ({1}), but the scan has {2}; give the scan that the model was made for.</source>
       <translation type="unfinished" />
     </message>
@@ -1324,6 +1348,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>The scan holds nothing between the values {0} and {1} that the model tells apart; check that it is of the kind that the model expects, for CT in Hounsfield units.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The scan holds voxels near the strokes that are NaN or infinite. Replace them, for example by 0, and try again.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1420,6 +1448,14 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>The sform was taken, as nibabel, FSL and FreeSurfer do</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The strokes "{0}" and "{1}" share {2} voxels; erase one of them there.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The strokes were painted on another scan; give the scan that they were painted on.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1823,6 +1859,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>looking at the scan</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>metadata fields</source>
       <translation type="unfinished" />
     </message>
@@ -1883,6 +1923,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>random walks</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>running the network</source>
       <translation type="unfinished" />
     </message>
@@ -1892,6 +1936,14 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>space directions</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>spread strokes</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>spread strokes by what the network found</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1936,6 +1988,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>the user says so</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>there are strokes</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -2004,6 +2060,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>{0} = {1}+ means at least {2}; it is taken as {3}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} About {1} GiB are needed, {2} GiB are free.</source>
       <translation type="unfinished" />
     </message>
     <message>

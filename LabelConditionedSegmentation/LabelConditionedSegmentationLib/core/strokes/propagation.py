@@ -65,8 +65,8 @@ class Propagation:
         cut = whole[tuple(slice(a, b) for a, b in zip(self.start, self.stop, strict=True))]
         reached: set[int] = set()
         for axis, (first, last, size) in enumerate(zip(self.start, self.stop, whole.shape, strict=True)):
-            reached |= set(np.unique(cut.take(0, axis))) if first > 0 else set()
-            reached |= set(np.unique(cut.take(-1, axis))) if last < size else set()
+            for face, is_inside in (([0, 1], first > 0), ([-2, -1], last < size)):  # the outermost may be background
+                reached |= set(np.unique(cut.take(face, axis, mode="wrap"))) if is_inside else set()
         names = [self.strokes.names[n - 1] for n in sorted(reached) if n]
         return [
             Finding.warning(
@@ -140,6 +140,11 @@ def _spread(
     cut = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
     if features is None:
         channels = torch.from_numpy(scan.array[(slice(None), *cut)].astype(np.float32)).to(device)
+        if not bool(channels.isfinite().all()):
+            raise InputError(
+                "The scan holds voxels near the strokes that are NaN or infinite. Replace them, for example by 0, and"
+                " try again."
+            )
     else:
         channels = channels_in(features, start, stop)
     edges = between_channels(channels, strokes.spacing)
