@@ -1351,6 +1351,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The scan holds voxels near the strokes that are NaN or infinite. Replace them, for example by 0, and try again.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The scan holds {0} voxels that are NaN or infinite.</source>
       <translation type="unfinished" />
     </message>

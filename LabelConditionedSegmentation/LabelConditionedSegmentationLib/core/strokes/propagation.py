@@ -22,6 +22,10 @@ from .random_walk import Prior, certainty, hitting_probabilities
 PRIOR_WEIGHT = 0.05
 """A walk through something uniform ends at the prior after 1 / PRIOR_WEIGHT steps, on average."""
 
+NEAR_FACES = 0.15
+"""The probability of a structure beside a face that is background, which it does not have where a border lies between.
+"""
+
 FIXED_ARRAYS, ARRAYS_A_CLASS = 24, 8
 """Of the size of the box: what a solution holds in memory at once."""
 
@@ -31,14 +35,15 @@ class Propagation:
     """What strokes became.
 
     strokes: which they were. start, stop: the box (k, j, i) of the scan's grid, outside of which everything is
-    background. probabilities: (class, k, j, i) float32 of the box, in the order of `strokes.names`. findings: what is
-    odd about the answer.
+    background. probabilities: (class, k, j, i) float32 of the box, in the order of `strokes.names`. closed: the
+    faces of the box inside the scan were background, as all beyond it.
     """
 
     strokes: Strokes
     start: Shape
     stop: Shape
     probabilities: torch.Tensor
+    closed: bool
 
     @property
     def label_map(self) -> Array:
@@ -61,13 +66,12 @@ class Propagation:
     @property
     def findings(self) -> list[Finding]:
         """What is odd: structures that reach the border of the box, where the scan goes on."""
-        whole = self.label_map
-        cut = whole[tuple(slice(a, b) for a, b in zip(self.start, self.stop, strict=True))]
-        reached: set[int] = set()
-        for axis, (first, last, size) in enumerate(zip(self.start, self.stop, whole.shape, strict=True)):
-            reached |= set(np.unique(cut.take(0, axis))) if first > 0 else set()
-            reached |= set(np.unique(cut.take(-1, axis))) if last < size else set()
-        names = [self.strokes.names[n - 1] for n in sorted(reached) if n]
+        least = NEAR_FACES if self.closed else 0.5
+        names = [
+            name
+            for n, name in enumerate(self.strokes.names)
+            if n != self.strokes.background and self._most_at_faces(n) > least
+        ]
         return [
             Finding.warning(
                 f'"{name}" reaches the border of the box around the strokes, beyond which nothing is looked for.',
@@ -75,6 +79,17 @@ class Propagation:
             )
             for name in names
         ]
+
+    def _most_at_faces(self, number: int) -> float:
+        """The highest probability of a class beside the faces of the box that lie inside the scan."""
+        most = 0.0
+        for axis, (first, last, size) in enumerate(zip(self.start, self.stop, self.strokes.seeds.shape, strict=True)):
+            inside = self.probabilities[number]
+            ends = ([inside.narrow(axis, 0, 2)] if first > 0 else []) + (
+                [inside.narrow(axis, inside.shape[axis] - 2, 2)] if last < size else []
+            )
+            most = max([most, *(float(end.max()) for end in ends)])
+        return most
 
     def _placed(self, inside: Array, outside: int = 0) -> Array:
         whole = np.full(self.strokes.seeds.shape, outside, dtype=inside.dtype)
@@ -138,28 +153,35 @@ def _spread(
 ) -> Propagation:
     start, stop = strokes.box
     cut = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
+    closed = prior is None and strokes.background is not None
     if features is None:
         channels = torch.from_numpy(scan.array[(slice(None), *cut)].astype(np.float32)).to(device)
+        if not bool(channels.isfinite().all()):
+            raise InputError(
+                "The scan holds voxels near the strokes that are NaN or infinite. Replace them, for example by 0, and"
+                " try again."
+            )
     else:
         channels = channels_in(features, start, stop)
     edges = between_channels(channels, strokes.spacing)
     believed = None if prior is None else Prior(prior_in(prior, strokes.names, start, stop), PRIOR_WEIGHT)
     steps.update(0.0, 0.1, 1.0, "random walks")
     probabilities = hitting_probabilities(
-        torch.from_numpy(_seeds_in(strokes, start, stop, prior is None)).to(device),
+        torch.from_numpy(_seeds_in(strokes, start, stop, closed)).to(device),
         len(strokes.names),
         edges,
         believed,
         on_step=lambda done: steps.update(0.1, 1.0, done, "random walks"),
     )
-    return Propagation(strokes, start, stop, probabilities)
+    return Propagation(strokes, start, stop, probabilities, closed)
 
 
 def _seeds_in(strokes: Strokes, start: Shape, stop: Shape, closed: bool) -> Array:
     """The seeds of a box. closed: outside of it everything is background, so its faces inside the scan are."""
     seeds: Array = strokes.seeds[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))].astype(np.int64)
-    if not closed or strokes.background is None:
+    if not closed:
         return seeds
+    assert strokes.background is not None
     for axis, (first, last, size) in enumerate(zip(start, stop, strokes.seeds.shape, strict=True)):
         faces = ([0] if first > 0 else []) + ([-1] if last < size else [])
         for face in faces:
