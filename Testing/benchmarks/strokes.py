@@ -178,6 +178,9 @@ def _rows(dataset: str, cases: Sequence[str], names: Sequence[str], most: int) -
                 session = interactive(scan, truth, name, given, prior, most)
                 session.before = alone if prior else 0.0
                 sessions.setdefault(way, []).append(session)
+                dice = " ".join(f"{value:.2f}" for value in session.dice)
+                seconds = np.median(session.seconds)
+                print(f"{case}, {name}, {way}: {dice}; {seconds:.2f} s", file=sys.stderr, flush=True)
     return [_row(dataset, way, found, most) for way, found in sessions.items()]
 
 
