@@ -131,13 +131,15 @@ class LearnedFromStrokes(Method):
         """The strokes of the first sample, and where most walks to them end."""
         if self.own.supervision not in ("joint", "fixed"):
             return
+        target = _target_of(batch, 0)
+        if not bool((batch["foreground"][0] & (target != IGNORE)).any()):
+            return
         with torch.no_grad():
             image = batch["image"][:1].contiguous(memory_format=torch.channels_last_3d)
             heights = None if self.boundary is None else self.boundary(image[:, : self.channels])[0]
-            walks, target = self._walks(batch, 0, heights), _target_of(batch, 0)
-        if walks.targets:
-            ends = torch.tensor(walks.targets, device=target.device)[walks.soft.argmax(0)]
-            picture("sample, strokes, walks", image[0, 0], [target.clamp_min(0), ends])
+            walks = self._walks(batch, 0, heights)
+        ends = torch.tensor(walks.targets, device=target.device)[walks.soft.argmax(0)]
+        picture("sample, strokes, walks", image[0, 0], [target.clamp_min(0), ends])
 
     def _loss_of(
         self, batch: Batch, n: int, features: torch.Tensor, height: torch.Tensor | None
@@ -153,9 +155,9 @@ class LearnedFromStrokes(Method):
             return loss, None
         if height is not None:
             loss = loss + 0 * height.sum()  # a gradient for every parameter, whatever there is to walk
+        if not len(rest) or len(torch.unique(truth.visible[known & inside])) < 2:
+            return loss, None  # with strokes of one label all walks end there, sure and wrong
         walks = self._walks(batch, n, height)
-        if len(walks.targets) < 2 or not len(rest):  # with strokes of one label all walks end there, sure and wrong
-            return loss, None
         soft = walks.soft.flatten(1)[:, rest]
         weight = certainty_weight(soft, self.own.certainty)
         agreed = walk_loss(self._scores(features[rest]), soft, walks.targets, weight, truth, self.dice_weight)
