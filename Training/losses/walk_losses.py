@@ -1,5 +1,5 @@
-"""The losses of learning from strokes beside that on the strokes themselves: agreement with what random walks say of the
-voxels between them, and the entropy of the network's own answer.
+"""The losses of learning from strokes beside that on the strokes themselves: agreement with what random walks say of
+the voxels between them, and the entropy of the network's own answer.
 
 After Vernaza and Chandraker, CVPR 2017, arXiv 1802.00470.
 """

