@@ -15,7 +15,8 @@ from .truth import Truth, at_least_single
 
 def entropy(p: torch.Tensor) -> torch.Tensor:
     """-sum of p log p over the first axis, in nats: p (C, ...) -> (...)."""
-    return -torch.special.xlogy(p, p).sum(0)
+    negative: torch.Tensor = torch.special.xlogy(p, p).sum(0)
+    return -negative
 
 
 def certainty_weight(soft: torch.Tensor, strength: float) -> torch.Tensor:

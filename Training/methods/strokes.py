@@ -42,8 +42,8 @@ class BoundaryNetwork(torch.nn.Module):
         self.trunk = Trunk(_architecture(channels, settings))
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        height = self.trunk(image)[:, 0]
-        return self.highest * (height.to(self.trunk.stem.weight.dtype) + LOW).sigmoid()
+        height: torch.Tensor = self.trunk(image)[:, 0].to(self.trunk.stem.weight.dtype)
+        return self.highest * (height + LOW).sigmoid()
 
 
 class Walks:

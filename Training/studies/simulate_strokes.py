@@ -61,7 +61,8 @@ class Rule:
             places = (np.arange(self.slices) + 0.5) / self.slices * len(shown)
             for n in np.unique(shown[places.astype(int)]).tolist():
                 out[n][stroke_through(region[n], self.width)] = target
-        return np.ascontiguousarray(np.moveaxis(out, 0, AXES.index(self.axis)))
+        strokes: Array = np.ascontiguousarray(np.moveaxis(out, 0, AXES.index(self.axis)))
+        return strokes
 
 
 def stroke_through(region: Array, width: int = 1) -> Array:

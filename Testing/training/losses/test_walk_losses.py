@@ -67,7 +67,7 @@ def test_unsure_voxels_say_less_in_all_and_not_only_beside_others() -> None:
 def test_walks_are_drawn_to_where_the_segmenter_finds_their_label() -> None:
     scores = torch.tensor([[0.0, 3.0, 0.0, 0.0, 0.0]])
     soft = torch.tensor([[0.5], [0.5]], requires_grad=True)
-    walk_loss(scores, soft, [0, 1], certainty_weight(soft, 1.0), truth_of(torch.zeros(1))).backward()
+    walk_loss(scores, soft, [0, 1], certainty_weight(soft, 1.0), truth_of(torch.zeros(1))).backward()  # type: ignore[no-untyped-call]
     assert soft.grad is not None
     assert soft.grad[1, 0] < soft.grad[0, 0]
 
