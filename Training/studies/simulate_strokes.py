@@ -61,8 +61,7 @@ class Rule:
             places = (np.arange(self.slices) + 0.5) / self.slices * len(shown)
             for n in np.unique(shown[places.astype(int)]).tolist():
                 out[n][stroke_through(region[n], self.width)] = target
-        strokes: Array = np.ascontiguousarray(np.moveaxis(out, 0, AXES.index(self.axis)))
-        return strokes
+        return np.ascontiguousarray(np.moveaxis(out, 0, AXES.index(self.axis)))
 
 
 def stroke_through(region: Array, width: int = 1) -> Array:
@@ -76,8 +75,8 @@ def stroke_through(region: Array, width: int = 1) -> Array:
     line = _deepest_of_runs(depth) if rows >= columns else _deepest_of_runs(depth.T).T
     inner = line & (depth > RIM)
     line = inner if inner.any() else line & (depth == depth[line].max())
-    near: Array = distance_transform_edt(~line) < width / 2
-    return part & near
+    stroke: Array = part & (distance_transform_edt(~line) < width / 2)
+    return stroke
 
 
 def _deepest_of_runs(depth: Array) -> Array:
