@@ -16,6 +16,7 @@ from Training.engine.config import Config, DataConfig, ObjectiveConfig
 from Training.losses.truth import IGNORE
 from Training.methods import build_method, check_method
 from Training.methods.colab_settings import CoLabSettings
+from Training.methods.stroke_settings import StrokeSettings
 
 CLASSES = 6
 GROUP = CLASSES
@@ -43,6 +44,15 @@ def colab(context_classes: int = 2, **changes: Any) -> Config:
     )
 
 
+def strokes(supervision: Any) -> Config:
+    return Config(
+        method="strokes",
+        data=DataConfig(points=0),
+        network=TINY,
+        method_settings=StrokeSettings(supervision=supervision),
+    )
+
+
 VALID = {
     "baseline-softmax": config_of("baseline"),
     "baseline-sigmoid": config_of("baseline", "sigmoid"),
@@ -57,6 +67,8 @@ VALID = {
     "colab": colab(),
     "colab-none": colab(0),
     "colab-kmeans": colab(source="kmeans"),
+    "strokes-alone": strokes("strokes"),
+    "strokes-fixed": strokes("fixed"),
 }
 
 every_method = pytest.mark.parametrize("config", VALID.values(), ids=VALID)
@@ -86,6 +98,7 @@ def batch_of(samples: int = 2) -> Batch:
         asked[:, row, list(labels)] = True
     return {
         "image": torch.cat([image, positions], dim=1),
+        "foreground": torch.ones(samples, EDGE, EDGE, EDGE, dtype=torch.bool),
         "points": place.flip(0).reshape(3, -1).T.expand(samples, -1, 3).contiguous(),
         "target": classes,
         "annotated": torch.ones(samples, CLASSES, dtype=torch.bool),
