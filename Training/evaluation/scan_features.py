@@ -4,7 +4,7 @@ and aligned to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +13,18 @@ from LabelConditionedSegmentationLib.core.adaptation.scan_look import Moments, d
 from LabelConditionedSegmentationLib.core.errors import InputError
 from LabelConditionedSegmentationLib.core.inference.adapted_pass import FEATURE_DISTANCE, scan_moments
 from LabelConditionedSegmentationLib.core.inference.network_pass import NetworkPass
+from LabelConditionedSegmentationLib.core.labels.label_tree import LabelTree
+from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 from LabelConditionedSegmentationLib.core.package.feature_statistics import LevelStatistics
+
+from ..data.prepared_cases import Case
+from ..methods.whole import input_of
 
 SPREAD = 3.0
 """Deviations above the mean distance of the training scans, up to which a scan counts as one like them."""
+
+MOST_SCANS = 100
+"""That statistics are taken from at the end of a training, evenly spread over its cases."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,31 @@ def statistics_over(network_pass: NetworkPass, scans: Iterable[tuple[torch.Tenso
         if others:
             distances.append(float(distance(pooled_statistics([scan]), pooled_statistics(others))))
     return FeatureStatistics(pooled_statistics(each), tuple(distances))
+
+
+@torch.no_grad()
+def statistics_of_training(
+    network: LabelConditionedNetwork, tree: LabelTree, patch: Sequence[int], cases: Sequence[Case]
+) -> FeatureStatistics | None:
+    """Statistics over the cases that a network was trained on; None where it cannot be adapted to a scan anyway, since
+    its features depend on the label, or where all images were made.
+    """
+    architecture = network.trunk.architecture
+    stored = [case for case in cases if case.map is None]
+    if not stored or architecture.conditioning != "head" or architecture.dimensions != 3:
+        return None
+    k, j, i = patch
+    several = len(tree.protocols) > 1
+    network_pass = NetworkPass(
+        network.eval(),
+        next(network.parameters()).device,
+        (k, j, i),
+        class_slices=tuple(tree.class_slices.values()) if several else (slice(None),),
+    )
+    taken = stored[:: -(-len(stored) // MOST_SCANS)]
+    return statistics_over(
+        network_pass, ((input_of(network, case.image, case.foreground)[0].cpu(), case.foreground) for case in taken)
+    )
 
 
 def _summed(windows: list[dict[str, Moments]]) -> dict[str, Moments]:

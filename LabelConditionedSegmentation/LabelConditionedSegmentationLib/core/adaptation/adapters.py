@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ..package.model_package import ModelPackage
 
 MOST_STEPS = 10
+DEFAULT_STEPS = 5
 DEFAULT_ADAPTER = "g2p-scale"
 
 
@@ -49,7 +50,7 @@ class Adaptation:
     """
 
     adapter: str = DEFAULT_ADAPTER
-    steps: int = 5
+    steps: int = DEFAULT_STEPS
     rate: float = 3e-4
     always: bool = False
 

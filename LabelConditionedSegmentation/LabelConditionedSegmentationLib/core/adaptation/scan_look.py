@@ -67,10 +67,11 @@ class Looker:
 
     def look(self, network: LabelConditionedNetwork, window: Window) -> Look:
         """One pass of the trunk over a window; whether gradients are kept is the caller's choice."""
-        patch = self.image[(slice(None), *window)][None].to(self.device, memory_format=torch.channels_last_3d)
+        kind = network.bias.dtype
+        patch = self.image[(slice(None), *window)][None].to(self.device, kind, memory_format=torch.channels_last_3d)
         inside = self.foreground[window][None, None].float().to(self.device)
         film = network.trunk.film
-        unknown = torch.full((1, len(film.encoder.choices) if film else 0), torch.nan, device=self.device)
+        unknown = torch.full((1, len(film.encoder.choices) if film else 0), torch.nan, dtype=kind, device=self.device)
         features, activations = network.trunk.with_activations(patch, self.levels, unknown)
         moments = {name: _moments(values.float(), inside) for name, values in activations.items()}
         return Look(moments, *self._answers(network, features.float(), inside))
@@ -83,7 +84,7 @@ class Looker:
         if not len(where):
             return features.sum() * 0, torch.zeros(len(network.bias), device=features.device)
         points = where[:: -(-len(where) // POINTS)]
-        scores = features[0].flatten(1)[:, points].T @ network.prompts.T + network.bias
+        scores = features[0].flatten(1)[:, points].T @ network.prompts.float().T + network.bias.float()
         entropies, counts = [], []
         for classes in self.protocols:
             logs = scores[:, classes].log_softmax(1)
