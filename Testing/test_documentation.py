@@ -190,12 +190,15 @@ def test_code_of_the_pages_runs(name: str, tmp_path: Path, monkeypatch: pytest.M
 def test_settings_in_blocks_are_read(tmp_path: Path) -> None:
     found = blocks(TOP / "Documentation" / "training.md", "yaml")
     configs = []
-    for block in found:
-        (tmp_path / "config.yaml").write_text(block, encoding="utf-8")
-        configs.append(read_config(tmp_path / "config.yaml"))
-    assert [source.role for source in configs[0].data.sources] == ["train", "train", "validate"]
-    assert [source.images for source in configs[1].data.sources] == ["stored", "made"]
-    assert [contrast.name for contrast in configs[1].acquisition.contrasts] == ["T2", "FLAIR"]
+    for number, block in enumerate(found):
+        (tmp_path / f"{number}.yaml").write_text(block, encoding="utf-8")
+        configs.append(read_config(tmp_path / f"{number}.yaml"))
+        check_method(configs[-1])
+    roles = [[source.role for source in config.data.sources] for config in configs]
+    assert sorted(roles) == [["train", "target"], ["train", "train"], ["train", "train", "validate"]]
+    made = next(config for config in configs if config.acquisition.contrasts)
+    assert [source.images for source in made.data.sources] == ["stored", "made"]
+    assert [contrast.name for contrast in made.acquisition.contrasts] == ["T2", "FLAIR"]
 
 
 def test_the_table_of_rooms_has_their_rules() -> None:

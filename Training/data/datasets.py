@@ -1,10 +1,11 @@
 """Data sets on disk: which files belong to which case, and what is known about it, in the nnU-Net raw layout, a MONAI
-datalist or BIDS.
+datalist, BIDS or, of scans without labels, a plain folder.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 
 BIDS_CONTRASTS = ("T1w", "T2w", "FLAIR")
 """The order of channels in a BIDS folder; other contrasts follow by name."""
+
+SCANS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".mgz")
+"""Files of a plain folder that are scans, one a file."""
+
+LABEL_WORDS = re.compile(r"(?:^|[._-])(?:d?seg|labels?|labelmap|mask|aseg|aparc\+aseg)$", re.IGNORECASE)
+"""How the names of files that are no scans but label maps end, before the suffix."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,8 @@ def read_scans(root: Path, table: LabelTree, names: Sequence[str] = ()) -> DataS
     """As `read_data_set`, without labels: whether or not there are label maps, none is read, and nothing counts as
     annotated.
 
-    Of the raw layout of nnU-Net imagesTr is enough, of a datalist entries with "image", of BIDS the folders sub-*.
+    Of the raw layout of nnU-Net imagesTr is enough, of a datalist entries with "image", of BIDS the folders sub-*. A
+    folder with files of one scan each will do as well; files there that are called as label maps are left out.
     table: the labels that nobody looked for.
     """
     cases = [replace(case, label=None, annotated=()) for case in _layout_of(root, labelled=False).cases(root, False)]
@@ -98,7 +106,11 @@ def has_labels(root: Path) -> bool:
     """Whether there is something at a root that looks like label maps."""
     if root.suffix == ".json":
         return any("label" in entry for entry in _entries(root, ("image",)))
-    return (root / "labelsTr").is_dir() or any((root / "derivatives").glob("*/sub-*/**/anat/[!.]*_dseg.nii*"))
+    return (
+        (root / "labelsTr").is_dir()
+        or any((root / "derivatives").glob("*/sub-*/**/anat/[!.]*_dseg.nii*"))
+        or any(_is_called_labels(path) for path in _images_in(root))
+    )
 
 
 def _chosen(root: Path, cases: Sequence[CaseFiles], names: Sequence[str]) -> tuple[CaseFiles, ...]:
@@ -240,6 +252,36 @@ def _common_contrasts(root: Path, images: Mapping[Path, Sequence[Path]], which: 
     return order
 
 
+def _folder_cases(root: Path, labelled: bool) -> list[CaseFiles]:  # noqa: ARG001  it never has labels
+    """CASE.nii.gz, of one channel each, and participants.tsv, which knows a case by its name or by what comes before
+    the first "_" of it, as in sub-01_T1w.nii.gz.
+    """
+    people = _read_participants(root / "participants.tsv")
+    scans = [path for path in _images_in(root) if not _is_called_labels(path)]
+    persons = [_stem(path) if _stem(path) in people else _stem(path).partition("_")[0] for path in scans]
+    _check_people(root / "participants.tsv", people, persons)
+    return [
+        CaseFiles(_stem(path), (path,), None, *_known(people.get(person, {})))
+        for path, person in zip(scans, persons, strict=True)
+    ]
+
+
+def _images_in(root: Path) -> list[Path]:
+    """The images that lie directly in a folder, label maps among them."""
+    files = root.glob("[!.]*") if root.is_dir() else ()
+    return sorted(path for path in files if path.is_file() and path.name.lower().endswith(SCANS))
+
+
+def _is_called_labels(path: Path) -> bool:
+    return LABEL_WORDS.search(_stem(path)) is not None
+
+
+def _stem(path: Path) -> str:
+    """sub-01_T1w of sub-01_T1w.nii.gz."""
+    suffix = next(suffix for suffix in SCANS if path.name.lower().endswith(suffix))
+    return path.name[: -len(suffix)]
+
+
 def _bids_table(root: Path) -> Table:
     """labels.csv, or a dseg.tsv with index and name."""
     if (root / "labels.csv").is_file():
@@ -280,12 +322,14 @@ def _layout_of(root: Path, labelled: bool) -> _Layout:
         return _Layout(_datalist_cases, _datalist_table)
     if (root / ("labelsTr" if labelled else "imagesTr")).is_dir():
         return _Layout(_nnunet_cases, _nnunet_table)
-    if ((root / "derivatives").is_dir() or not labelled) and any(root.glob("sub-*")):
+    if ((root / "derivatives").is_dir() or not labelled) and any(path.is_dir() for path in root.glob("sub-*")):
         return _Layout(_bids_cases, _bids_table)
-    needed = ("labelsTr", " and derivatives") if labelled else ("imagesTr", "")
+    if not labelled and _images_in(root):
+        return _Layout(_folder_cases, _nnunet_table)
+    needed = ("labelsTr", " and derivatives", "") if labelled else ("imagesTr", "", ", and no image lies in it")
     raise SystemExit(
         f'"{root}" is no data set: it has no folder {needed[0]} (raw layout of nnU-Net), it is no .json file with'
-        f' "training" (MONAI datalist), and it has no folders sub-*{needed[1]} (BIDS).'
+        f' "training" (MONAI datalist), and it has no folders sub-*{needed[1]} (BIDS){needed[2]}.'
     )
 
 

@@ -100,7 +100,7 @@ def prepare_cases(
     case appears in the cache whole or not at all. SystemExit, with the name of the case, where one cannot be used.
     """
     keys = prepare_files(data_set, tree, spec, schema, multiple, cache, annotated, progress)
-    return [_load(cache, key) for key in keys.values()]
+    return [load_case(cache, key) for key in keys.values()]
 
 
 def prepare_files(
@@ -114,7 +114,7 @@ def prepare_files(
     progress: bool = True,
 ) -> dict[str, str]:
     """As `prepare_cases`, but nothing is loaded: name of each case -> its folder in the cache."""
-    _make_cache(cache)
+    make_cache(cache)
     settings = settings_of(data_set, tree, spec, schema, multiple)
     code = TargetCode(tree, data_set.table, data_set.ignored_ids)
     keys: dict[str, str] = {}
@@ -123,9 +123,9 @@ def prepare_files(
             raise SystemExit(f'Two cases of "{data_set.root}" are called {files.name}; give each a name of its own.')
         names = (annotated or {}).get(files.name, files.annotated)
         try:
-            keys[files.name] = _key(files, names, settings)
+            keys[files.name] = key_of(files, names, settings)
             if not (cache / keys[files.name]).is_dir():
-                _store(cache, keys[files.name], *_make(files, names, code, spec, schema, multiple, data_set.made))
+                store_case(cache, keys[files.name], *_make(files, names, code, spec, schema, multiple, data_set.made))
         except LCSError as error:
             raise SystemExit(f"Case {files.name}: {error}") from None
     return keys
@@ -197,7 +197,7 @@ def open_prepared(
     if missing:
         raise SystemExit(f'The prepared folder "{folder}" has no case called {", ".join(missing)}.')
     return PreparedData(
-        [_load(folder, key) for name, key in index["cases"].items() if not names or name in names], tree, table
+        [load_case(folder, key) for name, key in index["cases"].items() if not names or name in names], tree, table
     )
 
 
@@ -241,8 +241,10 @@ def _read_index(folder: Path) -> dict[str, Any]:
     return index
 
 
-def _key(files: CaseFiles, annotated: Sequence[str] | None, settings: Mapping[str, Any]) -> str:
-    """sha256 of all that the prepared case depends on: the bytes of its files, what is known about it, the settings."""
+def key_of(files: CaseFiles, annotated: Sequence[str] | None, settings: Mapping[str, Any]) -> str:
+    """sha256 of all that the prepared case depends on: the bytes of its files, what is known about it, the settings
+    (see `settings_of`). Raises InputError where a file cannot be read.
+    """
     about = {
         "settings": settings,
         "name": files.name,
@@ -344,8 +346,12 @@ def _on_grid(values: np.ndarray, labels: Volume, grid: Grid) -> torch.Tensor:
     return resample(torch.from_numpy(values).movedim(0, -1), Grid.of(labels), grid, nearest=True)[..., 0]
 
 
-def _store(cache: Path, key: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
-    """Write a case beside its place and rename it there; where another process was faster, its case stays."""
+def store_case(cache: Path, key: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
+    """Write a case beside its place and rename it there; where another process was faster, its case stays.
+
+    arrays: image, foreground and target of a Case; facts: its name, annotated, metadata and statistics. Raises
+    OutputError where it cannot be written.
+    """
     temporary = cache / _temporary_name()
     try:
         temporary.mkdir()
@@ -367,7 +373,8 @@ def _write_array(path: Path, array: np.ndarray) -> None:
     path.write_bytes(written.getbuffer())
 
 
-def _load(cache: Path, key: str) -> Case:
+def load_case(cache: Path, key: str) -> Case:
+    """A case of the cache, mapped into memory. SystemExit where it is missing or damaged."""
     folder = cache / key
     try:
         image, foreground, target = (
@@ -396,7 +403,7 @@ def _load_map(folder: Path, facts: Mapping[str, Any]) -> ClassMap | None:
     return ClassMap(torch.from_numpy(classes), tuple(frozenset(names) for names in facts[CLASSES]), levels)
 
 
-def _make_cache(cache: Path) -> None:
+def make_cache(cache: Path) -> None:
     """The folder, without what dead processes of this computer have left in it. What others are writing stays."""
     try:
         cache.mkdir(parents=True, exist_ok=True)

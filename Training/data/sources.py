@@ -114,9 +114,10 @@ def check_roles(sources: Iterable[Source], taken: Collection[str], method: str) 
     """
     for source in sources:
         if source.role not in ("train", "validate", *taken):
+            teacher = ", set teacher.share to learn from it with a teacher" if source.role == "target" else ""
             raise SystemExit(
                 f'method={method} has no use for a source of the role {source.role}; leave "{source.root}" out of'
-                " data.sources, or take another method."
+                f" data.sources{teacher}, or take another method."
             )
 
 

@@ -37,10 +37,16 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
     """
 
     def __init__(
-        self, cases: Sequence[Case], code: TargetCode, config: Config, device: torch.device | str = "cpu"
+        self,
+        cases: Sequence[Case],
+        code: TargetCode,
+        config: Config,
+        device: torch.device | str = "cpu",
+        taught: Sequence[Case] = (),
     ) -> None:
+        """cases: those with labels, which alone are an atlas for others; taught: those that a teacher labelled."""
         self.cases = cases
-        self.draw = CaseDraw(cases, config)
+        self.draw = CaseDraw(cases, config, taught)
         self.code = code
         self.config = config
         self.device = torch.device(device)
@@ -53,7 +59,7 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
         self.ill = code.under(variation.lesions_in if variation.lesions else [], "augmentation.lesions_in")
         self._places: dict[str, list[np.ndarray]] = {}
         if config.objective.prompts != "class":
-            _check_pairs(cases, config.data.patch)
+            _check_pairs(cases, taught, config.data.patch)
 
     def __len__(self) -> int:
         return self.config.optimizer.steps * self.config.optimizer.batch
@@ -178,11 +184,12 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
         return self._places[case.name]
 
 
-def _check_pairs(cases: Sequence[Case], patch: Sequence[int]) -> None:
-    """SystemExit where scans cannot be each other's atlas."""
+def _check_pairs(cases: Sequence[Case], taught: Sequence[Case], patch: Sequence[int]) -> None:
+    """SystemExit where scans cannot be each other's atlas; taught ones are none."""
     if len(cases) < 2:
         raise SystemExit("objective.prompts takes another scan as the atlas: it needs two cases for training at least.")
-    large = next((case for case in cases if any(n > p for n, p in zip(case.target.shape, patch, strict=True))), None)
+    everyone = (*cases, *taught)
+    large = next((case for case in everyone if any(n > p for n, p in zip(case.target.shape, patch, strict=True))), None)
     if large is not None:
         raise SystemExit(
             f"objective.prompts takes an example from the whole atlas, but case {large.name} has"

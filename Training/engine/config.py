@@ -86,6 +86,25 @@ class ObjectiveConfig:
 
 
 @dataclass
+class TeacherConfig:
+    """Learning from scans without labels: a trained model, the teacher, labels the sources of the role target once, and
+    what it is sure of becomes their truth; whatever it is not sure of is unknown. It looks at the mirrored scan as
+    well, where left and right can be exchanged. The run sees these scans as varied as all others (noisy student, Xie et
+    al., CVPR 2020, arXiv 1911.04252).
+    """
+
+    share: Share = 0.0
+    """Share of the samples that are of scans which the teacher labelled; 0: there is no teacher."""
+    package: FilePath = ""
+    """The teacher: a model package, or a checkpoint of this network, whose averaged weights count; empty: what
+    init_from names."""
+    least_probability: Share = 0.9
+    """Voxels that the teacher gives a label, or the background, with less probability are unknown."""
+    least_margin: Share = 0.0
+    """Voxels whose best label is not so much more probable than the second one are unknown."""
+
+
+@dataclass
 class OptimizerConfig:
     """How the weights follow the gradients."""
 
@@ -182,6 +201,7 @@ class Config:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     augmentation: Augmentation = field(default_factory=Augmentation)
     acquisition: Acquisition = field(default_factory=Acquisition)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     package: PackageConfig = field(default_factory=PackageConfig)
     method_settings: Any = None

@@ -29,6 +29,7 @@ def check_config(config: Config) -> None:
         )
     check_sources(config.data)
     _check_contrasts(config)
+    _check_teacher(config)
     _check_frozen(config)
     _check_advice(config)
     if not starts_from_package(config):
@@ -81,6 +82,25 @@ def _check_contrasts(config: Config) -> None:
                 f'Made images have the contrast "{name}", but the metadata field "{field.name}" does not have it: add'
                 " it to the choices."
             )
+
+
+def _check_teacher(config: Config) -> None:
+    """A teacher without scans to label, or scans without a teacher, or nothing that it does not label."""
+    share = config.teacher.share
+    if share == 0:
+        return
+    if share == 1:
+        raise SystemExit("teacher.share is 1, which leaves no sample to the labelled scans; it has to be below 1.")
+    if not any(source.role == "target" for source in config.data.sources):
+        raise SystemExit(
+            f"teacher.share is {share:g}, but none of data.sources has the role target: name the scans without labels"
+            " as a source of that role, or leave teacher.share out."
+        )
+    if not (config.teacher.package or config.init_from):
+        raise SystemExit(
+            f"teacher.share is {share:g}, but there is no teacher: name a model package with teacher.package, or start"
+            " from one with init_from."
+        )
 
 
 def _check_advice(config: Config) -> None:

@@ -18,7 +18,8 @@ PLACES = (
 
 FREE = (
     *PLACES,
-    *("init_from", "validate_every", "early_stop", "package", "data.root", "optimizer.steps", "optimizer.decay"),
+    *("init_from", "teacher.package", "validate_every", "early_stop", "package"),
+    *("data.root", "optimizer.steps", "optimizer.decay"),
 )
 """Settings that may change between a checkpoint and the run that goes on from it."""
 

@@ -67,6 +67,7 @@ def about_run(config: Config, training: Sequence[Case], facts: dict[str, Any]) -
         "provenance": {
             "data": config.package.data,
             "training_cases": sorted(case.name for case in training),
+            **_about_teaching(config, training),
             "method": config.method,
             "steps": facts["step"],
             "seed": config.seed,
@@ -75,6 +76,14 @@ def about_run(config: Config, training: Sequence[Case], facts: dict[str, Any]) -
             "date": datetime.now(UTC).date().isoformat(),
         },
     }
+
+
+def _about_teaching(config: Config, training: Sequence[Case]) -> dict[str, Any]:
+    """Which of the cases a teacher labelled, and which model that was; nothing where there was none."""
+    if config.teacher.share == 0:
+        return {}
+    taught = sorted(case.name for case in training if config.data.sources[case.source].role == "target")
+    return {"labelled_by_teacher": taught, "teacher": Path(config.teacher.package or config.init_from).name}
 
 
 def training_statistics(training: Sequence[Case]) -> dict[str, list[float]]:
@@ -98,6 +107,8 @@ def model_card(about: dict[str, Any], tree: LabelTree, schema: MetadataSchema, c
     lines = [f"- {field.name}: {field.description or 'no description'}; {field.allowed}" for field in schema.fields]
     fields = "\n".join(lines)
     steps = ", then ".join([*about["provenance"]["history"], f"{about['provenance']['steps']} steps on these cases"])
+    taught, teacher = (about["provenance"].get(key) for key in ("labelled_by_teacher", "teacher"))
+    teaching = f"Nobody labelled {len(taught)} of them: the model `{teacher}` did.\n" if taught else ""
     citations = "\n".join(f"- {entry}" for entry in about["citation"])
     return f"""# {about["title"]}
 
@@ -116,7 +127,7 @@ def model_card(about: dict[str, Any], tree: LabelTree, schema: MetadataSchema, c
 {about["provenance"]["data"] or "Not stated."}
 
 Training cases ({len(about["provenance"]["training_cases"])}): {", ".join(about["provenance"]["training_cases"])}.
-Ages, sexes, scanners and diseases outside of these were never seen: expect it to be worse there.
+{teaching}Ages, sexes, scanners and diseases outside of these were never seen: expect it to be worse there.
 
 ## Input
 {", ".join(config.input.channels)}, resampled to {" x ".join(f"{s:g}" for s in config.input.spacing)} mm. Metadata that it can use, each of them optional:

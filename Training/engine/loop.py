@@ -15,6 +15,7 @@ from LabelConditionedSegmentationLib.core.signals import signals_restored
 from lightning.fabric import Fabric
 from torch.utils.data import DataLoader
 
+from ..data.prepared_cases import Case
 from ..data.training_samples import Samples, StepBatches
 from ..methods import build_method
 from ..methods.method import MAIN, Batch, Method, Run
@@ -61,19 +62,24 @@ class Trainer:
         if note := self.state.begin(start):
             fabric.print(note)
         load_scaler(fabric, self.state.facts.get("scaler", {}))
-        self.samples = Samples(
-            self.data.training, self.data.code, self.config, fabric.device if fabric.device.type == "cuda" else "cpu"
-        )
+        device = fabric.device if fabric.device.type == "cuda" else "cpu"
+        self.samples = Samples(self.data.training, self.data.code, self.config, device, self.taught)
         self.method.begin(self.samples, self.data)
 
     def _load(self, package: ModelPackage | None) -> RunData:
         with self.fabric.rank_zero_first():  # one process prepares, the others find it done
             data = load_data(self.config, package.labels if package else None)
+        taught = f" and {len(data.target)} without labels" if self.config.teacher.share else ""
         self.fabric.print(
-            f"{len(data.training)} cases for training, {len(data.validation)} for validation,"
+            f"{len(data.training)} cases{taught} for training, {len(data.validation)} for validation,"
             f" {len(data.tree.leaves)} labels"
         )
         return data
+
+    @property
+    def taught(self) -> list[Case]:
+        """The scans without labels that samples are of, as a teacher labelled them."""
+        return self.data.target if self.config.teacher.share else []
 
     def _build(self, package: ModelPackage | None) -> Method:
         network = LabelConditionedNetwork(self.config.network, len(self.data.tree.leaves) + 1, self.data.schema.fields)
@@ -204,6 +210,6 @@ class Trainer:
             data.tree,
             data.schema,
             self.config,
-            data.training + data.meta,
+            data.training + data.meta + self.taught,
             self.state.facts,
         )

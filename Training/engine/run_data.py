@@ -19,6 +19,7 @@ from ..data.targets import TargetCode, find_label, select
 from ..methods.registry import method_of
 from .config import Config
 from .start import joined_tree
+from .teacher import Teacher, teacher_of
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class RunData:
     """What a run learns from. tree: the labels of the network. code: what the targets of training mean, which name
     further labels where anatomy is the context; of several sources it is that of the first one, and its tree, members
     and mirrored targets are those of all. meta: the cases that are kept for an outer loss. target: those without
-    labels.
+    labels; with a teacher (`teacher.share`) what it is sure of is their truth.
     """
 
     tree: LabelTree
@@ -112,22 +113,53 @@ def _prepared_now(config: Config, sources: Sequence[Source], known: LabelTree | 
             f"method={config.method} needs further labels of one data set with these settings: name it with data.root."
         )
     data_sets = [_part(sources, n, labelled.get(source.root), tree) for n, source in enumerate(sources)]
+    _refuse_shared_scans(sources, data_sets)
+    teacher = teacher_of(config, TargetCode(tree, first.table)) if config.teacher.share else None
     refuse_problems(_by_root(data_sets), config, sys.stderr.isatty())
     domains = domains_of(sources)
     cases = []
     for n, (source, data_set) in enumerate(zip(sources, data_sets, strict=True)):
-        prepared = prepare_cases(
-            data_set,
-            tree if source.role == "validate" else wider,
-            *(config.input, config.schema, config.network.multiple, Path(config.data.cache), source.annotated),
-        )
+        learned_tree = tree if source.role == "validate" else wider
+        prepared = _prepared_cases(data_set, source, learned_tree, config, teacher)
         prefix = f"{source.name}/" if source.name else ""
         _check_maps(prepared, source, config)
         its = [replace(case, name=prefix + case.name, source=n, domain=domains[n]) for case in prepared]
         if source.role == "validate":
             its = with_made_images(its, MadeImages(config.acquisition, config.input.spacing, config.schema))
         cases.append(its)
+    if teacher is not None:
+        teacher.close()
     return tree, TargetCode(wider, first.table, first.ignored_ids), cases
+
+
+def _prepared_cases(
+    data_set: DataSet, source: Source, tree: LabelTree, config: Config, teacher: Teacher | None
+) -> list[Case]:
+    """The cases of one source, of scans without labels with what the teacher says, where there is one."""
+    if teacher is not None and source.role == "target":
+        from ..data.taught_cases import taught_cases
+
+        return taught_cases(data_set, teacher, config)
+    cache, multiple = Path(config.data.cache), config.network.multiple
+    return prepare_cases(data_set, tree, config.input, config.schema, multiple, cache, source.annotated)
+
+
+def _refuse_shared_scans(sources: Sequence[Source], data_sets: Sequence[DataSet]) -> None:
+    """SystemExit where a scan that counts as one without labels is another source's with labels."""
+    labelled = {
+        path.resolve(): source.root
+        for source, data_set in zip(sources, data_sets, strict=True)
+        if source.role != "target"
+        for case in data_set.cases
+        for path in case.images
+    }
+    for source, data_set in zip(sources, data_sets, strict=True):
+        for case in data_set.cases if source.role == "target" else ():
+            if root := next((labelled[path.resolve()] for path in case.images if path.resolve() in labelled), ""):
+                raise SystemExit(
+                    f'The case {case.name} of "{source.root}" is to be learned without labels, but "{root}" has the'
+                    " same scan with labels: name other scans, or take it out of one of the two with cases."
+                )
 
 
 def _part(sources: Sequence[Source], n: int, whole: DataSet | None, tree: LabelTree) -> DataSet:

@@ -67,7 +67,8 @@ def check_method(config: Config) -> None:
             f"Only {able} trains context classes: take it in place of {config.method}, or set"
             " network.context_classes=0."
         )
-    check_roles(config.data.sources, method.roles, config.method)
+    taken = (*method.roles, "target") if config.teacher.share else method.roles
+    check_roles(config.data.sources, taken, config.method)
     _check_prompts(config, method)
     method.check(config)
 
