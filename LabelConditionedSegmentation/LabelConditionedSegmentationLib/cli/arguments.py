@@ -79,7 +79,9 @@ def wanted_adaptation(arguments: argparse.Namespace, package: ModelPackage) -> A
     if not arguments.adapt:
         for option in ("adapter", "adapt_steps"):
             if getattr(arguments, option) is not None:
-                raise InputError(f"--{option.replace('_', '-')} says how to adapt to a scan; ask for that with --adapt.")
+                raise InputError(
+                    f"--{option.replace('_', '-')} says how to adapt to a scan; ask for that with --adapt."
+                )
         return None
     steps = DEFAULT_STEPS if arguments.adapt_steps is None else arguments.adapt_steps
     adaptation = Adaptation(arguments.adapter or DEFAULT_ADAPTER, steps)

@@ -210,15 +210,15 @@ def _add_stripped(parser: argparse.ArgumentParser) -> None:
 def _add_adaptation(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "adapting to the scan",
-        "for a scan of another kind than the model was trained on, such as another scanner, contrast or noise: a copy of"
-        " the network is adapted to it, without labels, and taken where it is to be trusted more; takes about three"
+        "for a scan of another kind than the model was trained on, such as another scanner, contrast or noise: a copy"
+        " of the network is adapted to it, without labels, and taken where it is to be trusted more; takes about three"
         " times as long",
     )
-    group.add_argument("--adapt", action="store_true", help="adapt the network to each scan; the report says what became")
-    ways = "; ".join(f"{name}, {adapter.what}" for name, adapter in ADAPTERS.items())
     group.add_argument(
-        "--adapter", choices=ADAPTERS, metavar="NAME", help=f"how: {ways}. {DEFAULT_ADAPTER} by default"
+        "--adapt", action="store_true", help="adapt the network to each scan; the report says what became"
     )
+    ways = "; ".join(f"{name}, {adapter.what}" for name, adapter in ADAPTERS.items())
+    group.add_argument("--adapter", choices=ADAPTERS, metavar="NAME", help=f"how: {ways}. {DEFAULT_ADAPTER} by default")
     group.add_argument(
         "--adapt-steps", type=int, metavar="N", help=f"steps, 1 to {MOST_STEPS}; {DEFAULT_STEPS} by default"
     )

@@ -17,7 +17,6 @@ from LabelConditionedSegmentationLib.core.adaptation.trust import Signs, collaps
 from LabelConditionedSegmentationLib.core.errors import Cancelled, InputError
 from LabelConditionedSegmentationLib.core.examples.painted_examples import Example
 from LabelConditionedSegmentationLib.core.inference.adapted_pass import comparison_windows, looking, scan_moments
-from LabelConditionedSegmentationLib.core.inference.network_pass import NetworkPass
 from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.network.architecture import Architecture
 from LabelConditionedSegmentationLib.core.package.feature_statistics import LevelStatistics

@@ -33,11 +33,15 @@ ADAPTERS: dict[str, Adapter] = {
     "norm": Adapter("statistics of normalisation layers are taken from the scan, in networks that store them"),
     "tent": Adapter("the scale and shift of normalisation layers make answers more certain", "entropy"),
     "align": Adapter("features are brought nearer to those of the training scans", "alignment"),
-    "g2p-choose": Adapter("as align, in the layers with the largest ratio of gradient to parameter", "alignment", "choose"),
-    "g2p-scale": Adapter("as align, each layer as fast as its ratio of gradient to parameter says", "alignment", "scale"),
+    "g2p-choose": Adapter(
+        "as align, in the layers with the largest ratio of gradient to parameter", "alignment", "choose"
+    ),
+    "g2p-scale": Adapter(
+        "as align, each layer as fast as its ratio of gradient to parameter says", "alignment", "scale"
+    ),
 }
-"""Entropy minimisation: Wang et al., "Tent", ICLR 2021, arXiv 2006.10726. The ratio of gradient to parameter that guides
-an alignment of features: ISBI 2024, doi 10.1109/ISBI56570.2024.10635451.
+"""Entropy minimisation: Wang et al., "Tent", ICLR 2021, arXiv 2006.10726. The ratio of gradient to parameter that
+guides an alignment of features: ISBI 2024, doi 10.1109/ISBI56570.2024.10635451.
 """
 
 

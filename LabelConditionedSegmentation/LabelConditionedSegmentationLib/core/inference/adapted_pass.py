@@ -1,4 +1,6 @@
-"""A network pass over one scan with a network that was adapted to it; and the windows in which features are compared."""
+"""A network pass over one scan with a network that was adapted to it, and the windows of the scan in which
+features are compared.
+"""
 
 from __future__ import annotations
 

@@ -233,7 +233,9 @@ class Segmenter:
         def on_labels(done: float, text: str) -> None:
             steps.update(NETWORK, 1.0, done, text)
 
-        found = self.features(volume, metadata, on_network, cancel, not_a_label_map, probabilities, stripped, adaptation)
+        found = self.features(
+            volume, metadata, on_network, cancel, not_a_label_map, probabilities, stripped, adaptation
+        )
         if probabilities is None:
             return found.segment(labels, on_labels, cancel)
         maps = found.probabilities(probabilities, None, cancel)
