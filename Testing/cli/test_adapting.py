@@ -30,9 +30,7 @@ def run(folder: Path, package: Path, *words: str) -> int:
     return main(["segment", str(scan), "-o", output, "--model", str(package), "--device", "cpu", *words])
 
 
-def test_the_report_says_what_became_of_it(
-    tmp_path: Path, adaptable: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_report_says_what_became_of_it(tmp_path: Path, adaptable: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = tmp_path / "report.json"
     words = ("--adapt", "--adapter", "align", "--adapt-steps", "3", "--report", str(report))
     assert run(tmp_path, adaptable, *words) == 0

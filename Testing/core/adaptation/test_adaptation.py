@@ -41,7 +41,7 @@ def package(tmp_path: Path) -> ModelPackage:
             prepared, _, _ = segmenter.prepared(samples.scan(seed=seed), None)
             levels = tuple(DEEP.level_channels)
             looks += scan_moments(segmenter.network_pass, prepared.image, prepared.foreground, levels)
-    return add_feature_statistics(made, pooled_statistics(looks), {"feature_distance": [0.0, 0.01]})
+    return add_feature_statistics(made, pooled_statistics(looks), {"feature_distance": [0.0, 0.08]})
 
 
 def shifted(seed: int = 7) -> Volume:
@@ -264,10 +264,10 @@ def test_norm_takes_the_statistics_that_layers_store_from_the_scan(package: Mode
         norm = nn.BatchNorm3d(4).eval()
         segmenter.network.trunk.stem_norm = norm  # type: ignore[assignment]
         outcome = adapt(segmenter, shifted(), Adaptation("norm", always=True))
+        assert torch.equal(norm.running_mean, torch.zeros(4))  # type: ignore[arg-type]
     assert outcome.network is not None
     changed = outcome.network.trunk.stem_norm
-    assert not torch.equal(changed.running_mean, norm.running_mean)  # type: ignore[arg-type]
-    assert torch.equal(norm.running_mean, torch.zeros(4))  # type: ignore[arg-type]
+    assert not torch.equal(changed.running_mean, torch.zeros(4))  # type: ignore[arg-type]
     assert not changed.training
 
 

@@ -54,6 +54,7 @@ class Outcome:
         return {
             "adapter": self.adapter,
             "adapted": self.network is not None,
+            "sentence": str(self),
             **({"because": self.because} if self.because else {}),
             "steps": self.steps,
             "layers": self.layers,
