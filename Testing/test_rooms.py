@@ -247,7 +247,8 @@ ROOMS_OF_CORE: dict[str, frozenset[str]] = {
     "network": frozenset({"scan"}),
     "package": frozenset({"scan", "labels", "network"}),
     "examples": frozenset({"scan", "labels", "network"}),
-    "inference": frozenset({"scan", "labels", "network", "package", "examples"}),
+    "adaptation": frozenset({"scan", "labels", "network", "package"}),
+    "inference": frozenset({"scan", "labels", "network", "package", "examples", "adaptation"}),
     "strokes": frozenset({"scan", "labels", "examples", "inference"}),
 }
 """The rooms inside core, and those that each may import beside itself: every one only what stands above it. All import

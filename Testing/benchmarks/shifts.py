@@ -50,7 +50,7 @@ def run() -> str:
 
 def _shifted(segmenter: Segmenter) -> Iterator[list[str]]:
     """A row for every shift: the mean over the scans, and what is lost by it."""
-    truths = [_truth(name) for name in CASES]
+    truths = [truth_of(name) for name in CASES]
     plain = 0.0
     for name, shift in SHIFTS.items():
         found = np.array([_dice_of(segmenter, *shift(*truth)) for truth in truths]).mean(axis=0)
@@ -70,7 +70,7 @@ def _best_of(tree: LabelTree, labels: Array, voxel: tuple[int, int, int]) -> flo
     return agreement(tree, shown, labels)[0]
 
 
-def _truth(name: str) -> Truth:
+def truth_of(name: str) -> Truth:
     scan = read_volume(SCANS / "imagesTr" / f"{name}_0000.nii.gz")
     return scan, read_volume(SCANS / "labelsTr" / f"{name}.nii.gz")
 

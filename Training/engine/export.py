@@ -18,6 +18,7 @@ from LabelConditionedSegmentationLib.core.scan.metadata import MetadataSchema
 
 from ..data.prepared_cases import Case
 from ..data.targets import can_be_flipped
+from ..evaluation.scan_features import statistics_of_training
 from .config import Config
 from .kept_files import writing_to
 
@@ -34,6 +35,7 @@ def write_package(
     """Write the package of a run; returns its folder. Raises OutputError where it cannot be written."""
     about = about_run(config, training, facts)
     card = model_card(about, tree, schema, config)
+    features = statistics_of_training(network, tree, config.package.patch, training)
     with writing_to(path.parent):
         package = save_package(
             path,
@@ -46,8 +48,9 @@ def write_package(
             card,
             about,
             config.package.flip and can_be_flipped(tree),
-            training_statistics(training),
+            training_statistics(training) | (features.ranges if features else {}),
             config.package.advice,
+            features.levels if features else None,
         )
     return package.path
 

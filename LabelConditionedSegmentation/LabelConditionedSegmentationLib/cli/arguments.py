@@ -1,4 +1,4 @@
-"""What the words of a command mean: labels and metadata."""
+"""What the words of a command mean: labels, metadata and adaptation."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..core.adaptation.adapters import DEFAULT_ADAPTER, DEFAULT_STEPS, Adaptation
 from ..core.errors import InputError, LabelError, MetadataError
 from ..core.labels.label_tree import LabelTree
+from ..core.package.model_package import ModelPackage
 
 ALL = "all"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -70,6 +72,21 @@ def _text(file: str) -> str:
         return data.decode("utf-16" if data.startswith(_UTF16) else "utf-8-sig")
     except (OSError, UnicodeDecodeError):
         raise InputError(f'The labels file "{file}" cannot be read as text.') from None
+
+
+def wanted_adaptation(arguments: argparse.Namespace, package: ModelPackage) -> Adaptation | None:
+    """How scans are adapted to; None where that is not asked for. Raises InputError where it is not possible."""
+    if not arguments.adapt:
+        for option in ("adapter", "adapt_steps"):
+            if getattr(arguments, option) is not None:
+                raise InputError(
+                    f"--{option.replace('_', '-')} says how to adapt to a scan; ask for that with --adapt."
+                )
+        return None
+    steps = DEFAULT_STEPS if arguments.adapt_steps is None else arguments.adapt_steps
+    adaptation = Adaptation(arguments.adapter or DEFAULT_ADAPTER, steps)
+    adaptation.check(package)
+    return adaptation
 
 
 def metadata_of(words: Sequence[str]) -> dict[str, str]:

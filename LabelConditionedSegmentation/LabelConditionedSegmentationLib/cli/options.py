@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ..core.adaptation.adapters import ADAPTERS, DEFAULT_ADAPTER, DEFAULT_STEPS, MOST_STEPS
 from .terminal import answer
 
 EXAMPLES = """examples:
@@ -50,6 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_wanted(segment)
     _add_examples(segment)
     _add_stripped(segment)
+    _add_adaptation(segment)
     _add_reading(segment)
     _add_further_outputs(segment)
     _add_debug(segment)
@@ -270,6 +272,23 @@ def _add_stripped(parser: Options) -> None:
             "whether the scan shows nothing but what the model looks inside of, such as a brain without its skull; by"
             " default that is found out, and where it shows more the brain is found first"
         ),
+    )
+
+
+def _add_adaptation(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "adapting to the scan",
+        "for a scan of another kind than the model was trained on, such as another scanner, contrast or noise: a copy"
+        " of the network is adapted to it, without labels, and taken where it is to be trusted more; takes about three"
+        " times as long",
+    )
+    group.add_argument(
+        "--adapt", action="store_true", help="adapt the network to each scan; the report says what became"
+    )
+    ways = "; ".join(f"{name}, {adapter.what}" for name, adapter in ADAPTERS.items())
+    group.add_argument("--adapter", choices=ADAPTERS, metavar="NAME", help=f"how: {ways}. {DEFAULT_ADAPTER} by default")
+    group.add_argument(
+        "--adapt-steps", type=int, metavar="N", help=f"steps, 1 to {MOST_STEPS}; {DEFAULT_STEPS} by default"
     )
 
 

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..core.adaptation.adapters import Adaptation
 from ..core.package.model_package import ModelPackage
 from ..core.scan.bids_facts import files_about
 from ..core.scan.orientation import check_letters
 from . import example_arguments as example_words
-from .arguments import metadata_of, wanted_labels
+from .arguments import metadata_of, wanted_adaptation, wanted_labels
 from .jobs import Job, jobs_for
 from .known import Knowing
 from .model_choice import resolve_model
@@ -33,7 +34,7 @@ class Plan:
     `Features.segment` takes them; none where only labels by example are asked for. metadata: of the scans and of
     the atlases. tables: with what they hold already.
     inputs: all that is read. results: count of files below a searched folder that are no scans but results of earlier
-    runs. done: count of scans that are left out since their own results exist.
+    runs. done: count of scans that are left out since their own results exist. adaptation: of the network to each scan.
     """
 
     arguments: argparse.Namespace
@@ -47,6 +48,7 @@ class Plan:
     inputs: tuple[Path, ...]
     results: int
     done: int = 0
+    adaptation: Adaptation | None = None
 
     @property
     def replaces(self) -> bool:
@@ -80,6 +82,7 @@ def plan_for(arguments: argparse.Namespace) -> Plan:
         tables=tuple(_tables(arguments, chosen.is_batch)),
         inputs=tuple(_inputs(arguments, chosen.scans, package)),
         results=chosen.results,
+        adaptation=wanted_adaptation(arguments, package),
     )
     _check(plan)
     return _without_done(plan) if arguments.skip_existing else plan

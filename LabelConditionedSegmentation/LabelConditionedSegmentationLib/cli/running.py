@@ -115,12 +115,15 @@ class _Run:
 
     def _answer(self, volume: Volume, metadata: Mapping[str, str | float], progress: ProgressCallback | None) -> Result:
         """The network once, then the labels of the model, the labels by example, or both side by side."""
-        labels, cancel = self.plan.labels, self.cancel
+        labels, cancel, adaptation = self.plan.labels, self.cancel, self.plan.adaptation
         with_maps = self.plan.arguments.probabilities is not None
         wanted = labels if with_maps and labels else None
         if not self.by_example:
             return self.segmenter.segment(
-                volume, labels, metadata, progress, cancel, probabilities=wanted, **self.overruled
+                *(volume, labels, metadata, progress, cancel),
+                probabilities=wanted,
+                adaptation=adaptation,
+                **self.overruled,
             )
         steps = Progress(progress, cancel)
 
@@ -130,7 +133,9 @@ class _Run:
         def on_labels(done: float, text: str) -> None:
             steps.update(NETWORK, 1.0, done, text)
 
-        features = self.segmenter.features(volume, metadata, on_network, cancel, probabilities=wanted, **self.overruled)
+        features = self.segmenter.features(
+            *(volume, metadata, on_network, cancel), probabilities=wanted, adaptation=adaptation, **self.overruled
+        )
         classes = _segmented(features, labels, with_maps, None, cancel) if labels else None
         shown = _segmented(features.by_example(self.by_example), "all", with_maps, on_labels, cancel)
         return shown if classes is None else classes.beside(shown)

@@ -9,7 +9,8 @@ from slicer.parameterNodeWrapper import parameterNodeWrapper
 @parameterNodeWrapper
 class PanelParameters:
     """model: name of the package. labels, metadata: JSON text of the ticks and of the form. myLabels: JSON text of the
-    labels by example, of all models. stripped: whether the scan is skull-stripped: auto, yes or no.
+    labels by example, of all models. stripped: whether the scan is skull-stripped: auto, yes or no. adapt: whether the
+    network is adapted to the scan.
 
     output: the segmentation, None for a new one.
 
@@ -22,6 +23,7 @@ class PanelParameters:
     metadata: str
     device: str = "auto"
     stripped: str = "auto"
+    adapt: bool = False
     output: vtkMRMLSegmentationNode
     volumesTable: bool = False  # noqa: N815  as the .ui file names it
 

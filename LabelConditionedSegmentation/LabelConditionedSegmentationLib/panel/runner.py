@@ -32,6 +32,7 @@ class Task:
     metadata: Mapping[str, str | float]
     device: str
     stripped: str = "auto"
+    adapt: bool = False
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -44,6 +45,7 @@ class Task:
             self.package.weights_sha256,
             tuple(sorted(self.metadata.items())),
             self.stripped,
+            self.adapt,
         )
 
 
@@ -131,7 +133,7 @@ class Runner:
         declared = any(map(is_declared_scan, task.nodes))
         key = task.key
         about = (str(task.package.path), task.device, task.metadata)
-        number = self.send(RunRequest(*about, volume, declared, task.stripped))
+        number = self.send(RunRequest(*about, volume, declared, task.stripped, task.adapt))
         self._task = task, key, volume.shape
         return number
 

@@ -71,6 +71,7 @@ def run_sentences(report: dict[str, Any], is_current: bool, translated: Callable
         f"Done in {sum(report['timings_s'].values()):.0f} s on {report['device']}.",
         then,
         *_stage_sentences(report.get("inside", {})),
+        *([report["adaptation"]["sentence"]] if report.get("adaptation") else []),
         *([f"Memory was short: {steps}."] if steps else []),
         *(str(Finding(**finding)) for finding in report["findings"] if finding["level"] != "note"),
     ]

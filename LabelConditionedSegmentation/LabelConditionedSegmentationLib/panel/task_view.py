@@ -12,6 +12,7 @@ from ..core.package.model_package import ModelPackage
 from ..core.scan.stripped import Stripped
 from ..scene.dicom_metadata import known_facts
 from ..scene.volumes import declare_scan
+from .adapt_view import AdaptView
 from .input_view import InputView
 from .metadata_entries import MetadataEntries
 from .metadata_form import MetadataForm
@@ -51,6 +52,7 @@ class TaskView:
             ui.inputsForm, volumes_chosen, "{channel}:", _("The {channel} volume that is to be segmented.")
         )
         self.stripped = StrippedView(ui, entered)
+        self.adapt = AdaptView(ui, entered)
         self._form = MetadataForm(ui.metadataForm.layout(), entered)
         self.models = ModelView(ui.modelSelector, ui.modelLabel, memory, model_chosen)
         ui.scanButton.connect("clicked(bool)", self._declare_scans)
@@ -68,7 +70,8 @@ class TaskView:
         if any(node is None or node.GetImageData() is None for node in nodes):
             return None
         stripped = self.stripped.value if self.package.input.inside else Stripped.AUTO
-        return Task(nodes, self.package, self.entries.values(), device, stripped)
+        adapt = self.adapt.value and bool(self.package.statistics_sha256)
+        return Task(nodes, self.package, self.entries.values(), device, stripped, adapt)
 
     def situation(self, missing: str, runner: Runner, is_answered: bool) -> Situation:
         """What has to be known before anything may be pressed. missing: what has to be installed first."""
@@ -92,11 +95,13 @@ class TaskView:
         ui.modelSelector.enabled = not now.running
         self.inputs.set_enabled(not now.running)
         self.stripped.set_enabled(not now.running)
+        self.adapt.set_enabled(not now.running)
 
     def show_needs(self) -> None:
         """Show what the chosen model needs of the scan: its channels and metadata."""
         package = self.package
         self.stripped.show_needs(package)
+        self.adapt.show_needs(package)
         if package is not None:
             self.inputs.show_channels(package.input.channels)
             entered = self.entries.to_text() if self.entries else ""
@@ -123,6 +128,7 @@ class TaskView:
             self.inputs.set_nodes([node.GetNodeReference(role) for role in roles])
             self._use_entries(MetadataEntries.from_text(package.metadata, parameters.metadata))
         self.stripped.read(parameters.stripped)
+        self.adapt.read(parameters.adapt)
         self._watch.watch(self.inputs.nodes)
 
     def write(self, parameters: Any) -> None:
@@ -132,6 +138,7 @@ class TaskView:
             parameters.parameterNode.SetNodeReferenceID(f"{INPUT_ROLE}{n}", volume.GetID() if volume else None)
         parameters.metadata = self.entries.to_text() if self.entries else ""
         parameters.stripped = self.stripped.value
+        parameters.adapt = self.adapt.value
 
     def stop(self) -> None:
         """Watch nothing."""

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..core.adaptation.adapters import Adaptation
 from ..core.errors import OutputError
 from ..core.examples.example_prompt import ExamplePrompt
 from ..core.package.model_package import install_package
@@ -68,11 +69,13 @@ class ScanRequest(Request):
 
 @dataclass(frozen=True)
 class RunRequest(ScanRequest, name="run"):
-    """Run the network over a scan.
+    """Run the network over a scan. adapt: a copy of it is adapted to the scan first.
 
     Answer: region [[k, j, i], [k, j, i]] of the input grid, report, can_rank (whether `PointRequest` and
     `ExamplesRequest` can be answered), array winners (k, j, i) of the region.
     """
+
+    adapt: bool = False
 
     def answer(self, context: RequestContext) -> Reply:
         model, progress, cancel = context.model, context.progress, context.cancel
@@ -83,6 +86,7 @@ class RunRequest(ScanRequest, name="run"):
             cancel,
             not_a_label_map=self.not_a_label_map,
             stripped=self.stripped,
+            adaptation=Adaptation() if self.adapt else None,
         )
         model.trunk_passes += features.report.trunk_passes
         winners = features.winner_map(Progress(lambda done, text: progress.update(NETWORK, 1.0, done, text), cancel))

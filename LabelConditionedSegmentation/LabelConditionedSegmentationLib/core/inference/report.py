@@ -23,7 +23,8 @@ class RunReport:
 
     timings: seconds a stage. fallbacks: steps of the out-of-memory ladder that were taken. peak_memory_mb: of the
     process and, where there is one, the GPU. metadata_sources: field -> who or what says it. inside: what the model
-    looked inside of, as a stage before it has found it; empty where it sees whole scans.
+    looked inside of, as a stage before it has found it; empty where it sees whole scans. adaptation: what became of
+    adapting the network to the scan; empty where that was not asked for.
     """
 
     model: str
@@ -32,6 +33,7 @@ class RunReport:
     metadata: dict[str, Any] = field(default_factory=dict)
     grid: dict[str, Any] = field(default_factory=dict)
     inside: dict[str, Any] = field(default_factory=dict)
+    adaptation: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
     trunk_passes: int = 0
     peak_memory_mb: dict[str, float] = field(default_factory=dict)
@@ -59,6 +61,7 @@ class RunReport:
             "metadata_sources": dict(self.metadata_sources),
             "grid": self.grid,
             **({"inside": self.inside} if self.inside else {}),
+            **({"adaptation": self.adaptation} if self.adaptation else {}),
             "timings_s": {stage: round(seconds, 3) for stage, seconds in self.timings.items()},
             "trunk_passes": self.trunk_passes,
             "peak_memory_mb": {where: round(size, 1) for where, size in self.peak_memory_mb.items()},

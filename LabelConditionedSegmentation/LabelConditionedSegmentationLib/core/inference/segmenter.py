@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 
 import torch
 
+from ..adaptation.adapters import Adaptation
 from ..errors import InputError
 from ..examples.example_prompt import ExamplePrompt
 from ..examples.painted_examples import Example
@@ -28,6 +29,7 @@ from ..scan.preprocessing import NetworkInput, prepare
 from ..scan.scan_checks import check_volume
 from ..scan.stripped import Stripped
 from ..scan.volume import Array, Volume
+from .adapted_pass import FEATURE_DISTANCE, adapted_pass
 from .answer_checks import check_answer, measures_of, tally_of
 from .devices import choose_device, describe_device
 from .example_learning import fitted_prompts, named_prompts, pooled_prompts, shown_on
@@ -54,6 +56,9 @@ It is the same wherever they can be asked for, so that a scan which one door ans
 
 READ, FOUND, NETWORK = 0.05, 0.15, 0.8
 """Where the stages of a run end, as fractions of the whole."""
+
+ADAPTED = 0.6
+"""Where an adaptation ends, as a fraction of what comes before the labels."""
 
 
 class Segmenter:
@@ -183,6 +188,7 @@ class Segmenter:
         not_a_label_map: bool = False,
         probabilities: Sequence[str] | str | None = None,
         stripped: str = Stripped.AUTO,
+        adaptation: Adaptation | None = None,
     ) -> Result:
         """Segment a scan: the network once, then the labels.
 
@@ -201,6 +207,7 @@ class Segmenter:
             probabilities: Labels whose probability maps are wanted too, as `labels`.
             stripped: Of a model that looks inside of a label: "yes", the scan shows nothing else; "no", the label is
                 found first; "auto", whichever it is.
+            adaptation: How a copy of the network is adapted to the scan first; None, the network answers as it is.
 
         Returns:
             The segmentation on the grid of the scan; with `probabilities`, where they were asked for.
@@ -226,7 +233,9 @@ class Segmenter:
         def on_labels(done: float, text: str) -> None:
             steps.update(NETWORK, 1.0, done, text)
 
-        found = self.features(volume, metadata, on_network, cancel, not_a_label_map, probabilities, stripped)
+        found = self.features(
+            volume, metadata, on_network, cancel, not_a_label_map, probabilities, stripped, adaptation
+        )
         if probabilities is None:
             return found.segment(labels, on_labels, cancel)
         maps = found.probabilities(probabilities, None, cancel)
@@ -241,6 +250,7 @@ class Segmenter:
         not_a_label_map: bool = False,
         probabilities: Sequence[str] | str | None = None,
         stripped: str = Stripped.AUTO,
+        adaptation: Adaptation | None = None,
     ) -> Features:
         """Run the network once over a scan; what it found can be asked for labels any number of times.
 
@@ -253,6 +263,8 @@ class Segmenter:
             probabilities: Labels whose probability maps are going to be asked for. They are made while the network runs
                 where the features of a scan are too large to be kept.
             stripped: As in `segment`.
+            adaptation: How a copy of the network is adapted to the scan first; the report says what became of it. The
+                network itself stays as it is, so the next scan starts from it again. None: it answers as it is.
 
         Returns:
             What the network found.
@@ -273,10 +285,40 @@ class Segmenter:
         steps = Progress(progress, cancel)
         steps.update(0.0, 1.0, 0.0, "checking the scan")
         wanted = [] if probabilities is None else resolve_labels(self.package.labels, probabilities)
+        if adaptation is not None:
+            adaptation.check(self.package)
         prepared, encoded, report = self.prepared(volume, metadata, not_a_label_map, stripped, steps)
         steps.update(0.0, self._start, 1.0, "running the network")
         with self.network_pass.from_the_top():
-            return self._found(volume, prepared, encoded, report, steps, self.feature_budget, wanted)
+            network_pass, start = self.network_pass, self._start
+            if adaptation is not None:
+                network_pass, start = self._adapted(prepared, adaptation, report, steps), ADAPTED
+            return self._found(
+                volume, prepared, encoded, report, steps, self.feature_budget, wanted, network_pass, start
+            )
+
+    def _adapted(
+        self, prepared: NetworkInput, adaptation: Adaptation, report: RunReport, steps: Progress
+    ) -> NetworkPass:
+        """The pass with a network that was adapted to a prepared scan, as the report says; or the pass as it is."""
+        stored = self.package.feature_statistics() if adaptation.adapter != "none" else {}
+        if not stored:
+            return self.network_pass
+        usual = tuple(self.package.statistics.get(FEATURE_DISTANCE, ()))
+
+        def on_progress(done: float) -> None:
+            steps.update(self._start, ADAPTED, done, "adapting to this scan")
+
+        with report.timed("adapting"):
+            network_pass, outcome = self._with_ladder(
+                report,
+                lambda: adapted_pass(
+                    *(self.network_pass, prepared.image, prepared.foreground, stored, adaptation, usual, on_progress)
+                ),
+            )
+        report.adaptation = outcome.to_json()
+        report.findings.append(Finding.note(str(outcome)))
+        return network_pass
 
     def prepared(
         self,
@@ -360,10 +402,13 @@ class Segmenter:
         steps: Progress,
         budget: int,
         wanted: Sequence[Label] = (),
+        network_pass: NetworkPass | None = None,
+        start: float | None = None,
     ) -> Features:
         """The network over a prepared scan; features of up to `budget` bytes are kept, of others the probabilities of
-        these labels.
+        these labels. network_pass: where it is not the segmenter's own. start: where it begins, as a fraction of a run.
         """
+        network_pass, begins = network_pass or self.network_pass, self._start if start is None else start
         tree = self.package.labels
         asked = [[label for label in wanted if tree.protocol_of(label) == protocol] for protocol in tree.protocols]
         groups = [[tree.classes_under(label) for label in labels] for labels in asked]
@@ -371,28 +416,28 @@ class Segmenter:
 
         def gather() -> Gathered:
             with report.timed("network"):
-                return self.network_pass.gather(
+                return network_pass.gather(
                     prepared,
                     metadata,
                     target,
                     budget,
                     self.feature_dtype,
-                    lambda done, text: steps.update(self._start, 1.0, done, text),
+                    lambda done, text: steps.update(begins, 1.0, done, text),
                     groups,
                 )
 
-        found = self._with_ladder(report, gather)
+        found = self._with_ladder(report, gather, network_pass)
         report.trunk_passes += found.passes
-        report.peak_memory_mb = peak_memory_mb(self.plan.device)
+        report.peak_memory_mb = peak_memory_mb(network_pass.plan.device)
         steps.update(0.0, 1.0, 1.0, "network done")
         maps = _maps_by_label(asked, found)
         features = Features(
             tree,
-            self.network_pass.prompts,
+            network_pass.prompts,
             Grid.of(volume),
             prepared.region,
-            prepared.grid.coarser(self.network_pass.stride),
-            self.plan,
+            prepared.grid.coarser(network_pass.stride),
+            network_pass.plan,
             report,
             found.stored,
             found.winners[0] if found.winners else None,
@@ -475,14 +520,15 @@ class Segmenter:
         steps.update(0.0, 1.0, 1.0, "example done")
         return named_prompts(self.package, structures, vectors, bias, report)
 
-    def _with_ladder(self, report: RunReport, run: Callable[[], T]) -> T:
+    def _with_ladder(self, report: RunReport, run: Callable[[], T], network_pass: NetworkPass | None = None) -> T:
         """Run the network; where memory runs out, with a smaller plan, which the report says. Raises DeviceError."""
+        running = network_pass or self.network_pass
 
         def on_fallback(what: str) -> None:
             report.fallbacks.append(what)
-            report.device = describe_device(self.plan.device)
+            report.device = describe_device(running.plan.device)
 
-        return self.network_pass.with_ladder(run, on_fallback)
+        return running.with_ladder(run, on_fallback)
 
     @property
     def _start(self) -> float:

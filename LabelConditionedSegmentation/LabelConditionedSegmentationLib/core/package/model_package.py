@@ -222,6 +222,33 @@ def _tensor_files(
     return members
 
 
+def add_feature_statistics(
+    package: ModelPackage, feature_statistics: Mapping[str, LevelStatistics], ranges: Mapping[str, Sequence[float]]
+) -> ModelPackage:
+    """Write statistics of features, and ranges beside those of `ModelPackage.statistics`, into a package folder that
+    was made without them, or in the place of older ones. Its weights and what else it says stay as they are.
+
+    Raises InputError for a zip, PackageError where the package is damaged or the statistics do not fit it.
+    """
+    from .feature_statistics import packed_statistics
+
+    if not package.path.is_dir():
+        raise InputError(f'"{package.path}" is no folder; unpack the package, and zip it again afterwards.')
+    members = {member: read_member(package.path, member) for member in (DESCRIPTION, WEIGHTS)}
+    if (package.path / CARD).is_file():
+        members[CARD] = read_member(package.path, CARD)
+    data = packed_statistics(feature_statistics, package.path, package.architecture.level_channels)
+    entry = _parse_description(members[DESCRIPTION], package.path)
+    entry["format"] = FORMAT
+    entry["statistics"] = entry.get("statistics", {}) | {
+        name: [round(float(value), 4) for value in values] for name, values in ranges.items()
+    }
+    entry[SHA256_OF[STATISTICS]] = hashlib.sha256(data).hexdigest()
+    text = json.dumps(entry, indent=1, ensure_ascii=False) + "\n"
+    _write_whole(package.path, members | {DESCRIPTION: text.encode(), STATISTICS: data})
+    return ModelPackage.load(package.path)
+
+
 def _write_whole(path: Path, members: Mapping[str, bytes]) -> None:
     """Put a folder of these files at `path`, or leave what was there."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,1 @@
+"""A copy of a network is adapted to one scan, without labels."""
