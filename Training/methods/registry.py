@@ -68,6 +68,12 @@ def check_method(config: Config) -> None:
             " network.context_classes=0."
         )
     check_roles(config.data.sources, method.roles, config.method)
+    if not method.keeps_protocols and any(source.protocol for source in config.data.sources):
+        able = _those(lambda kind: kind.keeps_protocols)
+        raise SystemExit(
+            f"Only {able} keeps protocols; with method={config.method} labels are joined by name: leave the protocol of"
+            " data.sources out."
+        )
     _check_prompts(config, method)
     method.check(config)
 

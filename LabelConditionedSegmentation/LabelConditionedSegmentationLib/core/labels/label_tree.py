@@ -256,6 +256,11 @@ class LabelTree:
         """Class indices of `leaves_under`, inside their protocol."""
         return tuple(self.class_of[leaf.id] for leaf in self.leaves_under(label))
 
+    def network_classes_under(self, label: Label) -> tuple[int, ...]:
+        """Class indices of `leaves_under` among those of the network, where protocols stand one after the other."""
+        start = self.class_slices[self.protocol_of(label).name].start
+        return tuple(start + number for number in self.classes_under(label))
+
     def ancestors(self, label: Label) -> tuple[Label, ...]:
         """Parent, grandparent, ... up to the root."""
         above = []
