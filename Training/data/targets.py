@@ -51,9 +51,7 @@ class TargetCode:
     members: torch.Tensor
     mirrored: tuple[int, ...]
 
-    def __init__(
-        self, tree: LabelTree, table: LabelTree, ignored_ids: Iterable[int] = (), protocol: str = ""
-    ) -> None:
+    def __init__(self, tree: LabelTree, table: LabelTree, ignored_ids: Iterable[int] = (), protocol: str = "") -> None:
         """protocol: whose labels the table has; empty: those of the only one, or of the first."""
         self.tree = tree
         self.table = table

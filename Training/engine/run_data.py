@@ -113,7 +113,9 @@ def _prepared_now(config: Config, sources: Sequence[Source], known: LabelTree | 
     data_sets = [_part(sources, n, labelled.get(source.root), tree) for n, source in enumerate(sources)]
     refuse_same_scans(sources, data_sets, keeps_protocols)
     if keeps_protocols and config.data.sources:
-        data_sets = [replace(one, protocol=_known_protocol(source, tree)) for source, one in zip(sources, data_sets, strict=True)]
+        data_sets = [
+            replace(one, protocol=_known_protocol(source, tree)) for source, one in zip(sources, data_sets, strict=True)
+        ]
     refuse_problems(_by_root(data_sets), config, sys.stderr.isatty())
     domains = domains_of(sources)
     cases = []
@@ -167,9 +169,10 @@ def _tree_of_protocols(learned: Sequence[Source], data_sets: Sequence[DataSet], 
 
 
 def _refuse_other_meanings(before: LabelTree, added: LabelTree, source: Source) -> None:
-    """Data sets that share a protocol agree about what an id means."""
-    for label in added.labels:
-        other = before[label.id] if label.id in before else None
+    """Data sets that share a protocol agree about what an id means; a parent may have one that was made."""
+    known = {leaf.id: leaf for leaf in before.leaves}
+    for label in added.leaves:
+        other = known.get(label.id)
         if other is not None and other.name.casefold() != label.name.casefold():
             raise SystemExit(
                 f'The id {label.id} is "{label.name}" in "{source.root}", but "{other.name}" in another source of the'

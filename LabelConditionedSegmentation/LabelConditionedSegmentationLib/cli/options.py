@@ -91,7 +91,7 @@ def _add_brain(brain: argparse.ArgumentParser) -> None:
     brain.add_argument("--preview", metavar="PNG", help="write a picture of three slices with the brain over the scan")
     brain.add_argument("--report", metavar="JSON", help="write the run report")
     _add_debug(brain)
-    at_rest = ("labels_file", "probabilities", "volumes", "name", "inside", "save_label")
+    at_rest = ("labels_file", "protocol", "probabilities", "volumes", "name", "inside", "save_label")
     brain.set_defaults(
         **dict.fromkeys(at_rest),
         **{name: [] for name in ("metadata", "example", "segment", "example_metadata", "label_file")},
@@ -174,6 +174,11 @@ def _add_wanted(segment: argparse.ArgumentParser) -> None:
     )
     wanted.add_argument(
         "--labels-file", metavar="F", help="a text file with one label a line; lines that begin with # are skipped"
+    )
+    segment.add_argument(
+        "--protocol",
+        metavar="NAME",
+        help="of a model that divides a scan in several ways: only the labels of this one, by the names that they have in it",
     )
     segment.add_argument(
         "--metadata",
