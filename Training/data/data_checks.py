@@ -70,7 +70,7 @@ def check_data_set(data_set: DataSet, spec_channels: int, schema: MetadataSchema
 def refuse_same_scans(sources: Sequence[Source], data_sets: Sequence[DataSet], keeps_protocols: bool) -> None:
     """SystemExit where one scan, by the bytes of its first image, is in two data sets: it would be learned twice as
     often as others or, worse, be validated on. Only where protocols live side by side may it be labelled by two of
-    them.
+    them; scans that are taken without labels may be any.
     """
     seen: dict[tuple[int, str], tuple[Source, str]] = {}
     for source, case, mark in _marks_of_scans(sources, data_sets):
@@ -79,8 +79,8 @@ def refuse_same_scans(sources: Sequence[Source], data_sets: Sequence[DataSet], k
         if other.root == source.root or both_ways:
             continue
         raise SystemExit(
-            f'"{other.root}" and "{source.root}" have the same scan: {name} there is {case} here. Leave it out of one of'
-            " them, by naming the cases of that source."
+            f'"{other.root}" and "{source.root}" have the same scan: {name} there is {case} here. Leave it out of one'
+            " of them, by naming the cases of that source."
         )
 
 
@@ -94,7 +94,7 @@ def _marks_of_scans(
         (source, case.name, case.images[0])
         for source, data_set in zip(sources, data_sets, strict=True)
         for case in data_set.cases
-        if case.images and case.images[0].is_file()
+        if source.role != "target" and case.images and case.images[0].is_file()
     ]
     lengths = [path.stat().st_size for _, _, path in files]
     several = {length for length, times in Counter(lengths).items() if times > 1}

@@ -89,7 +89,7 @@ def _say_exchanged(protocol: str, part: LabelTree, taken: Mapping[int, Label], i
     other = len(exchanged) - 1
     more = f" So have {other} other labels of {protocol} new ids." if other else ""
     print(
-        f'The id {first.id} is "{taken[first.id].name}" already: "{first.name}" of {protocol} has the id {ids[first.id]}'
-        f" in this network.{more}",
+        f'The id {first.id} is "{taken[first.id].name}" already: "{first.name}" of {protocol} has the id'
+        f" {ids[first.id]} in this network.{more}",
         file=sys.stderr,
     )

@@ -124,8 +124,8 @@ def check_roles(sources: Iterable[Source], taken: Collection[str], method: str) 
 
 
 def named(sources: Sequence[Source]) -> list[Source]:
-    """The sources with the names, domains and protocols that they leave out, and their roots spelled alike. One whose images are
-    made beside the stored ones of the same root is called ROOT-made.
+    """The sources with the names, domains and protocols that they leave out, and their roots spelled alike. One whose
+    images are made beside the stored ones of the same root is called ROOT-made.
     """
     stored = {str(Path(source.root)) for source in sources if source.images == "stored"}
     full = []

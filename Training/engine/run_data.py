@@ -111,12 +111,12 @@ def _prepared_now(config: Config, sources: Sequence[Source], known: LabelTree | 
             f"method={config.method} needs further labels of one data set with these settings: name it with data.root."
         )
     data_sets = [_part(sources, n, labelled.get(source.root), tree) for n, source in enumerate(sources)]
-    refuse_same_scans(sources, data_sets, keeps_protocols)
     if keeps_protocols and config.data.sources:
         data_sets = [
             replace(one, protocol=_known_protocol(source, tree)) for source, one in zip(sources, data_sets, strict=True)
         ]
     refuse_problems(_by_root(data_sets), config, sys.stderr.isatty())
+    refuse_same_scans(sources, data_sets, keeps_protocols)
     domains = domains_of(sources)
     cases = []
     for n, (source, data_set) in enumerate(zip(sources, data_sets, strict=True)):

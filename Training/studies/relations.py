@@ -16,6 +16,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -133,7 +134,7 @@ def figure_of(found: ClassRelations, least: float) -> Figure:
     diagonal; labels without a relation from `least` on are left out. Of a single protocol its labels are both.
     """
     parts = list(found.tree.parts.values())
-    pairs = list(zip(parts[:-1], parts[1:], strict=True)) or [(parts[0], parts[0])]
+    pairs = list(pairwise(parts)) or [(parts[0], parts[0])]
     tables = [_table(found, rows.leaves, columns.leaves, least) for rows, columns in pairs]
     inches = [0.14 * max(len(rows), 8) + 2.5 for rows, _, _ in tables]
     width = max(0.14 * max(len(columns), 8) + 4 for _, columns, _ in tables)

@@ -40,9 +40,9 @@ def refuse_two_protocols(wanted: list[str] | str, tree: LabelTree, jobs: Sequenc
     names = list(dict.fromkeys(tree.protocol_of(label).name for label in labels))
     if len(names) > 1:
         raise LabelError(
-            f"The labels asked for belong to {len(names)} protocols ({', '.join(names)}), each of which divides the whole"
-            f' scan, and the label map "{maps[0]}" holds one of them: ask for one with --protocol {names[0]}, or write a'
-            " .seg.nrrd file."
+            f"The labels asked for belong to {len(names)} protocols ({', '.join(names)}), each of which divides the"
+            f' whole scan, and the label map "{maps[0]}" holds one of them: ask for one with --protocol {names[0]}, or'
+            " write a .seg.nrrd file."
         )
 
 

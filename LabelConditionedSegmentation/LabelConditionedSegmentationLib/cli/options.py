@@ -178,7 +178,10 @@ def _add_wanted(segment: argparse.ArgumentParser) -> None:
     segment.add_argument(
         "--protocol",
         metavar="NAME",
-        help="of a model that divides a scan in several ways: only the labels of this one, by the names that they have in it",
+        help=(
+            "of a model that divides a scan in several ways: only the labels of this one, by the names that they have"
+            " in it"
+        ),
     )
     segment.add_argument(
         "--metadata",

@@ -68,7 +68,8 @@ def test_similarities_become_targets_with_the_identity_added_and_clipped(mapping
     assert targets[1, 1] == 1
     assert targets[1, 2].item() == pytest.approx(expected, abs=1e-6)
     assert (targets[2] == NULL).all()
-    assert (targets[0] == NULL).all() and (targets[:, 0] == NULL).all()
+    assert (targets[0] == NULL).all()
+    assert (targets[:, 0] == NULL).all()
 
 
 def test_without_labelled_voxels_the_loss_is_0() -> None:

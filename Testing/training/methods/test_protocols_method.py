@@ -159,7 +159,8 @@ def test_a_loss_is_that_of_a_network_with_its_protocol_alone() -> None:
         torch.where(local == 4, 3, local), torch.ones(3, dtype=torch.bool), torch.tensor([[False, True, True]])
     )
     zero = torch.zeros(3)
-    assert torch.equal(its.target, by_hand.target) and torch.equal(its.members, by_hand.members)
+    assert torch.equal(its.target, by_hand.target)
+    assert torch.equal(its.members, by_hand.members)
     assert plain_softmax_loss(features, prompts[4:], zero, its) == plain_softmax_loss(
         features, prompts[4:], zero, by_hand
     )
@@ -178,7 +179,7 @@ def test_one_scan_in_two_data_sets_is_refused_unless_two_protocols_learn_from_it
 
 def test_data_sets_of_one_protocol_have_to_agree_about_ids(roots: Roots, tmp_path: Path) -> None:
     sources = [f'{{root: "{roots[0]}"}}', f'{{root: "{roots[1]}", protocol: made_up}}']
-    with pytest.raises(SystemExit, match='The id 48 is "Thalamus" in .* but "Left Hippocampus" in another source'):
+    with pytest.raises(SystemExit, match=r'The id 48 is "Thalamus" in .* but "Left Hippocampus" in another source'):
         load_data(config_of(tmp_path, sources))
 
 

@@ -89,7 +89,8 @@ def test_the_package_finds_in_every_voxel_what_the_cosine_classifier_finds(
     config = config_of(tmp_path, roots)
     trainer = Trainer(config, make_fabric(config))
     method = trainer.method
-    assert isinstance(method, UniSeg) and isinstance(method.network.head, ClassEmbeddings)
+    assert isinstance(method, UniSeg)
+    assert isinstance(method.network.head, ClassEmbeddings)
     with torch.no_grad():
         method.network.head.prompts[1:] *= torch.linspace(0.1, 9, method.network.classes - 1)[:, None]
         features = torch.randn(500, 8)
@@ -110,9 +111,9 @@ def test_what_needs_a_pass_a_label_is_refused(roots: tuple[Path, Path], tmp_path
 def test_labels_that_only_one_of_two_data_sets_has_are_learned_from_that(
     roots: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    right = '{root: "%s", labels: [Right Hippocampus, 3rd Ventricle]}' % roots[0]
-    left = '{root: "%s", labels: [Left Hippocampus]}' % roots[1]
-    check = '{root: "%s", role: validate, cases: [case_2]}' % roots[0]
+    right = f'{{root: "{roots[0]}", labels: [Right Hippocampus, 3rd Ventricle]}}'
+    left = f'{{root: "{roots[1]}", labels: [Left Hippocampus]}}'
+    check = f'{{root: "{roots[0]}", role: validate, cases: [case_2]}}'
     settings = (f"data.sources=[{right}, {left}, {check}]", "optimizer.steps=120", "optimizer.decay=40")
     train(config_of(tmp_path, roots, *settings, "objective.dice_weight=0"))
     package = ModelPackage.load(tmp_path / "run" / "package")
