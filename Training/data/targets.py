@@ -182,11 +182,16 @@ def select(table: LabelTree, names: Sequence[str]) -> LabelTree:
 
 
 def can_be_flipped(tree: LabelTree) -> bool:
-    """Whether a scan may be flipped left-right: not where the tree holds a left structure without the right one, which
-    a flip would make to the same.
+    """Whether a scan may be flipped left-right: not where the tree holds, in any of its protocols, a left structure
+    without the right one, which a flip would make to the same.
     """
-    return all(
-        leaf.laterality not in ("left", "right") or part.mirrored(leaf) != leaf
-        for part in tree.parts.values()
-        for leaf in part.leaves
-    )
+    return len(flippable(tree)) == len(tree.parts)
+
+
+def flippable(tree: LabelTree) -> list[slice]:
+    """The classes of every protocol whose scans may be flipped left-right."""
+    return [
+        tree.class_slices[name]
+        for name, part in tree.parts.items()
+        if all(leaf.laterality not in ("left", "right") or part.mirrored(leaf) != leaf for leaf in part.leaves)
+    ]

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from Testing.training.data.test_sources import write_halves
 from Testing.training.engine.test_train import rows
 from Testing.training.made_up_data import write_data_set
+from Training.data.training_samples import Samples
 from Training.engine.config import Config, read_config
 from Training.engine.loop import train
 from Training.engine.run_data import load_data
@@ -198,3 +199,23 @@ def test_a_package_of_several_protocols_goes_on_only_with_protocols(
     words = (f"init_from={package.path}", "network={}")
     with pytest.raises(SystemExit, match="take method=protocols"):
         train(config_of(tmp_path, [f'{{root: "{roots[0]}"}}'], *words, method="lcs"))
+
+
+def test_scans_are_flipped_only_where_their_protocol_has_both_sides(roots: Roots, tmp_path: Path) -> None:
+    """The other table has a left hippocampus in two parts and nothing on the right."""
+    (tmp_path / "left").mkdir()
+    left = shutil.copytree(roots[1], tmp_path / "left" / "halves")
+    rows = "1,Left Front,left,\n2,Left Back,left,\n48,Thalamus,midline,\n"
+    (left / "labels.csv").write_text("id,name,hemisphere,parent\n" + rows)
+    symmetric = f'{{root: "{roots[0]}", labels: [Right Hippocampus, Left Hippocampus]}}'
+    config = config_of(tmp_path, [symmetric, f'{{root: "{left}"}}'])
+    data = load_data(config)
+    samples = Samples(data.training, data.code, config)
+    assert samples.spatial.settings.flip  # for the other protocol
+    sides = set()
+    for number in range(24):
+        sample = samples[number]
+        i, front = sample["points"][:, 0].float(), sample["target"] == 4
+        if samples.case_of(number).source == 1:
+            sides.add(bool(i[front].mean() < i.mean()))
+    assert sides == {True}
