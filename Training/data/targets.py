@@ -57,7 +57,8 @@ class TargetCode:
         self.table = table
         self.classes = tree.classes
         protocol = protocol if protocol in tree.parts else tree.protocols[0].name
-        self._part, self._first_class = tree.parts[protocol], tree.class_slices[protocol].start
+        self._part = tree.parts[protocol]
+        self._first_class: int = tree.class_slices[protocol].start
         self._in_tree = {plain_name(label, protocol).casefold(): label for label in self._part.labels}
         self._in_table = {label.name.casefold(): label for label in table.labels}
         self._groups = [label for label in tree.labels if len(tree.leaves_under(label)) > 1]

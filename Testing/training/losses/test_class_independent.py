@@ -32,7 +32,7 @@ def test_the_loss_is_the_entropy_of_each_known_class_summed_and_averaged_over_la
 def test_a_class_that_the_data_set_does_not_know_learns_nothing_from_it() -> None:
     for dice_weight in (0.0, 1.0):
         scores = scores_of(4)
-        class_independent_loss(scores, truth_of([1, 3, 0, 2], [1, 3]), dice_weight).backward()
+        class_independent_loss(scores, truth_of([1, 3, 0, 2], [1, 3]), dice_weight).backward()  # type: ignore[no-untyped-call]
         assert scores.grad is not None
         assert torch.equal(scores.grad[:, 1], torch.zeros(4, dtype=torch.float64))
         assert (scores.grad[:, [0, 2]] != 0).all()
@@ -43,7 +43,7 @@ def test_related_classes_are_soft_targets_only_where_nothing_is_known() -> None:
     relations[1] = torch.tensor([NULL, 1.0, 0.25, 0.75])
     scores = scores_of(3)
     truth = truth_of([1, 3, 0], [1, 3])
-    class_independent_loss(scores, truth, relations=relations).backward()
+    class_independent_loss(scores, truth, relations=relations).backward()  # type: ignore[no-untyped-call]
     p, got = scores.detach().sigmoid(), scores.grad
     assert got is not None
     assert got[0, 1].item() == pytest.approx((p[0, 1].item() - 0.25) / 3)  # null in the table: the relation's target
@@ -56,7 +56,7 @@ def test_a_voxel_known_only_to_lie_in_a_parent_has_no_relations() -> None:
     members = torch.tensor([[False, True, True, False]])
     relations = torch.full((4, 4), 0.5)
     scores = scores_of(1)
-    class_independent_loss(scores, truth_of([4], [1, 2], members), relations=relations).backward()
+    class_independent_loss(scores, truth_of([4], [1, 2], members), relations=relations).backward()  # type: ignore[no-untyped-call]
     assert scores.grad is not None
     assert torch.equal(scores.grad, torch.zeros(1, 3, dtype=torch.float64))
 
