@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from LabelConditionedSegmentationLib.core.errors import LabelError
@@ -30,7 +30,7 @@ def tree_of_protocols(parts: Mapping[str, LabelTree]) -> LabelTree:
         for label in part.labels:
             free += label.id in taken
             ids[label.id] = free if label.id in taken else label.id
-        _say_exchanged(protocol, part, taken, ids)
+        say_exchanged(protocol, part.leaves, ids, taken)
         names = {label.name.casefold() for label in labels}
         added = [
             replace(
@@ -80,16 +80,17 @@ def _named(label: Label, part: LabelTree, protocol: str, taken: set[str], shared
     return label
 
 
-def _say_exchanged(protocol: str, part: LabelTree, taken: Mapping[int, Label], ids: Mapping[int, int]) -> None:
-    """Label maps of the package have other ids than those of the data set: that has to be known."""
-    exchanged = [label for label in part.labels if ids[label.id] != label.id]
+def say_exchanged(data_set: str, labels: Sequence[Label], ids: Mapping[int, int], taken: Mapping[int, Label]) -> None:
+    """Label maps of a package have other ids than those of a data set, where another label has an id already: that has
+    to be known. labels: of the data set; ids: what theirs became; taken: the labels that were there before.
+    """
+    exchanged = [label for label in labels if ids[label.id] != label.id and label.id in taken]
     if not exchanged:
         return
-    first = exchanged[0]
-    other = len(exchanged) - 1
-    more = f" So have {other} other labels of {protocol} new ids." if other else ""
+    first, count = exchanged[0], len(exchanged)
+    more = f" It is one of {count} ids that are exchanged." if count > 1 else ""
     print(
-        f'The id {first.id} is "{taken[first.id].name}" already: "{first.name}" of {protocol} has the id'
+        f'The id {first.id} is "{taken[first.id].name}" already: "{first.name}" of {data_set} has the id'
         f" {ids[first.id]} in this network.{more}",
         file=sys.stderr,
     )

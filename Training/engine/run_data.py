@@ -14,7 +14,7 @@ from ..data.class_maps import MapSettings
 from ..data.datasets import CaseFiles, DataSet, has_labels, read_data_set, read_scans
 from ..data.image_sources import MadeImages, with_made_images
 from ..data.prepared_cases import Case, is_prepared, open_prepared, prepare_cases
-from ..data.protocol_trees import plain_part, tree_of_protocols
+from ..data.protocol_trees import plain_part, say_exchanged, tree_of_protocols
 from ..data.sources import Source, cases_of, domains_of, sources_of
 from ..data.targets import TargetCode, find_label, select
 from ..methods.registry import method_of
@@ -139,9 +139,20 @@ def _joined_by_name(learned: Sequence[Source], data_sets: Sequence[DataSet], kno
     tree = known
     for source, data_set in zip(learned, data_sets, strict=True):
         added = select(data_set.table, source.labels)
-        tree = added if tree is None else joined_tree(tree, added)
+        before, tree = tree, added if tree is None else joined_tree(tree, added)
+        if before is not None:
+            _say_other_meanings(before, tree, added, source)
     assert tree is not None
     return tree
+
+
+def _say_other_meanings(before: LabelTree, tree: LabelTree, added: LabelTree, source: Source) -> None:
+    """Two tables may give one id to different names: the label that comes later has another one in the network."""
+    named = {label.name.casefold(): label.id for label in tree.labels}
+    new = [leaf for leaf in added.leaves if leaf.name.casefold() not in {x.name.casefold() for x in before.labels}]
+    say_exchanged(
+        f'"{source.root}"', new, {x.id: named[x.name.casefold()] for x in new}, {x.id: x for x in before.labels}
+    )
 
 
 def _tree_of_protocols(learned: Sequence[Source], data_sets: Sequence[DataSet], known: LabelTree | None) -> LabelTree:
