@@ -591,7 +591,7 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
-      <source>"{0}" overlaps another label that was asked for (a structure and a part of it, or one by example and one of the model), which a label map cannot hold; ask for one of them, or write a .seg.nrrd file.</source>
+      <source>"{0}" overlaps another label that was asked for (a structure and a part of it, labels of two protocols, or one by example and one of the model), which a label map cannot hold; ask for one of them, or write a .seg.nrrd file.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1295,6 +1295,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The model has no protocol "{0}"; {1}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The model knows no label "{0}".{1} `lcs labels` lists them all.</source>
       <translation type="unfinished" />
     </message>
@@ -1743,6 +1747,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>all of its labels belong together</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>an endless line: {0}</source>
       <translation type="unfinished" />
     </message>
@@ -1888,6 +1896,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>inversion time</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>it has {0}</source>
       <translation type="unfinished" />
     </message>
     <message>

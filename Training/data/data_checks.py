@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
 from tqdm import tqdm
 
 from .datasets import CaseFiles, DataSet
+from .sources import Source
 
 if TYPE_CHECKING:
     from ..engine.config import Config
@@ -63,6 +65,43 @@ def check_data_set(data_set: DataSet, spec_channels: int, schema: MetadataSchema
         ]
         problems += [f"{case.name}: {problem}" for problem in found]
     return problems
+
+
+def refuse_same_scans(sources: Sequence[Source], data_sets: Sequence[DataSet], keeps_protocols: bool) -> None:
+    """SystemExit where one scan, by the bytes of its first image, is in two data sets: it would be learned twice as
+    often as others or, worse, be validated on. Only where protocols live side by side may it be labelled by two of
+    them; scans that are taken without labels may be any.
+    """
+    seen: dict[tuple[int, str], tuple[Source, str]] = {}
+    for source, case, mark in _marks_of_scans(sources, data_sets):
+        other, name = seen.setdefault(mark, (source, case))
+        both_ways = keeps_protocols and other.role == source.role and other.protocol != source.protocol
+        if other.root == source.root or both_ways:
+            continue
+        raise SystemExit(
+            f'"{other.root}" and "{source.root}" have the same scan: {name} there is {case} here. Leave it out of one'
+            " of them, by naming the cases of that source."
+        )
+
+
+def _marks_of_scans(
+    sources: Sequence[Source], data_sets: Sequence[DataSet]
+) -> Iterator[tuple[Source, str, tuple[int, str]]]:
+    """Source, case and what tells a scan from all others: the length and, where two have one length, the hash of its
+    first file.
+    """
+    files = [
+        (source, case.name, case.images[0])
+        for source, data_set in zip(sources, data_sets, strict=True)
+        for case in data_set.cases
+        if source.role != "target" and case.images and case.images[0].is_file()
+    ]
+    lengths = [path.stat().st_size for _, _, path in files]
+    several = {length for length, times in Counter(lengths).items() if times > 1}
+    for (source, name, path), length in zip(files, lengths, strict=True):
+        if length in several:
+            with path.open("rb") as file:
+                yield source, name, (length, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def raise_problems(problems: Sequence[str]) -> None:

@@ -67,6 +67,7 @@ class DataSet:
     table: LabelTree
     ignored_ids: frozenset[int]
     made: MapSettings | None = None
+    protocol: str = ""
 
 
 Table = tuple[LabelTree, frozenset[int]]

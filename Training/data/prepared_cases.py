@@ -116,7 +116,7 @@ def prepare_files(
     """As `prepare_cases`, but nothing is loaded: name of each case -> its folder in the cache."""
     make_cache(cache)
     settings = settings_of(data_set, tree, spec, schema, multiple)
-    code = TargetCode(tree, data_set.table, data_set.ignored_ids)
+    code = TargetCode(tree, data_set.table, data_set.ignored_ids, data_set.protocol)
     keys: dict[str, str] = {}
     for files in tqdm(data_set.cases, desc="preparing cases", disable=not (progress and sys.stderr.isatty())):
         if files.name in keys:
@@ -145,6 +145,7 @@ def settings_of(
         "table": data_set.table.to_json(),
         "ignored_ids": sorted(data_set.ignored_ids),
         **({} if made == MapSettings() else {"made": asdict(made)}),
+        **({"protocol": data_set.protocol} if data_set.protocol else {}),
     }
 
 

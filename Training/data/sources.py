@@ -41,6 +41,9 @@ class Source:
     """How often it is drawn, beside the other sources of its role."""
     domain: str = ""
     """Sources of one domain share its name; empty: a domain of its own."""
+    protocol: str = ""
+    """With method=protocols, the way to divide a scan that its labels are of; sources that agree share its name; empty:
+    that of the source."""
     images: str = "stored"
     """Where images come from: stored in files, or made, anew for every sample, from the label maps."""
     alike: list[str] = field(default_factory=list)
@@ -122,15 +125,22 @@ def check_roles(sources: Iterable[Source], taken: Collection[str], method: str) 
 
 
 def named(sources: Sequence[Source]) -> list[Source]:
-    """The sources with the names and domains that they leave out, and their roots spelled alike. One whose images are
-    made beside the stored ones of the same root is called ROOT-made.
+    """The sources with the names, domains and protocols that they leave out, and their roots spelled alike. One whose
+    images are made beside the stored ones of the same root is called ROOT-made.
     """
     stored = {str(Path(source.root)) for source in sources if source.images == "stored"}
     full = []
     for source in sources:
         root = Path(source.root)
         beside = "-made" if source.images == "made" and str(root) in stored else ""
-        full.append(replace(source, root=str(root), name=source.name or root.stem + beside))
+        full.append(
+            replace(
+                source,
+                root=str(root),
+                name=source.name or root.stem + beside,
+                protocol=source.protocol or source.name or root.stem,
+            )
+        )
     return [replace(source, domain=source.domain or source.name) for source in full]
 
 

@@ -12,6 +12,7 @@ from LabelConditionedSegmentationLib.core.errors import LabelError
 from LabelConditionedSegmentationLib.core.labels.label_tree import Label, LabelTree
 
 from ..losses.truth import IGNORE
+from .protocol_trees import plain_name
 
 BACKGROUND_CLASS = 0
 
@@ -38,7 +39,10 @@ class TargetCode:
     tree: the labels of the network. table: the labels of the data set. ignored_ids: ids that are no label of the data
     set. Labels of both are matched by name, whatever the ids; upper and lower case are the same.
 
-    classes: K, the background included. members: (G, K) bool, the classes under each parent of two leaves or more, in
+    Of a tree of several protocols it is the code of one of them, whose labels are matched by the names that they have
+    in its own table; its targets are numbered among the classes of the network, but 0 is its own background.
+
+    classes: K, all backgrounds included. members: (G, K) bool, the classes under each parent of two leaves or more, in
     tree order (a parent of one leaf is that class). mirrored: (K + G,), what a left-right flip makes of every target; a
     parent whose mirrored classes are not those of a parent stays itself.
     """
@@ -47,16 +51,20 @@ class TargetCode:
     members: torch.Tensor
     mirrored: tuple[int, ...]
 
-    def __init__(self, tree: LabelTree, table: LabelTree, ignored_ids: Iterable[int] = ()) -> None:
+    def __init__(self, tree: LabelTree, table: LabelTree, ignored_ids: Iterable[int] = (), protocol: str = "") -> None:
+        """protocol: whose labels the table has; empty: those of the only one, or of the first."""
         self.tree = tree
         self.table = table
-        self.classes = len(tree.leaves) + 1
-        self._in_tree = {label.name.casefold(): label for label in tree.labels}
+        self.classes = tree.classes
+        protocol = protocol if protocol in tree.parts else tree.protocols[0].name
+        self._part = tree.parts[protocol]
+        self._first_class: int = tree.class_slices[protocol].start
+        self._in_tree = {plain_name(label, protocol).casefold(): label for label in self._part.labels}
         self._in_table = {label.name.casefold(): label for label in table.labels}
         self._groups = [label for label in tree.labels if len(tree.leaves_under(label)) > 1]
         self.members = torch.zeros(len(self._groups), self.classes, dtype=torch.bool)
         for g, parent in enumerate(self._groups):
-            self.members[g, list(tree.classes_under(parent))] = True
+            self.members[g, list(tree.network_classes_under(parent))] = True
         self.mirrored = (*tree.mirrored_classes, *self._mirrored_groups())
         targets = (
             {label.id: self._target_of(label) for label in table.labels}
@@ -76,7 +84,9 @@ class TargetCode:
         that the tree does not have.
         """
         below = {leaf.id for name in names for leaf in self.tree.leaves_under(find_label(self.tree, name, setting))}
-        classes = torch.tensor([False, *(leaf.id in below for leaf in self.tree.leaves)])
+        classes = torch.tensor(
+            [is_in for part in self.tree.parts.values() for is_in in (False, *(x.id in below for x in part.leaves))]
+        )
         return torch.cat([classes, (classes | ~self.members).all(1)])
 
     def annotated(self, names: Sequence[str] | None) -> torch.Tensor:
@@ -89,11 +99,15 @@ class TargetCode:
         """
         found = self.table.labels if names is None else [find_label(self.table, name, "annotated") for name in names]
         looked_for = {leaf.id for label in found for leaf in self.table.leaves_under(label)}
-        return torch.tensor([True, *(self._is_covered(leaf, looked_for) for leaf in self.tree.leaves)])
+        annotated = torch.zeros(self.classes, dtype=torch.bool)
+        annotated[0] = True
+        for number, leaf in enumerate(self._part.leaves, start=self._first_class + 1):
+            annotated[number] = self._is_covered(leaf, looked_for)
+        return annotated
 
     def _is_covered(self, leaf: Label, looked_for: set[int]) -> bool:
         for label in (leaf, *self.tree.ancestors(leaf)):
-            known = self._in_table.get(label.name.casefold())
+            known = self._in_table.get(self._plain(label))
             if known is not None:
                 below = {x.id for x in self.table.leaves_under(known)}
                 return below <= looked_for and (label is leaf or below == {known.id})
@@ -103,11 +117,11 @@ class TargetCode:
         """The target of voxels with the id of a label of the table."""
         own = self._in_tree.get(label.name.casefold())
         if own is not None and self.tree.leaves_under(own) == (own,):
-            return self.tree.class_of[own.id]
+            return self._first_class + self.tree.class_of[own.id]
         for above in self.table.ancestors(label):
             merged = self._in_tree.get(above.name.casefold())
             if merged is not None and merged.id in self.tree.class_of:
-                return self.tree.class_of[merged.id]
+                return self._first_class + self.tree.class_of[merged.id]
         if own is not None:
             return self._group_target(own, label)
         contains_some = any(below.name.casefold() in self._in_tree for below in self._descendants(label))
@@ -118,11 +132,14 @@ class TargetCode:
         learns it.
         """
         divided = [leaf for leaf in self.table.leaves_under(label) if leaf != label]
-        if not all(self._target_of(leaf) in self.tree.classes_under(parent) for leaf in divided):
+        if not all(self._target_of(leaf) in self.tree.network_classes_under(parent) for leaf in divided):
             return IGNORE
         if parent in self._groups:
             return self.classes + self._groups.index(parent)
-        return self.tree.classes_under(parent)[0]
+        return self.tree.network_classes_under(parent)[0]
+
+    def _plain(self, label: Label) -> str:
+        return plain_name(label, self._part.protocols[0].name).casefold()
 
     def _descendants(self, label: Label) -> list[Label]:
         return [below for below in self.table.labels if label in self.table.ancestors(below)]
@@ -166,7 +183,16 @@ def select(table: LabelTree, names: Sequence[str]) -> LabelTree:
 
 
 def can_be_flipped(tree: LabelTree) -> bool:
-    """Whether a scan may be flipped left-right: not where the tree holds a left structure without the right one, which
-    a flip would make to the same.
+    """Whether a scan may be flipped left-right: not where the tree holds, in any of its protocols, a left structure
+    without the right one, which a flip would make to the same.
     """
-    return all(leaf.laterality not in ("left", "right") or tree.mirrored(leaf) != leaf for leaf in tree.leaves)
+    return len(flippable(tree)) == len(tree.parts)
+
+
+def flippable(tree: LabelTree) -> list[slice]:
+    """The classes of every protocol whose scans may be flipped left-right."""
+    return [
+        tree.class_slices[name]
+        for name, part in tree.parts.items()
+        if all(leaf.laterality not in ("left", "right") or part.mirrored(leaf) != leaf for leaf in part.leaves)
+    ]

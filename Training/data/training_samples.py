@@ -21,7 +21,7 @@ from .example_tasks import draw_regions
 from .image_sources import ImageSource, MadeImages, StoredImages
 from .lesions import with_lesions
 from .prepared_cases import Case
-from .targets import TargetCode, can_be_flipped
+from .targets import TargetCode, flippable
 
 LABELLED_CENTRES = 0.5
 """Share of the patches, of scans larger than the patch, that are centred on a voxel of a label."""
@@ -50,7 +50,8 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
         self.code = code
         self.config = config
         self.device = torch.device(device)
-        variation = replace(config.augmentation, flip=config.augmentation.flip and can_be_flipped(code.tree))
+        self._flippable = flippable(code.tree)
+        variation = replace(config.augmentation, flip=config.augmentation.flip and bool(self._flippable))
         self.spatial = SpatialAugmentation(variation, config.data.patch, code.mirrored, config.input.spacing)
         self.stored = StoredImages(variation, config.input.spacing)
         self.made = MadeImages(config.acquisition, config.input.spacing, config.schema)
@@ -76,7 +77,8 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
         centre = draw_centre(case.target.shape, self.config.data.patch, lambda: self._places_in(case), generator)
         images = self._images_of(case)
         whole = images.whole(case, case.target.long(), self.device)
-        view = self.spatial(whole, generator, centre, displacement=self._ageing_of(case, generator))
+        older = self._ageing_of(case, generator)
+        view = self.spatial(whole, generator, centre, flipped=self._flipped(case), displacement=older)
         view = images.moved(view, case, self.config.augmentation.crop, generator)
         image, points, classes = self._input(view, images, bool(case.annotated[1:].any()), generator)
         metadata = self._metadata(images.metadata(view, case), generator)
@@ -163,6 +165,12 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
         s = self.config.augmentation
         drawn = drawn_ageing(s.ageing, s.wider_mm, s.thinner_mm, generator)
         return None if drawn is None else self.ageing.displacement(case, *drawn).to(self.device)
+
+    def _flipped(self, case: Case) -> bool | None:
+        """False for a case of a protocol that is not flipped; None leaves it to chance."""
+        own = len(self.code.tree.protocols) == 1 or not bool(case.annotated[1:].any())
+        is_free = own or any(bool(case.annotated[part.start + 1 : part.stop].any()) for part in self._flippable)
+        return None if is_free else False
 
     def _with_lesions(self, view: View, generator: np.random.Generator) -> View:
         """What a sample sees, for a share of them with lesions."""

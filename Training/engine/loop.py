@@ -28,7 +28,7 @@ from .run_data import RunData, load_data
 from .run_log import RunLog
 from .run_settings import settled
 from .run_state import RunState, checkpoint_to_start_from
-from .start import describe_start, freeze, take_weights
+from .start import describe_start, freeze, known_labels, take_weights
 from .stop_signals import leave_signals, stop_on_interrupt
 from .validation import validate
 
@@ -68,7 +68,7 @@ class Trainer:
 
     def _load(self, package: ModelPackage | None) -> RunData:
         with self.fabric.rank_zero_first():  # one process prepares, the others find it done
-            data = load_data(self.config, package.labels if package else None)
+            data = load_data(self.config, known_labels(self.config, package) if package else None)
         taught = f" and {len(data.target)} without labels" if self.config.teacher.share else ""
         self.fabric.print(
             f"{len(data.training)} cases{taught} for training, {len(data.validation)} for validation,"
@@ -82,7 +82,7 @@ class Trainer:
         return self.data.target if self.config.teacher.share else []
 
     def _build(self, package: ModelPackage | None) -> Method:
-        network = LabelConditionedNetwork(self.config.network, len(self.data.tree.leaves) + 1, self.data.schema.fields)
+        network = LabelConditionedNetwork(self.config.network, self.data.tree.classes, self.data.schema.fields)
         if package is not None:
             take_weights(network, self.data.tree, package)
         network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
@@ -162,7 +162,9 @@ class Trainer:
         cases = self.data.validation
         with self.state.averaged():
             self.method.finish(self.data.training)
-            scores, found = validate(self.method.network, cases, self.config.package.patch, self.fabric)
+            scores, found = validate(
+                self.method.network, cases, self.config.package.patch, self.fabric, self.data.tree.class_slices
+            )
         is_best = self.state.after_validation(float(np.nanmean(np.stack(list(scores.values())))))
         if log is not None and is_best:
             self.state.save("best")

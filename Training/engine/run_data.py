@@ -14,6 +14,7 @@ from ..data.class_maps import MapSettings
 from ..data.datasets import CaseFiles, DataSet, has_labels, read_data_set, read_scans
 from ..data.image_sources import MadeImages, with_made_images
 from ..data.prepared_cases import Case, is_prepared, open_prepared, prepare_cases
+from ..data.protocol_trees import plain_part, say_exchanged, tree_of_protocols
 from ..data.sources import Source, cases_of, domains_of, sources_of
 from ..data.targets import TargetCode, find_label, select
 from ..methods.registry import method_of
@@ -97,15 +98,13 @@ def _prepared_now(config: Config, sources: Sequence[Source], known: LabelTree | 
 
     What the names of labels and cases say against them comes before any image is read.
     """
-    from ..data.data_checks import refuse_problems  # and with it what reads images
+    from ..data.data_checks import refuse_problems, refuse_same_scans  # and with them what reads images
 
     labelled = {source.root: read_data_set(Path(source.root)) for source in sources if source.role != "target"}
     learned = [source for source in sources if source.role == "train"]
-    tree = known
-    for source in learned:
-        added = select(labelled[source.root].table, source.labels)
-        tree = added if tree is None else joined_tree(tree, added)
-    assert tree is not None
+    keeps_protocols = method_of(config).keeps_protocols
+    joined = _tree_of_protocols if keeps_protocols and config.data.sources else _joined_by_name
+    tree = joined(learned, [labelled[source.root] for source in learned], known)
     first = labelled[learned[0].root]
     wider = method_of(config).labels_of_samples(config, tree, first.table)
     if wider != tree and config.data.sources:
@@ -115,7 +114,12 @@ def _prepared_now(config: Config, sources: Sequence[Source], known: LabelTree | 
     data_sets = [_part(sources, n, labelled.get(source.root), tree) for n, source in enumerate(sources)]
     _refuse_shared_scans(sources, data_sets)
     teacher = teacher_of(config, TargetCode(tree, first.table)) if config.teacher.share else None
+    if keeps_protocols and config.data.sources:
+        data_sets = [
+            replace(one, protocol=_known_protocol(source, tree)) for source, one in zip(sources, data_sets, strict=True)
+        ]
     refuse_problems(_by_root(data_sets), config, sys.stderr.isatty())
+    refuse_same_scans(sources, data_sets, keeps_protocols)
     domains = domains_of(sources)
     cases = []
     for n, (source, data_set) in enumerate(zip(sources, data_sets, strict=True)):
@@ -160,6 +164,73 @@ def _refuse_shared_scans(sources: Sequence[Source], data_sets: Sequence[DataSet]
                     f'The case {case.name} of "{source.root}" is to be learned without labels, but "{root}" has the'
                     " same scan with labels: name other scans, or take it out of one of the two with cases."
                 )
+
+
+def _joined_by_name(learned: Sequence[Source], data_sets: Sequence[DataSet], known: LabelTree | None) -> LabelTree:
+    """The labels of all tables in one protocol: those of one name are one label."""
+    tree = known
+    for source, data_set in zip(learned, data_sets, strict=True):
+        added = select(data_set.table, source.labels)
+        before, tree = tree, added if tree is None else joined_tree(tree, added)
+        if before is not None:
+            _say_other_meanings(before, tree, added, source)
+    assert tree is not None
+    return tree
+
+
+def _say_other_meanings(before: LabelTree, tree: LabelTree, added: LabelTree, source: Source) -> None:
+    """Two tables may give one id to different names: the label that comes later has another one in the network."""
+    named = {label.name.casefold(): label.id for label in tree.labels}
+    new = [leaf for leaf in added.leaves if leaf.name.casefold() not in {x.name.casefold() for x in before.labels}]
+    say_exchanged(
+        f'"{source.root}"', new, {x.id: named[x.name.casefold()] for x in new}, {x.id: x for x in before.labels}
+    )
+
+
+def _tree_of_protocols(learned: Sequence[Source], data_sets: Sequence[DataSet], known: LabelTree | None) -> LabelTree:
+    """The labels of the sources of each protocol joined by name, and the protocols side by side: first those of a
+    package that is fine-tuned, which stay as they are.
+    """
+    kept = {} if known is None else {name: plain_part(known, name) for name in known.parts}
+    parts = dict(kept)
+    for source, data_set in zip(learned, data_sets, strict=True):
+        added = select(data_set.table, source.labels)
+        before = parts.get(source.protocol)
+        if before is None:
+            parts[source.protocol] = added
+            continue
+        _refuse_other_meanings(before, added, source)
+        joined = joined_tree(before, added)
+        if source.protocol in kept and joined != before:
+            raise SystemExit(
+                f'"{source.root}" has labels that the protocol {source.protocol} of the package lacks, such as'
+                f' "{next(label for label in joined.labels if label not in before.labels).name}": name those that it'
+                " has with the source's labels, or give it a protocol of its own."
+            )
+        parts[source.protocol] = joined
+    return tree_of_protocols(parts)
+
+
+def _refuse_other_meanings(before: LabelTree, added: LabelTree, source: Source) -> None:
+    """Data sets that share a protocol agree about what an id means; a parent may have one that was made."""
+    known = {leaf.id: leaf for leaf in before.leaves}
+    for label in added.leaves:
+        other = known.get(label.id)
+        if other is not None and other.name.casefold() != label.name.casefold():
+            raise SystemExit(
+                f'The id {label.id} is "{label.name}" in "{source.root}", but "{other.name}" in another source of the'
+                f" protocol {source.protocol}: give each a protocol of its own, or correct one of the tables."
+            )
+
+
+def _known_protocol(source: Source, tree: LabelTree) -> str:
+    """The protocol of a source's labels. SystemExit for one that no source for training has."""
+    if source.role != "target" and source.protocol not in tree.parts:
+        raise SystemExit(
+            f'No source is trained on for the protocol {source.protocol}, which "{source.root}" has; there are'
+            f" {', '.join(tree.parts)}. Name one of them with its protocol."
+        )
+    return source.protocol
 
 
 def _part(sources: Sequence[Source], n: int, whole: DataSet | None, tree: LabelTree) -> DataSet:

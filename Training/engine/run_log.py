@@ -121,7 +121,7 @@ class RunLog:
             self.curves.add_scalar(f"dice/case/{case}", float(np.nanmean(values)), step)
         table = np.stack(list(scores.values()))
         for root in self.tree.roots:
-            values = table[:, [c - 1 for c in self.tree.classes_under(root)]]
+            values = table[:, [c - 1 for c in self.tree.network_classes_under(root)]]
             if not np.isnan(values).all():
                 self.curves.add_scalar(f"dice/{root.name}", float(np.nanmean(values)), step)
 
@@ -129,10 +129,11 @@ class RunLog:
         """A scan and maps of classes over it in three slices: image and maps (k, j, i), on a grid along the RAS axes;
         classes are labels and, with colours of their own, others after them; negative values stand for unknown.
         """
-        leaves = [leaf.color for leaf in self.tree.leaves]
-        further = max(0, max(int(classes.max()) for classes in maps) - len(leaves))
+        black = (0.0, 0.0, 0.0)
+        own = [colour for part in self.tree.parts.values() for colour in (black, *(x.color for x in part.leaves))]
+        further = max(0, max(int(classes.max()) for classes in maps) + 1 - len(own))
         more = [colorsys.hsv_to_rgb(n * 0.618 % 1, 0.7, 0.9) for n in range(further)]
-        colours = np.array([(0.0, 0.0, 0.0), *leaves, *more], dtype=np.float32)
+        colours = np.array([*own, *more], dtype=np.float32)
         sheet = _sheet_of(image.float().cpu().numpy(), [classes.cpu().numpy() for classes in maps], colours)
         with writing_to(self.path.parent):
             self.curves.add_image(name, sheet, step, dataformats="HWC")

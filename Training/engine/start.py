@@ -16,6 +16,8 @@ from LabelConditionedSegmentationLib.core.network.head import ClassEmbeddings
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
 
+from ..data.protocol_trees import plain_name
+from ..methods.registry import method_of
 from .config import Config
 from .config_checks import check_network, starts_from_package
 
@@ -91,13 +93,7 @@ def take_weights(network: LabelConditionedNetwork, tree: LabelTree, package: Mod
     network.trunk.load_state_dict(_with_new_fields(network.trunk.state_dict(), source.trunk.state_dict()))
     if network.examples is not None and source.examples is not None:
         network.examples.load_state_dict(source.examples.state_dict())
-    known = {leaf.name.casefold(): n for n, leaf in enumerate(package.labels.leaves, start=1)}
-    rows = {0: 0}
-    for n, leaf in enumerate(tree.leaves, start=1):
-        for label in (leaf, *tree.ancestors(leaf)):
-            if label.name.casefold() in known:
-                rows[n] = known[label.name.casefold()]
-                break
+    rows = _known_rows(tree, known_protocols(tree, package))
     rows |= {network.classes + n: source.classes + n for n in range(package.architecture.context_classes)}
     here, there = list(rows), list(rows.values())
     if isinstance(network.head, ClassEmbeddings) and isinstance(source.head, ClassEmbeddings):
@@ -110,6 +106,49 @@ def take_weights(network: LabelConditionedNetwork, tree: LabelTree, package: Mod
             value[[n - 1 for n in here[1:]]] = before[name][[n - 1 for n in there[1:]]]
         else:
             value.copy_(before[name])
+
+
+def _known_rows(tree: LabelTree, known: LabelTree) -> dict[int, int]:
+    """Class of a network -> the class of the one before whose prompt it starts with, inside each protocol that both
+    have.
+    """
+    rows = {}
+    for protocol, part in tree.parts.items():
+        if protocol not in known.parts:
+            continue
+        before, after = known.class_slices[protocol].start, tree.class_slices[protocol].start
+        there = {plain_name(leaf, protocol).casefold(): n for n, leaf in enumerate(known.parts[protocol].leaves, 1)}
+        rows[after] = before
+        for n, leaf in enumerate(part.leaves, start=1):
+            names = (plain_name(label, protocol).casefold() for label in (leaf, *part.ancestors(leaf)))
+            if (name := next((name for name in names if name in there), None)) is not None:
+                rows[after + n] = before + there[name]
+    return rows
+
+
+def known_labels(config: Config, package: ModelPackage) -> LabelTree:
+    """The labels of a package that is fine-tuned; where protocols are kept, its only one has the name of the package.
+
+    SystemExit where a method that knows no protocols would have to go on with several.
+    """
+    tree = package.labels
+    if method_of(config).keeps_protocols and config.data.sources:
+        return _named_protocol(tree, package)
+    if len(tree.protocols) > 1:
+        raise SystemExit(
+            f'The package "{package.name}" divides a scan in several ways ({", ".join(tree.parts)}), which'
+            f" method={config.method} cannot go on with: take method=protocols and data.sources."
+        )
+    return tree
+
+
+def known_protocols(tree: LabelTree, package: ModelPackage) -> LabelTree:
+    """The labels of a package, whose only protocol is called as that is in the tree that goes on from it."""
+    return package.labels if "" in tree.parts else _named_protocol(package.labels, package)
+
+
+def _named_protocol(tree: LabelTree, package: ModelPackage) -> LabelTree:
+    return LabelTree(tree.labels, (replace(tree.protocols[0], name=package.name),)) if tree.is_plain else tree
 
 
 def _with_new_fields(fresh: Mapping[str, torch.Tensor], known: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

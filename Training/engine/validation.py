@@ -7,8 +7,9 @@ compares them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -39,15 +40,37 @@ def features_of(network: LabelConditionedNetwork, case: Case, patch: Shape) -> t
 
 @torch.no_grad()
 def find_classes(
-    network: LabelConditionedNetwork, case: Case, patch: Shape, precision: Precision = nullcontext
+    network: LabelConditionedNetwork,
+    case: Case,
+    patch: Shape,
+    precision: Precision = nullcontext,
+    among: slice = slice(None),
 ) -> torch.Tensor:
-    """The best class of every voxel of a prepared case, (k, j, i) on the network's grid, as a Segmenter finds it."""
+    """The best class of every voxel of a prepared case, (k, j, i) on the network's grid, as a Segmenter finds it.
+
+    among: the classes that compete, those of a protocol with its background first; numbers are those of the network, 0
+    for the background.
+    """
     fine, coarse = _grids(network, case)
     network_pass = _pass_of(network, patch, precision)
-    winners = WinnerMap(coarse, fine, AXIS, network_pass.prompts, network_pass.plan.chunk)
+    prompts = network_pass.prompts
+    if among != slice(None):
+        prompts = prompts.part(among)
+    winners = WinnerMap(coarse, fine, AXIS, prompts, network_pass.plan.chunk)
     for slab in _slabs(network_pass, case):
         winners.add(slab)
-    return torch.from_numpy(winners.winners).long()
+    found = torch.from_numpy(winners.winners).long()
+    return torch.where(found > 0, found + (among.start or 0), 0)
+
+
+def protocol_of(case: Case, class_slices: Mapping[str, slice]) -> slice:
+    """The classes of the protocol that a case is labelled by; all of them, and whatever the network has beside them,
+    where there is one protocol.
+    """
+    if len(class_slices) == 1:
+        return slice(None)
+    looked_for = (bool(case.annotated[part.start + 1 : part.stop].any()) for part in class_slices.values())
+    return next(part for part, is_its in zip(class_slices.values(), looked_for, strict=True) if is_its)
 
 
 def _grids(network: LabelConditionedNetwork, case: Case) -> tuple[Grid, Grid]:
@@ -84,16 +107,21 @@ def dice_of_classes(found: torch.Tensor, target: torch.Tensor, classes: int) -> 
 
 
 def validate(
-    network: LabelConditionedNetwork, cases: list[Case], patch: Shape, fabric: Fabric
+    network: LabelConditionedNetwork,
+    cases: list[Case],
+    patch: Shape,
+    fabric: Fabric,
+    class_slices: Mapping[str, slice] = MappingProxyType({"": slice(None)}),
 ) -> tuple[dict[str, np.ndarray], torch.Tensor | None]:
     """Dice of every leaf in every case on the network's grid, and what was found in the first case.
 
-    patch: voxels (k, j, i) of the windows, those of the package. Every process does its share of the cases.
+    patch: voxels (k, j, i) of the windows, those of the package. class_slices: those of the tree; a case is decided
+    inside the protocol that it is labelled by. Every process does its share of the cases.
     """
     table = torch.zeros(len(cases), network.classes - 1)
     first = None
     for n in range(fabric.global_rank, len(cases), fabric.world_size):
-        found = find_classes(network, cases[n], patch, fabric.autocast)
+        found = find_classes(network, cases[n], patch, fabric.autocast, protocol_of(cases[n], class_slices))
         table[n] = torch.from_numpy(dice_of_classes(found, cases[n].target, network.classes))
         first = found if n == 0 else first
     table = torch.as_tensor(fabric.all_reduce(table.to(fabric.device), reduce_op="sum")).cpu()

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from LabelConditionedSegmentationLib.core.errors import InputError, MetadataError
 from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
-from LabelConditionedSegmentationLib.core.labels.label_tree import Label
+from LabelConditionedSegmentationLib.core.labels.label_tree import Label, LabelTree
 from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
 from LabelConditionedSegmentationLib.core.scan.channel_stack import grid_difference
 from LabelConditionedSegmentationLib.core.scan.metadata import MetadataSchema
@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from ..data.data_checks import metadata_problems, raise_problems
 from ..data.datasets import CaseFiles, DataSet, read_data_set, read_image, read_labels
+from ..data.protocol_trees import plain_part
 from ..data.targets import TargetCode
 from ..engine.program import ends_with_a_sentence
 from .evaluation_page import page
@@ -60,18 +61,22 @@ def evaluate(
     with_metadata: bool = True,
     shuffle_seed: int | None = None,
     labels: Sequence[str] = (),
+    protocol: str = "",
 ) -> Evaluation:
     """Segment the cases of a data set (all, or those named) and compare every label with the truth.
 
     Labels are matched by name; a case is scored on those of `labels` (all leaves of the model, where none is named)
-    that somebody looked for in it.
+    that somebody looked for in it. protocol: whose labels the data set has, of a model of several; empty: the one that
+    is called as the folder of the data set.
     shuffle_seed: give the model the metadata of another case. Raises InputError or LabelError, or
     SystemExit with a sentence.
     """
     data_set = read_data_set(data, names)
     package = segmenter.package
-    code = TargetCode(package.labels, data_set.table, data_set.ignored_ids)
-    code_of_model = TargetCode(package.labels, package.labels)
+    tree = _labels_of(package, protocol or data.stem)
+    code = TargetCode(tree, data_set.table, data_set.ignored_ids)
+    code_of_model = TargetCode(tree, plain_part(tree, tree.protocols[0].name))
+    among = None if tree is package.labels else [str(leaf.id) for leaf in tree.leaves]
     wanted = _wanted_labels(code, labels, data)
     raise_problems(metadata_problems(data_set.cases, package.metadata))
     metadata = {case.name: known_metadata(case, package.metadata) for case in data_set.cases}
@@ -80,9 +85,10 @@ def evaluate(
     pictures: tuple[Picture, ...] = ()
     for case in tqdm(data_set.cases, desc="evaluating", unit="case", disable=not sys.stderr.isatty()):
         scan, truth = read_case(case, code)
-        prediction = code_of_model.encode(segmenter.segment(scan, metadata=given[case.name]).label_map.array[0])
+        found = segmenter.segment(scan, among, given[case.name])
+        prediction = code_of_model.encode(found.label_map.array[0])
         looked_for = code.annotated(case.annotated)
-        scored = [label for label in wanted if bool(looked_for[list(package.labels.classes_under(label))].all())]
+        scored = [label for label in wanted if bool(looked_for[list(tree.classes_under(label))].all())]
         rows_of_case = [
             Row(case.name, label.id, scores)
             for label, scores in compare_labels(truth, prediction, code, scored, scan.spacing)
@@ -93,7 +99,7 @@ def evaluate(
         name=package.name,
         data=str(data),
         given=SHUFFLED.format(seed=shuffle_seed) if shuffle_seed is not None else GIVEN if with_metadata else WITHHELD,
-        tree=package.labels,
+        tree=tree,
         schema=package.metadata,
         models={case.name: str(package.path) for case in data_set.cases},
         trained_on=frozenset(case for case in metadata if was_trained_on(package, case)),
@@ -101,6 +107,11 @@ def evaluate(
         rows=tuple(rows),
         pictures=pictures,
     )
+
+
+def _labels_of(package: ModelPackage, protocol: str) -> LabelTree:
+    """The labels of a package that are scored: all, or those of a protocol. Raises LabelError where it has not that."""
+    return package.labels if len(package.labels.protocols) == 1 else package.labels.part_of(protocol)
 
 
 def was_trained_on(package: ModelPackage, case: str) -> bool:
@@ -304,6 +315,12 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="STEM",
         help="write STEM.csv (a row a case and label), STEM.json (means) and STEM.html (a page)",
     )
+    parser.add_argument(
+        "--protocol",
+        default="",
+        metavar="NAME",
+        help="whose labels the data set has, of a model of several; by default that called as the data set",
+    )
     parser.add_argument("--device", default="auto", help="auto (the default: a GPU if there is one), cpu, cuda:0, mps")
     telling = parser.add_mutually_exclusive_group()
     telling.add_argument("--without-metadata", action="store_true", help="tell the model nothing about the scans")
@@ -326,6 +343,7 @@ def main() -> None:
             not arguments.without_metadata,
             arguments.shuffled_metadata,
             arguments.labels,
+            arguments.protocol,
         )
         print_summary(evaluation)
         if arguments.output:

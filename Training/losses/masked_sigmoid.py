@@ -26,11 +26,17 @@ def masked_sigmoid_loss(
     entropy = torch.nn.functional.binary_cross_entropy_with_logits(
         scores, target * is_known, weight=weight, reduction="sum"
     ) / weight.sum().clamp_min(1)
+    return entropy + dice_weight * soft_dice_loss(scores, target, weight)
+
+
+def soft_dice_loss(scores: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """1 - mean soft Dice of the labels with a voxel that counts: scores (V, L) before the sigmoid, target and weight
+    (V, L). 0 where nothing counts.
+    """
     p = scores.sigmoid()
     dice = (2 * (p * target * weight).sum(0) + 1) / ((p * p * weight).sum(0) + (target * target * weight).sum(0) + 1)
     scored = (weight > 0).any(0)
-    dice_loss = 1 - dice[scored].mean() if bool(scored.any()) else dice[scored].sum()
-    return entropy + dice_weight * dice_loss
+    return 1 - dice[scored].mean() if bool(scored.any()) else dice[scored].sum()
 
 
 def _soft_labels(soft: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

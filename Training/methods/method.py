@@ -50,7 +50,8 @@ class Method(torch.nn.Module):
 
     settings: what `register` was given. answers_for_classes: whether the network does, by itself; a run without that is
     not validated and ends without a package. roles: of sources that it takes beside those to train on and to validate
-    with (see `data.sources`).
+    with (see `data.sources`). keeps_protocols: whether every source's labels stay a protocol of their own; otherwise
+    those of one name are one label.
     """
 
     settings: ClassVar[type[Any] | None] = None
@@ -58,6 +59,7 @@ class Method(torch.nn.Module):
     learns_from_examples: ClassVar[bool] = False
     answers_for_classes: bool = True
     roles: ClassVar[tuple[str, ...]] = ()
+    keeps_protocols: ClassVar[bool] = False
 
     def __init__(self, network: LabelConditionedNetwork) -> None:
         super().__init__()

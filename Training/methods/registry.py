@@ -69,6 +69,12 @@ def check_method(config: Config) -> None:
         )
     taken = (*method.roles, "target") if config.teacher.share else method.roles
     check_roles(config.data.sources, taken, config.method)
+    if not method.keeps_protocols and any(source.protocol for source in config.data.sources):
+        able = _those(lambda kind: kind.keeps_protocols)
+        raise SystemExit(
+            f"Only {able} keeps protocols; with method={config.method} labels are joined by name: leave the protocol of"
+            " data.sources out."
+        )
     _check_prompts(config, method)
     method.check(config)
 

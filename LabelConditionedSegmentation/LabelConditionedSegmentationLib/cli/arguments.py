@@ -12,16 +12,44 @@ from ..core.adaptation.adapters import DEFAULT_ADAPTER, DEFAULT_STEPS, Adaptatio
 from ..core.errors import InputError, LabelError, MetadataError
 from ..core.labels.label_tree import LabelTree
 from ..core.package.model_package import ModelPackage
+from ..core.scan.file_formats import SEGMENTATION, suffix_of
+from .jobs import Job
 
 ALL = "all"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def wanted_labels(arguments: argparse.Namespace, tree: LabelTree) -> list[str] | str:
-    """The labels of the model, which knows them; none where only labels by example are asked for.
+    """The labels of the model, which knows them, inside the protocol that was asked for, if one was; none where only
+    labels by example are asked for.
 
     Raises InputError or LabelError.
     """
+    if arguments.protocol is not None:
+        part = tree.part_of(arguments.protocol)
+        found = _named_labels(arguments, part)
+        labels = part.leaves if found == ALL else [part.find(name) for name in found]
+        return [str(label.id) for label in labels]
+    return _named_labels(arguments, tree)
+
+
+def refuse_two_protocols(wanted: list[str] | str, tree: LabelTree, jobs: Sequence[Job]) -> None:
+    """Raises LabelError where labels of several protocols would have to share the voxels of a label map."""
+    maps = [job.output for job in jobs if job.output is not None and suffix_of(job.output) != SEGMENTATION]
+    if len(tree.protocols) == 1 or not maps:
+        return
+    labels = tree.leaves if wanted == ALL else [tree.find(name) for name in wanted]
+    names = list(dict.fromkeys(tree.protocol_of(label).name for label in labels))
+    if len(names) > 1:
+        raise LabelError(
+            f"The labels asked for belong to {len(names)} protocols ({', '.join(names)}), each of which divides the"
+            f' whole scan, and the label map "{maps[0]}" holds one of them: ask for one with --protocol {names[0]}, or'
+            " write a .seg.nrrd file."
+        )
+
+
+def _named_labels(arguments: argparse.Namespace, tree: LabelTree) -> list[str] | str:
+    """What --labels or --labels-file name, all of which the tree knows. Raises InputError or LabelError."""
     if arguments.labels is None and not arguments.labels_file:
         return [] if arguments.example or arguments.label_file else ALL
     if arguments.labels_file:

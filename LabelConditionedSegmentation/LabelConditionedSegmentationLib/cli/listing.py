@@ -18,7 +18,7 @@ def print_labels(arguments: argparse.Namespace) -> int:
     package = ModelPackage.load(resolve_model(arguments.model))
     tree = package.labels
     if arguments.search is None:
-        answer("\n".join("  " * tree.depth(label) + _line(label) for label in tree.walk()))
+        answer("\n".join(line for name, part in tree.parts.items() for line in _lines(name, part)))
         return DONE
     found = tree.search(arguments.search)
     if found:
@@ -26,6 +26,12 @@ def print_labels(arguments: argparse.Namespace) -> int:
     else:
         say(f'No label of "{package.name}" matches "{arguments.search}".')
     return DONE
+
+
+def _lines(protocol: str, part: LabelTree) -> list[str]:
+    """The labels of a protocol, indented by depth, below its name where it has one."""
+    lines = ["  " * (part.depth(label) + bool(protocol)) + _line(label) for label in part.walk()]
+    return [f"protocol {protocol}", *lines] if protocol else lines
 
 
 def _line_with_parents(tree: LabelTree, label: Label) -> str:
@@ -45,6 +51,11 @@ def print_models(_arguments: argparse.Namespace) -> int:
     return DONE
 
 
+def _ways(package: ModelPackage) -> str:
+    names = [name for name in package.labels.parts if name]
+    return f", in the protocols {', '.join(names)}" if len(names) > 1 else ""
+
+
 def _paragraph(name: str, path: Path) -> str:
     try:
         package = ModelPackage.load(path)
@@ -53,7 +64,7 @@ def _paragraph(name: str, path: Path) -> str:
     channels, spacing = ", ".join(package.input.channels), " x ".join(f"{s:g}" for s in package.input.spacing)
     learns = package.architecture.learns_examples
     lines = {
-        "labels": f"{len(package.labels.leaves)} structures, {len(package.labels)} with their groups",
+        "labels": f"{len(package.labels.leaves)} structures, {len(package.labels)} with their groups{_ways(package)}",
         "input": f"{channels} at {spacing} mm",
         "metadata": ", ".join(f"{field.name} ({field.allowed})" for field in package.metadata.fields) or "none",
         "examples": "learns further labels from examples" if learns else "knows its own labels only",

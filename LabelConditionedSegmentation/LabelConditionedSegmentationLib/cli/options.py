@@ -242,6 +242,14 @@ def _add_wanted(segment: argparse.ArgumentParser) -> None:
     wanted.add_argument(
         "--labels-file", metavar="F", help="a text file with one label a line; lines that begin with # are skipped"
     )
+    segment.add_argument(
+        "--protocol",
+        metavar="NAME",
+        help=(
+            "of a model that divides a scan in several ways: only the labels of this one, by the names that they have"
+            " in it"
+        ),
+    )
     _add_known(segment)
 
 

@@ -15,7 +15,7 @@ from ..core.package.model_package import ModelPackage
 from ..core.scan.bids_facts import files_about
 from ..core.scan.orientation import check_letters
 from . import example_arguments as example_words
-from .arguments import metadata_of, wanted_adaptation, wanted_labels
+from .arguments import metadata_of, refuse_two_protocols, wanted_adaptation, wanted_labels
 from .jobs import Job, jobs_for
 from .known import Knowing
 from .model_choice import resolve_model
@@ -94,6 +94,7 @@ def _check(plan: Plan) -> None:
     saved = arguments.save_label if arguments.save_label and NAME not in arguments.save_label else None
     plan.check_outputs([Path(saved)] if saved else [])
     example_words.check_files(arguments)
+    refuse_two_protocols(plan.labels, plan.package.labels, plan.jobs)
     if plan.labels and (arguments.example or arguments.label_file):
         example_words.refuse_label_maps(plan.jobs)
 

@@ -371,6 +371,18 @@ def test_labels_of_different_protocols_are_layers_and_do_not_count_as_overlappin
     assert tree.overlapping([tree[200], tree.leaves[0]]) is not None
 
 
+def test_a_protocol_is_found_by_its_name_and_its_classes_stand_behind_those_of_the_ones_before() -> None:
+    tree = samples.two_protocols()
+    rest = tree.part_of(" Rest ")
+    assert rest is tree.parts["rest"]
+    assert tree.network_classes_under(rest.leaves[0]) == (tree.class_slices["rest"].start + 1,)
+    assert tree.network_classes_under(tree[201]) == (6, 7)
+    with pytest.raises(LabelError, match='no protocol "other"; it has "deep" or "rest"'):
+        tree.part_of("other")
+    with pytest.raises(LabelError, match='no protocol "deep"; all of its labels belong together'):
+        samples.label_tree().part_of("deep")
+
+
 def test_protocols_survive_json() -> None:
     tree = samples.two_protocols()
     again = LabelTree.from_json(tree.to_json())

@@ -134,6 +134,16 @@ def test_one_source_gives_the_samples_of_a_root(made_up: Path, cache: Path) -> N
         assert_same(samples_of(by_root, root)[number], samples_of(by_source, source)[number])
 
 
+def test_an_id_that_two_tables_give_to_different_names_is_said(
+    made_up: Path, halves: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load_data(config_of(cache, Source(str(made_up)), Source(str(halves))))
+    told = capsys.readouterr().err
+    assert f'The id 48 is "Left Hippocampus" already: "Thalamus" of "{halves}" has the id ' in told
+    load_data(config_of(cache, Source(str(made_up)), Source(str(made_up), "validate", cases=["case_1"])))
+    assert "already" not in capsys.readouterr().err
+
+
 def test_labels_of_two_tables_are_joined_by_name_whatever_their_ids(made_up: Path, halves: Path, cache: Path) -> None:
     data = load_data(config_of(cache, Source(str(made_up)), Source(str(halves))))
     leaves = [leaf.name for leaf in data.tree.leaves]

@@ -63,9 +63,9 @@ class Result:
         if len(self.layers) > 1:
             inner = next(entry.label.name for entry in self.labels if entry.layer > 0)
             raise LabelError(
-                f'"{inner}" overlaps another label that was asked for (a structure and a part of it, or one by example'
-                " and one of the model), which a label map cannot hold; ask for one of them, or write a .seg.nrrd"
-                " file."
+                f'"{inner}" overlaps another label that was asked for (a structure and a part of it, labels of two'
+                " protocols, or one by example and one of the model), which a label map cannot hold; ask for one of"
+                " them, or write a .seg.nrrd file."
             )
         return self.layers[0]
 

@@ -240,6 +240,15 @@ class LabelTree:
             start += len(part.leaves) + 1
         return slices
 
+    def part_of(self, protocol: str) -> LabelTree:
+        """The labels of the protocol of this name, upper and lower case the same. LabelError names those there are."""
+        for name, part in self.parts.items():
+            if name and name.casefold() == protocol.strip().casefold():
+                return part
+        named = [name for name in self.parts if name]
+        there = f"it has {_listed(named)}" if named else "all of its labels belong together"
+        raise LabelError(f'The model has no protocol "{protocol}"; {there}.')
+
     def protocol_of(self, label: Label) -> Protocol:
         """The protocol that a label belongs to."""
         root = self._root(label)
@@ -255,6 +264,11 @@ class LabelTree:
     def classes_under(self, label: Label) -> tuple[int, ...]:
         """Class indices of `leaves_under`, inside their protocol."""
         return tuple(self.class_of[leaf.id] for leaf in self.leaves_under(label))
+
+    def network_classes_under(self, label: Label) -> tuple[int, ...]:
+        """Class indices of `leaves_under` among those of the network, where protocols stand one after the other."""
+        start = self.class_slices[self.protocol_of(label).name].start
+        return tuple(start + number for number in self.classes_under(label))
 
     def ancestors(self, label: Label) -> tuple[Label, ...]:
         """Parent, grandparent, ... up to the root."""
