@@ -20,6 +20,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Adapt to this scan</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Add a label by example from a file that was exported before.</source>
       <translation type="unfinished" />
     </message>
@@ -89,6 +93,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>First steps</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>For a scan of another kind than the model was trained on, such as another scanner, noise or contrast: a copy of the network is adapted to it, on this computer and for this scan alone. It is taken only where it can be trusted more. Takes two to three times as long.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -495,6 +503,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>"{0}" is no folder; unpack the package, and zip it again afterwards.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>"{0}" is no image that can be written; use a name that ends in {1}.</source>
       <translation type="unfinished" />
     </message>
@@ -655,6 +667,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>A network is adapted in 1 to {0} steps, not in {1}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>A package has no entries {0}.</source>
       <translation type="unfinished" />
     </message>
@@ -680,6 +696,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>A {0} file is written by the package slicerio, which is not installed: pip install slicerio.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Adapted to this scan ({0}): {1} steps, aligned features {2}.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -951,6 +971,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Not adapted to this scan, the model answered as it is: {0}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Not found in this volume: {0}.</source>
       <translation type="unfinished" />
     </message>
@@ -1048,6 +1072,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>The Python package safetensors is not installed yet; press the button above to install it.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The adapter norm changes nothing in this model: its normalisation takes its statistics from every scan as it is. Choose another adapter, such as g2p-scale.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1188,6 +1216,14 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>The memory of this machine is not enough for this scan; crop it, or use a machine with more memory.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The model "{0}" cannot be adapted to a scan, since it has no statistics of its features; leave the adaptation out, or let the maker of the model add them (python -m Training.studies.feature_statistics).</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The model "{0}" cannot be adapted to a scan, since its features depend on the label; leave the adaptation out, or choose another model.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1487,6 +1523,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>There is no adapter "{0}"; choose one of {1}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>There is no file "{0}".</source>
       <translation type="unfinished" />
     </message>
@@ -1663,6 +1703,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>adapting to this scan</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>an endless line: {0}</source>
       <translation type="unfinished" />
     </message>
@@ -1672,6 +1716,14 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>an impossible event: {0} {1}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>as align, each layer as fast as its ratio of gradient to parameter says</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>as align, in the layers with the largest ratio of gradient to parameter</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1739,6 +1791,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>features are brought nearer to those of the training scans</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>features gathered in main memory</source>
       <translation type="unfinished" />
     </message>
@@ -1768,6 +1824,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>from the subject</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>further away</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1911,11 +1971,35 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>statistics of normalisation layers are taken from the scan, in networks that store them</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>stripped has to be {0}, and is "{1}".</source>
       <translation type="unfinished" />
     </message>
     <message>
+      <source>structures disappeared from the answer</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>than the model was trained on ({0} to {1})</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>that was asked for</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>the adapted network computes values that are not finite</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>the adapted network is certain of everything</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>the answer became less certain</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1931,6 +2015,14 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>the features hardly came nearer to those of the training scans</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>the features of this scan are as near to those of the training scans as these are to each other</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>the file has another size</source>
       <translation type="unfinished" />
     </message>
@@ -1940,6 +2032,14 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>the library that writes this format gives no reason</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>the network as it is</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>the scale and shift of normalisation layers make answers more certain</source>
       <translation type="unfinished" />
     </message>
     <message>

@@ -108,6 +108,7 @@ class Oracle(Segmenter):
         not_a_label_map: bool = False,
         probabilities: Any = None,
         stripped: str = "auto",
+        adaptation: Any = None,
     ) -> Result:
         self.heard.append(dict(metadata or {}))
         number = next(n for n, scan in enumerate(self.scans) if np.array_equal(scan, volume.array[0]))
