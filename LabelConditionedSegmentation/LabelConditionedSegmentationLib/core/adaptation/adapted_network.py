@@ -141,7 +141,7 @@ def _learn(
         if collapsed(Signs.of([looks[here]], stored), Signs.of([look.detached()], stored)):
             return step, len(layers)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         if step == 0 and adapter.guide == "choose":
             layers = _keep(chosen_by_ratio(layers), layers)
         if adapter.guide == "scale":
