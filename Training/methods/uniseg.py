@@ -61,7 +61,7 @@ class UniSeg(AllLabels):
 
     def __init__(self, network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> None:
         super().__init__(network, config.objective, members)
-        self.settings = config.own(UniSegSettings)
+        self.own = config.own(UniSegSettings)
         self.has_relations = False
         self.register_buffer("relations", torch.full((network.classes, network.classes), NULL))
         assert isinstance(network.head, ClassEmbeddings)
@@ -83,11 +83,11 @@ class UniSeg(AllLabels):
         self.samples = samples
 
     def training_step(self, batch: Batch, run: Run) -> torch.Tensor:
-        start = self.settings.relations_from
+        start = self.own.relations_from
         if start and run.step == start:
             with run.fabric.autocast():
                 similarity = self.similarity()
-            self.relations.copy_(soft_targets(similarity, self.settings.scale, self.settings.mapping))
+            self.relations.copy_(soft_targets(similarity, self.own.scale, self.own.mapping))
         self.has_relations = bool(start) and run.step >= start
         return super().training_step(batch, run)
 
@@ -98,7 +98,7 @@ class UniSeg(AllLabels):
         """
         classes = self.network.classes
         sums, counts = torch.zeros_like(self.relations), self.relations.new_zeros(classes)
-        for number in range(FIRST_MEASURED, FIRST_MEASURED + self.settings.relations_on):
+        for number in range(FIRST_MEASURED, FIRST_MEASURED + self.own.relations_on):
             sample = {key: value[None].to(sums.device) for key, value in self.samples[number].items()}
             image = sample["image"].contiguous(memory_format=torch.channels_last_3d)
             features = self.network.trunk(image, sample["metadata"]).float()
@@ -112,8 +112,9 @@ class UniSeg(AllLabels):
 
     def finish(self, cases: Sequence[Case]) -> None:  # noqa: ARG002
         head = self.network.head
+        assert isinstance(head, ClassEmbeddings)
         with torch.no_grad():
-            head.prompts.copy_(self.settings.scale * torch.nn.functional.normalize(head.prompts, dim=1))
+            head.prompts.copy_(self.own.scale * torch.nn.functional.normalize(head.prompts, dim=1))
             head.bias.zero_()
         forget_background(head)
 
@@ -123,6 +124,6 @@ class UniSeg(AllLabels):
         return normalize(features, dim=1) @ normalize(self.network.prompts.float(), dim=1).to(features).T
 
     def _loss(self, features: torch.Tensor, truth: Truth) -> torch.Tensor:
-        scores = self.settings.scale * self._cosines(features)[:, 1:]
+        scores = self.own.scale * self._cosines(features)[:, 1:]
         relations = self.relations if self.has_relations else None
         return class_independent_loss(scores, truth, self.objective.dice_weight, relations)

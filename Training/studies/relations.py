@@ -171,6 +171,10 @@ def print_best(found: ClassRelations, least: float) -> None:
             print(f"{leaf.name:45s} {relation.relation:5.2f}  {relation.other.name}{overlap}")
 
 
+def _write_text(text: str, path: Path) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("package", type=Path, help="a model package")
@@ -189,7 +193,7 @@ def main() -> None:
             text, figure = csv_of(found, least), figure_of(found, least)
             write_all(
                 {
-                    stem.with_name(stem.name + ".csv"): lambda path: path.write_text(text, encoding="utf-8"),
+                    stem.with_name(stem.name + ".csv"): partial(_write_text, text),
                     stem.with_name(stem.name + ".png"): partial(figure.savefig, dpi=150, format="png"),
                 }
             )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from LabelConditionedSegmentationLib.core.network.head import ClassEmbeddings
 
 from Testing.training.data.test_sources import write_halves
 from Testing.training.made_up_data import write_data_set
@@ -56,6 +57,7 @@ def test_two_data_sets_that_are_alike_pull_the_same_way(roots: tuple[Path, Path]
     config = config_of(tmp_path, roots[0], twin)
     trainer = Trainer(config, make_fabric(config))
     head = trainer.method.network.head
+    assert isinstance(head, ClassEmbeddings)
     with torch.no_grad():  # the same question in both protocols
         half = head.prompts.shape[0] // 2
         head.prompts[half:] = head.prompts[:half]
