@@ -171,6 +171,10 @@ def print_best(found: ClassRelations, least: float) -> None:
             print(f"{leaf.name:45s} {relation.relation:5.2f}  {relation.other.name}{overlap}")
 
 
+def _write_text(text: str, path: Path) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("package", type=Path, help="a model package")
