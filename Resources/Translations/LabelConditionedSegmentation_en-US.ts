@@ -96,7 +96,7 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
-      <source>For a scan of another kind than the model was trained on, such as another scanner, noise or contrast: a copy of the network is adapted to it, on this computer and for this scan alone. It is taken only where it can be trusted more. Takes two to three times as long.</source>
+      <source>For a scan of another kind than the model was trained on, such as another scanner, noise or contrast: a copy of the network is adapted to it, on this computer and for this scan alone. It is taken only where its features come nearer to those that the model knows. An experiment: on the scans that it was measured on, answers did not become better. Takes two to four times as long.</source>
       <translation type="unfinished" />
     </message>
     <message>
