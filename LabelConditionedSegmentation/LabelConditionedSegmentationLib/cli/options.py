@@ -287,8 +287,8 @@ def _add_adaptation(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "adapting to the scan",
         "for a scan of another kind than the model was trained on, such as another scanner, contrast or noise: a copy"
-        " of the network is adapted to it, without labels, and taken where it is to be trusted more; takes about three"
-        " times as long",
+        " of the network is adapted to it, without labels, and taken where its features come nearer to those"
+        " that the model knows; an experiment, which takes about three times as long and made no scan better yet",
     )
     group.add_argument(
         "--adapt", action="store_true", help="adapt the network to each scan; the report says what became"
