@@ -147,7 +147,7 @@ def test_every_option_is_explained() -> None:
     parser = build_parser()
     commands = next(action for action in parser._actions if isinstance(action.choices, dict))
     assert isinstance(commands.choices, dict)
-    assert set(commands.choices) == {"segment", "brain", "labels", "models"}
+    assert set(commands.choices) == {"segment", "brain", "propagate", "labels", "models"}
     for command in commands.choices.values():
         for action in command._actions:
             assert action.help, action.option_strings

@@ -371,7 +371,7 @@ def declining(monkeypatch: pytest.MonkeyPatch, *dice: float) -> None:
     monkeypatch.setattr(
         training,
         "validate",
-        lambda network, cases, patch, fabric: ({case.name: np.array([next(values)]) for case in cases}, None),
+        lambda network, cases, *_: ({case.name: np.array([next(values)]) for case in cases}, None),
     )
 
 
