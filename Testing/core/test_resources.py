@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -183,3 +184,16 @@ def test_a_users_models_lie_where_the_system_keeps_data(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert resources.user_models_folder() == expected(tmp_path) / "LabelConditionedSegmentation" / "Models"
+
+
+def test_every_room_is_in_the_wheel() -> None:
+    """A folder of Python that the list of packages lacks is missing after an installation that is not editable."""
+    listed = set(tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"])
+    library = TOP / "LabelConditionedSegmentation" / "LabelConditionedSegmentationLib"
+    rooms = {
+        *(path.parent.relative_to(library.parent) for path in library.rglob("__init__.py")),
+        *(Path(library.name, "training", path.parent.name) for path in (TOP / "Training").glob("*/__init__.py")),
+    }
+    in_slicer_alone = {"scene", "panel"}
+    wanted = {".".join(room.parts) for room in rooms if not in_slicer_alone & set(room.parts)}
+    assert wanted <= listed, wanted - listed
