@@ -35,6 +35,12 @@ SEEING = Architecture(
 """Of `seeing_network`."""
 
 
+def dice(one: Array, other: Array) -> float:
+    """Dice of two masks of one shape, bool; 0 where both are empty."""
+    either = int(one.sum()) + int(other.sum())
+    return 2 * int((one & other).sum()) / max(either, 1)
+
+
 def scan(shape: tuple[int, int, int] = (36, 44, 40), affine: Affine | None = None, seed: int = 0) -> Volume:
     """A skull-stripped-looking scan: smooth random tissue in an ellipsoid, 0 outside; int16, axes along RAS at 1 mm by
     default.

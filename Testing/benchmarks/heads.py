@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
-from LabelConditionedSegmentationLib.core.scan.volume import Array
 from LabelConditionedSegmentationLib.resources import resources_folder, sample_scan
 
+from Testing.samples import dice
 from Training.engine.config import read_config
 from Training.engine.run_data import load_data
 from Training.engine.validation import dice_of_classes, find_classes
@@ -23,11 +23,6 @@ from Training.engine.validation import dice_of_classes, find_classes
 HEADS = Path(os.environ.get("LCS_HEADS", "../shared/data/heads"))
 MAPS = Path(os.environ.get("LCS_HEAD_MAPS", "data/head_maps"))
 MODELS = resources_folder() / "Models"
-
-
-def dice(one: Array, other: Array) -> float:
-    """Of two masks (k, j, i)."""
-    return float(2 * (one & other).sum() / max(one.sum() + other.sum(), 1))
 
 
 def run() -> str:

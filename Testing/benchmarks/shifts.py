@@ -18,6 +18,7 @@ from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
 from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
 from LabelConditionedSegmentationLib.resources import resources_folder
 
+from Testing.samples import dice
 from Training.data.catalogue import label_table
 from Training.data.class_maps import ClassMap, divided_by_intensity, generation_classes
 from Training.data.made_images import ImageMaker, thick_slices
@@ -76,7 +77,7 @@ def agreement(tree: LabelTree, found: Array, truth: Array) -> tuple[float, float
     means = []
     for wanted in (leaves, top):
         masks = [(np.isin(found, ids) & known, np.isin(truth, ids)) for ids in wanted]
-        means.append(float(np.mean([2 * (a & b).sum() / max(a.sum() + b.sum(), 1) for a, b in masks])))
+        means.append(float(np.mean([dice(one, other) for one, other in masks])))
     return means[0], means[1]
 
 

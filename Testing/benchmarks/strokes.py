@@ -25,6 +25,7 @@ from LabelConditionedSegmentationLib.core.strokes.stroke_names import BACKGROUND
 from LabelConditionedSegmentationLib.resources import resources_folder
 
 from Testing.benchmarks.measure import hardware
+from Testing.samples import dice
 from Training.evaluation.markdown import markdown_table
 
 DATA = Path(os.environ.get("LCS_DATA", "../shared/data"))
@@ -143,14 +144,10 @@ def interactive(
         strokes = Strokes(Grid.of(scan), user.marked.copy(), (name, BACKGROUND))
         found = propagate(strokes, scan, features, prior).label_map == 1
         session.seconds.append(time.perf_counter() - began)
-        session.dice.append(_dice(found, truth))
+        session.dice.append(dice(found, truth))
         if session.dice[-1] >= max(GOALS) or user.strokes >= most:
             return session
         user.mend(found)
-
-
-def _dice(one: Array, other: Array) -> float:
-    return float(2 * (one & other).sum() / (one.sum() + other.sum()))
 
 
 def run(scans: int = 3, structures: int = 12, most: int = MOST_STROKES) -> str:
@@ -173,14 +170,14 @@ def _rows(dataset: str, cases: Sequence[str], names: Sequence[str], most: int) -
         features = _features(scan) if dataset in OF_THE_NETWORK else None
         for name, label_id in _ids(dataset, names):
             truth = labels == label_id
-            alone = 0.0 if features is None else _dice(features.segment([name]).label_map.array[0] > 0, truth)
+            alone = 0.0 if features is None else dice(features.segment([name]).label_map.array[0] > 0, truth)
             for way, (given, prior) in _ways(features).items():
                 session = interactive(scan, truth, name, given, prior, most)
                 session.before = alone if prior else 0.0
                 sessions.setdefault(way, []).append(session)
-                dice = " ".join(f"{value:.2f}" for value in session.dice)
+                course = " ".join(f"{value:.2f}" for value in session.dice)
                 seconds = np.median(session.seconds)
-                print(f"{case}, {name}, {way}: {dice}; {seconds:.2f} s", file=sys.stderr, flush=True)
+                print(f"{case}, {name}, {way}: {course}; {seconds:.2f} s", file=sys.stderr, flush=True)
     return [_row(dataset, way, found, most) for way, found in sessions.items()]
 
 

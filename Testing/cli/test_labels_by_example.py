@@ -26,6 +26,7 @@ from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
 from Testing import samples
 from Testing.cli.command import ENVIRONMENT, LCS, contents, one_sentence, read_back, same_place, write_scan
 from Testing.cli.test_segment_command import write_series
+from Testing.samples import dice
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,6 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> ExamplePlace:
 @pytest.fixture
 def place(given: ExamplePlace, tmp_path: Path) -> ExamplePlace:
     return ExamplePlace(given.atlas, given.masks, given.scan, given.balls, given.package, tmp_path)
-
-
-def dice(one: Array, other: Array) -> float:
-    return float(2 * np.count_nonzero(one & other) / (np.count_nonzero(one) + np.count_nonzero(other)))
 
 
 def shown_masks() -> dict[str, Array]:

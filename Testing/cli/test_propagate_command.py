@@ -18,6 +18,7 @@ from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
 
 from Testing import samples
 from Testing.cli.command import contents, lcs, one_sentence, read_back, same_place, write_scan
+from Testing.samples import dice
 
 AFFINE = np.array([[-1.0, 0, 0, 31.5], [0, -1.0, 0, 12.25], [0, 0, 1.0, -70.0], [0, 0, 0, 1]])
 BRIGHT, DARK, BACK = 3, 7, 9
@@ -78,10 +79,6 @@ def seeing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
     made = samples.seeing_network()
     return samples.package(folder, samples.SEEING, patch=(64, 64, 64), name="seeing", made=made).path
-
-
-def dice(one: Array, other: Array) -> float:
-    return float(2 * (one & other).sum() / (one.sum() + other.sum()))
 
 
 def test_strokes_of_a_label_map_become_structures_of_the_same_values(place: StrokePlace) -> None:

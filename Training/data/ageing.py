@@ -14,8 +14,12 @@ WITHIN_MM, RIM_MM = 8.0, 2.5
 """How far the widening of ventricles, and the receding of the rim, reach into their surroundings."""
 
 
+MOST_KEPT = 32
+"""Cases whose displacements are kept: some 6 MB each for a brain at 1 mm."""
+
+
 class Ageing:
-    """Displacements by which a case looks older, kept for each case once they were computed."""
+    """Displacements by which a case looks older, kept for the last cases that they were computed for."""
 
     def __init__(self, fluid: torch.Tensor, spacing: tuple[float, float, float]) -> None:
         """fluid (classes + groups,) bool: the targets that count as ventricles. spacing (i, j, k) mm of the voxels."""
@@ -29,6 +33,8 @@ class Ageing:
         much the rim does.
         """
         if case.name not in self._kept:
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.pop(next(iter(self._kept)))
             self._kept[case.name] = self._fields(case)
         wider, thinner = self._kept[case.name].float()
         together: torch.Tensor = wider_mm * wider + thinner_mm * thinner

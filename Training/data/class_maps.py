@@ -107,8 +107,7 @@ def divided_by_intensity(
             continue
         values = image[inside].astype(np.float64)
         centres = _centres(values, parts)
-        nearest = np.abs(values[:, None] - centres[None]).argmin(axis=1)
-        divided[inside] = len(out_names) + nearest
+        divided[inside] = len(out_names) + np.searchsorted((centres[1:] + centres[:-1]) / 2, values)
         out_names += [list(own)] * len(centres)
         levels += centres.tolist()
     return divided, out_names, levels

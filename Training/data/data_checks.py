@@ -67,6 +67,24 @@ def check_data_set(data_set: DataSet, spec_channels: int, schema: MetadataSchema
     return problems
 
 
+def refuse_shared_scans(sources: Sequence[Source], data_sets: Sequence[DataSet]) -> None:
+    """SystemExit where a scan that counts as one without labels is another source's with labels."""
+    labelled = {
+        path.resolve(): source.root
+        for source, data_set in zip(sources, data_sets, strict=True)
+        if source.role != "target"
+        for case in data_set.cases
+        for path in case.images
+    }
+    for source, data_set in zip(sources, data_sets, strict=True):
+        for case in data_set.cases if source.role == "target" else ():
+            if root := next((labelled[path.resolve()] for path in case.images if path.resolve() in labelled), ""):
+                raise SystemExit(
+                    f'The case {case.name} of "{source.root}" is to be learned without labels, but "{root}" has the'
+                    " same scan with labels: name other scans, or take it out of one of the two with cases."
+                )
+
+
 def refuse_same_scans(sources: Sequence[Source], data_sets: Sequence[DataSet], keeps_protocols: bool) -> None:
     """SystemExit where one scan, by the bytes of its first image, is in two data sets: it would be learned twice as
     often as others or, worse, be validated on. Only where protocols live side by side may it be labelled by two of

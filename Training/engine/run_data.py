@@ -98,7 +98,11 @@ def _prepared_now(config: Config, sources: Sequence[Source], known: LabelTree | 
 
     What the names of labels and cases say against them comes before any image is read.
     """
-    from ..data.data_checks import refuse_problems, refuse_same_scans  # and with them what reads images
+    from ..data.data_checks import (  # and with them what reads images
+        refuse_problems,
+        refuse_same_scans,
+        refuse_shared_scans,
+    )
 
     labelled = {source.root: read_data_set(Path(source.root)) for source in sources if source.role != "target"}
     learned = [source for source in sources if source.role == "train"]
@@ -112,7 +116,7 @@ def _prepared_now(config: Config, sources: Sequence[Source], known: LabelTree | 
             f"method={config.method} needs further labels of one data set with these settings: name it with data.root."
         )
     data_sets = [_part(sources, n, labelled.get(source.root), tree) for n, source in enumerate(sources)]
-    _refuse_shared_scans(sources, data_sets)
+    refuse_shared_scans(sources, data_sets)
     teacher = teacher_of(config, TargetCode(tree, first.table)) if config.teacher.share else None
     if keeps_protocols and config.data.sources:
         data_sets = [
@@ -146,24 +150,6 @@ def _prepared_cases(
         return taught_cases(data_set, teacher, config)
     cache, multiple = Path(config.data.cache), config.network.multiple
     return prepare_cases(data_set, tree, config.input, config.schema, multiple, cache, source.annotated)
-
-
-def _refuse_shared_scans(sources: Sequence[Source], data_sets: Sequence[DataSet]) -> None:
-    """SystemExit where a scan that counts as one without labels is another source's with labels."""
-    labelled = {
-        path.resolve(): source.root
-        for source, data_set in zip(sources, data_sets, strict=True)
-        if source.role != "target"
-        for case in data_set.cases
-        for path in case.images
-    }
-    for source, data_set in zip(sources, data_sets, strict=True):
-        for case in data_set.cases if source.role == "target" else ():
-            if root := next((labelled[path.resolve()] for path in case.images if path.resolve() in labelled), ""):
-                raise SystemExit(
-                    f'The case {case.name} of "{source.root}" is to be learned without labels, but "{root}" has the'
-                    " same scan with labels: name other scans, or take it out of one of the two with cases."
-                )
 
 
 def _joined_by_name(learned: Sequence[Source], data_sets: Sequence[DataSet], known: LabelTree | None) -> LabelTree:

@@ -1,31 +1,27 @@
-"""Random walks from strokes: for every voxel the probabilities of the strokes that a walk from it hits first, and how
-they change with the conductances of the walk.
+"""Random walks from strokes in a sample: how easily they go, by a boundary map or by intensities, and for every voxel
+of the foreground the probabilities of the strokes that a walk from it hits first.
 
 After Grady, "Random walks for image segmentation", IEEE TPAMI 2006, and, with conductances that are learned, Vernaza
 and Chandraker, "Learning random-walk label propagation for weakly-supervised semantic segmentation", CVPR 2017, arXiv
-1802.00470. The probabilities are harmonic: with the graph's Laplacian L, the voxels U without and S with a stroke, and
-Y the strokes, they solve L_UU X = -L_US Y.
+1802.00470; the walks are those of `core.strokes`, within the foreground.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
 
 import numpy as np
 import torch
+from LabelConditionedSegmentationLib.core.strokes import random_walk
+from LabelConditionedSegmentationLib.core.strokes.conductance import Conductance
+from LabelConditionedSegmentationLib.core.strokes.grid_laplacian import Edges
 from scipy.ndimage import label
-
-from .grid_systems import Edges, GridSystem, neighbours, solve
 
 UNSEEN = -1
 """What a voxel without a stroke has in place of the number of its stroke."""
 
 LEAST = 1e-5
 """The smallest conductance between neighbours, beside the largest one of 1: what keeps a system solvable in float32."""
-
-MOST = 200
-"""Iterations after which a solution is taken as it is."""
 
 
 def boundary_conductances(boundary: torch.Tensor, inside: torch.Tensor, spacing: Sequence[float]) -> Edges:
@@ -52,46 +48,23 @@ def hitting_probabilities(
     """(count, k, j, i): for every voxel inside the probabilities of the strokes that a random walk from it hits first.
 
     inside (k, j, i) bool; seeds (k, j, i): the number of a voxel's stroke, from 0 to count - 1, or UNSEEN. They add up
-    to 1, but to 0 outside and where no stroke can be reached. tolerance: the relative residual that is left. The
-    gradient by the conductances is that of the exact solution, from one more system with the same matrix (the adjoint).
+    to 1, but to 0 outside and where no stroke can be reached. tolerance: of a probability. The gradient by the
+    conductances is that of the exact solution, from one more system with the same matrix (the adjoint).
     """
-    numbers = torch.arange(count, device=seeds.device).view(-1, 1, 1, 1)
-    known = ((seeds[None] == numbers) & inside).to(edges[0].dtype)
-    free = (_reaches(inside, inside & (seeds != UNSEEN)) & (seeds == UNSEEN)).to(edges[0].dtype)
-    return cast(torch.Tensor, _HittingProbabilities.apply(*edges, known, free, tolerance))  # type: ignore[no-untyped-call]
+    reached = _reaches(inside, inside & (seeds != UNSEEN))
+    if count == 1:
+        return reached[None].to(edges[0].dtype)
+    k, j, i = (edge * (a & b) for edge, (a, b) in zip(edges, neighbours(reached), strict=True))
+    painted = torch.where(inside & (seeds != UNSEEN), seeds + 1, 0)
+    return random_walk.hitting_probabilities(painted, count, Conductance((k, j, i)), tolerance=tolerance) * reached
 
 
-class _HittingProbabilities(torch.autograd.Function):
-    """X = -L_UU^-1 L_US Y. With the gradient G by X and L_UU A = G, that by the conductance of an edge between a and b
-    is -sum over strokes of (A_a - A_b)(X_a - X_b), A being 0 at strokes.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        along_k: torch.Tensor,
-        along_j: torch.Tensor,
-        along_i: torch.Tensor,
-        known: torch.Tensor,
-        free: torch.Tensor,
-        tolerance: float,
-    ) -> torch.Tensor:
-        edges = (along_k, along_j, along_i)
-        right = -free * GridSystem(edges, torch.zeros_like(free)).times(known)
-        found = known + solve(_between_strokes(edges, free), right, tolerance, MOST)
-        ctx.save_for_backward(*edges, free, found)
-        ctx.tolerance = tolerance
-        return found
-
-    @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        *edges, free, found = ctx.saved_tensors
-        system = _between_strokes((edges[0], edges[1], edges[2]), free)
-        adjoint = solve(system, grads[0] * free, ctx.tolerance, MOST)
-        by_edges = [
-            -((a - b) * (x - y)).sum(0) for (a, b), (x, y) in zip(neighbours(adjoint), neighbours(found), strict=True)
-        ]
-        return (*by_edges, None, None, None)
+def neighbours(values: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """values (..., k, j, i) -> along each of k, j and i those at one end and those at the other end of all edges."""
+    return [
+        (values.narrow(axis, 0, values.shape[axis] - 1), values.narrow(axis, 1, values.shape[axis] - 1))
+        for axis in (-3, -2, -1)
+    ]
 
 
 def _reaches(inside: torch.Tensor, strokes: torch.Tensor) -> torch.Tensor:
@@ -99,18 +72,6 @@ def _reaches(inside: torch.Tensor, strokes: torch.Tensor) -> torch.Tensor:
     parts, _ = label(inside.cpu().numpy())
     struck = np.unique(parts[strokes.cpu().numpy()])
     return torch.from_numpy(np.isin(parts, struck)).to(inside.device) & inside
-
-
-def _between_strokes(edges: Edges, free: torch.Tensor) -> GridSystem:
-    """L_UU: edges between voxels without a stroke, and as their leaks the edges to strokes."""
-    leak = torch.zeros_like(free)
-    for conductance, (a, b), (at_a, at_b) in zip(edges, neighbours(free), neighbours(leak), strict=True):
-        at_a += conductance * a * (1 - b)
-        at_b += conductance * b * (1 - a)
-    along_k, along_j, along_i = (
-        conductance * a * b for conductance, (a, b) in zip(edges, neighbours(free), strict=True)
-    )
-    return GridSystem((along_k, along_j, along_i), leak)
 
 
 def _edges(conductances: Sequence[torch.Tensor], inside: torch.Tensor, spacing: Sequence[float]) -> Edges:

@@ -13,9 +13,9 @@ import torch
 from LabelConditionedSegmentationLib.core.network.architecture import Architecture
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 from LabelConditionedSegmentationLib.core.network.trunk import Trunk
+from LabelConditionedSegmentationLib.core.strokes.grid_laplacian import Edges
 
 from ..engine.config import Config
-from ..losses.grid_systems import Edges
 from ..losses.streamed_softmax import streamed_softmax_loss
 from ..losses.stroke_walks import UNSEEN, boundary_conductances, hitting_probabilities, intensity_conductances
 from ..losses.truth import IGNORE, Truth
@@ -59,7 +59,7 @@ class Walks:
         found, numbers = torch.unique(target[known], return_inverse=True)
         seeds = torch.full_like(target, UNSEEN).masked_scatter(known, numbers.to(target.dtype))
         self.targets: list[int] = found.tolist()
-        self.soft = hitting_probabilities(edges, inside, seeds, len(found)).clamp_min(0)
+        self.soft = hitting_probabilities(edges, inside, seeds, len(found))
 
 
 @register("strokes", StrokeSettings)

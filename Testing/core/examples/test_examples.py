@@ -34,6 +34,7 @@ from LabelConditionedSegmentationLib.core.scan.preprocessing import prepare
 from LabelConditionedSegmentationLib.core.scan.volume import Affine, Array, Volume
 
 from Testing import samples
+from Testing.samples import dice
 
 CPU = torch.device("cpu")
 LEARNS = replace(samples.TINY, examples=True)
@@ -65,10 +66,6 @@ def seeing(**changes: Any) -> Segmenter:
 def random(architecture: Architecture = LEARNS, **changes: Any) -> Segmenter:
     """With random weights; whatever it finds means nothing."""
     return segmenter_of(samples.network(architecture), **changes)
-
-
-def dice(one: Array, other: Array) -> float:
-    return float(2 * np.count_nonzero(one & other) / (np.count_nonzero(one) + np.count_nonzero(other)))
 
 
 def masks(found: Features, prompts: Sequence[ExamplePrompt]) -> dict[str, Array]:

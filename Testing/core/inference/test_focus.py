@@ -25,6 +25,7 @@ from LabelConditionedSegmentationLib.core.scan.stripped import Stripped
 from LabelConditionedSegmentationLib.core.scan.volume import Affine, Array, Volume
 
 from Testing import samples
+from Testing.samples import dice
 
 CPU = torch.device("cpu")
 BALL, TISSUE = samples.label_tree().leaves[:2]
@@ -52,10 +53,6 @@ def ball_of(ball: tuple[float, float, float], shape: tuple[int, int, int] = SHAP
     """(k, j, i) bool."""
     k, j, i = np.indices(shape)
     return np.asarray((k - ball[0]) ** 2 + (j - ball[1]) ** 2 + (i - ball[2]) ** 2 < RADIUS**2)
-
-
-def dice(one: Array, other: Array) -> float:
-    return 2 * np.count_nonzero(one & other) / (np.count_nonzero(one) + np.count_nonzero(other))
 
 
 @pytest.fixture(autouse=True)
