@@ -25,7 +25,7 @@ from LabelConditionedSegmentationLib.core.scan.input_statistics import input_sta
 from LabelConditionedSegmentationLib.core.scan.label_map_likeness import looks_like_label_map
 from LabelConditionedSegmentationLib.core.scan.preprocessing import NetworkInput, prepare
 from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
-from LabelConditionedSegmentationLib.core.signals import first_gently, handle_signals, signals_restored
+from LabelConditionedSegmentationLib.core.signals import cancel_on_interrupt
 from tqdm import tqdm
 
 from ..losses.truth import IGNORE
@@ -256,9 +256,7 @@ class _Shown:
 
 @contextmanager
 def _shown(count: int) -> Iterator[_Shown]:
-    cancel = CancelToken()
     form = "{l_bar}{bar}| {n:.1f}/{total} [{elapsed}<{remaining}] {postfix}"
     bar = tqdm(total=count, desc="labelling scans", bar_format=form, disable=not sys.stderr.isatty())
-    with signals_restored(), bar:
-        handle_signals(first_gently(cancel.cancel))
+    with cancel_on_interrupt() as cancel, bar:
         yield _Shown(bar, cancel)

@@ -1,14 +1,11 @@
-"""One scan after the other: what happens where one of them fails, and at Ctrl-C."""
+"""One scan after the other: what happens where one of them fails, or is cancelled."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ..core.errors import Cancelled, LabelError, LCSError, MetadataError
-from ..core.progress import CancelToken
-from ..core.signals import first_gently, handle_signals, signals_restored
 from .status import DONE, FAILED
 from .terminal import say
 
@@ -46,15 +43,3 @@ def _cancelled(done: int, count: int) -> Cancelled:
         f"Cancelled; {done} of {count} scans are done, and the same command with --skip-existing goes on with the"
         " others."
     )
-
-
-@contextmanager
-def cancel_on_interrupt() -> Iterator[CancelToken]:
-    """Ctrl-C cancels within one patch; a second one ends at once.
-
-    Either way files under temporary names are removed.
-    """
-    token = CancelToken()
-    with signals_restored():
-        handle_signals(first_gently(token.cancel))
-        yield token

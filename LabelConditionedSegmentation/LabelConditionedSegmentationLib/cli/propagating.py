@@ -22,10 +22,11 @@ from ..core.progress import CancelToken, Progress, ProgressCallback
 from ..core.scan.image_writing import write_image
 from ..core.scan.volume import Array, Volume
 from ..core.scan.whole_files import Writer, write_all
+from ..core.signals import cancel_on_interrupt
 from ..core.strokes.network_sources import tree_of
 from ..core.strokes.painted_strokes import Strokes
 from ..core.strokes.propagation import Propagation, propagate
-from .batch import cancel_on_interrupt, over_batch
+from .batch import over_batch
 from .places import check_writable
 from .reading import Reading
 from .status import DONE

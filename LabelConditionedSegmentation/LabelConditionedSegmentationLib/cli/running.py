@@ -18,8 +18,9 @@ from ..core.progress import CancelToken, Progress, ProgressCallback
 from ..core.scan.image_writing import write_image
 from ..core.scan.volume import Volume
 from ..core.scan.whole_files import Writer, write_all
+from ..core.signals import cancel_on_interrupt
 from . import example_masks as examples
-from .batch import cancel_on_interrupt, over_batch
+from .batch import over_batch
 from .jobs import Job
 from .places import check_writable
 from .plan import Plan

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from .progress import CancelToken
+
 Handler = Callable[[int, FrameType | None], None]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -40,3 +42,14 @@ def first_gently(stop: Callable[[], None]) -> Handler:
         stop()
 
     return handle
+
+
+@contextmanager
+def cancel_on_interrupt() -> Iterator[CancelToken]:
+    """Within the block Ctrl-C cancels work that asks the token, within one patch of a network; a second one ends it at
+    once.
+    """
+    token = CancelToken()
+    with signals_restored():
+        handle_signals(first_gently(token.cancel))
+        yield token
