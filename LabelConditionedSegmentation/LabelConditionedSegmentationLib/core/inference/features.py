@@ -20,8 +20,9 @@ from .memory_ladder import MemoryPlan, down_the_ladder, peak_memory_mb
 from .probability_maps import ProbabilityMaps
 from .report import RunReport
 from .result import Result
-from .scoring import best_classes, probabilities_of
+from .scoring import DEFAULT_CHUNK, best_classes, probabilities_of
 from .segmented_label import SegmentedLabel
+from .tiled_scoring import PLANES, best_by_tiles
 from .windows import FeatureSlab
 
 T = TypeVar("T")
@@ -94,7 +95,10 @@ class WinnerMap:
         self.probabilities: Array = np.zeros((len(groups), *target.shape), dtype=np.float32)
         classes = prompts.bias.shape[0] - prompts.context
         self.winners: Array = np.zeros(target.shape, dtype=np.uint8 if classes <= 256 else np.uint16)
-        planes = max(1, SLAB_VALUES // (target.shape[1] * target.shape[2] * prompts.vectors.shape[1]))
+        plain = limits is None and not groups and prompts.bias.device.type == "cpu"
+        self._by_tiles = plain and chunk >= DEFAULT_CHUNK  # fewer classes a product: where memory ran out
+        voxels = target.shape[1] * target.shape[2] * prompts.vectors.shape[1]
+        planes = PLANES if self._by_tiles else max(1, SLAB_VALUES // voxels)
         boxes = [(k, min(k + planes, target.shape[0])) for k in range(0, target.shape[0], planes)]
         rises = target.to(feature_grid)[2 - axis, 2] >= 0
         self._waiting = boxes if rises else boxes[::-1]
@@ -147,6 +151,11 @@ class WinnerMap:
         origin = [0, 0, 0]
         origin[self.axis] = self._held_start
         block = self._held[tuple(slice(a - o, b - o) for a, b, o in zip(low, high, origin, strict=True))]
+        if self._by_tiles:
+            vectors, bias, context = self.prompts.vectors, self.prompts.bias, self.prompts.context
+            found = best_by_tiles(block, low, self.feature_grid, self.target, first, last, vectors, bias).numpy()
+            self.winners[first:last] = np.where(found < len(bias) - context, found, 0)
+            return
         fine = resample(block, self.feature_grid, self.target, (first, 0, 0), (last, *self.target.shape[1:]), low)
         best, shares = self._decide(fine.reshape(-1, fine.shape[3]), first, last)
         planes = (last - first, *self.target.shape[1:])
