@@ -78,7 +78,6 @@ CASES: dict[str, BadInputCase] = {}
 
 AS_PROCESSES = (
     "text file called .nii.gz",
-    "truncated .nii.gz",
     "NaN voxels",
     "unknown label",
     "output in /proc",

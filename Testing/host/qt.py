@@ -384,11 +384,12 @@ def _signals(real: QtCore.QObject, name: str) -> list[str]:
     meta = real.metaObject()
     key = (str(meta.className()), meta.methodCount())
     if key not in _known_signals:
-        found = _known_signals[key] = {}
+        found: dict[str, list[str]] = {}
         for method in map(meta.method, range(meta.methodCount())):
             if method.methodType() == QtCore.QMetaMethod.MethodType.Signal:
                 signature = bytes(method.methodSignature().data()).decode()
                 found.setdefault(bytes(method.name().data()).decode(), []).append(signature)
+        _known_signals[key] = found
     return _known_signals[key].get(name, [])
 
 

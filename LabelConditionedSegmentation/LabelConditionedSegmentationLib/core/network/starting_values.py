@@ -11,4 +11,5 @@ def standard_normal(*shape: int, times: float = 1.0, over: float = 1.0) -> torch
     """
     if torch.get_default_device().type == "meta":
         return torch.empty(*shape)
-    return times * torch.randn(*shape) / over
+    drawn: torch.Tensor = times * torch.randn(*shape) / over
+    return drawn
