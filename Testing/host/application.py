@@ -244,6 +244,8 @@ class Host:
         self._slicer, self._path, self._folders = set(vars(slicer)), list(sys.path), set(members.MODULE_FOLDERS)
         self._anew: set[str] = set()
         self._opened: qSlicerScriptedLoadableModule | None = None
+        gc.collect()
+        gc.freeze()  # what there is before the test need not be searched at its end: the modules of torch are many
         adaptor.errors.clear()
         adaptor.dialogs.__init__()  # type: ignore[misc]
         self.mrml = mrml.boot(self._folder)

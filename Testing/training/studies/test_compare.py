@@ -12,6 +12,7 @@ import pytest
 from Testing import samples
 from Testing.training.engine.test_train import write_config
 from Testing.training.made_up_data import write_data_set
+from Testing.training.training_here import train_here
 from Training.studies import compare as script
 from Training.studies.compare import column_of, compare, last_validation, read_experiment, runs_of
 
@@ -35,7 +36,13 @@ arms:
     return path
 
 
+@pytest.fixture
+def _trained_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script, "run_training", train_here)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("_trained_here")
 def test_the_table_shows_the_best_trial_of_every_arm_and_a_second_call_trains_nothing(
     experiment: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,6 +92,7 @@ def rows_of(table: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_trained_here")
 def test_one_arm_done_anew_leaves_the_rows_of_the_others_in_the_table(short: Path, tmp_path: Path) -> None:
     first = rows_of(compare(short, [], []))
     assert list(first) == ["a", "b", "both"]
@@ -96,6 +104,7 @@ def test_one_arm_done_anew_leaves_the_rows_of_the_others_in_the_table(short: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_trained_here")
 def test_runs_of_other_settings_are_refused_with_the_difference_before_anything_is_trained(
     short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +120,7 @@ def test_runs_of_other_settings_are_refused_with_the_difference_before_anything_
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_trained_here")
 def test_rows_that_are_kept_say_which_settings_they_have(short: Path, tmp_path: Path) -> None:
     compare(short, [], [])
     shutil.rmtree(tmp_path / "out" / "a")
@@ -127,6 +137,7 @@ def test_rows_that_are_kept_say_which_settings_they_have(short: Path, tmp_path: 
 def test_the_table_is_a_file_with_the_command_that_made_it(
     short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Trained in a process of its own, as users have it."""
     monkeypatch.setattr("sys.argv", ["compare.py", str(short), "--only", "a"])
     script.main()
     text = (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
@@ -140,6 +151,7 @@ def test_an_arm_that_is_not_there_is_told(short: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_trained_here")
 def test_several_measures_and_the_costs_are_columns_with_their_spread_over_seeds(experiment: Path) -> None:
     path = experiment.with_name("measures.yaml")
     path.write_text(
@@ -230,6 +242,7 @@ def test_every_shipped_experiment_names_settings_that_exist_and_labels_of_the_da
                 )
 
 
+@pytest.mark.usefixtures("_trained_here")
 def test_scores_that_were_kept_are_plain_numbers(experiment: Path) -> None:
     compare(experiment, [], [])
     kept = sorted(experiment.parent.glob("out/*/*/metrics-*.json"))
