@@ -183,6 +183,7 @@ class PatchAdaptation(AllLabels):
         sides["target"] = (batch["target_image"][first], batch["target_metadata"][first])
         truth, known = self.modes.of_map(_labels_of(batch)[0], batch["annotated"][0])
         for name, (image, metadata) in sides.items():
+            image, metadata = (each.to(self.network.bias.dtype) for each in (image, metadata))
             features = self.network.trunk(image.contiguous(memory_format=torch.channels_last_3d), metadata)
             found = self.mode_head(self._answer(features.to(self.network.bias.dtype)))[0].argmax(0).flatten()
             maps = [self._mode_map(found, image.shape[2:])]

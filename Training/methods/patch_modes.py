@@ -160,12 +160,16 @@ class PatchModes(torch.nn.Module):
         self.centres[: len(order)] = torch.from_numpy(centres[order]).to(self.centres)
 
     def _patches_of(self, case: Case) -> torch.Tensor:
-        """Histograms of the known patches of a case: side by side, and again half a patch further on."""
+        """Histograms of the known patches of a case: side by side, and again half a patch further on. A map that is
+        smaller than a patch goes on as background.
+        """
         target = self.visible(case.target.to(self.centres.device), case.annotated.to(self.centres.device))
         parts = []
         for shift in (0, 1):
             part = target[tuple(slice(shift * edge // 2, None) for edge in self.patch)]
-            missing = [-n % edge for n, edge in zip(part.shape, self.patch, strict=True)]
+            missing = [max(0, edge - n) for n, edge in zip(part.shape, self.patch, strict=True)]
+            if shift and any(missing):
+                continue
             padded = torch.nn.functional.pad(part, [side for n in reversed(missing) for side in (0, n)])
             histograms, known = self.histograms(padded)
             parts.append(histograms[known])
