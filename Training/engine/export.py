@@ -79,7 +79,9 @@ def about_run(config: Config, training: Sequence[Case], facts: dict[str, Any]) -
 
 
 def _about_scans_without_labels(config: Config, training: Sequence[Case]) -> dict[str, Any]:
-    """Which of the cases nobody labelled and, where a teacher did, which model that was; nothing where there are none."""
+    """Which of the cases nobody labelled and, where a teacher did, which model that was; nothing where there are
+    none.
+    """
     sources = config.data.sources
     unlabelled = sorted(case.name for case in training if sources and sources[case.source].role == "target")
     if config.teacher.share == 0:

@@ -19,8 +19,8 @@ class RunState:
     """The state of a run and its checkpoints in the output folder: `last`, `best` (by validation) and `stable` (before
     the learning rate falls).
 
-    facts: step (how many were made), best (the criterion of the best validation), worse (validations since then), history (what
-    came before this run) and the configuration.
+    facts: step (how many were made), best (the criterion of the best validation), worse (validations since then),
+    history (what came before this run) and the configuration.
     """
 
     def __init__(self, method: Method, optimizers: Optimizers, config: Config, history: list[str]) -> None:

@@ -26,8 +26,8 @@ FEW = 0.2
 ADVICE = {
     "won": (
         "The discriminator of {name} has told source and target apart always for {steps} steps, so that the network"
-        " learns little from it: lower patch_adaptation.learning_rate, raise patch_adaptation.{weight}, or check that the"
-        " target shows the same part of the body as the source."
+        " learns little from it: lower patch_adaptation.learning_rate, raise patch_adaptation.{weight}, or check that"
+        " the target shows the same part of the body as the source."
     ),
     "blind": (
         "The discriminator of {name} has taken everything for one domain for {steps} steps, so that it aligns nothing:"

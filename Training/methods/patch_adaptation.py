@@ -104,8 +104,8 @@ class PatchAdaptation(AllLabels):
             return
         if not any(source.role == "target" for source in config.data.sources):
             raise SystemExit(
-                f"patch_adaptation.align is {own.align}, but there is nothing to align: name the scans without labels as"
-                " a source of the role target in data.sources, or set patch_adaptation.align=none."
+                f"patch_adaptation.align is {own.align}, but there is nothing to align: name the scans without labels"
+                " as a source of the role target in data.sources, or set patch_adaptation.align=none."
             )
         if "trunk" in config.optimizer.freeze:
             raise SystemExit(
@@ -339,6 +339,6 @@ def _refuse_source_as_target(training: Sequence[Case], target: Sequence[Case]) -
             same = case.image.shape == other.image.shape and other.map is None
             if same and case.statistics == other.statistics and torch.equal(case.image, other.image):
                 raise SystemExit(
-                    f"The scan {case.name} of the target is the labelled scan {other.name}, so there is nothing to adapt"
-                    " to: name scans of another kind as the target."
+                    f"The scan {case.name} of the target is the labelled scan {other.name}, so there is nothing to"
+                    " adapt to: name scans of another kind as the target."
                 )

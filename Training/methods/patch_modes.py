@@ -54,7 +54,9 @@ def _top_groups(members: torch.Tensor) -> torch.Tensor:
     has no parent.
     """
     tops = [
-        row for n, row in enumerate(members) if not any(_contains(other, row) for m, other in enumerate(members) if m != n)
+        row
+        for n, row in enumerate(members)
+        if not any(_contains(other, row) for m, other in enumerate(members) if m != n)
     ]
     alone = torch.eye(members.shape[1], dtype=torch.bool)
     inside = torch.stack(tops).any(0) if tops else torch.zeros(members.shape[1], dtype=torch.bool)

@@ -60,9 +60,9 @@ class Experiment:
     """base: the configuration that all arms share. trials: settings tried in every arm alike; the one with the best
     last validation counts. seeds: each is a run.
     folds: 0 takes the validation cases of `base`. data and cases: what packages are scored on where that is no part of
-    `data.root`, as a run has several sources or is for scans of another kind. columns: heading -> labels over which it shows means; a label after
-    "not" is left out. measures: what is shown of them, metrics of Training.evaluation.metrics. costs: whether the table
-    ends with the seconds a step and the memory of the training.
+    `data.root`, since a run has several sources or is for scans of another kind. columns: heading -> labels over which
+    it shows means; a label after "not" is left out. measures: what is shown of them, metrics of
+    Training.evaluation.metrics. costs: whether the table ends with the seconds a step and the memory of the training.
     """
 
     base: str = ""

@@ -48,9 +48,7 @@ def acquisition_of(contrast: str) -> Acquisition:
     if not wanted:
         names = ", ".join(each.name for each in settings.contrasts)
         raise SystemExit(f'There is no contrast "{contrast}" in "{RECIPE.name}", which has {names}.')
-    return replace(
-        settings, contrasts=wanted, around=0, cropped=0, sharp=1, noise=0.02, bias=0.2, gamma=0.0, divided=0
-    )
+    return replace(settings, contrasts=wanted, around=0, cropped=0, sharp=1, noise=0.02, bias=0.2, gamma=0.0, divided=0)
 
 
 def made_scan(

@@ -23,7 +23,6 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 from LabelConditionedSegmentationLib.core.errors import OutputError
-from LabelConditionedSegmentationLib.core.labels.label_tree import LabelTree
 from LabelConditionedSegmentationLib.core.scan.itk import image_of
 from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
 from scipy.ndimage import distance_transform_edt, label

@@ -330,7 +330,9 @@ def test_a_target_of_another_number_of_channels_is_told(data_set: Path, others: 
     for image in (others / "imagesTr").iterdir():
         for channel in ("0000", "0001"):
             shutil.copy(image, two / "imagesTr" / image.name.replace("0000", channel))
-    with pytest.raises(SystemExit, match=r"case_0: has 2 image channel\(s\) .* but the network's input.channels names 1"):
+    with pytest.raises(
+        SystemExit, match=r"case_0: has 2 image channel\(s\) .* but the network's input.channels names 1"
+    ):
         train(run_of(tmp_path, data_set, two))
 
 
