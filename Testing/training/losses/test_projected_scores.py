@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from Training.losses import projected_scores
+from Training.losses import streamed_softmax
 from Training.losses.projected_scores import projected_probabilities
 
 VOXELS, CHANNELS, LABELS, DIRECTIONS = 300, 5, 40, 3
@@ -19,7 +19,7 @@ def arguments() -> tuple[torch.Tensor, ...]:
 
 @pytest.mark.parametrize("tile_values", [2**6, 2**19])
 def test_values_and_gradients_are_those_of_the_plain_softmax(tile_values: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(projected_scores.TILE_VALUES, "cpu", tile_values)
+    monkeypatch.setitem(streamed_softmax.TILE_VALUES, "cpu", tile_values)
     features, prompts, bias, basis = arguments()
     leaves = [each.requires_grad_() for each in (features, prompts, bias)]
     weight = torch.randn(VOXELS, DIRECTIONS, dtype=torch.double)
