@@ -83,7 +83,8 @@ class Adversary(torch.nn.Module):
             loss = discriminator_loss(*logits)
         gradients = torch.autograd.grad(loss, list(weights.values()))
         flat = mean(torch.cat([gradient.flatten() for gradient in gradients]))
-        for p, part in zip(self.network.parameters(), flat.split([p.numel() for p in weights.values()]), strict=True):
+        parts = torch.split(flat, [p.numel() for p in weights.values()])
+        for p, part in zip(self.network.parameters(), parts, strict=True):
             p.grad = part.view_as(p)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate

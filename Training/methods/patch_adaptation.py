@@ -261,10 +261,9 @@ class PatchAdaptation(AllLabels):
             for n in of_source.nonzero()[:, 0].tolist()
             if all(int(part[n].sum()) > 1 for part in inside)
         ]
-        if not distances:
-            return 0 * source.sum()
-        distance = torch.stack(distances).mean()
-        self.seen = Seen({}, None, {"moment_distance": distance.detach()})
+        distance = torch.stack(distances).mean() if distances else 0 * source.sum()
+        measured = distance.detach() if distances else distance.new_tensor(torch.nan)
+        self.seen = Seen({}, None, {"moment_distance": measured})
         return self.strength * self.own.moment_weight * distance
 
     def _answer(self, features: torch.Tensor) -> torch.Tensor:
@@ -300,7 +299,8 @@ def _labels_of(batch: Batch) -> torch.Tensor:
 
 def _coarser(foreground: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
     """(batch, k, j, i) bool -> (batch, *shape) bool: where most voxels are of it."""
-    return torch.nn.functional.adaptive_avg_pool3d(foreground[:, None].float(), tuple(shape))[:, 0] > 0.5
+    k, j, i = shape
+    return torch.nn.functional.adaptive_avg_pool3d(foreground[:, None].float(), (k, j, i))[:, 0] > 0.5
 
 
 def _check_sizes(config: Config, own: PatchAdaptationSettings) -> None:

@@ -7,6 +7,7 @@ Tsai et al., "Domain adaptation for structured output via discriminative patch r
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -46,7 +47,7 @@ def label_basis(settings: PatchAdaptationSettings, members: torch.Tensor) -> tor
     if classes <= settings.basis_size:
         return torch.eye(classes)
     generator = torch.Generator().manual_seed(PROJECTION_SEED)
-    return torch.randn(classes, settings.basis_size, generator=generator) / settings.basis_size**0.5
+    return torch.randn(classes, settings.basis_size, generator=generator) / math.sqrt(settings.basis_size)
 
 
 def _top_groups(members: torch.Tensor) -> torch.Tensor:
@@ -101,7 +102,7 @@ class PatchModes(torch.nn.Module):
         """Targets (k, j, i) -> what is known of them for sure: a voxel without a label is unknown where somebody may
         have left a label out.
         """
-        truth = Truth(target.flatten().long(), annotated, self.members)  # type: ignore[arg-type]
+        truth = Truth(target.flatten().long(), annotated, self.members)
         seen = truth.visible if bool(annotated[1:].all()) else truth.visible.masked_fill(truth.visible == 0, IGNORE)
         return seen.view(target.shape)
 
@@ -185,10 +186,10 @@ class ModeHead(torch.nn.Module):
 
     def __init__(self, settings: PatchAdaptationSettings, directions: int, stride: int) -> None:
         super().__init__()
-        self.edges = tuple(n // stride for n in settings.patch)
-        part = tuple(n // settings.subgrid for n in self.edges)
+        k, j, i = (n // stride for n in settings.patch)
+        self.edges = (k, j, i)
         self.layers = torch.nn.Sequential(
-            torch.nn.AvgPool3d(part),
+            torch.nn.AvgPool3d((k // settings.subgrid, j // settings.subgrid, i // settings.subgrid)),
             torch.nn.Conv3d(directions, settings.mode_width, settings.subgrid, settings.subgrid),
             torch.nn.LeakyReLU(0.2),
             torch.nn.Conv3d(settings.mode_width, settings.modes, 1),

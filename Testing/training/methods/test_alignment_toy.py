@@ -75,7 +75,8 @@ def accuracies(aligned: Aligned, further: list[torch.nn.Parameter]) -> tuple[flo
         (points, classes), (others, _) = draw(generator, 0.0), draw(generator, SHIFT)
         one, other = network(points), network(others)
         optimizer.zero_grad()
-        (cross_entropy(one, classes) + aligned(one, classes, other)).backward()
+        loss = cross_entropy(one, classes) + aligned(one, classes, other)
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     found = []
     for shift in (0.0, SHIFT):

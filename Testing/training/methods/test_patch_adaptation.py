@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
 from lightning.fabric import Fabric
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
@@ -39,7 +40,13 @@ SOURCES = [Source("a"), Source("b", role="target")]
 
 
 def config_of(align: Any = "both", **changes: Any) -> Config:
-    settings = {"modes": 5, "patch": (4, 4, 4), "output_widths": (8,), "patch_widths": (8,), "learning_rate": 1e-2}
+    settings: dict[str, Any] = {
+        "modes": 5,
+        "patch": (4, 4, 4),
+        "output_widths": (8,),
+        "patch_widths": (8,),
+        "learning_rate": 1e-2,
+    }
     return Config(
         method="patch_adaptation",
         data=DataConfig(points=0, patch=(EDGE,) * 3, sources=SOURCES),
@@ -160,7 +167,7 @@ def test_memory_of_what_is_kept_for_the_backward_pass_is_flat_in_the_number_of_l
     largest = []
     for classes in (6, 134):
         config = config_of(align, basis_size=4)
-        network = samples.LabelConditionedNetwork(config.network, classes, samples.SCHEMA.fields)
+        network = LabelConditionedNetwork(config.network, classes, samples.SCHEMA.fields)
         method = PatchAdaptation(network, config, torch.zeros(0, classes, dtype=torch.bool))
         batch = with_target(batch_of())
         batch["annotated"] = torch.ones(2, classes, dtype=torch.bool)

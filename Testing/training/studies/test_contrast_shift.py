@@ -65,7 +65,7 @@ def test_fluid_is_the_brightest_of_a_t2_and_all_else_stays(brains: Path, tmp_pat
 def test_the_same_command_makes_the_same_scans_once_and_another_one_is_refused(brains: Path, tmp_path: Path) -> None:
     folders = [shift(brains, "FLAIR", ["Cerebral cortex"], 7, tmp_path / name) for name in ("a", "b")]
     scans = [read_image(read_data_set(folder).cases[1]).array for folder in folders]
-    assert np.array_equal(*scans)
+    assert np.array_equal(scans[0], scans[1])
     made = folders[0] / "imagesTr" / "brain_0_0000.nii.gz"
     time = made.stat().st_mtime_ns
     shift(brains, "FLAIR", ["Cerebral cortex"], 7, folders[0])
