@@ -48,7 +48,8 @@ def acquisition_of(contrast: str) -> Acquisition:
     if not wanted:
         names = ", ".join(each.name for each in settings.contrasts)
         raise SystemExit(f'There is no contrast "{contrast}" in "{RECIPE.name}", which has {names}.')
-    return replace(settings, contrasts=wanted, around=0, cropped=0, sharp=1, noise=0.02, bias=0.2, gamma=0.0, divided=0)
+    calm = replace(settings, around=0.0, cropped=0.0, sharp=1.0, gamma=0.0, divided=0.0, shared=0.0)
+    return replace(calm, contrasts=wanted, noise=0.02, bias=0.2, offset=5.0)
 
 
 def made_scan(

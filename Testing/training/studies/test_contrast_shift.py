@@ -57,7 +57,8 @@ def test_fluid_is_the_brightest_of_a_t2_and_all_else_stays(brains: Path, tmp_pat
         assert np.allclose(labels.affine, read_labels(one).affine)
         scan, known = read_image(other), read_image(one).array[0] > 0
         means = [float(scan.array[0][labels.array[0] == ident].mean()) for ident in (VENTRICLE, FRONTAL, WHITE)]
-        assert means[0] > means[1] > means[2] > 0
+        assert means[0] > max(means[1:])
+        assert min(means) > 0
         assert (scan.array[0][known] > 0).all()
         assert not scan.array[0][~known & (labels.array[0] == 0)].any()
 
