@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import json
 import re
 import runpy
 import shlex
@@ -24,6 +25,7 @@ from Testing.test_rooms import ROOMS
 from Training.engine.config import read_config
 from Training.engine.settings_help import all_settings
 from Training.methods import check_method
+from Training.methods.registry import registered
 
 TOP = Path(__file__).resolve().parents[1]
 PAGES = [TOP / "README.md", *sorted((TOP / "Documentation").glob("*.md"))]
@@ -165,7 +167,12 @@ def test_settings_in_the_text_are_there() -> None:
 
 @pytest.mark.parametrize("span", sorted({span for _, span in SPANS if span.startswith("method=")}))
 def test_settings_of_a_method_go_together(span: str) -> None:
-    check_method(read_config(EXPERIMENT, span.split()))
+    words = span.split()
+    name = words[0].removeprefix("method=")
+    if "target" in registered()[name].roles:
+        sources = [{"root": "data/malc2012"}, {"root": "data/adults", "role": "target"}]
+        words += ["data.root=", "data.validation=[]", f"data.sources={json.dumps(sources)}"]
+    check_method(read_config(EXPERIMENT, words))
 
 
 def test_files_and_programs_in_the_text_are_there() -> None:
@@ -188,14 +195,21 @@ def test_code_of_the_pages_runs(name: str, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_settings_in_blocks_are_read(tmp_path: Path) -> None:
-    found = blocks(TOP / "Documentation" / "training.md", "yaml")
+    found = [
+        block for page in ("training", "adaptation") for block in blocks(TOP / "Documentation" / f"{page}.md", "yaml")
+    ]
     configs = []
     for number, block in enumerate(found):
         (tmp_path / f"{number}.yaml").write_text(block, encoding="utf-8")
         configs.append(read_config(tmp_path / f"{number}.yaml"))
         check_method(configs[-1])
     roles = [[source.role for source in config.data.sources] for config in configs]
-    assert sorted(roles) == [["train", "target"], ["train", "train"], ["train", "train", "validate"]]
+    assert sorted(roles) == [
+        ["train", "target"],
+        ["train", "train"],
+        ["train", "train", "validate"],
+        ["train", "validate", "target"],
+    ]
     made = next(config for config in configs if config.acquisition.contrasts)
     assert [source.images for source in made.data.sources] == ["stored", "made"]
     assert [contrast.name for contrast in made.acquisition.contrasts] == ["T2", "FLAIR"]

@@ -13,8 +13,12 @@ from Testing import samples
 from Testing.training.engine.test_train import write_config
 from Testing.training.made_up_data import write_data_set
 from Testing.training.training_here import train_here
+from Training.engine.config import read_config
+from Training.methods import check_method
 from Training.studies import compare as script
 from Training.studies.compare import column_of, compare, last_validation, read_experiment, runs_of
+
+EXPERIMENTS = Path(__file__).resolve().parents[3] / "Training" / "experiments"
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +236,7 @@ def test_every_shipped_experiment_names_settings_that_exist_and_labels_of_the_da
     for path in paths:
         read = read_experiment(path)
         for arm in read.arms:
-            if not arm.members:
+            if not arm.members and not read.data:  # those with sources are looked at below
                 assert runs_of(
                     read,
                     folder / read.base,
@@ -264,3 +268,49 @@ def test_settings_may_stand_before_and_after_the_options(experiment: Path, monke
     )
     script.main()
     assert asked == [(["data.workers=0", "optimizer.steps=2"], ["streamed"])]
+
+
+def test_an_experiment_may_be_scored_elsewhere_and_an_arm_may_name_the_run_of_another_with_its_seed(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "experiment.yaml").write_text(
+        f"""
+base: run.yaml
+output: {tmp_path / "out"}
+seeds: [0, 5]
+data: {tmp_path / "elsewhere"}
+cases: [x, y]
+columns: {{all: [all]}}
+arms:
+  - {{name: source only}}
+  - name: taught
+    settings: [teacher.share=0.5, "teacher.package={tmp_path}/out/source-only/trial0-seed{{seed}}-fold0"]
+"""
+    )
+    write_config(tmp_path, tmp_path / "made_up")
+    experiment = read_experiment(tmp_path / "experiment.yaml")
+    sources = '[{"root": "a"}, {"root": "b", "role": "target"}]'
+    words = ["data.root=", "data.validation=[]", f"data.sources={sources}"]
+    runs = runs_of(experiment, tmp_path / "run.yaml", words, experiment.arms[1], 0)
+    assert [run.held_out for run in runs] == [["x", "y"]] * 2
+    for run, seed in zip(runs, (0, 5), strict=True):
+        config = read_config(tmp_path / "run.yaml", run.settings)
+        assert config.seed == seed
+        assert config.teacher.package == f"{tmp_path}/out/source-only/trial0-seed{seed}-fold0"
+        assert [source.root for source in config.data.sources] == ["a", "b"]
+        assert not config.data.validation
+
+
+def test_data_that_are_scored_on_need_the_names_of_their_cases(tmp_path: Path) -> None:
+    path = tmp_path / "experiment.yaml"
+    path.write_text("base: run.yaml\noutput: out\ndata: elsewhere\narms:\n  - {name: a}\n")
+    with pytest.raises(SystemExit, match="name the cases of it as well"):
+        read_experiment(path)
+
+
+def test_every_arm_of_the_shipped_comparisons_is_a_run_that_can_begin() -> None:
+    for path in sorted(EXPERIMENTS.glob("compare_adaptation_*.yaml")):
+        experiment = read_experiment(path)
+        for arm in experiment.arms:
+            for run in runs_of(experiment, path.parent / experiment.base, [], arm, 0)[:1]:
+                check_method(read_config(path.parent / experiment.base, run.settings))
