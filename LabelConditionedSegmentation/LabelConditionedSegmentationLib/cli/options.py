@@ -202,8 +202,8 @@ def _add_output(segment: argparse.ArgumentParser) -> None:
         metavar="OUT",
         help=(
             ".seg.nrrd is a Slicer segmentation with names, colours and terminology; .nii.gz, .nii, .nrrd and .mha are"
-            " label maps with a .json beside them that names the values. For several scans: a folder, or a path with"
-            " {name} in it"
+            " label maps with a .json beside them that names the values; .dcm is a DICOM segmentation of a DICOM"
+            " series. For several scans: a folder, or a path with {name} in it"
         ),
     )
     _add_existing(segment)
@@ -340,7 +340,8 @@ def _add_further_outputs(segment: argparse.ArgumentParser) -> None:
         help=(
             "write how probable each of the labels asked for is in every voxel, 0 to 1: one label as a 3D image,"
             " several as a 4D NIfTI file (or as the components of a .nrrd or .mha file), 4 bytes a voxel and label,"
-            " with a .json beside it that names them. For several scans: a folder, or a path with {name} in it"
+            " with a .json beside it that names them; of a DICOM series also as a fractional DICOM segmentation, .dcm."
+            " For several scans: a folder, or a path with {name} in it"
         ),
     )
     segment.add_argument(
@@ -352,6 +353,14 @@ def _add_further_outputs(segment: argparse.ArgumentParser) -> None:
         ),
     )
     segment.add_argument("--volumes", metavar="CSV", help="write a table of volumes in millilitres")
+    segment.add_argument(
+        "--structured-report",
+        metavar="DCM",
+        help=(
+            "write the volumes as a DICOM structured report (TID 1500) on the DICOM segmentation that -o names. For"
+            " several scans: a folder, or a path with {name} in it"
+        ),
+    )
 
 
 def _add_model(parser: Options) -> None:

@@ -21,6 +21,7 @@ from ..core.scan.whole_files import Writer, write_all
 from ..core.signals import cancel_on_interrupt
 from . import example_masks as examples
 from .batch import over_batch
+from .dicom_outputs import check_series
 from .jobs import Job
 from .places import check_writable
 from .plan import Plan
@@ -97,6 +98,7 @@ class _Run:
         began = time.perf_counter()
         volume = self.reading.scan(job.scan)
         read = time.perf_counter() - began
+        check_series(job.files, job.scan, volume)
         known = self.plan.metadata.of(job.scan.images, job.scan.series)
         with progress_bar(job.scan.title.rpartition("/")[2]) as progress:
             result = self._answer(volume, known.values, progress)
@@ -154,6 +156,8 @@ class _Run:
     def _files(self, job: Job, volume: Volume, result: Result) -> dict[Path, Writer]:
         """What is written for a scan."""
         files = result.files(job.output) if job.output else {}
+        if job.structured_report:
+            files[job.structured_report] = result.structured_report()
         if job.masked_scan:
             files[job.masked_scan] = partial(write_image, result.masked(volume))
         if job.probabilities and result.probabilities:

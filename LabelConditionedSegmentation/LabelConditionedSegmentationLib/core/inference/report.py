@@ -24,7 +24,7 @@ class RunReport:
     timings: seconds a stage. fallbacks: steps of the out-of-memory ladder that were taken. peak_memory_mb: of the
     process and, where there is one, the GPU. metadata_sources: field -> who or what says it. inside: what the model
     looked inside of, as a stage before it has found it; empty where it sees whole scans. adaptation: what became of
-    adapting the network to the scan; empty where that was not asked for.
+    adapting the network to the scan; empty where that was not asked for. is_interactive: a person painted what decided.
     """
 
     model: str
@@ -40,6 +40,7 @@ class RunReport:
     fallbacks: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     metadata_sources: Mapping[str, str] = field(default_factory=dict)
+    is_interactive: bool = False
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:

@@ -442,6 +442,7 @@ class Segmenter:
             found.stored,
             found.winners[0] if found.winners else None,
             nifti_place=volume.nifti_place,
+            dicom_place=volume.dicom_place,
             maps=maps,
             judge=self._judge_of(volume, prepared),
         )
