@@ -67,6 +67,15 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )
+    bids = commands.add_parser(
+        "bids",
+        help="segment a BIDS data set",
+        description=BIDS,
+        epilog=BIDS_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    bids.set_defaults(**vars(segment.parse_args([])))
+    _add_bids(bids)
     labels = commands.add_parser(
         "labels",
         help="print the label tree of a model",
@@ -162,6 +171,48 @@ def _add_propagate(propagate: argparse.ArgumentParser) -> None:
         "--probabilities", metavar="FILE", help="write how probable each structure is in every voxel, 0 to 1"
     )
     _add_debug(propagate)
+
+
+BIDS = "Segment the scans of a BIDS data set into a data set of BIDS derivatives (a BIDS app)."
+
+BIDS_EXAMPLES = """examples:
+  lcs bids study study/derivatives/lcs participant
+  lcs bids study study/derivatives/lcs participant --participant-label 01 02 --skip-existing
+  lcs bids study study/derivatives/lcs group
+"""
+
+
+def _add_bids(bids: argparse.ArgumentParser) -> None:
+    bids.add_argument("bids_dir", metavar="BIDS_DIR", help="the data set")
+    bids.add_argument("output_dir", metavar="OUTPUT_DIR", help="the data set of derivatives")
+    bids.add_argument(
+        "level",
+        metavar="participant|group",
+        choices=("participant", "group"),
+        help="participant segments scans; group puts the volumes of all into one table, with a page to look at, the"
+        " oddest scans first",
+    )
+    bids.add_argument(
+        "--participant-label", nargs="+", default=[], metavar="LABEL", help="only these, with or without sub-"
+    )
+    bids.add_argument(
+        "--suffix", default="T1w", metavar="SUFFIX", help="which scans in the folders anat; T1w by default"
+    )
+    bids.add_argument(
+        "--probabilities",
+        action="store_const",
+        const="probseg",
+        help="write how probable each label is in every voxel (_probseg.nii.gz), 4 bytes a voxel and label",
+    )
+    _add_model(bids)
+    wanted = bids.add_mutually_exclusive_group()
+    wanted.add_argument("--labels", metavar='"A,B"', help="labels by name, synonym or id; every leaf by default")
+    wanted.add_argument("--labels-file", metavar="F", help="a text file with one label a line")
+    _add_known(bids)
+    _add_stripped(bids)
+    _add_existing(bids)
+    _add_device(bids)
+    _add_debug(bids)
 
 
 def _add_scans(segment: argparse.ArgumentParser) -> None:

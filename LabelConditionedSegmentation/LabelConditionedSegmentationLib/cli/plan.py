@@ -22,7 +22,7 @@ from .known import Knowing
 from .model_choice import resolve_model
 from .places import NAME, check_outputs
 from .scan import Scan
-from .scans import choose
+from .scans import Chosen, choose
 from .tables import Report, Table, Volumes
 
 
@@ -72,10 +72,15 @@ def plan_for(arguments: argparse.Namespace) -> Plan:
         check_letters(arguments.assume_orientation)
     package = ModelPackage.load(resolve_model(arguments.model))
     chosen = choose(arguments, package)
+    return plan_of(arguments, package, chosen, jobs_for(chosen.scans, arguments, chosen.is_batch))
+
+
+def plan_of(arguments: argparse.Namespace, package: ModelPackage, chosen: Chosen, jobs: Sequence[Job]) -> Plan:
+    """A plan for these scans and results, with the rest of the words of a command checked. Raises LCSError."""
     plan = Plan(
         arguments=arguments,
         package=package,
-        jobs=jobs_for(chosen.scans, arguments, chosen.is_batch),
+        jobs=tuple(jobs),
         is_batch=chosen.is_batch,
         labels=wanted_labels(arguments, package.labels),
         metadata=_knowing(arguments, "--metadata", arguments.metadata, package),

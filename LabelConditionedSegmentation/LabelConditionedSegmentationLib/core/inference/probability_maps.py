@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -111,8 +112,11 @@ class ProbabilityMaps:
     def _origin(self) -> Origin:
         return Origin(self.model, self.sha256, self.is_interactive)
 
-    def _write_names(self, maps: Path, path: Path) -> None:
+    def names(self, maps: Path) -> dict[str, Any]:
+        """What the JSON beside a file of maps says: which map is of which label."""
         names = [{"id": label.id, "name": label.name} for label in self.labels]
-        content = {"model": self.model, "probabilities": maps.name, "labels": names}
-        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        return {"model": self.model, "probabilities": maps.name, "labels": names}
+
+    def _write_names(self, maps: Path, path: Path) -> None:
+        text = json.dumps(self.names(maps), indent=1, ensure_ascii=False) + "\n"
         path.write_text(text, encoding="utf-8", errors="backslashreplace")  # which JSON reads as the same name

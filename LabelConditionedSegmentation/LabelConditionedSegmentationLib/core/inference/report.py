@@ -25,6 +25,7 @@ class RunReport:
     process and, where there is one, the GPU. metadata_sources: field -> who or what says it. inside: what the model
     looked inside of, as a stage before it has found it; empty where it sees whole scans. adaptation: what became of
     adapting the network to the scan; empty where that was not asked for. is_interactive: a person painted what decided.
+    answer: how far it is from the usual ones (`answer_checks.measures_of`, `oddness_of`); empty where that is unknown.
     """
 
     model: str
@@ -41,6 +42,7 @@ class RunReport:
     findings: list[Finding] = field(default_factory=list)
     metadata_sources: Mapping[str, str] = field(default_factory=dict)
     is_interactive: bool = False
+    answer: Mapping[str, float] = field(default_factory=dict)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -63,6 +65,7 @@ class RunReport:
             "grid": self.grid,
             **({"inside": self.inside} if self.inside else {}),
             **({"adaptation": self.adaptation} if self.adaptation else {}),
+            **({"answer": {name: round(value, 4) for name, value in self.answer.items()}} if self.answer else {}),
             "timings_s": {stage: round(seconds, 3) for stage, seconds in self.timings.items()},
             "trunk_passes": self.trunk_passes,
             "peak_memory_mb": {where: round(size, 1) for where, size in self.peak_memory_mb.items()},
