@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...version import __version__
-from ..labels.dicom_codes import dicom_codes, plain_text
+from ..labels.dicom_codes import PRIVATE_SCHEME, SIDES, dicom_codes, plain_text
 from ..labels.label_tree import Code
 from .dicom_limits import highdicom
 from .dicom_segmentation import (
@@ -24,9 +24,6 @@ VOLUME = Code("SCT", "118565006", "Volume")
 CUBIC_MILLIMETER = Code("UCUM", "mm3", "cubic millimeter")
 IMAGING = Code("SCT", "363679005", "Imaging procedure")
 """DICOM PS3.16, CID 7469, CID 7462 and CID 100."""
-
-SIDES = ("7771000", "24028007")
-"""Of SNOMED CT: left and right (CID 244)."""
 
 
 def write_structured_report(segmentation: DicomSegmentation, millilitres: Mapping[int, float], path: Path) -> None:
@@ -69,7 +66,9 @@ def _measured(segmentation: DicomSegmentation, millilitres: Mapping[int, float],
     """TID 1411 of one segment."""
     sr, made, model = highdicom().sr, segmentation.dataset, segmentation.origin.model
     codes = dicom_codes(segment.label, model)
-    side = next((concept(code) for code in codes.modifiers if code.value in SIDES), None)
+    side = next((concept(code) for code in codes.modifiers if code in SIDES.values()), None)
+    part = next((concept(code) for code in codes.modifiers if code not in SIDES.values()), None)
+    is_private = codes.type.scheme == PRIVATE_SCHEME
     return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(segment.tracking_uid, segment.label.name),
         referenced_segment=sr.ReferencedSegment(
@@ -80,7 +79,7 @@ def _measured(segmentation: DicomSegmentation, millilitres: Mapping[int, float],
         ),
         finding_category=concept(codes.category),
         finding_type=concept(codes.type),
-        finding_sites=[sr.FindingSite(concept(codes.type), side)] if segment.label.type and side else None,
+        finding_sites=None if is_private or not codes.modifiers else [sr.FindingSite(concept(codes.type), side, part)],
         algorithm_id=sr.AlgorithmIdentification(name=plain_text(f"{MAKER} {model}"), version=__version__),
         measurements=[
             sr.Measurement(

@@ -128,7 +128,8 @@ class DicomSegmentation:
         return description
 
     def _schemes(self) -> list[Any]:
-        return [] if all(label.type for label in self.labels) else [private_scheme()]
+        schemes = {dicom_codes(label, self.origin.model).type.scheme for label in self.labels}
+        return [private_scheme()] if PRIVATE_SCHEME in schemes else []
 
 
 def of_layers(layers: Sequence[Volume], labels: Sequence[tuple[int, int, Label]], origin: Origin) -> DicomSegmentation:
