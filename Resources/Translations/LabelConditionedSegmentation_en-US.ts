@@ -495,6 +495,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>"{0}" is no DICOM series, which a DICOM segmentation has to refer to; give the folder of the series, or {1}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>"{0}" is no complete model package: it has no {1}.</source>
       <translation type="unfinished" />
     </message>
@@ -523,7 +527,7 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
-      <source>"{0}" is no output that can be written; use a name that ends in {1}, {2}.</source>
+      <source>"{0}" is no output that can be written; use a name that ends in {1}, {2} or, for a DICOM series, {3}.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -656,6 +660,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>A 3D image, or a 4D one of several channels, is needed; this one has the shape {0}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>A DICOM segmentation of {0} labels is more than most programs can show, which take {1}: ask for fewer with --labels, or write a .seg.nrrd or .nii.gz file.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -831,6 +839,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>DICOM files are written by the package highdicom, which is not installed: pip install highdicom.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Do not trust labels there.</source>
       <translation type="unfinished" />
     </message>
@@ -855,11 +867,19 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>ISO_IR 192</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>If that is wrong, left and right are exchanged.</source>
       <translation type="unfinished" />
     </message>
     <message>
       <source>If they belong to it, slices are missing at its ends: copy it again.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Imaging procedure</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -900,6 +920,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>Labels by example inside of both "{0}" and labels of another protocol cannot compete; look for those of one protocol at a time.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Labels of models of LabelConditionedSegmentation</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1071,6 +1095,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Slices of "{0}" were interpolated, and a DICOM segmentation refers to slices that there are; {1}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Something unexpected went wrong in the segmentation ({0}). The log has the details.</source>
       <translation type="unfinished" />
     </message>
@@ -1192,6 +1220,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>The image does not say which way its voxel axes run, so left and right are not known: use Volume.from_numpy, which takes the affine, or the orientation in letters.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The images of "{0}" do not say their {1}, so that a DICOM segmentation cannot refer to them; {2}</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1383,6 +1415,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The scan</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The scan does not say which way its voxel axes run; {0} was assumed, as told.</source>
       <translation type="unfinished" />
     </message>
@@ -1488,6 +1524,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>The sform was taken, as nibabel, FSL and FreeSurfer do</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The slices of "{0}" lie in several multi-frame files, to which one DICOM segmentation cannot refer; {1}</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1796,6 +1836,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>checking the scan</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>cubic millimeter</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -2187,6 +2231,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>write a .seg.nrrd file instead.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0} = {1} lies outside what the model was trained on ({2}); it is treated as unknown.</source>
       <translation type="unfinished" />
     </message>
@@ -2265,6 +2313,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>{0} is "{1}", {2}; left unknown.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} labels that overlap are too much for one DICOM segmentation of a scan of this size: ask for fewer with --labels, or write a .seg.nrrd file.</source>
       <translation type="unfinished" />
     </message>
     <message>

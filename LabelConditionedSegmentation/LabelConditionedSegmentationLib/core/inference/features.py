@@ -15,7 +15,8 @@ from ..findings import Finding
 from ..labels.label_tree import Label, LabelTree
 from ..progress import CancelToken, Progress, ProgressCallback
 from ..scan.geometry import Grid, Shape, needed_box, resample
-from ..scan.volume import Array, NiftiPlace, Volume
+from ..scan.placed_array import DicomPlace, NiftiPlace
+from ..scan.volume import Array, Volume
 from .memory_ladder import MemoryPlan, down_the_ladder, peak_memory_mb
 from .probability_maps import ProbabilityMaps
 from .report import RunReport
@@ -229,6 +230,7 @@ class Features:
         winners: Array | None,
         limits: Limits | None = None,
         nifti_place: NiftiPlace | None = None,
+        dicom_place: DicomPlace | None = None,
         maps: Mapping[int, Array] | None = None,
         judge: Callable[[Array], list[Finding]] | None = None,
     ) -> None:
@@ -246,6 +248,7 @@ class Features:
         self._winners = winners
         self._limits = limits
         self._nifti_place = nifti_place
+        self._dicom_place = dicom_place
         self._maps = maps or {}
         self._judge = judge
 
@@ -316,6 +319,7 @@ class Features:
             None,
             limits,
             self._nifti_place,
+            self._dicom_place,
         )
 
     def segment(
@@ -404,8 +408,8 @@ class Features:
         (k0, j0, i0), (k1, j1, i1) = self.region
         for place, inside in zip(full[:, k0:k1, j0:j1, i0:i1], found, strict=True):
             place[:] = inside
-        volume = Volume(full, self.input_grid.affine, nifti_place=self._nifti_place)
-        return ProbabilityMaps(volume, tuple(wanted), (self.labels,), self.report.model)
+        volume = self._on_input(full)
+        return ProbabilityMaps(volume, tuple(wanted), (self.labels,), self.report.model, self.report.package_sha256)
 
     def _computed_maps(
         self, wanted: Sequence[Label], progress: ProgressCallback | None, cancel: CancelToken | None
@@ -495,6 +499,10 @@ class Features:
         best, order = probabilities.topk(min(count, len(probabilities)))
         return [RankedLabel(self.labels.leaves[int(n)], float(p)) for p, n in zip(best, order, strict=True)]
 
+    def _on_input(self, array: Array) -> Volume:
+        """An image (channel, k, j, i) on the grid of the scan, which knows where that came from."""
+        return Volume(array, self.input_grid.affine, nifti_place=self._nifti_place, dicom_place=self._dicom_place)
+
     def _layers(self, winners: Array, wanted: Sequence[Label]) -> tuple[tuple[Volume, ...], tuple[SegmentedLabel, ...]]:
         """Spread labels over as few layers as overlaps allow: first come, first layer."""
         contents: list[list[Label]] = []
@@ -523,7 +531,7 @@ class Features:
             full = np.zeros((1, *self.input_grid.shape), dtype=dtype)
             (k0, j0, i0), (k1, j1, i1) = self.region
             full[0, k0:k1, j0:j1, i0:i1] = table[winners]
-            layers.append(Volume(full, self.input_grid.affine, nifti_place=self._nifti_place))
+            layers.append(self._on_input(full))
         return tuple(layers), tuple(SegmentedLabel(label.id, places[label.id], label) for label in wanted)
 
 
