@@ -431,5 +431,6 @@ def dark_palette() -> QtGui.QPalette:
         QtGui.QPalette.ColorRole.ButtonText,
     ):
         palette.setColor(role, QtGui.QColor(235, 235, 235))
+        palette.setColor(QtGui.QPalette.ColorGroup.Disabled, role, QtGui.QColor(120, 120, 120))
     palette.setColor(QtGui.QPalette.ColorRole.Base, QtGui.QColor(35, 35, 35))
     return palette

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from Testing.host.application import Host
-from Testing.host.other_modules import provide_other_modules
+from Testing.host.result_modules import provide_other_modules
 from Testing.panel.user import INSIDE, PLACE, User, masks
 
 

@@ -84,8 +84,9 @@ def test_the_sample_scan_in_the_panel(
     assert colours(folder / "result.png") > 500
 
 
-def test_the_sections_below_a_run(host: Host, folder: Path, models: Path) -> None:
+def test_the_sections_below_a_run(host: Host, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Several scans, and the installed models, as they are opened."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     user = User(host)
     for name in ("Visit 1", "Visit 2", "Visit 3"):
         user.add_volume(name)
@@ -95,6 +96,7 @@ def test_the_sections_below_a_run(host: Host, folder: Path, models: Path) -> Non
     host.run_until(lambda: user.ui.scansTree.topLevelItemCount == 3)
     user.tick("Left Putamen")
     user.press("allScansButton")
+    user.ui.modelsTree.setCurrentItem(user.ui.modelsTree.topLevelItem(0))
     for section, name in zip(sections, ("scans", "models"), strict=True):
         for dark in (False, True):
             path = folder / f"{name}{'_dark' if dark else ''}.png"

@@ -25,7 +25,7 @@ class LabelConditionedSegmentationSubjectHierarchyPlugin(AbstractScriptedSubject
         scriptedPlugin.name = context_menu.MODULE
         AbstractScriptedSubjectHierarchyPlugin.__init__(self, scriptedPlugin)
         self.action = qt.QAction(_("Segment structures..."), scriptedPlugin)
-        self.action.connect("triggered()", self.segment)
+        self.action.connect("triggered(bool)", lambda _checked: self.segment())
 
     def canAddNodeToSubjectHierarchy(self, _node: Any, _parent: int) -> float:  # noqa: N802
         return 0.0

@@ -14,15 +14,15 @@ from ..core.errors import InputError, LCSError
 from ..core.labels.label_tree import Label
 from ..core.package.model_package import ModelPackage
 from ..scene.batch_table import put_table
-from ..scene.nodes import is_present
+from ..scene.nodes import is_present, require
 from ..scene.scans_in_scene import show_frame
 from ..scene.segment_display import show_outline
 from ..scene.segmentation_sequence import browse_together, put_frame
 from ..scene.volumes import check_nodes, volume_of
-from .batch import Batch, BatchItem, batch_items
 from .live_segments import LiveSegments
 from .result_comparison import comparison_columns, shared_labels
 from .runner import Answer, Outcome, Task
+from .scan_batch import Batch, BatchItem, batch_items
 from .situation import Situation
 from .tool import Frame
 from .volume_rows import millilitres
@@ -88,6 +88,8 @@ class BatchTool:
         self._later = later
         self._batch: Batch | None = None
         self._wanted: list[Label] = []
+        self._packages: tuple[ModelPackage, ...] = ()
+        self._said: list[str] = []
         self._table: Any = None
         self._results: dict[tuple[str, str], Any] = {}
         self._before: tuple[BatchItem, Answer, list[Label]] | None = None
@@ -95,8 +97,8 @@ class BatchTool:
 
     @property
     def is_going_on(self) -> bool:
-        """Whether a batch has not come to its end."""
-        return self._batch is not None
+        """Whether a batch has not come to its end, and was said to."""
+        return self._batch is not None or bool(self._said)
 
     def refresh(self, now: Situation) -> None:
         package = self._frame.package
@@ -109,7 +111,7 @@ class BatchTool:
         )
         self._frame.ui.batchButton.enabled = not (here.obstacle_to_batch or self._batch)
         self._frame.ui.batchButton.toolTip = self._frame.translated(here.batch_tip)
-        self._view.enable(not now.running)
+        self._view.enable(not (now.running or self._batch))
 
     def advice(self, _now: Situation) -> str:
         return ""
@@ -117,12 +119,16 @@ class BatchTool:
     def stop(self) -> None:
         self._batch = self._table = self._before = None
         self._results.clear()
+        self._said = []
 
     def _begin(self, _checked: bool) -> None:
         package = self._frame.package
         if package is None or not self._frame.may_run():
             return
-        packages = [package, *([other] if (other := self._view.other_model) is not None else [])]
+        other = self._view.other_model
+        if other is not None and not self._view.may_run(other):
+            return
+        packages = (package,) if other is None else (package, other)
         try:
             items = batch_items(self._view.chosen, self._view.frames, packages)
         except InputError as error:
@@ -130,7 +136,7 @@ class BatchTool:
             return
         self.stop()
         self._structures.remember()
-        self._wanted = self._structures.wanted
+        self._wanted, self._packages = self._structures.wanted, packages
         self._batch = Batch(items)
         self._next()
 
@@ -184,26 +190,31 @@ class BatchTool:
 
     def _labels_of(self, package: ModelPackage) -> list[Label]:
         """What is wanted, as a model has it. Raises InputError where it has none of it."""
-        if package is self._frame.package:
-            return [label for label in self._wanted if label.id in package.labels]
-        labels = [package.labels.find(label.name) for label in self._wanted if package.labels.knows(label.name)]
+        labels = (
+            [label for label in self._wanted if label.id in package.labels]
+            if package is self._packages[0]
+            else [package.labels.find(label.name) for label in self._wanted if package.labels.knows(label.name)]
+        )
         if not labels:
             raise InputError(f'The model "{package.name}" has none of the chosen structures.')
         return labels
 
     def _write(self, item: BatchItem, answer: Answer, labels: Sequence[Label]) -> None:
         """Write a segmentation of its own, or a frame of that of a sequence."""
+        if item.frame is not None:
+            require(item.scan.node, "sequence")
         live = LiveSegments()
         live.write(answer, labels, None)
         node = live.node
         live.stop()
-        if self._view.other_model is not None:
+        is_compared = len(self._packages) > 1
+        if is_compared:
             node.SetName(f"{node.GetName()} by {item.package.name}")
-            show_outline(node, item.package is not self._frame.package)
+            show_outline(node, item.package is not self._packages[0])
         if item.frame is not None:
             key = item.scan.node.GetID(), item.package.name
             self._results[key] = put_frame(self._results.get(key), item.scan.node, item.frame, node)
-            if self._view.other_model is not None:
+            if is_compared:
                 self._results[key].SetName(f"{item.name} segmentation by {item.package.name}")
 
     def _compare(self, item: BatchItem, answer: Answer, labels: list[Label], voxel: float) -> None:
@@ -239,7 +250,7 @@ class BatchTool:
             self._table = put_table(slicer.mrmlScene, self._table, TABLE, batch.columns())
 
     def _end(self, is_cancelled: bool) -> None:
-        batch, self._batch = self._batch, None
+        batch, self._batch, self._before = self._batch, None, None
         if batch is None:
             return
         for (sequence_id, _), result in self._results.items():
@@ -249,4 +260,10 @@ class BatchTool:
         said = batch.sentences(is_cancelled)
         if is_present(self._table):
             said.append(f'The volumes are in the table "{self._table.GetName()}".')
-        self._later(lambda: self._frame.say(*said))
+        self._said = said
+        self._later(self._say)  # after the sentence of the request that ended last
+
+    def _say(self) -> None:
+        if self._said:
+            said, self._said = self._said, []
+            self._frame.say(*said)

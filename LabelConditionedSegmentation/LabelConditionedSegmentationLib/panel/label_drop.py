@@ -13,7 +13,7 @@ from ..scene.example_labels import SUFFIX
 SUFFIXES = (SUFFIX, ".json")
 
 
-class LabelDrop(qt.QWidget):  # type: ignore[misc, unused-ignore]
+class LabelDrop(qt.QWidget):
     """An event filter of a widget, as the application's script repository has them. dropped: called with each file.
     may_drop: whether files may be dropped now.
     """

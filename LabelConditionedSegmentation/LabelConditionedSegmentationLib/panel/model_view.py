@@ -92,9 +92,11 @@ class ModelView:
             return None
         return Path(chosen).parent if Path(chosen).name == "model.json" else Path(chosen)
 
-    def is_licence_acknowledged(self) -> bool:
-        """Whether the model may be run: a licence that restricts its use is asked about once."""
-        package = self.package
+    def is_licence_acknowledged(self, package: ModelPackage | None = None) -> bool:
+        """Whether a model, the chosen one where it is None, may be run: a licence that restricts its use is asked about
+        once.
+        """
+        package = package or self.package
         if package is None or not needs_acknowledgement(package) or self._memory.is_acknowledged(package):
             return True
         text = _("{licence}\n\nDo you use the model {model} within this licence?").format(

@@ -133,6 +133,7 @@ class Panel:
         self.loop.stop()
         self.pick.stop()
         self.result.stop()
+        self.batch.stop()
         self.choices.stop()
         self.copy.close()
         self.selectors.close()

@@ -13,9 +13,9 @@ from slicer.util import VTKObservationMixin
 from ..core.package.model_package import ModelPackage
 from ..scene.nodes import is_present
 from ..scene.scans_in_scene import SceneScan, scans_in_scene
-from .batch import scans_in_words
 from .blocked_signals import blocked_signals
 from .model_view import ModelView, title
+from .scan_batch import scans_in_words
 from .sentences import translated
 
 
@@ -74,6 +74,10 @@ class ScansView(VTKObservationMixin):
         """The model whose results are put beside those of the chosen one."""
         return self._models.packages.get(str(self._ui.compareSelector.currentData or ""))
 
+    def may_run(self, package: ModelPackage) -> bool:
+        """Whether the user accepts the licence of a model, which is asked about once."""
+        return self._models.is_licence_acknowledged(package)
+
     def show(self, package: ModelPackage | None) -> None:
         """Offer the other models of one channel, and show how many scans are ticked."""
         others = [
@@ -104,6 +108,7 @@ class ScansView(VTKObservationMixin):
     def close(self) -> None:
         """Hear no more of the scene."""
         self.removeObservers()
+        self._is_awaited = False
 
     def _scene_changed(self, *_arguments: Any) -> None:
         """Listed once for any number of nodes that come or go together."""
@@ -112,8 +117,9 @@ class ScansView(VTKObservationMixin):
             self._later(self._list_awaited)
 
     def _list_awaited(self) -> None:
-        self._is_awaited = False
-        self._list()
+        if self._is_awaited:
+            self._is_awaited = False
+            self._list()
 
     def _list(self) -> None:
         """List the scans of the scene; ticks stay with their nodes."""

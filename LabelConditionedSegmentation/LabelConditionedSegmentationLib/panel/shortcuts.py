@@ -9,7 +9,7 @@ import qt
 
 
 class Shortcuts:
-    """Over the search box, the tree and the section around them (`ui`, by their names).
+    """Over the search box and the tree (`ui`, by their names).
 
     Space on a line of the tree ticks it, which the tree does by itself. apply: called for Enter. first: makes the first
     structure that is shown the current one, where none is.
@@ -19,7 +19,7 @@ class Shortcuts:
         self._ui = ui
         self._first = first
         self._shortcuts = [
-            *(_shortcut(key, ui.labelSection, apply) for key in ("Return", "Enter")),
+            *(_shortcut(key, widget, apply) for key in ("Return", "Enter") for widget in (ui.searchBox, ui.labelTree)),
             _shortcut("Down", ui.searchBox, self._to_tree),
         ]
 

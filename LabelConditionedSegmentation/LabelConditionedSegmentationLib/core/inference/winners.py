@@ -60,5 +60,9 @@ class Winners:
         return out[0], out[1], out[2]
 
     def counts(self) -> Array:
-        """Voxels of every class, background first; those outside the region are not counted."""
+        """Voxels of every class, background first; those outside the region are not counted. Counted once."""
+        return self._counts
+
+    @cached_property
+    def _counts(self) -> Array:
         return np.bincount(self.classes.ravel(), minlength=len(self.labels.leaves) + 1)

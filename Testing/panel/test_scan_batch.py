@@ -10,8 +10,8 @@ import pytest
 from LabelConditionedSegmentationLib.core.errors import InputError
 from LabelConditionedSegmentationLib.core.inference.winners import Winners
 from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
-from LabelConditionedSegmentationLib.panel.batch import Batch, batch_items, frames_of
 from LabelConditionedSegmentationLib.panel.result_comparison import comparison_columns, overlap
+from LabelConditionedSegmentationLib.panel.scan_batch import Batch, batch_items, frames_of
 from LabelConditionedSegmentationLib.panel.volume_rows import VolumeRow, volume_rows
 from LabelConditionedSegmentationLib.scene.scans_in_scene import SceneScan
 
