@@ -92,8 +92,7 @@ def _answered(host: Any, panel: Any, package: ModelPackage) -> Any:
 
     from Testing.scene import made_nodes
 
-    array = np.zeros(SHAPE, np.int16)
-    array[::2] = 100
+    array = np.random.default_rng(0).integers(0, 2000, SHAPE, dtype=np.int16)
     volume = made_nodes.volume(host.scene, np.eye(4), array, name="Scan")
     panel.choose_volume(volume)
     runner_module = __import__(

@@ -63,7 +63,7 @@ class qSlicerSubjectHierarchyPluginHandler(QtCore.QObject):  # noqa: N801
         """The visible actions for the item of a node, by their texts."""
         hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
         self.item = hierarchy.GetItemByDataNode(node)
-        shown = {}
+        shown: dict[str, Any] = {}
         for plugin in self.plugins:
             actions = plugin.python.itemContextMenuActions()
             for action in actions:

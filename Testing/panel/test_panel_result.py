@@ -124,7 +124,7 @@ def test_the_volumes_stand_side_by_side_with_their_asymmetry(user: User) -> None
         sides = [float(found[f"{side} {name}"].sum()) * voxel for side in ("Left", "Right")]
         assert [left, right, total] == [f"{sides[0]:.2f}", f"{sides[1]:.2f}", f"{sum(sides):.2f}"]
         expected = 200 * (sides[0] - sides[1]) / sum(sides) if sum(sides) else None
-        assert asymmetry == ("" if expected is None else f"{expected:+.1f} %")
+        assert asymmetry == ("" if expected is None else f"{round(expected, 1) + 0.0:+.1f} %")
 
 
 def test_the_volumes_follow_the_ticks_without_the_network(user: User) -> None:

@@ -123,6 +123,7 @@ def test_a_row_of_volumes_knows_its_asymmetry() -> None:
     assert VolumeRow("x", left=1.1, right=0.9).asymmetry == pytest.approx(20)
     assert VolumeRow("x", left=1.1).asymmetry is None
     assert VolumeRow("x", left=0.0, right=0.0).asymmetry is None
+    assert VolumeRow("x", left=1.0, right=1.0001).cells()[-1] == "+0.0 %"
     assert VolumeRow("x", whole=2.0).cells() == ["x", "2.00", "", "", ""]
 
 

@@ -37,7 +37,7 @@ class VolumeRow:
 
     def cells(self) -> list[str]:
         """As they are shown: name, total, left, right, asymmetry."""
-        asymmetry = "" if self.asymmetry is None else f"{self.asymmetry:+.1f} %"
+        asymmetry = "" if self.asymmetry is None else f"{round(self.asymmetry, 1) + 0.0:+.1f} %"  # no -0.0
         return [self.name, _shown(self.total), _shown(self.left), _shown(self.right), asymmetry]
 
 
