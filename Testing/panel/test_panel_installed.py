@@ -21,6 +21,13 @@ def newer(tmp_path: Path) -> Path:
     return describe(samples.package(tmp_path / "downloads", name="tiny").path, version="2.0", title="Tiny, newer")
 
 
+def opened(host: Host) -> User:
+    """A user who has opened the section."""
+    user = User(host)
+    user.ui.modelsSection.collapsed = False
+    return user
+
+
 def rows(user: User) -> dict[str, list[str]]:
     """Name -> version, size and licence, as they are listed."""
     tree = user.ui.modelsTree
@@ -38,7 +45,7 @@ def test_the_list_is_that_of_the_command(host: Host, models: Path, capsys: pytes
     describe(models / "tiny", version="1.2", licence="CC-BY-4.0")
     (models / "broken").mkdir()
     (models / "broken" / "model.json").write_text("{")
-    user = User(host)
+    user = opened(host)
     assert main(["models"]) == 0
     printed = capsys.readouterr().out.split("\n\n")
     assert [paragraph.split(":")[0].split("\n")[0] for paragraph in printed if paragraph.strip()] == list(rows(user))
@@ -51,7 +58,7 @@ def test_the_list_is_that_of_the_command(host: Host, models: Path, capsys: pytes
 
 
 def test_what_comes_with_the_extension_stays(host: Host, models: Path) -> None:
-    user = User(host)
+    user = opened(host)
     assert user.ui.removeModelButton.toolTip == "Mark a model in the list first."
     assert not user.ui.updateModelButton.enabled
     mark(user, "brain")
@@ -62,7 +69,7 @@ def test_what_comes_with_the_extension_stays(host: Host, models: Path) -> None:
 
 @pytest.mark.parametrize("as_zip", [True, False])
 def test_a_model_is_updated_in_its_place(host: Host, models: Path, newer: Path, as_zip: bool) -> None:
-    user = User(host)
+    user = opened(host)
     mark(user, "tiny")
     file = shutil.make_archive(str(newer), "zip", newer.parent, newer.name) if as_zip else newer / "model.json"
     user.host.answers.append(str(file))
@@ -79,7 +86,7 @@ def test_a_model_is_updated_in_its_place(host: Host, models: Path, newer: Path, 
 def test_another_model_is_no_update_and_nothing_is_changed(host: Host, models: Path, tmp_path: Path) -> None:
     other = samples.package(tmp_path / "downloads", name="other").path
     before = (models / "tiny" / "model.json").read_bytes()
-    user = User(host)
+    user = opened(host)
     mark(user, "tiny")
     user.host.answers.append(str(other / "model.json"))
     user.press("updateModelButton")
@@ -91,7 +98,7 @@ def test_another_model_is_no_update_and_nothing_is_changed(host: Host, models: P
 def test_a_damaged_update_is_refused_and_the_installed_one_works(host: Host, models: Path, newer: Path) -> None:
     weights = newer / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-10])
-    user = User(host)
+    user = opened(host)
     mark(user, "tiny")
     user.host.answers.append(str(newer / "model.json"))
     user.press("updateModelButton")
@@ -103,7 +110,7 @@ def test_a_damaged_update_is_refused_and_the_installed_one_works(host: Host, mod
 
 def test_a_model_is_removed_after_a_question_and_another_one_is_chosen(host: Host, models: Path) -> None:
     samples.package(models, name="extra")
-    user = User(host)
+    user = opened(host)
     user.ui.modelSelector.currentIndex = user.ui.modelSelector.findData("extra")
     mark(user, "extra")
     import qt

@@ -13,7 +13,9 @@ from .blocked_signals import blocked_signals
 
 
 class InstalledView:
-    """Over a tree widget (`ui`, by its name). marked: called when the user marks another one."""
+    """Over a tree widget and its section (`ui`, by their names). marked: called when the user marks another one, or
+    opens the section.
+    """
 
     def __init__(self, ui: Any, marked: Callable[[], None]) -> None:
         self._tree = tree = ui.modelsTree
@@ -22,6 +24,7 @@ class InstalledView:
         header.stretchLastSection = True
         for column in range(3):
             header.setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
+        ui.modelsSection.connect("contentsCollapsed(bool)", lambda _collapsed: marked())
         tree.connect("currentItemChanged(QTreeWidgetItem*,QTreeWidgetItem*)", lambda _now, _before: marked())
 
     @property

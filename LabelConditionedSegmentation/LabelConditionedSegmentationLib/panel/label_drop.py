@@ -19,7 +19,7 @@ class LabelDrop(qt.QWidget):
     """
 
     def __init__(self, widget: Any, dropped: Callable[[Path], None], may_drop: Callable[[], bool]) -> None:
-        qt.QWidget.__init__(self)
+        super().__init__()
         self._dropped = dropped
         self._may_drop = may_drop
         widget.acceptDrops = True

@@ -87,6 +87,8 @@ class ModelsTool:
 
     def refresh(self, now: Situation) -> None:
         ui, translated = self._frame.ui, self._frame.translated
+        if ui.modelsSection.collapsed:
+            return  # reading every package again would make the module open later
         if self._packages is not self._models.packages:  # they were looked for anew
             self._packages = self._models.packages
             self._listed = {listed.name: listed for listed in list_packages(model_folders())}
