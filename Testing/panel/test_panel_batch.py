@@ -166,23 +166,17 @@ def test_a_volume_that_is_deleted_while_it_is_segmented_is_said_too(user: User) 
 
 
 def cancel_in_run(user: User, number: int) -> list[tuple[str, int]]:
-    """Press Cancel as soon as a run was started; what the panel shows then."""
-    import qt
+    """Press Cancel as soon as the panel shows that a run goes on; what it shows then."""
+    loop, seen = user.panel.loop, list[tuple[str, int]]()
+    show = loop.show_progress
 
-    start, runs = user.panel.runner.start, list[Any]()
-    seen: list[tuple[str, int]] = []
+    def shown() -> None:
+        show()
+        if loop._part[0] == number and not seen:
+            seen.append((user.said, user.ui.progressBar.value))
+            user.ui.cancelButton.click()
 
-    def cancel() -> None:
-        seen.append((user.said, user.ui.progressBar.value))
-        user.ui.cancelButton.click()
-
-    def counted(task: Any) -> int:
-        runs.append(task)
-        if len(runs) == number:
-            qt.QTimer.singleShot(0, cancel)
-        return int(start(task))
-
-    user.panel.runner.start = counted
+    loop.show_progress = shown
     return seen
 
 

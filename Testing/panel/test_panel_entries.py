@@ -135,8 +135,7 @@ def test_search_down_space_enter_segments_without_the_mouse(user: User) -> None:
     user.choose(user.add_volume())
     activate(user)
     user.widget.enter()
-    for letter in "amyg":
-        QtTest.QTest.keyClick(adaptor.unwrap(user.ui.searchBox), letter)
+    QtTest.QTest.keyClicks(adaptor.unwrap(user.ui.searchBox), "amyg")
     key(user.ui.searchBox, QtCore.Qt.Key.Key_Down)
     assert adaptor.unwrap(user.ui.labelTree).hasFocus()
     key(user.ui.labelTree, QtCore.Qt.Key.Key_Space)
@@ -149,8 +148,7 @@ def test_search_down_space_enter_segments_without_the_mouse(user: User) -> None:
 def test_space_in_the_search_is_a_space(user: User) -> None:
     activate(user)
     user.widget.enter()
-    for letter in "left p":
-        QtTest.QTest.keyClick(adaptor.unwrap(user.ui.searchBox), letter)
+    QtTest.QTest.keyClicks(adaptor.unwrap(user.ui.searchBox), "left p")
     assert user.ui.searchBox.text == "left p"
     assert user.chosen == []
 

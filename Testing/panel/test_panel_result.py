@@ -42,6 +42,12 @@ def point_at(user: User, position: tuple[float, float, float] | None) -> str:
     return str(user.ui.pointerLabel.text)
 
 
+def position_of(i: int, j: int, k: int) -> tuple[float, float, float]:
+    """World position of a voxel."""
+    x, y, z, _ = (float(n) for n in PLACE @ [i, j, k, 1])
+    return x, y, z
+
+
 def click_name(user: User, name: str) -> None:
     """Click the name of a structure in the tree."""
     item = user.panel.tree.item(user.panel.package.labels.find(name).id)
@@ -170,7 +176,7 @@ def test_the_structure_under_the_mouse_is_that_of_the_winner_map(user: User) -> 
 def test_nothing_is_said_of_a_point_in_no_view_or_in_another_scan(user: User) -> None:
     found = masks(node(user), volume(user))
     k, j, i = next(np.argwhere(mask)[0] for mask in found.values() if mask.any())
-    there = tuple(float(n) for n in (PLACE @ [i, j, k, 1])[:3])
+    there = position_of(i, j, k)
     assert point_at(user, there) in found
     assert point_at(user, None).startswith("Point at")
     point_at(user, there)
@@ -181,7 +187,7 @@ def test_nothing_is_said_of_a_point_in_no_view_or_in_another_scan(user: User) ->
 def test_a_volume_that_moves_is_not_pointed_at_where_it_was(user: User) -> None:
     found = masks(node(user), volume(user))
     k, j, i = next(np.argwhere(mask)[0] for mask in found.values() if mask.any())
-    there = tuple(float(n) for n in (PLACE @ [i, j, k, 1])[:3])
+    there = position_of(i, j, k)
     assert point_at(user, there) in found
     volume(user).SetOrigin(300, 0, 0)
     assert point_at(user, there).startswith("Point at")
@@ -203,8 +209,7 @@ def test_a_click_on_a_name_centres_the_slices_in_the_structure_and_flashes_it(us
     at = [view.GetSliceToRAS().GetElement(axis, 3) for view, axis in zip(slices, (2, 0, 1), strict=True)]
     i, j, k, _ = np.rint(np.linalg.inv(PLACE) @ [at[1], at[2], at[0], 1]).astype(int)
     assert mask[k, j, i]
-    off = []
-    user.host.run_until(lambda: off.append(display.GetSegmentVisibility(ident)) or not all(off), 5)
+    user.host.run_until(lambda: not display.GetSegmentVisibility(ident), 5)
     user.host.run_until(lambda: not user.panel.result._flash.is_going_on, 5)
     assert display.GetSegmentVisibility(ident)
     assert user.passes == passes
