@@ -71,7 +71,7 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):  # noqa: N801
     def eventFilter(self, child: QtCore.QObject, event: QtCore.QEvent) -> bool:  # noqa: N802
         """What is hidden while it is put away stays so when the button is opened again."""
         if event.type() == QtCore.QEvent.Type.HideToParent and child in self._put_away:
-            self._put_away.remove(child)  # type: ignore[arg-type]
+            self._put_away.remove(child)
         return False
 
     def event(self, event: QtCore.QEvent) -> bool:
