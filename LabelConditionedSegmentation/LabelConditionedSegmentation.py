@@ -12,7 +12,7 @@ from typing import Any
 import qt
 import slicer
 import slicer.util
-from LabelConditionedSegmentationLib.panel import sample_data
+from LabelConditionedSegmentationLib.panel import context_menu, sample_data
 from LabelConditionedSegmentationLib.panel.panel import Panel
 from LabelConditionedSegmentationLib.panel.parameters import PanelParameters, parameters_of
 from LabelConditionedSegmentationLib.panel.runner import Runner
@@ -53,6 +53,7 @@ class LabelConditionedSegmentation(ScriptedLoadableModule):
         slicer.app.connect(
             "startupCompleted()", sample_data.register
         )  # not before: the module SampleData may be loaded after this one
+        slicer.app.connect("startupCompleted()", context_menu.register)
 
 
 class LabelConditionedSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -83,6 +84,7 @@ class LabelConditionedSegmentationWidget(ScriptedLoadableModuleWidget, VTKObserv
         """The user opens the module."""
         self.panel.show(self.logic.getParameterNode())
         self.panel.choose_first_volume()
+        self.panel.keys.focus()
 
     def cleanup(self) -> None:
         """The module is reloaded, or the application ends."""

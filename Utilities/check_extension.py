@@ -51,6 +51,7 @@ SLICER_BRINGS = frozenset(
         "ScriptedLoadableModule",
         "SampleData",
         "PyTorchUtils",
+        "AbstractScriptedSubjectHierarchyPlugin",
         "DICOMLib",
         "MRMLCorePython",
     }

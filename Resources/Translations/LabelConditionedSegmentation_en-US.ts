@@ -52,6 +52,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Apply to 0 scans</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Ask before anything is installed, then install it through the PyTorch extension.</source>
       <translation type="unfinished" />
     </message>
@@ -68,6 +72,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Compare with:</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Copy report</source>
       <translation type="unfinished" />
     </message>
@@ -76,11 +84,19 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Correct the segments in the Segment Editor.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Create a new segmentation</source>
       <translation type="unfinished" />
     </message>
     <message>
       <source>Device:</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Edit...</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -100,11 +116,19 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Frames:</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Give the label of My labels that is marked in the tree another name.</source>
       <translation type="unfinished" />
     </message>
     <message>
       <source>How much of the run is done.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>How opaque the segments are in the slice views.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -128,6 +152,14 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Installed models</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Installed models with version, size on disk and licence. Mark one to update or remove it.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>It is a scan</source>
       <translation type="unfinished" />
     </message>
@@ -140,11 +172,27 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Labels by example: structures that you show the model yourself.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Leave unknown what is not known for sure.</source>
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Mark a model in the list first.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Measure the segments in the module Segment Statistics.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Model</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>My labels</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -156,6 +204,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Opacity:</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Open log</source>
       <translation type="unfinished" />
     </message>
@@ -164,11 +216,19 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Output</source>
+      <source>Outline</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Output and options</source>
       <translation type="unfinished" />
     </message>
     <message>
       <source>Pick in view</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Remove</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -184,6 +244,14 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Result</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Run another model over each scan too: its segments are shown as outlines, and a table puts volumes and overlap of both side by side.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Run the model once over the scan and add the label to the tree.</source>
       <translation type="unfinished" />
     </message>
@@ -193,6 +261,14 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>Search name, synonym or code</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Segment the ticked scans one after the other.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Segment volumes, or the frames of a sequence, one after the other.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -208,7 +284,27 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Several scans</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Show 3D</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Show all that is said of the model: what it is for and not for, and its licence.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Show nothing but the outlines of the segments in the slice views.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Show the model a structure that it does not know, as a segment on a scan.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Show the segments in the 3D views too.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -217,6 +313,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>Skull-stripped:</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Statistics...</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -244,6 +344,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The model packages on this computer, as the command lcs models lists them.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The scan that is to be segmented.</source>
       <translation type="unfinished" />
     </message>
@@ -252,11 +356,23 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The structure that the mouse points at in a slice view, as the last run found it.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The volume is a scan, though it looks like a label map. This is remembered with the volume.</source>
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Tick every scan of the list.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Tick every structure of the model.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Tick the volumes and sequences that are to be segmented. What is known of each is taken from DICOM.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -268,7 +384,19 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Untick every scan of the list.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Untick everything.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Update...</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Volumes of the chosen structures in millilitres. Asymmetry: left minus right, in percent of their mean.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -292,6 +420,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>What to do with the segmentation, its volumes, and what lies where in it.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>What was noticed about the chosen volume.</source>
       <translation type="unfinished" />
     </message>
@@ -304,7 +436,19 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Which frames of the sequences, such as 1-3, 7; all where nothing is entered.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Write the label of My labels that is marked in the tree to a file.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>all</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>more</source>
       <translation type="unfinished" />
     </message>
   </context>
@@ -591,6 +735,14 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>"{0}" names no frames; there are the frames 1 to {1}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>"{0}" names no frames; write numbers and ranges such as 1-3, 7.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>"{0}" of the model's input has the unknown entry "{1}".</source>
       <translation type="unfinished" />
     </message>
@@ -647,6 +799,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>1 did not work: {0}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>: often too little memory</source>
       <translation type="unfinished" />
     </message>
@@ -675,7 +831,7 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
-      <source>A model "{0}" is already installed in "{1}"; remove it first.</source>
+      <source>A model "{0}" is already installed in "{1}"; update it, or remove it first.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -735,6 +891,14 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Apply to 1 scan</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Apply to {0} scans</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Ask for permission to read it.</source>
       <translation type="unfinished" />
     </message>
@@ -744,6 +908,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>CPU, {0} threads</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Cancelled in run {0} of {1}; what was done before is kept ({2}).</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -791,6 +959,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Choose another version of {0}: its zip file, or the model.json of its folder.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Choose at least one structure.</source>
       <translation type="unfinished" />
     </message>
@@ -835,11 +1007,23 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Comparison of</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Correct it in the Volumes module.</source>
       <translation type="unfinished" />
     </message>
     <message>
       <source>DICOM files are written by the package highdicom, which is not installed: pip install highdicom.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Delete the model "{0}" from this computer?</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Delete {0} from this computer.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -940,6 +1124,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>Make sure that left is left.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Mark a model in the list first.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1080,6 +1268,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>Run {0} and write {1} structures.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Run {0} over the ticked scans, one after the other. Each gets a segmentation of its own; the volumes of all go into one table.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1283,11 +1475,19 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The model "{0}" could not be removed ({1}).</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The model "{0}" finds no "{1}" in this scan; check that it shows one, or say that it shows nothing else: --stripped yes, or in Slicer the choice below the volume.</source>
       <translation type="unfinished" />
     </message>
     <message>
       <source>The model "{0}" has no statistics of its features; choose one that has.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The model "{0}" has none of the chosen structures.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1308,6 +1508,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>The model "{0}" was not trained to learn labels from examples; choose one that was.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The model "{0}" was removed.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1352,6 +1556,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>The model was added.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The model was updated.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1567,6 +1775,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The volumes are in the table "{0}".</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The voxel axes of the scan lean against each other by up to {0} degrees, as under a tilted gantry.</source>
       <translation type="unfinished" />
     </message>
@@ -1639,7 +1851,19 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>This frame cannot be shown; load the sequence again.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>This frame is no longer in the scene.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>This is no label by example: it lacks something, or holds a value of the wrong kind ({0}).</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>This is the model "{0}" and no version of "{1}"; add it as a model.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1695,6 +1919,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Tick the scans that are to be segmented.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Two labels of the tree are called "{0}".</source>
       <translation type="unfinished" />
     </message>
@@ -1716,6 +1944,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>Use a scan of the whole structure.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Volumes of several scans</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -2035,6 +2267,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>not stated</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>of any level</source>
       <translation type="unfinished" />
     </message>
@@ -2276,7 +2512,15 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>{0} comes with the extension and stays; a version that you add is taken before it.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0} could not be installed; look into the Python console, check the internet connection, and try again.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} did not work; the first: {1}</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -2340,6 +2584,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>{0} of {1} runs were done.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0} of {1} structures chosen</source>
       <translation type="unfinished" />
     </message>
@@ -2352,7 +2600,15 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>{0} segmentation by {1}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0} slices of the series lie in the folder twice; each was taken once.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} takes {1} volumes of each scan; segment such scans one by one.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -2393,6 +2649,13 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>{share:.0%} of the structures that every scan has were not found</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
+    <name>panel.LabelConditionedSegmentationSubjectHierarchyPlugin</name>
+    <message>
+      <source>Segment structures...</source>
       <translation type="unfinished" />
     </message>
   </context>
@@ -2442,6 +2705,29 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     <name>panel.input_view</name>
     <message>
       <source>Choose a volume</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
+    <name>panel.installed_view</name>
+    <message>
+      <source>Licence</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Model</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Size</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Version</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>cannot be used</source>
       <translation type="unfinished" />
     </message>
   </context>
@@ -2539,6 +2825,52 @@ Do you use the model {model} within this licence?</source>
     </message>
     <message>
       <source>starting</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{number} of {all}</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
+    <name>panel.result_view</name>
+    <message>
+      <source>Asymmetry</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Left</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Point at a slice: its structure is named here. Click one in the tree.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Right</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Structure</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>ml</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
+    <name>panel.scans_view</name>
+    <message>
+      <source>Frames</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>No other model</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Scan</source>
       <translation type="unfinished" />
     </message>
   </context>

@@ -26,6 +26,11 @@ from Testing.host import i18n, members, mrml, parameter_node, scripted_module
 from Testing.host import qt as adaptor
 from Testing.host.dialogs import DialogQuestion
 from Testing.host.selectors import QMRML
+from Testing.host.subject_hierarchy import (
+    SUBJECT_HIERARCHY,
+    abstract_plugin_module,
+    qSlicerSubjectHierarchyPluginHandler,
+)
 from Testing.host.widgets import CTK, plain_property
 
 if (
@@ -241,6 +246,7 @@ class Host:
         self.qapplication = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
         self._palette = QtWidgets.QApplication.palette()
         self._replaced: dict[str, Any] = {}
+        self._patched: list[tuple[Any, str, Any]] = []
         self._slicer, self._path, self._folders = set(vars(slicer)), list(sys.path), set(members.MODULE_FOLDERS)
         self._anew: set[str] = set()
         self._opened: qSlicerScriptedLoadableModule | None = None
@@ -284,9 +290,13 @@ class Host:
         slicer.selfTests = {}
         for name, real in (
             *QMRML.items(),
+            *SUBJECT_HIERARCHY.items(),
             ("qSlicerScriptedLoadableModuleWidget", qSlicerScriptedLoadableModuleWidget),
         ):
             setattr(slicer, name, adaptor.proxy_class(real))
+        self.subject_hierarchy = qSlicerSubjectHierarchyPluginHandler()
+        qSlicerSubjectHierarchyPluginHandler.made[:] = [self.subject_hierarchy]
+        self._provide("AbstractScriptedSubjectHierarchyPlugin", abstract_plugin_module())
         self._provide("qt", adaptor.module)
         self._provide("ctk", adaptor.QtModule("ctk", (), dict(CTK)))
         self._provide("slicer.i18n", i18n)
@@ -307,6 +317,11 @@ class Host:
     def without(self, name: str) -> None:
         """Make a module of the application absent: `import NAME` fails."""
         self._provide(name, None)
+
+    def patch(self, owner: Any, name: str, value: Any) -> None:
+        """Give a module or object another attribute until the application is closed."""
+        self._patched.append((owner, name, getattr(owner, name)))
+        setattr(owner, name, value)
 
     def packaging(self, install: Callable[..., Any]) -> None:
         """Provide `slicer.packaging`, which Slicer has since 5.11: pip_ensure calls `install`."""
@@ -387,6 +402,8 @@ class Host:
         members.MODULE_FOLDERS.clear()
         members.MODULE_FOLDERS.update(self._folders)
         sys.path[:] = self._path
+        for owner, attribute, before in reversed(self._patched):
+            setattr(owner, attribute, before)
         for name in [known for known in sys.modules if known.split(".")[0] in self._anew]:
             del sys.modules[name]
         for name, before in self._replaced.items():
@@ -416,5 +433,6 @@ def dark_palette() -> QtGui.QPalette:
         QtGui.QPalette.ColorRole.ButtonText,
     ):
         palette.setColor(role, QtGui.QColor(235, 235, 235))
+        palette.setColor(QtGui.QPalette.ColorGroup.Disabled, role, QtGui.QColor(120, 120, 120))
     palette.setColor(QtGui.QPalette.ColorRole.Base, QtGui.QColor(35, 35, 35))
     return palette

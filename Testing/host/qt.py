@@ -77,7 +77,8 @@ class Proxy(metaclass=QtClass):
         return _read(self._real, _known_as(self._real, name))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        members.check(type(self).names, name, sys._getframe(1))
+        if not name.startswith("_"):  # which no property does: of a Python class that derives from one of Qt
+            members.check(type(self).names, name, sys._getframe(1))
         if not _write(self._real, _known_as(self._real, name), value):
             if Proxy in type(self).__bases__:
                 raise AttributeError(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from Testing.host import application, members, selectors, widgets
+from Testing.host import application, members, selectors, subject_hierarchy, widgets
 from Testing.host.application import Host
 from Testing.host.members import Member
 from Testing.host.qt import class_names, without_vtk
@@ -24,9 +24,16 @@ FILES = sorted(
     [*members.SOURCE.glob("*.py"), *(members.SOURCE / "LabelConditionedSegmentationLib" / "panel").glob("*.py")]
 )
 SLICER = ("qSlicerApplication", "qSlicerScriptedLoadableModule", "qSlicerScriptedLoadableModuleWidget")
-OWN = {**widgets.CTK, **selectors.QMRML, **{name: getattr(application, name) for name in SLICER}}
+OWN = {
+    **widgets.CTK,
+    **selectors.QMRML,
+    **subject_hierarchy.SUBJECT_HIERARCHY,
+    **{name: getattr(application, name) for name in SLICER},
+}
 MADE: dict[str, Callable[[], QtCore.QObject]] = {
     "QAbstractButton": QtWidgets.QPushButton,
+    "QAbstractSlider": QtWidgets.QSlider,
+    "QShortcut": lambda: QtGui.QShortcut(QtWidgets.QWidget()),
     "QAbstractItemView": QtWidgets.QTreeWidget,
     "QBoxLayout": QtWidgets.QVBoxLayout,
     "QLayout": QtWidgets.QVBoxLayout,
@@ -149,7 +156,9 @@ def test_the_module_names_listed_members_only() -> None:
 
 @pytest.mark.skipif(not UI.is_file(), reason="the panel has no .ui file yet")
 def test_the_ui_file_sets_listed_properties_of_known_widgets() -> None:
-    layouts_of_designer = {"geometry", "leftMargin", "topMargin", "rightMargin", "bottomMargin", "SlicerParameterName"}
+    layouts_of_designer = {
+        *("geometry", "spacing", "leftMargin", "topMargin", "rightMargin", "bottomMargin", "SlicerParameterName")
+    }
     wrong = []
     for widget in [*ElementTree.parse(UI).iter("widget"), *ElementTree.parse(UI).iter("layout")]:
         cls = widget.get("class", "")

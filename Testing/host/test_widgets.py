@@ -164,3 +164,15 @@ def test_a_node_selector_follows_names_and_creates_nodes(host: Host, ui: Any) ->
 def test_a_selector_that_is_gone_no_longer_listens(host: Host, panel: Any) -> None:
     panel.delete()
     assert volume(host) is not None
+
+
+def test_what_is_hidden_while_a_button_is_collapsed_stays_hidden_when_it_opens(host: Host, panel: Any, ui: Any) -> None:
+    panel.show()
+    host.qapplication.processEvents()
+    assert not ui.caption.isVisible()
+    ui.caption.visible = False
+    ui.inputs.collapsed = False
+    host.qapplication.processEvents()
+    assert not ui.caption.isVisible()
+    assert ui.volume.isVisible()
+    panel.close()

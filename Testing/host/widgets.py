@@ -64,7 +64,15 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):  # noqa: N801
         shown = [child for child in self.findChildren(QtWidgets.QWidget, options=direct) if not child.isHidden()]
         for child in shown:
             child.hide()
+            child.setAttribute(QtCore.Qt.WidgetAttribute.WA_WState_ExplicitShowHide, False)  # nobody has asked for it
+            child.installEventFilter(self)
         self._put_away.extend(shown)
+
+    def eventFilter(self, child: QtCore.QObject, event: QtCore.QEvent) -> bool:  # noqa: N802
+        """What is hidden while it is put away stays so when the button is opened again."""
+        if event.type() == QtCore.QEvent.Type.HideToParent and child in self._put_away:
+            self._put_away.remove(child)
+        return False
 
     def event(self, event: QtCore.QEvent) -> bool:
         if event.type() in (QtCore.QEvent.Type.LayoutRequest, QtCore.QEvent.Type.Polish) and not self.isChecked():

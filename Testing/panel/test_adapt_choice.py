@@ -23,6 +23,7 @@ def user(host: Host, models: Path) -> User:
     describe(add_feature_statistics(package, {"encoder.0": level}, {}).path, title="Adaptable")
     made = User(host)
     made.panel.choices.models.choose("adaptable")
+    made.ui.outputSection.collapsed = False
     return made
 
 

@@ -80,8 +80,8 @@ def paint(user: User) -> tuple[Any, Any]:
 
 
 def open_form(user: User) -> None:
-    if not user.ui.addExampleButton.checked:
-        user.press("addExampleButton")
+    if not user.ui.addExampleAction.checked:
+        user.press("addExampleAction")
 
 
 def fill(
@@ -234,12 +234,12 @@ def test_a_segmentation_without_segments_has_none_to_show(user: User) -> None:
 def test_a_model_that_does_not_learn_from_examples_says_so(user: User, tmp_path: Path) -> None:
     samples.package(tmp_path / "models", replace(samples.TINY, conditioning="decoder"), name="plain")
     user = user.again()
-    assert user.ui.addExampleButton.enabled
+    assert user.ui.addExampleAction.enabled
     user.ui.modelSelector.currentIndex = user.ui.modelSelector.findData("plain")
-    assert not user.ui.addExampleButton.enabled
-    assert not user.ui.myLabelsButtons.visible
-    assert "was not trained to learn labels from examples" in user.ui.addExampleButton.toolTip
-    assert_readable(user.ui.addExampleButton.toolTip)
+    assert not user.ui.addExampleAction.enabled
+    assert not user.ui.importLabelAction.visible
+    assert "was not trained to learn labels from examples" in user.ui.addExampleAction.toolTip
+    assert_readable(user.ui.addExampleAction.toolTip)
     assert not user.ui.exampleForm.visible
 
 
@@ -354,7 +354,7 @@ def test_an_example_for_a_model_that_was_left_meanwhile_says_whose_it_is(user: U
 def rename(user: User, answer: str) -> None:
     """Give the label that is marked another name."""
     user.host.answers.append(answer)
-    user.press("renameLabelButton")
+    user.press("renameLabelAction")
 
 
 @pytest.mark.slow
@@ -365,13 +365,13 @@ def test_a_label_gets_another_name_and_keeps_its_tick_and_its_segment(user: User
     node = user.apply()
     segments, before, passes = node.GetSegmentation().GetSegmentIDs(), masks(node, scan(user)), user.passes
     open_form(user)
-    assert not user.ui.renameLabelButton.enabled
+    assert not user.ui.renameLabelAction.enabled
     mark(user, "Lesion")
     rename(user, "  Tumour, left ")
     assert user.said == '"Lesion" is called "Tumour, left" now.'
     assert mine(user) == ["Tumour, left", "Cyst"]
     assert user.panel.mine._chosen.name == "Tumour, left"  # still marked
-    assert user.ui.renameLabelButton.enabled
+    assert user.ui.renameLabelAction.enabled
     assert user.chosen == segment_names(node) == ["Tumour, left"]
     assert node.GetSegmentation().GetSegmentIDs() == segments
     np.testing.assert_array_equal(masks(node, scan(user))["Tumour, left"], before["Lesion"])
@@ -458,7 +458,7 @@ def test_a_label_that_comes_after_the_run_competes_with_those_that_are_shown(use
     for name, mask in wanted.items():
         np.testing.assert_array_equal(masks(node, scan(user))[name], mask)
     mark(user, "Cyst")
-    user.press("removeLabelButton")
+    user.press("removeLabelAction")
     assert mine(user) == ["Lesion"]
     assert segment_names(node) == ["Left Putamen", "Right Putamen", "Lesion"]
     (alone,) = expected(user, learner, *prompts(user)).values()
@@ -583,25 +583,25 @@ def test_they_are_searched_and_remembered_as_a_set(user: User) -> None:
 def test_a_label_goes_to_a_file_and_comes_back(user: User, tmp_path: Path) -> None:
     add(user)
     (kept,) = prompts(user)
-    assert not user.ui.exportLabelButton.enabled
+    assert not user.ui.exportLabelAction.enabled
     open_form(user)
     mark(user, "Left Putamen")
-    assert not user.ui.exportLabelButton.enabled
-    assert not user.ui.removeLabelButton.enabled
+    assert not user.ui.exportLabelAction.enabled
+    assert not user.ui.removeLabelAction.enabled
     mark(user, "Lesion")
     user.host.answers.append(str(tmp_path / "Lesion.lcs-label.json"))
-    user.press("exportLabelButton")
+    user.press("exportLabelAction")
     assert "Lesion.lcs-label.json" in user.said
-    user.press("removeLabelButton")
+    user.press("removeLabelAction")
     assert mine(user) == []
-    assert not user.ui.removeLabelButton.enabled
+    assert not user.ui.removeLabelAction.enabled
     user.host.answers.append(str(tmp_path / "Lesion.lcs-label.json"))
-    user.press("importLabelButton")
+    user.press("importLabelAction")
     assert prompts(user) == [kept]
     user.host.answers.extend(["", ""])
-    user.press("importLabelButton")
+    user.press("importLabelAction")
     mark(user, "Lesion")
-    user.press("exportLabelButton")
+    user.press("exportLabelAction")
     assert prompts(user) == [kept]
 
 
@@ -616,12 +616,12 @@ def test_an_exported_label_gets_the_suffix_that_import_looks_for(user: User, tmp
         ("whole.lcs-label.json", "whole.lcs-label.json"),
     ):
         user.host.answers.append(str(tmp_path / answer))
-        user.press("exportLabelButton")
+        user.press("exportLabelAction")
         assert user.said == f'"Lesion" was written to {tmp_path / written}.'
         assert (tmp_path / written).is_file()
     before = (tmp_path / "plain.lcs-label.json").stat().st_mtime_ns
     user.host.answers.append(str(tmp_path / "plain"))
-    user.press("exportLabelButton")
+    user.press("exportLabelAction")
     assert user.said == f'"{tmp_path / "plain.lcs-label.json"}" exists already; choose it itself, or another name.'
     assert (tmp_path / "plain.lcs-label.json").stat().st_mtime_ns == before
     assert not (tmp_path / "plain").exists()
@@ -647,16 +647,16 @@ def test_a_file_that_cannot_be_used_is_refused_with_the_reason(
     kept = prompts(user)
     (tmp_path / "file.json").write_text(json.dumps({**kept[0].to_json(), **change}))
     user.host.answers.append(str(tmp_path / "file.json"))
-    user.press("importLabelButton")
+    user.press("importLabelAction")
     assert why in user.said
     assert prompts(user) == kept
     (tmp_path / "file.json").write_text("{")
     user.host.answers.append(str(tmp_path / "file.json"))
-    user.press("importLabelButton")
+    user.press("importLabelAction")
     assert "not readable as JSON" in user.said
     user.host.answers.append(str(tmp_path / "missing" / "file.json"))
     mark(user, "Lesion")
-    user.press("exportLabelButton")
+    user.press("exportLabelAction")
     assert "could not be written" in user.said
     assert_readable(user.said)
     assert prompts(user) == kept
@@ -720,7 +720,7 @@ def finish(user: User, worker: HeldWorker) -> None:
 
 def test_cancel_adds_nothing(user: User) -> None:
     worker = begin(user)
-    for button in (user.ui.makeLabelButton, user.ui.importLabelButton, user.ui.applyButton):
+    for button in (user.ui.makeLabelButton, user.ui.importLabelAction, user.ui.applyButton):
         assert not button.enabled
     user.ui.cancelButton.click()
     finish(user, worker)

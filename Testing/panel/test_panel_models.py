@@ -183,7 +183,29 @@ def test_a_model_of_two_channels_shows_two_selectors(host: Host, models: Path) -
 
 def test_what_the_model_is_for_and_its_licence_are_shown(host: Host, models: Path) -> None:
     describe(models / "tiny", licence="CC-BY-4.0", intended_use="Healthy adults.", not_for="Diagnosis.")
-    assert User(host).ui.modelLabel.text == "Healthy adults.\nNot for: Diagnosis.\nCC-BY-4.0"
+    user = User(host)
+    assert user.ui.modelLabel.text == "Healthy adults."
+    user.press("moreButton")
+    assert user.ui.modelLabel.text == "Healthy adults.\nNot for: Diagnosis.\nCC-BY-4.0"
+    user.press("moreButton")
+    assert user.ui.modelLabel.text == "Healthy adults."
+
+
+def test_a_long_text_of_a_model_is_one_line_until_more_is_asked_for(host: Host, models: Path) -> None:
+    describe(models / "tiny", intended_use="T1 scans of adults. " * 20)
+    user = User(host)
+    line = user.ui.modelLabel.text
+    assert line.endswith("…")
+    assert len(line) <= 38
+    user.press("moreButton")
+    assert len(user.ui.modelLabel.text) > 300
+
+
+def test_a_model_of_which_nothing_is_said_offers_no_more(host: Host, models: Path) -> None:
+    describe(models / "tiny", licence="", intended_use="", not_for="")
+    user = User(host)
+    assert user.ui.modelLabel.text == ""
+    assert not user.ui.moreButton.isVisible()
 
 
 # Licence

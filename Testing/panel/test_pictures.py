@@ -16,6 +16,7 @@ from PIL import Image
 
 from Testing.host.application import Host
 from Testing.panel.pictures import WIDTH, cut_off, load_volume, picture_result
+from Testing.panel.user import User
 
 SHOWN = ("Left Hippocampus", "Left Thalamus Proper", "Left Putamen", "Left Caudate", "Left Amygdala", "Brain Stem")
 
@@ -68,10 +69,10 @@ def test_the_sample_scan_in_the_panel(
     assert 2000 < hippocampus.sum() < 6000  # cubic millimetres, as in adults
     host.picture(place, folder / "panel.png", WIDTH)
     assert cut_off(place) == []
-    host.picture(place, tmp_path / "dark.png", WIDTH, dark=True)
+    host.picture(place, folder / "panel_dark.png", WIDTH, dark=True)
     assert cut_off(place) == []
     dark, light = (
-        np.asarray(Image.open(path).convert("L"), dtype=float) for path in (tmp_path / "dark.png", folder / "panel.png")
+        np.asarray(Image.open(folder / name).convert("L"), dtype=float) for name in ("panel_dark.png", "panel.png")
     )
     assert dark.mean() < 100 < light.mean()
 
@@ -81,3 +82,24 @@ def test_the_sample_scan_in_the_panel(
     assert cut_off(place) == []
     picture_result(host, volume, node, folder / "result.png")
     assert colours(folder / "result.png") > 500
+
+
+def test_the_sections_below_a_run(host: Host, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several scans, and the installed models, as they are opened."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    user = User(host)
+    for name in ("Visit 1", "Visit 2", "Visit 3"):
+        user.add_volume(name)
+    sections = user.ui.scansSection, user.ui.modelsSection
+    for section in sections:
+        section.collapsed = False
+    host.run_until(lambda: user.ui.scansTree.topLevelItemCount == 3)
+    user.tick("Left Putamen")
+    user.press("allScansButton")
+    user.ui.modelsTree.setCurrentItem(user.ui.modelsTree.topLevelItem(0))
+    for section, name in zip(sections, ("scans", "models"), strict=True):
+        for dark in (False, True):
+            path = folder / f"{name}{'_dark' if dark else ''}.png"
+            host.picture(section, path, WIDTH, dark=dark)
+            assert cut_off(section) == []
+            assert colours(path) > 10

@@ -72,10 +72,12 @@ def texts(user: User) -> Iterator[tuple[str, str]]:
         if isinstance(widget, QtWidgets.QLineEdit):
             yield name, widget.placeholderText()
         if isinstance(widget, QtWidgets.QComboBox) and name:
-            yield from ((name, widget.itemText(row)) for row in range(widget.count()))
+            rows = 1 if name == "compareSelector" else widget.count()  # models follow
+            yield from ((name, widget.itemText(row)) for row in range(rows))
         if isinstance(widget, QtWidgets.QTreeWidget):
             header = widget.headerItem()
-            yield from ((name, header.text(column)) for column in range(2))
+            yield from ((name, header.text(column)) for column in range(header.columnCount()))
+        if name == "labelTree":  # the others list scans, models and volumes by their names
             for item in widget.findItems("", QtCore.Qt.MatchFlag.MatchContains | QtCore.Qt.MatchFlag.MatchRecursive):
                 yield from ((name, item.toolTip(column)) for column in range(2))
         yield name, widget.toolTip()

@@ -16,6 +16,9 @@ USED = (
     "QTreeWidget",
     "QListWidget",
     "QProgressBar",
+    "QSlider",
+    "QToolButton",
+    "QLineEdit",
     "ctkSearchBox",
     "qMRMLNodeComboBox",
 )
@@ -62,3 +65,9 @@ def test_names_of_widgets_are_not_given_twice() -> None:
 @pytest.mark.parametrize(("name", "parameter"), [("outputSelector", "output"), ("tableBox", "volumesTable")])
 def test_what_the_scene_keeps_of_a_widget_is_named_in_the_file(name: str, parameter: str) -> None:
     assert text(name, "SlicerParameterName") == parameter
+
+
+def test_actions_of_menus_say_what_they_do() -> None:
+    for action in ROOT.iter("action"):
+        tips = [entry for entry in action.findall("property") if entry.get("name") == "toolTip"]
+        assert len("".join("".join(entry.itertext()) for entry in tips)) > 15, action.get("name")

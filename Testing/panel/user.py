@@ -74,10 +74,10 @@ class User:
         return [label.name for label in self.panel.ticks.wanted()]
 
     def press(self, button: str) -> None:
-        """Press a button that can be pressed, and wait until everything that it began has ended."""
+        """Press a button, or choose an action of a menu, and wait until everything that it began has ended."""
         widget = getattr(self.ui, button)
         assert widget.enabled, f"{button} cannot be pressed: {widget.toolTip}"
-        widget.click()
+        (widget.trigger if widget.inherits("QAction") else widget.click)()
         self.wait()
 
     def apply(self) -> Any:

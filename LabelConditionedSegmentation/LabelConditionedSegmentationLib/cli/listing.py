@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from ..core.errors import PackageError
 from ..core.labels.label_tree import Label, LabelTree
 from ..core.package.model_package import ModelPackage
-from .model_choice import installed_models, resolve_model
+from ..core.package.package_list import ListedPackage, list_packages
+from ..resources import model_folders
+from .model_choice import resolve_model
 from .status import DONE
 from .terminal import answer, say
 
@@ -47,7 +47,7 @@ def _line(label: Label) -> str:
 
 def print_models(_arguments: argparse.Namespace) -> int:
     """One paragraph a package: name, size, labels, licence, place."""
-    answer("\n".join(_paragraph(name, path) for name, path in installed_models().items()))
+    answer("\n".join(map(_paragraph, list_packages(model_folders()))))
     return DONE
 
 
@@ -56,11 +56,10 @@ def _ways(package: ModelPackage) -> str:
     return f", in the protocols {', '.join(names)}" if len(names) > 1 else ""
 
 
-def _paragraph(name: str, path: Path) -> str:
-    try:
-        package = ModelPackage.load(path)
-    except PackageError as error:
-        return f"{name}\n  cannot be used: {error}\n"
+def _paragraph(listed: ListedPackage) -> str:
+    package = listed.package
+    if package is None:
+        return f"{listed.name}\n  cannot be used: {listed.problem}\n"
     channels, spacing = ", ".join(package.input.channels), " x ".join(f"{s:g}" for s in package.input.spacing)
     learns = package.architecture.learns_examples
     lines = {
@@ -68,9 +67,10 @@ def _paragraph(name: str, path: Path) -> str:
         "input": f"{channels} at {spacing} mm",
         "metadata": ", ".join(f"{field.name} ({field.allowed})" for field in package.metadata.fields) or "none",
         "examples": "learns further labels from examples" if learns else "knows its own labels only",
-        "licence": package.about.get("licence") or "not stated",
+        "licence": listed.licence,
         "use": package.about.get("intended_use") or "not stated",
-        "size": f"{package.size_bytes / 2**20:.1f} MB, {path}",
+        "version": listed.version,
+        "size": f"{listed.size}, {listed.path}",
     }
-    title = f"{name}: {package.about.get('title') or package.name}\n"
+    title = f"{listed.name}: {listed.title}\n"
     return title + "".join(f"  {what:8}  {said}\n" for what, said in lines.items())

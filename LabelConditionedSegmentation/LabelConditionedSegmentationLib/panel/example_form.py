@@ -36,7 +36,7 @@ class ExampleForm:
         ui.exampleSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._segmentation_chosen)
         ui.exampleSelector.connect("currentSegmentChanged(QString)", lambda _segment: self._name_as_segment())
         ui.exampleName.connect("textChanged(QString)", lambda _text: refresh())
-        ui.addExampleButton.connect("toggled(bool)", lambda _checked: refresh())
+        ui.addExampleAction.connect("toggled(bool)", lambda _checked: refresh())
 
     @property
     def selectors(self) -> tuple[Any, ...]:
@@ -71,7 +71,7 @@ class ExampleForm:
 
     def close(self) -> None:
         """The label was made: the form is folded, and the next one will be new."""
-        self._ui.addExampleButton.checked = False
+        self._ui.addExampleAction.checked = False
         self._ui.exampleOfSelector.currentIndex = 0
 
     @property

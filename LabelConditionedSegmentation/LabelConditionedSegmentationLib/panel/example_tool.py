@@ -64,13 +64,12 @@ class ExampleTool:
         ui, package = self._frame.ui, self._frame.package
         here = ExampleSituation(**vars(now), learns_examples=bool(package and package.architecture.learns_examples))
         translated = self._frame.translated
-        ui.addExampleButton.enabled, ui.addExampleButton.toolTip = here.can_show_examples, translated(here.examples_tip)
-        ui.exampleForm.visible = here.can_show_examples and ui.addExampleButton.checked
-        ui.myLabelsButtons.visible = here.can_show_examples
+        ui.addExampleAction.enabled, ui.addExampleAction.toolTip = here.can_show_examples, translated(here.examples_tip)
+        ui.exampleForm.visible = here.can_show_examples and ui.addExampleAction.checked
         self.form.show(
             translated(now.missing or (now.obstacle if now.running else now.lack or self.form.choice.problem))
         )
-        self._mine.refresh(now.running)
+        self._mine.refresh(now.running, here.can_show_examples)
 
     def advice(self, _now: Situation) -> str:
         return ""

@@ -32,12 +32,17 @@ class LabelView:
         self._on_change = on_change
         self._ticks: LabelTicks | None = None
         self._items: dict[int, Any] = {}
+        self._is_boxed = False
+        self.on_chosen: Callable[[int], None] = lambda _label_id: None
+        """Called with the id of a label whose name was clicked on, and not its box."""
         tree_widget.setHeaderLabels([_("Structure"), _("As one")])
         header = tree_widget.header()
         header.stretchLastSection = False
         header.setSectionResizeMode(NAME, qt.QHeaderView.Stretch)
         header.setSectionResizeMode(AS_ONE, qt.QHeaderView.ResizeToContents)
+        tree_widget.connect("itemPressed(QTreeWidgetItem*,int)", self._pressed)
         tree_widget.connect("itemChanged(QTreeWidgetItem*,int)", self._clicked)
+        tree_widget.connect("itemClicked(QTreeWidgetItem*,int)", self._name_clicked)
 
     def show(self, ticks: LabelTicks) -> None:
         """Show these ticks, and change them from now on.
@@ -90,6 +95,14 @@ class LabelView:
         if label_id in self._items:
             self._widget.setCurrentItem(self._items[label_id])
 
+    def mark_first(self) -> None:
+        """Make the first label that is shown, and no parent, the current one, unless the current one is shown."""
+        ticks = self._ticks
+        if ticks is None or (self.current is not None and not self._items[self.current].isHidden()):
+            return
+        shown = [label.id for label in ticks.tree.walk() if not self._items[label.id].isHidden()]
+        self.mark(next((known for known in shown if not ticks.can_merge(known)), None))
+
     def _fill(self, tree: LabelTree) -> None:
         """One item a label, under its parent; parents at the top are open."""
         self._items = {}
@@ -104,7 +117,16 @@ class LabelView:
             self._widget.addTopLevelItem(self._items[label.id])
             self._items[label.id].setExpanded(True)
 
+    def _pressed(self, _item: Any, _column: int) -> None:
+        self._is_boxed = False
+
+    def _name_clicked(self, item: Any, column: int) -> None:
+        """Told after every click; one on a box has changed it before."""
+        if column == NAME and not self._is_boxed:
+            self.on_chosen(int(item.data(NAME, qt.Qt.UserRole)))
+
     def _clicked(self, item: Any, column: int) -> None:
+        self._is_boxed = True
         ticks = self._ticks
         if ticks is None:
             return

@@ -1,4 +1,4 @@
-"""My labels in the panel: what came is kept, and the buttons that import, export, rename and remove one."""
+"""My labels in the panel: what came is kept, and the menu that imports, exports, renames and removes one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ beside that one.
 
 
 class MyLabelsView:
-    """Over the buttons (`ui`, by their names), and the label tree, in which labels are chosen.
+    """Over the actions of the menu (`ui`, by their names), and the label tree, in which labels are chosen.
 
     say: shows a sentence. refresh: called where what may be pressed has changed.
     """
@@ -47,22 +47,25 @@ class MyLabelsView:
         self._say = say
         self._package: ModelPackage | None = None
         self.labels = MyLabels()
-        ui.importLabelButton.connect("clicked(bool)", self._import)
-        ui.exportLabelButton.connect("clicked(bool)", self._export)
-        ui.renameLabelButton.connect("clicked(bool)", self._rename)
-        ui.removeLabelButton.connect("clicked(bool)", self._remove)
+        self._menu = _menu(ui)
+        ui.importLabelAction.connect("triggered(bool)", self._import)
+        ui.exportLabelAction.connect("triggered(bool)", self._export)
+        ui.renameLabelAction.connect("triggered(bool)", self._rename)
+        ui.removeLabelAction.connect("triggered(bool)", self._remove)
         ui.labelTree.connect("currentItemChanged(QTreeWidgetItem*,QTreeWidgetItem*)", lambda _now, _before: refresh())
 
     def show_model(self, package: ModelPackage) -> None:
         """Whose labels may be imported and changed."""
         self._package = package
 
-    def refresh(self, running: bool) -> None:
-        """Show what may be pressed. running: a run goes on."""
+    def refresh(self, running: bool, can_show_examples: bool) -> None:
+        """Show what may be chosen. running: a run goes on. can_show_examples: the model learns from examples."""
         ui, mine = self._ui, self._chosen
-        ui.importLabelButton.enabled = not running
-        ui.exportLabelButton.enabled = mine is not None
-        ui.renameLabelButton.enabled = ui.removeLabelButton.enabled = mine is not None and not running
+        ui.importLabelAction.visible = ui.exportLabelAction.visible = can_show_examples
+        ui.renameLabelAction.visible = ui.removeLabelAction.visible = can_show_examples
+        ui.importLabelAction.enabled = not running
+        ui.exportLabelAction.enabled = mine is not None
+        ui.renameLabelAction.enabled = ui.removeLabelAction.enabled = mine is not None and not running
 
     def take(
         self, made: ExamplePrompt, of: ExamplePrompt | None, package: ModelPackage
@@ -140,10 +143,15 @@ class MyLabelsView:
 
     def _import(self, _checked: bool) -> None:
         path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("Import a label by example"), "", _files())
-        if not path or self._package is None:
+        if path:
+            self.import_file(Path(path))
+
+    def import_file(self, path: Path) -> None:
+        """Add the label of a file to those of the model."""
+        if self._package is None:
             return
         try:
-            said, replaced = self._added(load_label(Path(path), self._package), self._package)
+            said, replaced = self._added(load_label(path, self._package), self._package)
         except LCSError as error:
             self._say(str(error))
             return
@@ -165,6 +173,17 @@ class MyLabelsView:
             self._say(str(error))
             return
         self._say(f'"{prompt.name}" was written to {file}.')
+
+
+def _menu(ui: Any) -> Any:
+    """The menu of the button; what it can do stands in the .ui file."""
+    menu = qt.QMenu(ui.myLabelsButton)
+    menu.toolTipsVisible = True
+    menu.addAction(ui.addExampleAction)
+    for action in (ui.importLabelAction, ui.exportLabelAction, ui.renameLabelAction, ui.removeLabelAction):
+        menu.addAction(action)
+    ui.myLabelsButton.setMenu(menu)
+    return menu
 
 
 def _files() -> str:

@@ -15,27 +15,39 @@ from ..core.package.model_package import ModelPackage
 from ..scene.nodes import first_scan
 from . import installation
 from .add_model_tool import AddModelTool
+from .batch_tool import BatchTool
 from .device_view import DeviceView
 from .example_form import ExampleForm
 from .example_tool import ExampleTool
+from .installed_view import InstalledView
+from .label_drop import LabelDrop
 from .label_ticks import LabelTicks
 from .metadata_entries import MetadataEntries
+from .models_tool import ModelsTool
 from .my_labels import MyLabels
 from .my_labels_view import MyLabelsView
 from .node_selectors import NodeSelectors
+from .parameters import holds_output
 from .pick_tool import PickTool
 from .remembered import Memory
 from .report_view import ReportView
 from .request_loop import RequestLoop
+from .result_tool import ResultTool
+from .result_view import ResultView
 from .runner import Outcome, Runner, Task
+from .scans_view import ScansView
 from .scene_copy import SceneCopy
 from .segment_tool import SegmentTool
 from .sentences import translated
 from .setup_view import SetupView
+from .shortcuts import Shortcuts
 from .situation import Situation
 from .structures_view import StructuresView
 from .task_view import TaskView
 from .tool import Tool
+
+FLASH_MS = 120
+"""Between off and on of a segment that flashes."""
 
 
 class Panel:
@@ -50,6 +62,10 @@ class Panel:
         self._make_views()
         self._make_tools()
         ui.cancelButton.connect("clicked(bool)", self._cancel)
+        self.keys = Shortcuts(ui, lambda: self.segment.apply(False), self.tree.mark_first)
+        self._drop = LabelDrop(
+            ui.LabelConditionedSegmentation, self.mine.import_file, lambda: ui.importLabelAction.enabled
+        )
         ui.outputSelector.setMRMLScene(slicer.mrmlScene)
         self._show_model()
         self.refresh()
@@ -71,12 +87,19 @@ class Panel:
         self.selectors = NodeSelectors(self._node_selectors, self.say)
 
     def _make_tools(self) -> None:
-        self.pick = PickTool(self, self.structures, lambda call: qt.QTimer.singleShot(0, call))
+        self.pick = PickTool(self, self.structures, lambda call: _later(0, call))
         form = ExampleForm(self.ui, self.mine, self.refresh)
         self.example = ExampleTool(self, self.mine, form, self._my_labels_changed)
         self.segment = SegmentTool(self, self.structures, self.mine, self.copy)
         add_model = AddModelTool(self, self.choices.models)
-        self.tools: tuple[Tool, ...] = (self.pick, self.example, add_model, self.segment)  # the last always has advice
+        view = ResultView(self.ui)
+        self.result = ResultTool(self, view, self.structures, self.segment.live, lambda call: _later(FLASH_MS, call))
+        self.scans = ScansView(self.ui, self.choices.models, self.refresh, lambda call: _later(0, call))
+        self.batch = BatchTool(self, self.scans, self.structures, self.choices.task_of, lambda call: _later(0, call))
+        installed = InstalledView(self.ui, self.refresh)
+        manage = ModelsTool(self, self.choices.models, installed.show, lambda: installed.marked, _confirm)
+        others = self.pick, self.example, add_model, manage, self.result, self.batch
+        self.tools: tuple[Tool, ...] = (*others, self.segment)  # the last always has advice
 
     # What the application does
 
@@ -88,8 +111,12 @@ class Panel:
         """Where no volume is chosen yet, choose the first one of the scene."""
         volume = first_scan(slicer.mrmlScene)
         if volume is not None and not any(self.inputs.nodes):
-            self.inputs.set_nodes([volume])
-            self._inputs_chosen()
+            self.choose_volume(volume)
+
+    def choose_volume(self, volume: Any) -> None:
+        """Choose the volume of the first channel."""
+        self.inputs.set_nodes([volume])
+        self._inputs_chosen()
 
     def scene_closes(self) -> None:
         """Stop everything that has to do with this scene."""
@@ -105,9 +132,12 @@ class Panel:
         """The module goes away."""
         self.loop.stop()
         self.pick.stop()
+        self.result.stop()
+        self.batch.stop()
         self.choices.stop()
         self.copy.close()
         self.selectors.close()
+        self.scans.close()
         self.runner.close()
 
     # What is chosen
@@ -152,11 +182,16 @@ class Panel:
             self.start(lambda: self.runner.start(task), lambda _outcome: action())
 
     def start(
-        self, send: Callable[[], int], then: Callable[[Outcome], None], failed: Callable[[], None] | None = None
+        self,
+        send: Callable[[], int],
+        then: Callable[[Outcome], None],
+        failed: Callable[[], None] | None = None,
+        ended: Callable[[Outcome], None] | None = None,
+        part: tuple[int, int] = (1, 1),
     ) -> None:
         self._message = ""
         try:
-            self.loop.start(send, then, failed)
+            self.loop.start(send, then, failed, ended, part)
         except LCSError as error:
             self._message = translated(str(error))
         self.refresh()
@@ -208,6 +243,8 @@ class Panel:
             self.structures.show(LabelTicks.from_text(self.mine.labels.tree(self.package), self.copy.parameters.labels))
         self.choices.read(self.copy.parameters)
         self.devices.read()
+        if holds_output(self.copy.parameters):
+            self.ui.outputSection.collapsed = False
 
     def _write_parameters(self) -> None:
         """Keep the panel in the parameter node."""
@@ -276,3 +313,11 @@ class Panel:
     def _cancel(self, _checked: bool) -> None:
         self.runner.cancel()
         self.refresh()
+
+
+def _confirm(question: str) -> bool:
+    return bool(slicer.util.confirmOkCancelDisplay(question))
+
+
+def _later(milliseconds: int, call: Callable[[], None]) -> None:
+    qt.QTimer.singleShot(milliseconds, call)

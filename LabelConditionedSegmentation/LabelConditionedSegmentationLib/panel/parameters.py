@@ -37,3 +37,10 @@ def parameters_of(node: Any, before: PanelParameters | None) -> PanelParameters:
     """
     same = before is not None and before.parameterNode is node  # type: ignore[attr-defined]
     return before if before is not None and same else PanelParameters(node)  # type: ignore[call-arg]  # the wrapper gives it both
+
+
+def holds_output(parameters: Any) -> bool:
+    """Whether something is chosen of the output that is not so by itself."""
+    return bool(
+        parameters.output is not None or parameters.volumesTable or parameters.adapt or parameters.device != "auto"
+    )

@@ -14,6 +14,9 @@ from .situation import time_left
 
 POLL_MS = 50
 
+Taker = Callable[[Outcome], None]
+"""Takes the outcome of a request."""
+
 
 class RequestLoop:
     """Over the progress bar and the line below Apply (`ui`, by their names).
@@ -27,16 +30,24 @@ class RequestLoop:
         self._runner = runner
         self._say = say
         self._ended = ended
-        self._takers: dict[int, tuple[Callable[[Outcome], None], Callable[[], None] | None]] = {}
+        self._takers: dict[int, tuple[Taker, Callable[[], None] | None, Taker | None]] = {}
+        self._part = 1, 1
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_MS)
         self._timer.connect("timeout()", self._poll)
 
     def start(
-        self, send: Callable[[], int], then: Callable[[Outcome], None], failed: Callable[[], None] | None = None
+        self,
+        send: Callable[[], int],
+        then: Taker,
+        failed: Callable[[], None] | None = None,
+        ended: Taker | None = None,
+        part: tuple[int, int] = (1, 1),
     ) -> None:
         """See `Frame.start`. Raises LCSError where the request cannot be sent."""
-        self._takers[send()] = then, failed
+        self._takers[send()] = then, failed, ended
+        if self._runner.running:
+            self._part = part
         self._timer.start()
 
     def stop(self) -> None:
@@ -45,14 +56,18 @@ class RequestLoop:
 
     def show_progress(self) -> None:
         """How far the request in the foreground is."""
-        self._ui.progressBar.value = round(1000 * self._runner.fraction)
+        number, of = self._part
+        self._ui.progressBar.value = round(1000 * (number - 1 + self._runner.fraction) / of)
         self._ui.statusLabel.text = self._progress_text()
 
     def _progress_text(self) -> str:
         if self._runner.cancelling:
             return str(_("Cancelling..."))
         left = time_left(self._runner.fraction, self._runner.seconds)
-        return ", ".join(part for part in (translated(self._runner.text) or _("starting"), translated(left)) if part)
+        number, of = self._part
+        place = _("{number} of {all}").format(number=number, all=of) if of > 1 else ""
+        parts = place, translated(self._runner.text) or _("starting"), translated(left)
+        return ", ".join(part for part in parts if part)
 
     def _poll(self) -> None:
         outcomes = self._runner.poll()
@@ -66,11 +81,13 @@ class RequestLoop:
             self._ended()
 
     def _take(self, outcome: Outcome) -> None:
-        then, failed = self._takers.pop(outcome.number, (None, None))
+        then, failed, ended = self._takers.pop(outcome.number, (None, None, None))
         if outcome.ok:
             if then is not None:
                 then(outcome)
             return
         if failed is not None and not outcome.cancelled:
             failed()
+        if ended is not None:
+            ended(outcome)
         self._say(outcome.text)

@@ -166,7 +166,7 @@ class PanelTest(unittest.TestCase):
         node = self.apply()
         painted = masks(node, self.volume)
         name = max(painted, key=lambda found: painted[found].sum())
-        self.ui.addExampleButton.click()
+        self.ui.addExampleAction.trigger()
         slicer.util.findChildren(self.ui.atlasForm, className="qMRMLNodeComboBox")[0].setCurrentNode(self.volume)
         self.ui.exampleSelector.setCurrentNode(node)
         self.ui.exampleSelector.setCurrentSegmentID(node.GetSegmentation().GetSegmentIdBySegmentName(name))

@@ -54,7 +54,7 @@ class TaskView:
         self.stripped = StrippedView(ui, entered)
         self.adapt = AdaptView(ui, entered)
         self._form = MetadataForm(ui.metadataForm.layout(), entered)
-        self.models = ModelView(ui.modelSelector, ui.modelLabel, memory, model_chosen)
+        self.models = ModelView(ui, memory, model_chosen)
         ui.scanButton.connect("clicked(bool)", self._declare_scans)
 
     @property
@@ -69,9 +69,19 @@ class TaskView:
             return None
         if any(node is None or node.GetImageData() is None for node in nodes):
             return None
-        stripped = self.stripped.value if self.package.input.inside else Stripped.AUTO
-        adapt = self.adapt.value and bool(self.package.statistics_sha256)
-        return Task(nodes, self.package, self.entries.values(), device, stripped, adapt)
+        return self.task_of(nodes, self.package, device)
+
+    def task_of(self, nodes: tuple[Any, ...], package: ModelPackage, device: str) -> Task:
+        """What a run of volumes by a model would be made from. What was entered is known of the chosen volumes alone;
+        of others is known what DICOM says.
+        """
+        entries = self.entries
+        if entries is None or package is not self.package or nodes != self.inputs.nodes:
+            entries = MetadataEntries(package.metadata)
+            entries.prefill(known_facts(nodes[0], package.metadata, getattr(slicer, "dicomDatabase", None)))
+        stripped = self.stripped.value if package.input.inside else Stripped.AUTO
+        adapt = self.adapt.value and bool(package.statistics_sha256)
+        return Task(nodes, package, entries.values(), device, stripped, adapt)
 
     def situation(self, missing: str, runner: Runner, is_answered: bool) -> Situation:
         """What has to be known before anything may be pressed. missing: what has to be installed first."""
@@ -114,6 +124,7 @@ class TaskView:
             database = getattr(slicer, "dicomDatabase", None)
             self.entries.prefill(known_facts(volume, self.entries.schema, database) if volume else {})
             self._form.refresh()
+            self._open_what_is_known()
         self._watch.watch(self.inputs.nodes)
 
     def are_other_volumes(self) -> bool:
@@ -148,6 +159,12 @@ class TaskView:
         self.entries = entries
         self._form.show(entries)
         self._ui.metadataSection.visible = bool(entries.schema.fields)
+        self._open_what_is_known()
+
+    def _open_what_is_known(self) -> None:
+        """The section is closed at first; what is filled in, or cannot be, is shown."""
+        if self.entries is not None and (self.entries.values() or self.entries.problems() or self.entries.notes()):
+            self._ui.metadataSection.collapsed = False
 
     def _declare_scans(self, _checked: bool) -> None:
         for node in self.inputs.nodes:

@@ -39,10 +39,16 @@ class Frame(Protocol):
         """Do something that needs the answer of the network: at once where it is there, else after a run."""
 
     def start(
-        self, send: Callable[[], int], then: Callable[[Outcome], None], failed: Callable[[], None] | None = None
+        self,
+        send: Callable[[], int],
+        then: Callable[[Outcome], None],
+        failed: Callable[[], None] | None = None,
+        ended: Callable[[Outcome], None] | None = None,
+        part: tuple[int, int] = (1, 1),
     ) -> None:
         """Send a request (`send` returns its number); `then` takes the outcome of one that ended well, and the sentence
-        of any other is shown, after `failed` where it was not cancelled.
+        of any other is shown, after `failed` where it was not cancelled, and after `ended` has taken its outcome. part:
+        which of how many requests it is that belong together, for the progress that is shown.
         """
 
     def say(self, *sentences: str) -> None:

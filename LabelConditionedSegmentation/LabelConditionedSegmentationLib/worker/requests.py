@@ -17,6 +17,7 @@ from ..core.adaptation.adapters import Adaptation
 from ..core.errors import OutputError
 from ..core.examples.example_prompt import ExamplePrompt
 from ..core.package.model_package import install_package
+from ..core.package.package_changes import update_package
 from ..core.progress import Progress
 from ..core.scan.volume import Array, Volume
 from .request import Reply, Request, RequestContext
@@ -175,18 +176,21 @@ class ExamplesRequest(KeptRunRequest, name="examples"):
 
 @dataclass(frozen=True)
 class InstallRequest(Request, name="install"):
-    """Check a model package (folder or zip) and install it into a folder; both are paths.
+    """Check a model package (folder or zip) and install it into a folder; both are paths. replaces: the path of an
+    installed one, of the same name, that it comes in the place of.
 
     Answer: path, name.
     """
 
     source: str
     folder: str
+    replaces: str = ""
 
     def answer(self, context: RequestContext) -> Reply:
         context.progress.update(0.0, 1.0, 0.0, "checking the model")
         try:
-            package = install_package(Path(self.source), Path(self.folder))
+            source, replaces = Path(self.source), self.replaces
+            package = update_package(source, Path(replaces)) if replaces else install_package(source, Path(self.folder))
         except OSError as error:
             raise OutputError(
                 f'The model cannot be installed in "{self.folder}" ({error.strerror or error}).'

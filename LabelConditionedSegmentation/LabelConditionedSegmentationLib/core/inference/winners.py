@@ -31,18 +31,31 @@ class Winners:
         """The label's mask, (k, j, i) uint8 of 0 and 1, in the smallest box that holds it, and the first voxel of that
         box on the input grid. None where it has no voxel.
         """
+        box = self.box(label)
+        if box is None:
+            return None
+        k, j, i = box
+        return self.is_inside(label, self.classes[box]), (
+            k.start + self.start[0],
+            j.start + self.start[1],
+            i.start + self.start[2],
+        )
+
+    def box(self, label: Label) -> tuple[slice, slice, slice] | None:
+        """The smallest box (k, j, i) of `classes` that holds the label's voxels; None where it has none."""
         classes = list(self.labels.classes_under(label))
         hit = [np.asarray(present[classes].any(axis=0)) for present in self._present]
         if not hit[0].any():
             return None
         k, j, i = (slice(int(on.argmax()), len(on) - int(on[::-1].argmax())) for on in hit)
-        is_inside = np.zeros(len(self.labels.leaves) + 1, dtype=np.uint8)
-        is_inside[classes] = 1
-        return is_inside[self.classes[k, j, i]], (
-            k.start + self.start[0],
-            j.start + self.start[1],
-            i.start + self.start[2],
-        )
+        return k, j, i
+
+    def is_inside(self, label: Label, classes: Array) -> Array:
+        """1 where voxels of these classes, of any shape, belong to the label, else 0; uint8."""
+        belongs = np.zeros(len(self.labels.leaves) + 1, dtype=np.uint8)
+        belongs[list(self.labels.classes_under(label))] = 1
+        inside: Array = belongs[classes]
+        return inside
 
     @cached_property
     def _present(self) -> tuple[Array, Array, Array]:
@@ -60,5 +73,9 @@ class Winners:
         return out[0], out[1], out[2]
 
     def counts(self) -> Array:
-        """Voxels of every class, background first; those outside the region are not counted."""
+        """Voxels of every class, background first; those outside the region are not counted. Counted once."""
+        return self._counts
+
+    @cached_property
+    def _counts(self) -> Array:
         return np.bincount(self.classes.ravel(), minlength=len(self.labels.leaves) + 1)

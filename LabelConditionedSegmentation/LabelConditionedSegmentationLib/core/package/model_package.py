@@ -49,9 +49,10 @@ class ModelPackage:
 
     patch: largest window (k, j, i) in voxels. flip: average each scan with its left-right mirror image. statistics:
     ranges that scans like those of the training have, which findings are made from. advice: what to do about them, in
-    terms of what the model is for (see ADVICE). about: title, description, licence, citation, intended_use, not_for,
-    and provenance (data, training cases, steps, date). statistics_sha256: of the file that `feature_statistics` reads,
-    empty where there is none. usual: what the model finds where it works; None where that was not looked at.
+    terms of what the model is for (see ADVICE). about: title, version, description, licence, citation, intended_use,
+    not_for, and provenance (data, training cases, steps, date). statistics_sha256: of the file that
+    `feature_statistics` reads, empty where there is none. usual: what the model finds where it works; None where that
+    was not looked at.
     """
 
     path: Path
@@ -164,7 +165,7 @@ SHA256_OF = {WEIGHTS: "weights_sha256", STATISTICS: "statistics_sha256"}
 """File of a package -> the entry of the description that vouches for it."""
 
 LONGEST_ADVICE = 500
-ABOUT = ("title", "description", "licence", "citation", "intended_use", "not_for", "provenance")
+ABOUT = ("title", "version", "description", "licence", "citation", "intended_use", "not_for", "provenance")
 
 
 def save_package(
@@ -293,30 +294,46 @@ def install_package(source: Path, folder: Path) -> ModelPackage:
     """Check a package (folder or zip) completely, then copy it into `folder` under its own name; nothing is there
     before everything was checked.
     """
+    package = verified_package(source)
+    target = folder / package.name
+    if target.exists():
+        raise PackageInstallError(
+            f'A model "{package.name}" is already installed in "{folder}"; update it, or remove it first.'
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    copy_package(package, target, replace=False)
+    return ModelPackage.load(target)
+
+
+def verified_package(source: Path) -> ModelPackage:
+    """A package whose files were all checked, and which can be installed under its name. Raises PackageError."""
     package = ModelPackage.load(source)
     package.build_network()
     if package.statistics_sha256:
         package.feature_statistics()
     if not FOLDER_NAME.fullmatch(package.name):
         raise PackageInstallError(f'The package calls itself "{package.name}", which cannot be the name of a folder.')
-    target = folder / package.name
-    if target.exists():
-        raise PackageInstallError(f'A model "{package.name}" is already installed in "{folder}"; remove it first.')
-    folder.mkdir(parents=True, exist_ok=True)
+    return package
+
+
+def copy_package(package: ModelPackage, target: Path, replace: bool) -> None:
+    """Put the files of a package into a folder of their own. replace: in the place of one that is there."""
     temporary = _new_folder_beside(target)
     try:
         for member in (DESCRIPTION, WEIGHTS, CARD, *([STATISTICS] if package.statistics_sha256 else [])):
             try:
-                data = read_member(source, member)
+                data = read_member(package.path, member)
             except PackageFormatError:
                 if member != CARD:
                     raise
                 continue
             (temporary / member).write_bytes(data)
-        os.replace(temporary, target)
+        if replace:
+            _replace_folder(temporary, target)
+        else:
+            os.replace(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return ModelPackage.load(target)
 
 
 def _new_folder_beside(path: Path) -> Path:
