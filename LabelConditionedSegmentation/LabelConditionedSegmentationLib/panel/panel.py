@@ -33,6 +33,7 @@ from .segment_tool import SegmentTool
 from .sentences import translated
 from .setup_view import SetupView
 from .situation import Situation
+from .strokes_tool import StrokesTool
 from .structures_view import StructuresView
 from .task_view import TaskView
 from .tool import Tool
@@ -75,8 +76,10 @@ class Panel:
         form = ExampleForm(self.ui, self.mine, self.refresh)
         self.example = ExampleTool(self, self.mine, form, self._my_labels_changed)
         self.segment = SegmentTool(self, self.structures, self.mine, self.copy)
+        self.strokes = StrokesTool(self, lambda: self.inputs.nodes, self.copy, form)
         add_model = AddModelTool(self, self.choices.models)
-        self.tools: tuple[Tool, ...] = (self.pick, self.example, add_model, self.segment)  # the last always has advice
+        others = self.pick, self.example, self.strokes, add_model
+        self.tools: tuple[Tool, ...] = (*others, self.segment)  # the last always has advice
 
     # What the application does
 
@@ -90,6 +93,12 @@ class Panel:
         if volume is not None and not any(self.inputs.nodes):
             self.inputs.set_nodes([volume])
             self._inputs_chosen()
+
+    def leave(self, is_left: bool = True) -> None:
+        """The user goes to another module, or comes back."""
+        if is_left:
+            self.pick.picker.stop()
+        self.strokes.leave(is_left)
 
     def scene_closes(self) -> None:
         """Stop everything that has to do with this scene."""
@@ -105,6 +114,7 @@ class Panel:
         """The module goes away."""
         self.loop.stop()
         self.pick.stop()
+        self.strokes.close()
         self.choices.stop()
         self.copy.close()
         self.selectors.close()
@@ -238,7 +248,8 @@ class Panel:
         self.refresh()
 
     def _node_selectors(self) -> tuple[Any, ...]:
-        return (*self.inputs.selectors, *self.example.form.selectors, self.ui.outputSelector)
+        tools = *self.example.form.selectors, *self.strokes.form.selectors
+        return (*self.inputs.selectors, *tools, self.ui.outputSelector)
 
     def _model_chosen(self) -> None:
         self._show_model()
