@@ -667,6 +667,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>"{0}" is the output: choose another one there, or press New for strokes of their own.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>"{0}" is {1}; a single 3D scan is needed.{2}</source>
       <translation type="unfinished" />
     </message>

@@ -1,6 +1,4 @@
-"""Stand-in of the Segment Editor as a widget: the nodes, effects and segment that are chosen, undo, and a user who paints
-with its brush.
-"""
+"""Stand-in of the Segment Editor as a widget: what is chosen in it, undo, and a user who paints with its brush."""
 
 from __future__ import annotations
 

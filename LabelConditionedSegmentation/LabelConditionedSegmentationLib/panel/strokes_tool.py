@@ -55,8 +55,9 @@ class StrokesTool:
         self._example = example
         self._result: StrokeResult | None = None
         self._painted: tuple[str, ...] = ()
-        self._problem = ""
-        self._is_waiting = False
+        self._refusal = ""
+        self._key = ""
+        self._is_waiting = self._is_lacking = False
         self.preview, self.overlay, self.accepted = StrokePreview(), CertaintyOverlay(), AcceptedStrokes()
         self.watch = StrokeWatch(self._settled)
         self.form = StrokesForm(frame.ui, self._chosen, frame.refresh)
@@ -73,14 +74,15 @@ class StrokesTool:
 
     def refresh(self, now: Situation) -> None:
         self.watch.watch(self.form.strokes)
-        if self._result is not None and not is_present(self._result.volume):
-            self._clear()
-        if self._is_waiting and not now.running:
-            self._is_waiting = False
-            self.watch.again()
+        self._follow_scan()
         package = self._frame.package
         self.form.show_labels(package.labels if package else None)
-        self.form.show(self.situation(now), self._scan)
+        here = self.situation(now)
+        if not now.running and (self._is_waiting or (self._is_lacking and not here.lack_of_strokes)):
+            self._is_waiting = False
+            self.watch.again()
+        self._is_lacking = bool(here.lack_of_strokes)
+        self.form.show(here, self._scan)
 
     def advice(self, _now: Situation) -> str:
         return ""
@@ -89,7 +91,8 @@ class StrokesTool:
         self.watch.watch(None)
         self._clear()
         self.accepted.forget()
-        self._painted, self._problem, self._is_waiting = (), "", False
+        self._painted, self._refusal, self._key = (), "", ""
+        self._is_waiting = self._is_lacking = False
         self.form.editor.forget()
 
     def close(self) -> None:
@@ -140,6 +143,26 @@ class StrokesTool:
             learns_examples=bool(package and package.architecture.learns_examples),
         )
 
+    @property
+    def _problem(self) -> str:
+        """Why the strokes that are chosen cannot be used, as a sentence; "" where they can."""
+        strokes, parameters = self.form.strokes, self._copy.parameters
+        if strokes is not None and parameters is not None and strokes is parameters.output:
+            return (
+                f'"{strokes.GetName()}" is the output: choose another one there, or press New for strokes of their own.'
+            )
+        return self._refusal
+
+    def _follow_scan(self) -> None:
+        """Another scan, or one that has changed, makes another result."""
+        scan = self._scan
+        key = fingerprint([scan]) if scan is not None else ""
+        if key != self._key:
+            self._key = key
+            self._clear()
+            if self.form.strokes is not None:
+                self.watch.changed()
+
     # What the user does
 
     def _chosen(self) -> None:
@@ -187,12 +210,14 @@ class StrokesTool:
         self._frame.say(f'Written into "{self.accepted.node.GetName()}": {names}.')
 
     def _can_accept(self, result: StrokeResult) -> bool:
-        """Whether a mended answer is still the one that there is; where it is not the user is told."""
-        if result.mended is None or result.mended is self._frame.runner.answer:
-            return True
-        self._clear()
-        self._frame.say("There is another answer of the model now; paint another stroke to mend that one.")
-        return False
+        """Whether the result is still of this scan, and of this answer of the model; where it is not the user is told."""
+        if not is_present(result.volume) or fingerprint([result.volume]) != self._key:
+            self._clear()
+            self._frame.say(CHANGED)
+        elif result.mended is not None and result.mended is not self._frame.runner.answer:
+            self._clear()
+            self._frame.say("There is another answer of the model now; paint another stroke to mend that one.")
+        return self._result is not None
 
     def discard(self, _checked: bool) -> None:
         """Show no result until the next stroke; what was painted stays."""
@@ -232,7 +257,7 @@ class StrokesTool:
     def _settled(self) -> None:
         """Strokes have changed, or what they spread over."""
         if not is_present(self.form.strokes) or self._scan is None:
-            self._painted, self._problem = (), ""
+            self._painted, self._refusal = (), ""
             self._frame.refresh()
         elif self._frame.runner.running:
             self._is_waiting = True
@@ -245,16 +270,17 @@ class StrokesTool:
             volume = volume_of([scan])
             painted = painted_on(strokes, scan)
         except LCSError as error:
-            self._painted, self._problem = (), str(error)
+            self._painted, self._refusal = (), str(error)
             self._clear()
             self._frame.refresh()
             return
-        self._painted, self._problem = painted.names, ""
+        self._painted, self._refusal = painted.names, ""
         now = self.situation(self._frame.situation())
         if now.lack_of_strokes:
             self._clear()
             self._frame.refresh()
             return
+        self._is_lacking = False
         kept = self._kept
         mended = kept if now.wants_mend else None
         run = kept.run if kept is not None else NO_RUN

@@ -1,17 +1,13 @@
-"""The preview of what strokes become: a segmentation beside the scan that is not saved, and how certain it is, laid over
-the slices.
-"""
+"""The preview of what strokes become: a segmentation that is not saved, and how certain it is, laid over the slices."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import slicer
 import vtk
 
-from ..core.errors import InputError
 from ..core.inference.winners import Winners
 from ..core.labels.label_tree import Label
 from ..core.scan.volume import Array

@@ -61,7 +61,10 @@ class LoadedModel:
         self._features = run, features
 
     def features_of(self, run: int, purpose: str) -> Features:
-        """What the network found in a run. Raises NotKeptError where it is not kept any more; purpose: "ask for ..."."""
+        """What the network found in a run. purpose: "ask for ...".
+
+        Raises NotKeptError where it is not kept any more.
+        """
         number, features = self._features or (None, None)
         if features is None or number != run:
             raise NotKeptError(
