@@ -1,6 +1,4 @@
-"""Strokes beside a model, as the user of the panel sees them: over what it found, mending its answer, and shown to it as
-an example.
-"""
+"""Strokes beside a model, as the user sees them: over what it found, mending its answer, and shown as an example."""
 
 from __future__ import annotations
 
@@ -66,7 +64,8 @@ def output(user: User) -> Any:
 def wrong_label(user: User) -> str:
     """A leaf that the answer does not have at the stroke."""
     there = masks(output(user), scan_of(user))
-    return next(leaf.name for leaf in user.panel.package.labels.leaves if not there[leaf.name][STROKE].any())
+    name: str = next(leaf.name for leaf in user.panel.package.labels.leaves if not there[leaf.name][STROKE].any())
+    return name
 
 
 def paint_label(user: User, name: str, mask: Any) -> None:

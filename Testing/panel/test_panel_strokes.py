@@ -19,6 +19,7 @@ from LabelConditionedSegmentationLib.core.strokes import propagation
 from LabelConditionedSegmentationLib.core.strokes.painted_strokes import Strokes
 from LabelConditionedSegmentationLib.worker.in_process import InProcessWorker
 from LabelConditionedSegmentationLib.worker.protocol import Event
+from LabelConditionedSegmentationLib.worker.request import Request
 
 from Testing.host.application import Host
 from Testing.host.qt import unwrap
@@ -186,25 +187,41 @@ def test_a_stroke_can_be_undone_and_erased_and_the_preview_follows(user: User) -
     assert "Background" in hint(user)
 
 
-def test_strokes_painted_meanwhile_make_one_further_request_and_the_earlier_answer_is_left_aside(user: User) -> None:
+class CountingWorker(HeldWorker):
+    """Remembers what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[Request] = []
+
+    def send(self, request: Request) -> int:
+        self.sent.append(request)
+        return super().send(request)
+
+
+def test_strokes_painted_meanwhile_make_one_further_request_and_the_earlier_answer_is_left_aside(
+    user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scan = begin(user)
-    user.panel.runner.worker = worker = HeldWorker()
-    sent: list[Any] = []
-    send = worker.send
-    worker.send = lambda request: sent.append(request) or send(request)  # type: ignore[method-assign,func-returns-value]
+    user.panel.runner.worker = worker = CountingWorker()
     draw(user, "Structure", INSIDE)
     draw(user, "Background", AROUND)
     user.host.run_until(lambda: user.panel.runner.fraction > 0)
     shown: list[Any] = []
-    shows = user.panel.strokes.preview
-    show, shows.show = shows.show, lambda *what: shown.append(what) or show(*what)
+    show = user.panel.strokes.preview.show
+
+    def noted(*what: Any) -> None:
+        shown.append(what)
+        show(*what)
+
+    monkeypatch.setattr(user.panel.strokes.preview, "show", noted)
     more = line(10, 15, 8, 14)
     draw(user, "Background", more)
     user.host.run_until(lambda: not user.panel.strokes.watch.is_unsettled)
     draw(user, "Structure", line(11, 12, 8, 14))
     worker.is_held = False
     settle(user)
-    assert len(sent) == 2
+    assert len(worker.sent) == 2
     assert len(shown) == 1
     inside = INSIDE | line(11, 12, 8, 14)
     wanted = expected(("Structure", inside), ("Background", AROUND | more)) == 1

@@ -210,7 +210,7 @@ class StrokesTool:
         self._frame.say(f'Written into "{self.accepted.node.GetName()}": {names}.')
 
     def _can_accept(self, result: StrokeResult) -> bool:
-        """Whether the result is still of this scan, and of this answer of the model; where it is not the user is told."""
+        """Whether the result is still of this scan and this answer of the model; where it is not the user is told."""
         if not is_present(result.volume) or fingerprint([result.volume]) != self._key:
             self._clear()
             self._frame.say(CHANGED)
