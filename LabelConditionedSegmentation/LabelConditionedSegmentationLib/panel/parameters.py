@@ -12,8 +12,8 @@ class PanelParameters:
     labels by example, of all models. stripped: whether the scan is skull-stripped: auto, yes or no. adapt: whether the
     network is adapted to the scan.
 
-    output: the segmentation, None for a new one. strokes, strokesScan: the segmentation that strokes are painted in, and
-    the scan, None for that of the input. mend: whether strokes mend the last answer.
+    output: the segmentation, None for a new one. strokes, strokesScan: the segmentation that strokes are painted in,
+    and the scan, None for that of the input. mend: whether strokes mend the last answer.
 
     The input volumes are node references `Input0`, `Input1`, ... of the parameter node, one a channel.
     """
