@@ -120,6 +120,27 @@ def test_a_mended_answer_is_that_of_core_and_nothing_is_left_over(user: User, le
     np.testing.assert_array_equal(masks(output(user), scan_of(user))[name], before[name])
 
 
+def volumes(user: User) -> dict[str, int]:
+    """Voxels of each structure, as the table has them."""
+    table = output(user).GetNodeReference("LabelConditionedSegmentation.Volumes").GetTable()
+    labels, voxels = table.GetColumnByName("Label"), table.GetColumnByName("Voxels")
+    return {labels.GetValue(n): voxels.GetValue(n) for n in range(table.GetNumberOfRows())}
+
+
+def test_the_table_of_volumes_tells_of_the_mended_answer(user: User) -> None:
+    user.ui.tableBox.checked = True
+    user.apply()
+    before = volumes(user)
+    user.ui.mendBox.checked = True
+    name = wrong_label(user)
+    paint_label(user, name, STROKE)
+    user.press("acceptStrokesButton")
+    assert volumes(user) == {leaf: int(mask.sum()) for leaf, mask in masks(output(user), scan_of(user)).items()}
+    assert volumes(user)[name] > before[name]
+    user.press("undoStrokesButton")
+    assert volumes(user) == before
+
+
 def test_what_the_model_does_not_know_cannot_be_mended_and_the_answer_stays(user: User) -> None:
     user.ui.mendBox.checked = True
     paint(user, "Structure", STROKE)

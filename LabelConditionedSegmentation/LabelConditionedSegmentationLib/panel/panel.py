@@ -76,7 +76,9 @@ class Panel:
         form = ExampleForm(self.ui, self.mine, self.refresh)
         self.example = ExampleTool(self, self.mine, form, self._my_labels_changed)
         self.segment = SegmentTool(self, self.structures, self.mine, self.copy)
-        self.strokes = StrokesTool(self, lambda: self.inputs.nodes, self.copy, form)
+        self.strokes = StrokesTool(
+            self, lambda: self.inputs.nodes, self.copy, form, lambda: self.segment.tell_volumes()
+        )
         add_model = AddModelTool(self, self.choices.models)
         others = self.pick, self.example, self.strokes, add_model
         self.tools: tuple[Tool, ...] = (*others, self.segment)  # the last always has advice

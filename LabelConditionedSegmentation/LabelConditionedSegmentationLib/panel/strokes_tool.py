@@ -43,20 +43,27 @@ class _Sent:
 
 class StrokesTool:
     """See `Tool`. inputs: gives the volumes of the input. copy: where the output is chosen. example: the form for a
-    label by example, which takes an accepted structure.
+    label by example, which takes an accepted structure. mended: called where the answer of the model is another one.
     """
 
     def __init__(
-        self, frame: Frame, inputs: Callable[[], tuple[Any, ...]], copy: SceneCopy, example: ExampleForm
+        self,
+        frame: Frame,
+        inputs: Callable[[], tuple[Any, ...]],
+        copy: SceneCopy,
+        example: ExampleForm,
+        mended: Callable[[], None],
     ) -> None:
         self._frame = frame
         self._inputs = inputs
         self._copy = copy
         self._example = example
+        self._mended = mended
         self._result: StrokeResult | None = None
         self._painted: tuple[str, ...] = ()
         self._refusal = ""
         self._key = ""
+        self._choice: tuple[Any, Any, bool] = (None, None, False)
         self._is_waiting = self._is_lacking = False
         self.preview, self.overlay, self.accepted = StrokePreview(), CertaintyOverlay(), AcceptedStrokes()
         self.watch = StrokeWatch(self._settled)
@@ -91,7 +98,7 @@ class StrokesTool:
         self.watch.watch(None)
         self._clear()
         self.accepted.forget()
-        self._painted, self._refusal, self._key = (), "", ""
+        self._painted, self._refusal, self._key, self._choice = (), "", "", (None, None, False)
         self._is_waiting = self._is_lacking = False
         self.form.editor.forget()
 
@@ -166,7 +173,13 @@ class StrokesTool:
     # What the user does
 
     def _chosen(self) -> None:
-        """Another scan, other strokes, or another purpose: what was shown is no longer of them."""
+        """Another scan, other strokes, or another purpose: what was shown is no longer of them. Selectors tell the same
+        node again where it is called otherwise, or moves to another row.
+        """
+        choice = self._scan, self.form.strokes, self.form.wants_mend
+        if choice == self._choice:
+            return
+        self._choice = choice
         self._clear()
         self.watch.watch(self.form.strokes)
         self.watch.changed()
@@ -204,10 +217,15 @@ class StrokesTool:
         with self._copy.held():
             self._copy.parameters.output = self.accepted.node
         if result.answer is not None:
-            self._frame.runner.answer = result.answer
+            self._take(result.answer)
         self._clear()
         names = ", ".join(label.name for label in result.labels)
         self._frame.say(f'Written into "{self.accepted.node.GetName()}": {names}.')
+
+    def _take(self, answer: Answer) -> None:
+        """From now on ticks show this answer."""
+        self._frame.runner.answer = answer
+        self._mended()
 
     def _can_accept(self, result: StrokeResult) -> bool:
         """Whether the result is still of this scan and this answer of the model; where it is not the user is told."""
@@ -234,7 +252,7 @@ class StrokesTool:
             return
         runner = self._frame.runner
         if result is not None and before is not None and runner.answer is not None and runner.answer.run == before.run:
-            runner.answer = before
+            self._take(before)
         self._frame.say("The last Accept was taken back.")
 
     def _make_label(self, _checked: bool) -> None:
