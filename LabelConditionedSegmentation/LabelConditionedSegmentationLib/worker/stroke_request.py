@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ..core.scan.volume import Array, Volume
+from ..worker.requests import KeptRunRequest, VolumeRequest
 from .request import Reply, RequestContext
-from .requests import KeptRunRequest, VolumeRequest
 
 if TYPE_CHECKING:
     from ..core.inference.features import Features
