@@ -58,7 +58,9 @@ class AdaptationWatch(torch.nn.Module):
         super().__init__()
         self.names = tuple(names)
         self.register_buffer("accuracy", torch.ones(len(self.names), 2))
-        self.register_buffer("usage", torch.full((2, modes), 1 / max(modes, 1)))
+        self.has_modes = modes > 0
+        width = max(modes, 1)  # processes cannot exchange an empty buffer
+        self.register_buffer("usage", torch.full((2, width), 1 / width))
         self.register_buffer("collapsed_for", torch.zeros(2 * len(self.names) + 1, dtype=torch.long))
 
     @property
@@ -110,7 +112,7 @@ class AdaptationWatch(torch.nn.Module):
 
     def _has_few_modes(self) -> torch.Tensor:
         """(1,) bool."""
-        few = bool(self.usage.shape[1]) and self.in_use[1] < FEW * self.in_use[0]
+        few = self.has_modes and self.in_use[1] < FEW * self.in_use[0]
         return torch.tensor([few], device=self.accuracy.device)
 
 

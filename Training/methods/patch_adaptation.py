@@ -88,8 +88,9 @@ class PatchAdaptation(AllLabels):
             shape = [n // stride for n in config.data.patch]
             told = output_discriminator(basis.shape[1], self.own.output_widths, shape)
             self.adversaries["output"] = Adversary(told, self.own.learning_rate)
-        self.watch = AdaptationWatch(list(self.adversaries), self.own.modes if self.modes is not None else 0)
+        self.watch: AdaptationWatch | None = None
         if self.adversaries:
+            self.watch = AdaptationWatch(list(self.adversaries), self.own.modes if self.modes is not None else 0)
             self.criterion_name = "sum of Dice and balance"
 
     @classmethod
@@ -166,12 +167,13 @@ class PatchAdaptation(AllLabels):
         mean, rate = mean_over(run.fabric), self.own.learning_rate * share
         told = {name: each.learn(*seen.answers[name], rate, mean) for name, each in self._adversaries.items()}
         run.measured |= {name: float(mean(value.float())) for name, value in seen.measured.items()}
-        run.measured |= self.watch(told, seen.modes, mean, run.fabric.print)
+        if self.watch is not None:
+            run.measured |= self.watch(told, seen.modes, mean, run.fabric.print)
         return loss
 
     def criterion(self, dice: float) -> float:
         """Of scans without labels there is no Dice: that of the source, and how little the discriminators know."""
-        return dice + self.own.balance_weight * self.watch.balance if self.adversaries else dice
+        return dice if self.watch is None else dice + self.own.balance_weight * self.watch.balance
 
     @torch.no_grad()
     def on_validation(self, batch: Batch, picture: Picture) -> None:

@@ -71,7 +71,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("data", type=Path, help="a data set, as for Training/train.py")
     parser.add_argument("--labels", nargs="+", required=True, metavar="NAME", help="labels, a crop each")
     parser.add_argument("--name", required=True, help="what all of them are called in the crops")
-    parser.add_argument("--margin-mm", type=float, default=8.0, help="around a label, on every side (8)")
+    parser.add_argument(
+        "--margin-mm",
+        type=float,
+        default=5.0,
+        help="around a label, on every side (5, as the crops of the Decathlon have)",
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="the data set of crops")
     return parser
 
