@@ -133,6 +133,14 @@ def test_every_voxel_lies_where_the_scan_has_it(series: str, tmp_path: Path) -> 
         assert np.array_equal(voxels_of(dataset, scan, number), labels == value)
 
 
+def test_labels_of_large_ids_are_told_apart(tmp_path: Path) -> None:
+    scan = SERIES["plain"](tmp_path)
+    labels = label_map(scan).astype(np.uint32)
+    labels[labels == 300], labels[0, 0, 0] = 2**32 - 1, 70000
+    made = of_layers([scan.with_array(labels)], [(0, 2**32 - 1, HIPPOCAMPUS), (0, 9, OWN)], ORIGIN)
+    assert np.array_equal(made.voxels, np.where(label_map(scan) == 300, 1, np.where(label_map(scan) == 9, 2, 0)))
+
+
 @pytest.mark.parametrize("series", ["reversed", "multi-frame"])
 def test_labels_that_overlap_and_probabilities_are_kept(series: str, tmp_path: Path) -> None:
     scan = SERIES[series](tmp_path)

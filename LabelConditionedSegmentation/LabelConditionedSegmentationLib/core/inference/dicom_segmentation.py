@@ -139,12 +139,7 @@ def of_layers(layers: Sequence[Volume], labels: Sequence[tuple[int, int, Label]]
     """
     check_dicom(len(labels))
     if len(layers) == 1:
-        values = np.array([value for _, value, _ in labels])
-        order = np.argsort(values)
-        flat = layers[0].array[0]
-        nearest = np.searchsorted(values[order], flat).clip(max=len(values) - 1)
-        numbers = (order + 1).astype(np.uint8)[nearest]
-        voxels = np.where(values[order][nearest] == flat, numbers, np.uint8(0))
+        voxels = _numbered(layers[0].array[0], [value for _, value, _ in labels])
     else:
         shape = (*layers[0].shape, len(labels))
         if np.prod(shape, dtype=float) > MOST_STACKED:
@@ -156,6 +151,18 @@ def of_layers(layers: Sequence[Volume], labels: Sequence[tuple[int, int, Label]]
         for n, (layer, value, _) in enumerate(labels):
             voxels[..., n] = layers[layer].array[0] == value
     return DicomSegmentation(voxels, tuple(label for _, _, label in labels), layers[0], origin)
+
+
+def _numbered(label_map: Array, values: Sequence[int]) -> Array:
+    """(k, j, i) uint8: 1 where a label map has the first of these values, and so on; 0 where it has none of them."""
+    if label_map.dtype.itemsize <= 2 and max(values) < 2**16:  # a table of all values needs no memory beside
+        table = np.zeros(2**16, dtype=np.uint8)
+        table[list(values)] = np.arange(1, len(values) + 1)
+        return table[label_map]
+    order = np.argsort(values)
+    ordered = np.asarray(values)[order]
+    nearest = np.searchsorted(ordered, label_map).clip(max=len(values) - 1)
+    return np.where(ordered[nearest] == label_map, (order + 1)[nearest], 0).astype(np.uint8)
 
 
 def of_maps(maps: Volume, labels: Sequence[Label], origin: Origin) -> DicomSegmentation:
