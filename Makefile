@@ -10,13 +10,16 @@ SOURCES := LabelConditionedSegmentation Training Testing Utilities Documentation
 demo: $(VENV)/.demo-ready
 	$(BIN)/python -m LabelConditionedSegmentationLib.cli.demo demo
 
-# two processes of one thread each: tests are many and small
-test: $(VENV)/.test-ready
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+# Two processes of one thread each: tests are many and small. A process that has no tests left takes some of the
+# other's, so that no long file is waited for.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-# everything: the quick tests, then those that take long
-test-all: test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+test: $(VENV)/.test-ready
+	$(PYTEST) -m "not slow"
+
+# everything at once: quick and slow tests share what is made for both
+test-all: $(VENV)/.test-ready
+	$(PYTEST)
 
 lint: $(VENV)/.test-ready
 	$(BIN)/ruff check $(SOURCES)

@@ -78,10 +78,11 @@ class LabelConditionedSegmentationWidget(ScriptedLoadableModuleWidget, VTKObserv
 
     def exit(self) -> None:
         """The user goes to another module."""
-        self.panel.pick.picker.stop()
+        self.panel.leave()
 
     def enter(self) -> None:
         """The user opens the module."""
+        self.panel.leave(False)
         self.panel.show(self.logic.getParameterNode())
         self.panel.choose_first_volume()
         self.panel.keys.focus()

@@ -222,7 +222,7 @@ def _run(code: str, *, blocked: str = "") -> str:
     prelude = f"import sys; sys.modules[{blocked!r}] = None\n" if blocked else "import sys\n"
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     done = subprocess.run(
-        [sys.executable, "-c", prelude + code], capture_output=True, text=True, env=environment, timeout=60
+        [sys.executable, "-c", prelude + code], capture_output=True, text=True, env=environment, timeout=300
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -25,6 +25,7 @@ from PySide6.QtCore import Property, Signal, Slot
 from Testing.host import i18n, members, mrml, parameter_node, scripted_module
 from Testing.host import qt as adaptor
 from Testing.host.dialogs import DialogQuestion
+from Testing.host.segment_editor import qMRMLSegmentEditorWidget
 from Testing.host.selectors import QMRML
 from Testing.host.subject_hierarchy import (
     SUBJECT_HIERARCHY,
@@ -42,7 +43,7 @@ if (
 ):  # PySide6 6.12 takes None for immortal, which it is from Python 3.12 on: each of its calls takes one reference too many away  # noqa: E501
     ctypes.c_ssize_t.from_address(id(None)).value += 2**40
 
-adaptor.UiLoader.widgets = [*CTK.values(), *QMRML.values()]
+adaptor.UiLoader.widgets = [*CTK.values(), *QMRML.values(), qMRMLSegmentEditorWidget]
 
 
 class qSlicerModuleManager(QtCore.QObject):  # noqa: N801
@@ -250,6 +251,8 @@ class Host:
         self._slicer, self._path, self._folders = set(vars(slicer)), list(sys.path), set(members.MODULE_FOLDERS)
         self._anew: set[str] = set()
         self._opened: qSlicerScriptedLoadableModule | None = None
+        gc.collect()
+        gc.freeze()  # what there is before the test need not be searched at its end: the modules of torch are many
         adaptor.errors.clear()
         adaptor.dialogs.__init__()  # type: ignore[misc]
         self.mrml = mrml.boot(self._folder)

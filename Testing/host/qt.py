@@ -376,15 +376,22 @@ def _write(real: Any, name: str, value: Any) -> bool:
     return False
 
 
+_known_signals: dict[tuple[str, int], dict[str, list[str]]] = {}
+"""Class and number of methods -> what `_signals` has found: to walk through the methods takes long."""
+
+
 def _signals(real: QtCore.QObject, name: str) -> list[str]:
     """Signatures of the signals of that name, the one with most arguments first."""
     meta = real.metaObject()
-    methods = (meta.method(index) for index in range(meta.methodCount()))
-    return [
-        bytes(method.methodSignature().data()).decode()
-        for method in methods
-        if method.methodType() == QtCore.QMetaMethod.MethodType.Signal and bytes(method.name().data()).decode() == name
-    ]
+    key = (str(meta.className()), meta.methodCount())
+    if key not in _known_signals:
+        found: dict[str, list[str]] = {}
+        for method in map(meta.method, range(meta.methodCount())):
+            if method.methodType() == QtCore.QMetaMethod.MethodType.Signal:
+                signature = bytes(method.methodSignature().data()).decode()
+                found.setdefault(bytes(method.name().data()).decode(), []).append(signature)
+        _known_signals[key] = found
+    return _known_signals[key].get(name, [])
 
 
 def without_vtk(text: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from Testing.host import application, members, selectors, subject_hierarchy, widgets
+from Testing.host import application, members, segment_editor, selectors, subject_hierarchy, widgets
 from Testing.host.application import Host
 from Testing.host.members import Member
 from Testing.host.qt import class_names, without_vtk
@@ -24,9 +24,11 @@ FILES = sorted(
     [*members.SOURCE.glob("*.py"), *(members.SOURCE / "LabelConditionedSegmentationLib" / "panel").glob("*.py")]
 )
 SLICER = ("qSlicerApplication", "qSlicerScriptedLoadableModule", "qSlicerScriptedLoadableModuleWidget")
+EDITOR = {"qMRMLSegmentEditorWidget": segment_editor.qMRMLSegmentEditorWidget}
 OWN = {
     **widgets.CTK,
     **selectors.QMRML,
+    **EDITOR,
     **subject_hierarchy.SUBJECT_HIERARCHY,
     **{name: getattr(application, name) for name in SLICER},
 }

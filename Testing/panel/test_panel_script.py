@@ -16,6 +16,7 @@ import pytest
 import SimpleITK as sitk
 import slicer
 import torch
+from LabelConditionedSegmentationLib.cli.main import main
 from LabelConditionedSegmentationLib.core.errors import InputError, LabelError, LCSError, MetadataError
 from LabelConditionedSegmentationLib.core.examples.example_prompt import ExamplePrompt, read_prompt, write_prompt
 from LabelConditionedSegmentationLib.core.inference import segmenter
@@ -25,7 +26,7 @@ from LabelConditionedSegmentationLib.scene.run_report import report_of
 from LabelConditionedSegmentationLib.worker.in_process import InProcessWorker
 
 from Testing import samples
-from Testing.cli.command import lcs, write_scan
+from Testing.cli.command import write_scan
 from Testing.host.application import Host
 from Testing.panel.pictures import load_volume
 from Testing.panel.user import PLACE, User, assert_same_masks, masks, segment_names
@@ -247,22 +248,8 @@ def test_script_panel_and_command_line_agree_voxel_for_voxel(
     file = write_scan(tmp_path / "scan.nii.gz", samples.scan(affine=affine))
     wanted = ["Deep gray matter", "Left Putamen"]
     output = tmp_path / "out.nii.gz"
-    done = lcs(
-        "segment",
-        file,
-        "-o",
-        output,
-        "--model",
-        tmp_path / "models" / "tiny",
-        "--labels",
-        ",".join(wanted),
-        "--metadata",
-        "age=31",
-        "sex=F",
-        "--device",
-        "cpu",
-    )
-    assert done.returncode == 0, done.stderr
+    words = ["--labels", ",".join(wanted), "--metadata", "age=31", "sex=F", "--device", "cpu"]
+    assert main(["segment", str(file), "-o", str(output), "--model", str(tmp_path / "models" / "tiny"), *words]) == 0
     values = sitk.GetArrayFromImage(sitk.ReadImage(str(output)))
     labels = user.panel.package.labels
     expected = {name: values[::step] == labels.find(name).id for name in wanted}

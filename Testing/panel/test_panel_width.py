@@ -127,6 +127,17 @@ def another_model(user: User) -> None:
     user.ui.modelSelector.currentIndex = user.ui.modelSelector.findData("other")
 
 
+def strokes(user: User) -> None:
+    user.tick("Left Putamen")
+    user.apply()
+    user.ui.strokesSection.collapsed = False
+    user.ui.mendBox.checked = True
+    user.press("newStrokesButton")
+    segments = user.panel.strokes.form.strokes.GetSegmentation()
+    segments.GetSegment(segments.GetNthSegmentID(0)).SetName(NAME)
+    user.host.run_until(lambda: not user.panel.strokes.is_busy)
+
+
 def not_installed(user: User) -> None:
     now = replace(user.panel.situation(), missing="PyTorch is not installed. " * 5)
     user.panel.situation = lambda: now
@@ -147,6 +158,7 @@ STATES: list[Callable[[User], None]] = [
     example_form,
     my_labels,
     another_model,
+    strokes,
     not_installed,
 ]
 

@@ -174,6 +174,20 @@ def test_a_sentence_is_found_by_what_stands_around_its_numbers_and_names(user: U
     assert translated(text) == parts
 
 
+def test_what_strokes_say_is_told(user: User) -> None:
+    user.choose(user.add_volume())
+    user.ui.strokesSection.collapsed = False
+    assert user.ui.strokesHintLabel.text == (
+        "«Press New to begin, or choose the segmentation that strokes are painted in.»"
+    )
+    user.press("newStrokesButton")
+    user.host.run_until(lambda: not user.panel.strokes.is_busy)
+    assert untranslated(user) == []
+    user.ui.mendBox.checked = True
+    assert "press Apply first.»" in user.ui.strokesHintLabel.text
+    assert untranslated(user) == []
+
+
 def test_a_translation_that_lost_a_number_is_not_used(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     from LabelConditionedSegmentationLib.panel import sentences
 

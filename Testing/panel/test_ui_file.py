@@ -62,7 +62,10 @@ def test_names_of_widgets_are_not_given_twice() -> None:
     assert len(WIDGETS) == len(list(ROOT.iter("widget")))
 
 
-@pytest.mark.parametrize(("name", "parameter"), [("outputSelector", "output"), ("tableBox", "volumesTable")])
+@pytest.mark.parametrize(
+    ("name", "parameter"),
+    [("outputSelector", "output"), ("tableBox", "volumesTable"), ("strokesSelector", "strokes"), ("mendBox", "mend")],
+)
 def test_what_the_scene_keeps_of_a_widget_is_named_in_the_file(name: str, parameter: str) -> None:
     assert text(name, "SlicerParameterName") == parameter
 

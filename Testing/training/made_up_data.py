@@ -24,14 +24,14 @@ ROWS = (
 )
 
 
-def write_data_set(folder: Path, cases: int = 3) -> Path:
+def write_data_set(folder: Path, cases: int = 3, first: int = 0) -> Path:
     """Cases whose labels follow position: left and right hippocampus, a midline ventricle, an insula, an unscored
-    vessel.
+    vessel. first: of the seeds of the scans.
     """
     (folder / "imagesTr").mkdir(parents=True)
     (folder / "labelsTr").mkdir()
     for n in range(cases):
-        volume = samples.scan((32, 36, 34), seed=n)
+        volume = samples.scan((32, 36, 34), seed=first + n)
         inside = volume.array[0] > 0
         k, j, i = np.indices(volume.shape)
         labels = np.zeros(volume.shape, dtype=np.uint8)

@@ -9,6 +9,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain, count
 from pathlib import Path
@@ -141,22 +142,22 @@ class _Builder:
 
     def _make(self, key: str, name: str, parent: Label | None, kind: str) -> Label:
         label_id = next(self.free_ids)
-        category, concept = _codes().get((kind, _key_of_code(kind, key)), (None, None))
+        known = _codes().get((kind, _key_of_code(kind, key)), _Codes())
         red, green, blue = colorsys.hsv_to_rgb((label_id * 0.381966) % 1, 0.35, 0.85)
         self.made[key] = Label(
             label_id,
             name,
             None if parent is None else parent.id,
             color=(red, green, blue),
-            category=category,
-            type=concept,
+            category=known.category,
+            type=known.type,
         )
         return self.made[key]
 
     def _label(self, row: Row) -> Label:
         structure, side = _structure_of(row), _side_of(row)
-        category, concept = _codes().get(("label", structure.casefold()), (None, None))
-        modifier = _codes()["modifier", side][1] if concept and side in ("left", "right") else None
+        known = _codes().get(("label", structure.casefold()), _Codes())
+        modifier = _codes()["modifier", side].type if known.type and side in ("left", "right") else None
         color = _color_of(row) or _structure_color(structure, self.structures.index(structure))
         synonyms = (
             tuple(word.strip() for word in row["synonyms"].split(";") if word.strip())
@@ -164,7 +165,8 @@ class _Builder:
             else _abbreviation(structure, side)
         )
         return Label(
-            self.ids[row["name"]], row["name"], self._parent_id(row), synonyms, color, side, category, concept, modifier
+            *(self.ids[row["name"]], row["name"], self._parent_id(row), synonyms, color, side),
+            *(known.category, known.type, modifier, known.broader, known.position),
         )
 
     def _parent_id(self, row: Row) -> int | None:
@@ -248,17 +250,28 @@ def _pairs(table: str, key: str, value: str) -> dict[str, str]:
     return {row[key]: row[value] for row in read_rows(resources_folder() / "Labels" / table, (key, value))}
 
 
+@dataclass(frozen=True)
+class _Codes:
+    """Of a structure; those that the cited table has not are None. broader, position: see `Label`."""
+
+    category: Code | None = None
+    type: Code | None = None
+    broader: Code | None = None
+    position: Code | None = None
+
+    @staticmethod
+    def of(row: Row) -> _Codes:
+        if "code" not in row:
+            return _Codes()
+        category = Code("SCT", row["category_code"], row["category_meaning"]) if "category_code" in row else None
+        concept = Code(row["scheme"], row["code"], row["meaning"])
+        if row["match"] == "exact":
+            return _Codes(category, concept)
+        return _Codes(category, None, concept, Code("SCT", row["modifier_code"], row["modifier_meaning"]))
+
+
 @cache
-def _codes() -> dict[tuple[str, str], tuple[Code | None, Code | None]]:
-    """(kind, structure in lower case) -> (category, type), both None where the cited table has no code."""
-    out: dict[tuple[str, str], tuple[Code | None, Code | None]] = {}
-    for row in read_rows(resources_folder() / "Labels" / "snomed.csv", ("kind", "structure", "code")):
-        known = "code" in row
-        category = (
-            Code("SCT", row["category_code"], row["category_meaning"]) if known and "category_code" in row else None
-        )
-        out[row["kind"], row["structure"].casefold()] = (
-            category,
-            Code("SCT", row["code"], row["meaning"]) if known else None,
-        )
-    return out
+def _codes() -> dict[tuple[str, str], _Codes]:
+    """(kind, structure in lower case) -> its codes."""
+    rows = read_rows(resources_folder() / "Labels" / "snomed.csv", ("kind", "structure", "code"))
+    return {(row["kind"], row["structure"].casefold()): _Codes.of(row) for row in rows}

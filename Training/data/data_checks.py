@@ -6,6 +6,7 @@ import hashlib
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import numpy as np
 from LabelConditionedSegmentationLib.core.errors import InputError, LabelError, MetadataError
 from LabelConditionedSegmentationLib.core.scan.channel_stack import grid_difference
 from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
+from LabelConditionedSegmentationLib.core.scan.label_map_likeness import looks_like_label_map
 from LabelConditionedSegmentationLib.core.scan.metadata import MetadataSchema
 from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
 from tqdm import tqdm
@@ -83,6 +85,20 @@ def refuse_shared_scans(sources: Sequence[Source], data_sets: Sequence[DataSet])
                     f'The case {case.name} of "{source.root}" is to be learned without labels, but "{root}" has the'
                     " same scan with labels: name other scans, or take it out of one of the two with cases."
                 )
+
+
+def without_label_maps(data_set: DataSet) -> DataSet:
+    """A data set of scans without labels, without those of its files that are label maps by what they hold, which is
+    said.
+    """
+    kept = []
+    for case in data_set.cases:
+        found = next((path for path in case.images if looks_like_label_map(read_volume(path).array[0])), None)
+        if found is not None:
+            print(f'"{found}" is left out: it looks like a label map.', file=sys.stderr)
+        else:
+            kept.append(case)
+    return replace(data_set, cases=tuple(kept))
 
 
 def refuse_same_scans(sources: Sequence[Source], data_sets: Sequence[DataSet], keeps_protocols: bool) -> None:

@@ -33,7 +33,8 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
 
     A sample: image (channel [+3], k, j, i) float32; foreground (k, j, i) bool; points (P, 3), voxels (i, j, k) of the
     patch; target (P,) as TargetCode gives them; annotated (K,) bool; queries (L, K) bool: the classes of each label
-    that the loss is about; metadata (fields,); domain: that of its case; number: n.
+    that the loss is about; metadata (fields,); domain: that of its case; number: n; where asked for, labels (k, j, i)
+    int16: the targets of all voxels.
     """
 
     def __init__(
@@ -43,8 +44,12 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
         config: Config,
         device: torch.device | str = "cpu",
         taught: Sequence[Case] = (),
+        label_maps: bool = False,
     ) -> None:
-        """cases: those with labels, which alone are an atlas for others; taught: those that a teacher labelled."""
+        """cases: those with labels, which alone are an atlas for others; taught: those that a teacher labelled.
+        label_maps: whether samples have `labels`.
+        """
+        self.label_maps = label_maps
         self.cases = cases
         self.draw = CaseDraw(cases, config, taught)
         self.code = code
@@ -82,7 +87,8 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
         view = images.moved(view, case, self.config.augmentation.crop, generator)
         image, points, classes = self._input(view, images, bool(case.annotated[1:].any()), generator)
         metadata = self._metadata(images.metadata(view, case), generator)
-        return {
+        labels = {"labels": view.target.to(torch.int16)} if self.label_maps else {}
+        return labels | {
             "image": image,
             "foreground": view.foreground,
             "points": points,

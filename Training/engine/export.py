@@ -67,7 +67,7 @@ def about_run(config: Config, training: Sequence[Case], facts: dict[str, Any]) -
         "provenance": {
             "data": config.package.data,
             "training_cases": sorted(case.name for case in training),
-            **_about_teaching(config, training),
+            **_about_scans_without_labels(config, training),
             "method": config.method,
             "steps": facts["step"],
             "seed": config.seed,
@@ -78,12 +78,15 @@ def about_run(config: Config, training: Sequence[Case], facts: dict[str, Any]) -
     }
 
 
-def _about_teaching(config: Config, training: Sequence[Case]) -> dict[str, Any]:
-    """Which of the cases a teacher labelled, and which model that was; nothing where there was none."""
+def _about_scans_without_labels(config: Config, training: Sequence[Case]) -> dict[str, Any]:
+    """Which of the cases nobody labelled and, where a teacher did, which model that was; nothing where there are
+    none.
+    """
+    sources = config.data.sources
+    unlabelled = sorted(case.name for case in training if sources and sources[case.source].role == "target")
     if config.teacher.share == 0:
-        return {}
-    taught = sorted(case.name for case in training if config.data.sources[case.source].role == "target")
-    return {"labelled_by_teacher": taught, "teacher": Path(config.teacher.package or config.init_from).name}
+        return {"without_labels": unlabelled} if unlabelled else {}
+    return {"labelled_by_teacher": unlabelled, "teacher": Path(config.teacher.package or config.init_from).name}
 
 
 def training_statistics(training: Sequence[Case]) -> dict[str, list[float]]:
@@ -109,6 +112,8 @@ def model_card(about: dict[str, Any], tree: LabelTree, schema: MetadataSchema, c
     steps = ", then ".join([*about["provenance"]["history"], f"{about['provenance']['steps']} steps on these cases"])
     taught, teacher = (about["provenance"].get(key) for key in ("labelled_by_teacher", "teacher"))
     teaching = f"Nobody labelled {len(taught)} of them: the model `{teacher}` did.\n" if taught else ""
+    if unlabelled := about["provenance"].get("without_labels"):
+        teaching = f"Nobody labelled {len(unlabelled)} of them: the network was adapted to their look.\n"
     citations = "\n".join(f"- {entry}" for entry in about["citation"])
     return f"""# {about["title"]}
 

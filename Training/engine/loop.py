@@ -63,23 +63,27 @@ class Trainer:
             fabric.print(note)
         load_scaler(fabric, self.state.facts.get("scaler", {}))
         device = fabric.device if fabric.device.type == "cuda" else "cpu"
-        self.samples = Samples(self.data.training, self.data.code, self.config, device, self.taught)
+        taught = self.data.target if self.config.teacher.share else []
+        maps = self.method.needs_label_maps
+        self.samples = Samples(self.data.training, self.data.code, self.config, device, taught, maps)
         self.method.begin(self.samples, self.data)
 
     def _load(self, package: ModelPackage | None) -> RunData:
         with self.fabric.rank_zero_first():  # one process prepares, the others find it done
             data = load_data(self.config, known_labels(self.config, package) if package else None)
-        taught = f" and {len(data.target)} without labels" if self.config.teacher.share else ""
+        unlabelled = f" and {len(data.target)} without labels" if data.target else ""
         self.fabric.print(
-            f"{len(data.training)} cases{taught} for training, {len(data.validation)} for validation,"
+            f"{len(data.training)} cases{unlabelled} for training, {len(data.validation)} for validation,"
             f" {len(data.tree.leaves)} labels"
         )
         return data
 
     @property
-    def taught(self) -> list[Case]:
-        """The scans without labels that samples are of, as a teacher labelled them."""
-        return self.data.target if self.config.teacher.share else []
+    def unlabelled(self) -> list[Case]:
+        """The scans without labels that the run learns from: as a teacher labelled them, or as the method takes
+        them.
+        """
+        return self.data.target if self.config.teacher.share or self.method.learns_from_target else []
 
     def _build(self, package: ModelPackage | None) -> Method:
         network = LabelConditionedNetwork(self.config.network, self.data.tree.classes, self.data.schema.fields)
@@ -102,7 +106,7 @@ class Trainer:
             run = Run(self.fabric, self.model, step, self._set_learning_rate(step))
             loss = self._step(batch, run)
             mean_loss, stop = mean_and_any(self.fabric, loss, should_stop())
-            scores = self._validate(batch, step, log) if self._is_validated_after(step) else None
+            scores = self._validate(batch, run, log) if self._is_validated_after(step) else None
             if log is not None:
                 log.step(step, mean_loss, run.learning_rate, time.time() - began, scores, run.measured)
                 self._save(step, stop)
@@ -115,7 +119,7 @@ class Trainer:
         """Samples are made by worker processes; on a GPU in this one, where the GPU varies them."""
         workers = 0 if self.samples.device.type == "cuda" else self.config.data.workers
         loader = DataLoader(
-            self.samples,
+            self.method.drawn(self.samples, self.data),
             batch_sampler=self.batches,
             num_workers=workers,
             prefetch_factor=2 if workers else None,
@@ -157,7 +161,7 @@ class Trainer:
         is_due = (step + 1) % self.config.validate_every == 0 or step + 1 == self.config.optimizer.steps
         return is_due and bool(self.data.validation) and self.method.answers_for_classes
 
-    def _validate(self, batch: Batch, step: int, log: RunLog | None) -> dict[str, np.ndarray]:
+    def _validate(self, batch: Batch, run: Run, log: RunLog | None) -> dict[str, np.ndarray]:
         """Dice of every leaf in every case, with the averaged weights, of which the best are kept."""
         cases = self.data.validation
         with self.state.averaged():
@@ -165,11 +169,15 @@ class Trainer:
             scores, found = validate(
                 self.method.network, cases, self.config.package.patch, self.fabric, self.data.tree.class_slices
             )
-        is_best = self.state.after_validation(float(np.nanmean(np.stack(list(scores.values())))))
+        dice = float(np.nanmean(np.stack(list(scores.values()))))
+        value = self.method.criterion(dice)
+        if value != dice:
+            run.measured["criterion"] = value
+        is_best = self.state.after_validation(value)
         if log is not None and is_best:
             self.state.save("best")
         if log is not None and found is not None:
-            picture = log.pictures_after(step)
+            picture = log.pictures_after(run.step)
             picture("scan, truth, found", cases[0].image[0], [cases[0].target.long(), found])
             self.method.on_validation(batch, picture)
         return scores
@@ -191,7 +199,7 @@ class Trainer:
         if state.is_exhausted:
             say(
                 f"stopped early after step {state.facts['step']}: {state.facts['worse']} validations without a better"
-                f" Dice than {state.facts['best']:.4f}"
+                f" {self.method.criterion_name} than {state.facts['best']:.4f}"
             )
         if self.fabric.is_global_zero:
             state.take_final_weights()
@@ -212,6 +220,6 @@ class Trainer:
             data.tree,
             data.schema,
             self.config,
-            data.training + data.meta + self.taught,
+            data.training + data.meta + self.unlabelled,
             self.state.facts,
         )

@@ -148,6 +148,10 @@ def _prepared_cases(
         from ..data.taught_cases import taught_cases
 
         return taught_cases(data_set, teacher, config)
+    if source.role == "target":
+        from ..data.data_checks import without_label_maps
+
+        data_set = without_label_maps(data_set)
     cache, multiple = Path(config.data.cache), config.network.multiple
     return prepare_cases(data_set, tree, config.input, config.schema, multiple, cache, source.annotated)
 

@@ -19,8 +19,8 @@ class RunState:
     """The state of a run and its checkpoints in the output folder: `last`, `best` (by validation) and `stable` (before
     the learning rate falls).
 
-    facts: step (how many were made), best (Dice of the best validation), worse (validations since then), history (what
-    came before this run) and the configuration.
+    facts: step (how many were made), best (the criterion of the best validation), worse (validations since then),
+    history (what came before this run) and the configuration.
     """
 
     def __init__(self, method: Method, optimizers: Optimizers, config: Config, history: list[str]) -> None:
@@ -58,10 +58,10 @@ class RunState:
             self.average[name] = self.average[name].to(value.device).lerp_(value, 1 - keep)
         self.facts["step"] = step + 1
 
-    def after_validation(self, dice: float) -> bool:
-        """Note a validation; returns whether it was the best so far."""
-        is_best = dice > self.facts["best"]
-        self.facts |= {"best": dice, "worse": 0} if is_best else {"worse": self.facts["worse"] + 1}
+    def after_validation(self, value: float) -> bool:
+        """Note the criterion of a validation; returns whether it was the best so far."""
+        is_best = value > self.facts["best"]
+        self.facts |= {"best": value, "worse": 0} if is_best else {"worse": self.facts["worse"] + 1}
         return bool(is_best)
 
     @contextmanager

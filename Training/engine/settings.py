@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import yaml
 from LabelConditionedSegmentationLib.core.errors import LCSError
@@ -77,13 +78,18 @@ def validated(content: Content, kind: type[Settings], source: str, section: str 
 
 def keys_of(kind: type[Any], prefix: str = "") -> Keys:
     """The keys of a dataclass, of the sections in it and of the entries of its lists."""
-    hints, out = get_type_hints(kind), {}
+    hints, out = _hints_of(cast(Hashable, kind)), {}
     for name in (field.name for field in fields(kind)):
         out[prefix + name] = hints[name]
         for section in (hints[name], *get_args(hints[name])):
             if is_dataclass(section):
                 out |= keys_of(section, f"{prefix}{name}.")  # type: ignore[arg-type]
     return out
+
+
+@cache
+def _hints_of(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def with_present_names(content: Content, former: Mapping[str, str]) -> Content:
@@ -173,7 +179,7 @@ def _is_plain(kind: Any) -> bool:
 
 def _table_of(key: str, keys: Keys) -> str:
     """The setting with names of the user's, such as those of cases, under which a key lies; empty if none does."""
-    return next((known for known, kind in keys.items() if _is_table(kind) and key.startswith(f"{known}.")), "")
+    return next((known for known, kind in keys.items() if key.startswith(f"{known}.") and _is_table(kind)), "")
 
 
 def _is_table(kind: Any) -> bool:

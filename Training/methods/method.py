@@ -12,6 +12,7 @@ import torch
 from LabelConditionedSegmentationLib.core.labels.label_tree import LabelTree
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 from lightning.fabric import Fabric
+from torch.utils.data import Dataset
 
 from ..engine.optimizers import make_optimizer
 
@@ -51,7 +52,9 @@ class Method(torch.nn.Module):
     settings: what `register` was given. answers_for_classes: whether the network does, by itself; a run without that is
     not validated and ends without a package. roles: of sources that it takes beside those to train on and to validate
     with (see `data.sources`). keeps_protocols: whether every source's labels stay a protocol of their own; otherwise
-    those of one name are one label.
+    those of one name are one label. needs_label_maps: whether samples have the targets of all their voxels, whatever
+    the points of the loss. learns_from_target: whether scans of the role target have a part in the training.
+    criterion_name: what `criterion` is, for people.
     """
 
     settings: ClassVar[type[Any] | None] = None
@@ -60,6 +63,9 @@ class Method(torch.nn.Module):
     answers_for_classes: bool = True
     roles: ClassVar[tuple[str, ...]] = ()
     keeps_protocols: ClassVar[bool] = False
+    needs_label_maps: ClassVar[bool] = False
+    learns_from_target: bool = False
+    criterion_name: str = "Dice"
 
     def __init__(self, network: LabelConditionedNetwork) -> None:
         super().__init__()
@@ -93,9 +99,17 @@ class Method(torch.nn.Module):
     def begin(self, samples: Samples, data: RunData) -> None:
         """Called once before the first step, with the samples of the run."""
 
+    def drawn(self, samples: Samples, data: RunData) -> Dataset[Batch]:  # noqa: ARG002
+        """What the batches of steps are drawn from: the samples of the run, or those with something beside each."""
+        return samples
+
     def training_step(self, batch: Batch, run: Run) -> torch.Tensor:
         """The loss of a step, of which the run then follows the gradient."""
         return run.model(batch)
+
+    def criterion(self, dice: float) -> float:
+        """By which validations are compared, the same in all processes. dice: the mean over labels and cases."""
+        return dice
 
     def on_validation(self, batch: Batch, picture: Picture) -> None:
         """Called after a validation, with the batch of the step, to show pictures."""

@@ -45,7 +45,8 @@ TOLD = ("told", "withheld", "shuffled")
 class Arm:
     """One row of the table: its settings, or the members whose scores it gathers (such as one network a structure).
     told: what is said of the scans when they are
-    segmented: `told`, `withheld` or `shuffled`; each is a row of its own.
+    segmented: `told`, `withheld` or `shuffled`; each is a row of its own. `{seed}` in a setting stands for the seed of
+    a run, as in the path of another arm's package.
     """
 
     name: str = ""
@@ -58,15 +59,18 @@ class Arm:
 class Experiment:
     """base: the configuration that all arms share. trials: settings tried in every arm alike; the one with the best
     last validation counts. seeds: each is a run.
-    folds: 0 takes the validation cases of `base`. columns: heading -> labels over which it shows means; a label after
-    "not" is left out. measures: what is shown of them, metrics of Training.evaluation.metrics. costs: whether the table
-    ends with the seconds a step and the memory of the training.
+    folds: 0 takes the validation cases of `base`. data and cases: what packages are scored on where that is no part of
+    `data.root`, since a run has several sources or is for scans of another kind. columns: heading -> labels over which
+    it shows means; a label after "not" is left out. measures: what is shown of them, metrics of
+    Training.evaluation.metrics. costs: whether the table ends with the seconds a step and the memory of the training.
     """
 
     base: str = ""
     output: str = ""
     seeds: list[int] = field(default_factory=lambda: [0])
     folds: int = 0
+    data: str = ""
+    cases: list[str] = field(default_factory=list)
     trials: list[list[str]] = field(default_factory=lambda: [[]])
     columns: dict[str, list[str]] = field(default_factory=dict)
     measures: list[str] = field(default_factory=lambda: ["dice"])
@@ -108,6 +112,10 @@ def read_experiment(path: Path) -> Experiment:
             f'"{path}" needs arms with names of their own, and measures of Training/evaluation/metrics.py; unknown:'
             f" {', '.join(strange) or 'none'}."
         )
+    if experiment.data and (experiment.folds or not experiment.cases):
+        raise SystemExit(
+            f'"{path}" names data that packages are scored on: name the cases of it as well, and leave folds out.'
+        )
     return experiment
 
 
@@ -115,7 +123,7 @@ def runs_of(experiment: Experiment, base: Path, overrides: list[str], arm: Arm, 
     """The trainings of an arm with the settings of one trial: a run a seed and fold."""
     settings = [*experiment.trials[trial], *arm.settings, *overrides]
     config = read_config(base, settings)
-    held_out = [config.data.validation]
+    held_out = [experiment.cases if experiment.data else config.data.validation]
     if experiment.folds:
         held_out = make_folds(
             read_data_set(only_root(config.data, "A comparison"), config.data.names).cases,
@@ -127,7 +135,9 @@ def runs_of(experiment: Experiment, base: Path, overrides: list[str], arm: Arm, 
     for seed in experiment.seeds:
         for fold, cases in enumerate(held_out):
             folder = Path(experiment.output) / _slug(arm) / f"trial{trial}-seed{seed}-fold{fold}"
-            runs.append(SeedRun(folder, [*settings, f"seed={seed}", *fold_settings(cases, folder)], cases))
+            own = [setting.replace("{seed}", str(seed)) for setting in settings]
+            output = [f"output={folder}"] if experiment.data else fold_settings(cases, folder)
+            runs.append(SeedRun(folder, [*own, f"seed={seed}", *output], cases))
     return runs
 
 
@@ -220,7 +230,7 @@ def compare(path: Path, overrides: list[str], only: list[str]) -> str:
     for run in chain.from_iterable(chain.from_iterable(plans.values())):
         config = read_config(base, run.settings)
         refuse_other_run(run.folder, config)
-    data = only_root(config.data, "A comparison")
+    data = Path(experiment.data) if experiment.data else only_root(config.data, "A comparison")
     table = read_data_set(data).table
     for arm in experiment.arms:
         if arm.name in plans:
@@ -265,9 +275,13 @@ def _settings_of(experiment: Experiment, base: Path, run: SeedRun) -> dict[str, 
     others.
     """
     summing_up = ("seeds", "folds", "trials", "columns", "measures")
-    return as_content(settled(read_config(base, run.settings))[0]) | {
-        key: getattr(experiment, key) for key in summing_up
-    }
+    elsewhere = {"data": experiment.data, "cases": experiment.cases} if experiment.data else {}
+    scored = {f"scored on {key}": value for key, value in elsewhere.items()}
+    return (
+        as_content(settled(read_config(base, run.settings))[0])
+        | {key: getattr(experiment, key) for key in summing_up}
+        | scored
+    )
 
 
 def _row_file(experiment: Experiment, arm: Arm) -> Path:

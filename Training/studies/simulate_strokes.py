@@ -16,14 +16,13 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 from LabelConditionedSegmentationLib.core.errors import OutputError
-from LabelConditionedSegmentationLib.core.labels.label_tree import LabelTree
 from LabelConditionedSegmentationLib.core.scan.itk import image_of
 from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
 from scipy.ndimage import distance_transform_edt, label
@@ -35,6 +34,7 @@ from ..engine.kept_files import keep_to, writing_to, written_whole
 from ..engine.program import ends_with_a_sentence
 from ..evaluation.scan_evaluation import read_case
 from ..losses.truth import IGNORE
+from .raw_layout import COLUMNS, rows_of
 
 AXES = "kji"
 """Which axis of a scan's array slices lie across."""
@@ -132,8 +132,8 @@ class StrokeData:
             temporary.open("w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.writer(file)
-            writer.writerow(["id", "name", "parent", "hemisphere", "synonyms", "color", "scored"])
-            writer.writerows([*_rows_of(self.tree), (self.unknown, "unknown", "", "", "", "", 0)])
+            writer.writerow(COLUMNS)
+            writer.writerows([*rows_of(self.tree), (self.unknown, "unknown", "", "", "", "", 0)])
 
     def write_list(self, cases: Sequence[CaseFiles], annotated: Sequence[Sequence[str] | None]) -> Path:
         """annotated: for each case the labels that were looked for; None stands for all. Returns the list's path."""
@@ -146,14 +146,6 @@ class StrokeData:
         with written_whole(path) as temporary:
             temporary.write_text(json.dumps({"training": entries}, indent=1, ensure_ascii=False), encoding="utf-8")
         return path
-
-
-def _rows_of(tree: LabelTree) -> Iterator[tuple[object, ...]]:
-    """The lines of a table, as `label_table` reads them."""
-    for each in tree.labels:
-        parent = "" if each.parent is None else tree[each.parent].name
-        color = "" if each.color is None else "#" + "".join(f"{round(255 * value):02x}" for value in each.color)
-        yield each.id, each.name, parent, each.laterality, ";".join(each.synonyms), color, 1
 
 
 def simulate(data: Path, labels: Sequence[str], whole: Sequence[str], rule: Rule, folder: Path) -> tuple[Path, float]:

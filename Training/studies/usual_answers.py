@@ -4,7 +4,8 @@ SCAN [SCAN ...].
 The scans are such as the model is made for. Their answers are counted (volumes, intensities under the labels), and what
 is usual is written into the package, which from then on judges its own answers; the table says how far each scan is
 from the others. With --other SCAN further scans, of which the model should fail or succeed, are shown beside them and
-leave no trace in the package.
+leave no trace in the package. With --any-contrast the intensities are not judged: what is bright and dark in a scan
+says nothing of an answer where the model reads every contrast.
 """
 
 from __future__ import annotations
@@ -41,13 +42,16 @@ def tally_of_scan(segmenter: Segmenter, path: Path) -> Tally:
     return tally_of(features.winner_map(), volume, features.region, segmenter.package.labels)
 
 
-def usual_of(tallies: Sequence[Tally]) -> UsualAnswers:
-    """What these answers have in common."""
+def usual_of(tallies: Sequence[Tally], any_contrast: bool = False) -> UsualAnswers:
+    """What these answers have in common. any_contrast: nothing is said of intensities, which may be any."""
     sizes = np.array([tally.log_ml for tally in tallies])
     with np.errstate(invalid="ignore"):
         means, deviations = sizes.mean(axis=0), sizes.std(axis=0)  # NaN of what was not found in all of them
         intensity = np.array([tally.intensity for tally in tallies]).mean(axis=0)
     log_ml = tuple((float(mean), float(std)) for mean, std in zip(means, deviations, strict=True))
+    if any_contrast:
+        limits = {name: ends for name, ends in LIMITS.items() if name != "contrast"}
+        return UsualAnswers(log_ml, (float("nan"),) * len(log_ml), limits)
     return UsualAnswers(log_ml, tuple(map(float, intensity)), LIMITS)
 
 
@@ -74,6 +78,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("package", type=Path, help="folder of the model package, whose model.json is completed")
     parser.add_argument("scans", type=Path, nargs="+", help="scans that the model is made for, eight or more")
     parser.add_argument("--other", type=Path, nargs="+", default=[], help="further scans for the table")
+    parser.add_argument(
+        "--any-contrast", action="store_true", help="the model reads every contrast: leave intensities unjudged"
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the table alone")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, help="of the network")
@@ -88,7 +95,7 @@ def main() -> None:
         segmenter.package = replace(segmenter.package, usual=None)
         paths = [*arguments.scans, *arguments.other]
         tallies = [tally_of_scan(segmenter, path) for path in tqdm(paths, desc="segmenting scans", disable=None)]
-        usual = usual_of(tallies[: len(arguments.scans)])
+        usual = usual_of(tallies[: len(arguments.scans)], arguments.any_contrast)
         _print_table(list(zip(paths, tallies, strict=True)), segmenter.package, usual)
         if not arguments.dry_run:
             write_usual(segmenter.package, usual)

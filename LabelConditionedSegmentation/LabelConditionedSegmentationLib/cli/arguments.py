@@ -12,7 +12,7 @@ from ..core.adaptation.adapters import DEFAULT_ADAPTER, DEFAULT_STEPS, Adaptatio
 from ..core.errors import InputError, LabelError, MetadataError
 from ..core.labels.label_tree import LabelTree
 from ..core.package.model_package import ModelPackage
-from ..core.scan.file_formats import SEGMENTATION, suffix_of
+from ..core.scan.file_formats import OVERLAPPING, suffix_of
 from .jobs import Job
 
 ALL = "all"
@@ -35,7 +35,7 @@ def wanted_labels(arguments: argparse.Namespace, tree: LabelTree) -> list[str] |
 
 def refuse_two_protocols(wanted: list[str] | str, tree: LabelTree, jobs: Sequence[Job]) -> None:
     """Raises LabelError where labels of several protocols would have to share the voxels of a label map."""
-    maps = [job.output for job in jobs if job.output is not None and suffix_of(job.output) != SEGMENTATION]
+    maps = [job.output for job in jobs if job.output is not None and suffix_of(job.output) not in OVERLAPPING]
     if len(tree.protocols) == 1 or not maps:
         return
     labels = tree.leaves if wanted == ALL else [tree.find(name) for name in wanted]

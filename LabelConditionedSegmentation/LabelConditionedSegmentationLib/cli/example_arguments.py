@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..core.errors import InputError, LabelError, OutputError
 from ..core.examples.example_prompt import SUFFIX
-from ..core.scan.file_formats import LABEL_MAPS, SEGMENTATION, suffix_of
+from ..core.scan.file_formats import LABEL_MAPS, OVERLAPPING, SEGMENTATION, suffix_of
 from .jobs import Job
 
 DEPENDENT = ("name", "segment", "inside", "save_label", "example_metadata")
@@ -71,7 +71,7 @@ def refuse_label_maps(jobs: Sequence[Job]) -> None:
     Raises LabelError.
     """
     for job in jobs:
-        if job.output is not None and suffix_of(job.output) != SEGMENTATION:
+        if job.output is not None and suffix_of(job.output) not in OVERLAPPING:
             raise LabelError(
                 f'Labels by example may overlap the labels of the model, which the label map "{job.output}" cannot'
                 " hold; leave --labels out, or write a .seg.nrrd file."

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import OutputError
-from ..core.scan.file_formats import SEGMENTATION, check_image_name, names_file, suffix_of
+from ..core.scan.file_formats import (
+    OVERLAPPING,
+    SEGMENTATION,
+    check_image_name,
+    check_maps_name,
+    is_dicom_name,
+    names_file,
+    suffix_of,
+)
 from .places import place
 from .scan import Scan
 
@@ -25,14 +33,15 @@ class Job:
     preview: Path | None
     probabilities: Path | None
     masked_scan: Path | None = None
+    structured_report: Path | None = None
     is_for_masked: bool = False
 
     @property
     def files(self) -> list[Path]:
         """Every file that this job writes."""
-        named = [self.output] if self.output and suffix_of(self.output) != SEGMENTATION else []
-        named += [self.probabilities] if self.probabilities else []
-        each = (self.output, self.masked_scan, self.preview, self.probabilities)
+        named = [self.output] if self.output and suffix_of(self.output) not in OVERLAPPING else []
+        named += [self.probabilities] if self.probabilities and not is_dicom_name(self.probabilities) else []
+        each = (self.output, self.masked_scan, self.preview, self.probabilities, self.structured_report)
         return [*filter(None, each), *map(names_file, named)]
 
     @property
@@ -58,13 +67,17 @@ def jobs_for(scans: Iterable[Scan], arguments: argparse.Namespace, is_batch: boo
             _placed(arguments.preview, scan, ".png", is_batch),
             _placed(arguments.probabilities, scan, ".nii.gz", is_batch),
             _placed(arguments.masked_scan, scan, ".nii.gz", is_batch),
+            _placed(arguments.structured_report, scan, "_volumes.dcm", is_batch),
             is_for_masked=arguments.command == "brain",
         )
         if job.output is not None:
             suffix_of(job.output)
-        for image in (job.probabilities, job.masked_scan):
-            if image is not None:
-                check_image_name(image)
+        if job.probabilities is not None:
+            check_maps_name(job.probabilities)
+        if job.masked_scan is not None:
+            check_image_name(job.masked_scan)
+        if job.structured_report is not None and not is_dicom_name(job.structured_report):
+            raise OutputError(f'The structured report "{job.structured_report}" has to be a .dcm file.')
         if job.preview is not None and job.preview.suffix.lower() != ".png":
             raise OutputError(f'The preview "{job.preview}" has to be a .png file.')
         jobs.append(job)

@@ -50,6 +50,10 @@ def _command(name: str) -> Command:
         from .segment import run
 
         return run
+    if name == "bids":
+        from .bids import run as run_bids
+
+        return run_bids
     if name == "propagate":
         from .propagate import run as run_propagate
 

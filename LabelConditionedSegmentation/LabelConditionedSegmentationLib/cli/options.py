@@ -67,6 +67,15 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )
+    bids = commands.add_parser(
+        "bids",
+        help="segment a BIDS data set",
+        description=BIDS,
+        epilog=BIDS_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    bids.set_defaults(**vars(segment.parse_args([])))
+    _add_bids(bids)
     labels = commands.add_parser(
         "labels",
         help="print the label tree of a model",
@@ -164,6 +173,48 @@ def _add_propagate(propagate: argparse.ArgumentParser) -> None:
     _add_debug(propagate)
 
 
+BIDS = "Segment the scans of a BIDS data set into a data set of BIDS derivatives (a BIDS app)."
+
+BIDS_EXAMPLES = """examples:
+  lcs bids study study/derivatives/lcs participant
+  lcs bids study study/derivatives/lcs participant --participant-label 01 02 --skip-existing
+  lcs bids study study/derivatives/lcs group
+"""
+
+
+def _add_bids(bids: argparse.ArgumentParser) -> None:
+    bids.add_argument("bids_dir", metavar="BIDS_DIR", help="the data set")
+    bids.add_argument("output_dir", metavar="OUTPUT_DIR", help="the data set of derivatives")
+    bids.add_argument(
+        "level",
+        metavar="participant|group",
+        choices=("participant", "group"),
+        help="participant segments scans; group puts the volumes of all into one table, with a page to look at, the"
+        " oddest scans first",
+    )
+    bids.add_argument(
+        "--participant-label", nargs="+", default=[], metavar="LABEL", help="only these, with or without sub-"
+    )
+    bids.add_argument(
+        "--suffix", default="T1w", metavar="SUFFIX", help="which scans in the folders anat; T1w by default"
+    )
+    bids.add_argument(
+        "--probabilities",
+        action="store_const",
+        const="probseg",
+        help="write how probable each label is in every voxel (_probseg.nii.gz), 4 bytes a voxel and label",
+    )
+    _add_model(bids)
+    wanted = bids.add_mutually_exclusive_group()
+    wanted.add_argument("--labels", metavar='"A,B"', help="labels by name, synonym or id; every leaf by default")
+    wanted.add_argument("--labels-file", metavar="F", help="a text file with one label a line")
+    _add_known(bids)
+    _add_stripped(bids)
+    _add_existing(bids)
+    _add_device(bids)
+    _add_debug(bids)
+
+
 def _add_scans(segment: argparse.ArgumentParser) -> None:
     scans = segment.add_argument(
         "scans",
@@ -202,8 +253,8 @@ def _add_output(segment: argparse.ArgumentParser) -> None:
         metavar="OUT",
         help=(
             ".seg.nrrd is a Slicer segmentation with names, colours and terminology; .nii.gz, .nii, .nrrd and .mha are"
-            " label maps with a .json beside them that names the values. For several scans: a folder, or a path with"
-            " {name} in it"
+            " label maps with a .json beside them that names the values; .dcm is a DICOM segmentation of a DICOM"
+            " series. For several scans: a folder, or a path with {name} in it"
         ),
     )
     _add_existing(segment)
@@ -340,7 +391,8 @@ def _add_further_outputs(segment: argparse.ArgumentParser) -> None:
         help=(
             "write how probable each of the labels asked for is in every voxel, 0 to 1: one label as a 3D image,"
             " several as a 4D NIfTI file (or as the components of a .nrrd or .mha file), 4 bytes a voxel and label,"
-            " with a .json beside it that names them. For several scans: a folder, or a path with {name} in it"
+            " with a .json beside it that names them; of a DICOM series also as a fractional DICOM segmentation, .dcm."
+            " For several scans: a folder, or a path with {name} in it"
         ),
     )
     segment.add_argument(
@@ -352,6 +404,14 @@ def _add_further_outputs(segment: argparse.ArgumentParser) -> None:
         ),
     )
     segment.add_argument("--volumes", metavar="CSV", help="write a table of volumes in millilitres")
+    segment.add_argument(
+        "--structured-report",
+        metavar="DCM",
+        help=(
+            "write the volumes as a DICOM structured report (TID 1500) on the DICOM segmentation that -o names. For"
+            " several scans: a folder, or a path with {name} in it"
+        ),
+    )
 
 
 def _add_model(parser: Options) -> None:

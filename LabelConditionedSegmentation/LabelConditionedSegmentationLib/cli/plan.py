@@ -16,12 +16,13 @@ from ..core.scan.bids_facts import files_about
 from ..core.scan.orientation import check_letters
 from . import example_arguments as example_words
 from .arguments import metadata_of, refuse_two_protocols, wanted_adaptation, wanted_labels
+from .dicom_outputs import check_dicom_outputs
 from .jobs import Job, jobs_for
 from .known import Knowing
 from .model_choice import resolve_model
 from .places import NAME, check_outputs
 from .scan import Scan
-from .scans import choose
+from .scans import Chosen, choose
 from .tables import Report, Table, Volumes
 
 
@@ -71,10 +72,15 @@ def plan_for(arguments: argparse.Namespace) -> Plan:
         check_letters(arguments.assume_orientation)
     package = ModelPackage.load(resolve_model(arguments.model))
     chosen = choose(arguments, package)
+    return plan_of(arguments, package, chosen, jobs_for(chosen.scans, arguments, chosen.is_batch))
+
+
+def plan_of(arguments: argparse.Namespace, package: ModelPackage, chosen: Chosen, jobs: Sequence[Job]) -> Plan:
+    """A plan for these scans and results, with the rest of the words of a command checked. Raises LCSError."""
     plan = Plan(
         arguments=arguments,
         package=package,
-        jobs=jobs_for(chosen.scans, arguments, chosen.is_batch),
+        jobs=tuple(jobs),
         is_batch=chosen.is_batch,
         labels=wanted_labels(arguments, package.labels),
         metadata=_knowing(arguments, "--metadata", arguments.metadata, package),
@@ -94,6 +100,7 @@ def _check(plan: Plan) -> None:
     saved = arguments.save_label if arguments.save_label and NAME not in arguments.save_label else None
     plan.check_outputs([Path(saved)] if saved else [])
     example_words.check_files(arguments)
+    check_dicom_outputs(arguments, plan.jobs, plan.labels, plan.package.labels, plan.is_batch)
     refuse_two_protocols(plan.labels, plan.package.labels, plan.jobs)
     if plan.labels and (arguments.example or arguments.label_file):
         example_words.refuse_label_maps(plan.jobs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from ..core.strokes.network_sources import tree_of
 from ..core.strokes.painted_strokes import Strokes
 from ..core.strokes.propagation import Propagation, propagate
 from .batch import over_batch
+from .dicom_outputs import check_series
 from .places import check_writable
 from .reading import Reading
 from .status import DONE
@@ -66,6 +67,7 @@ class _StrokeRun:
         """One scan. Raises LCSError."""
         began = time.perf_counter()
         scan = self.reading.scan(job.scan)
+        check_series(job.files, job.scan, scan)
         tree = self.segmenter.package.labels if self.segmenter else None
         painted = read_strokes(job.strokes, self.reading, self.plan.arguments.background, tree)
         try:
@@ -124,7 +126,7 @@ class _StrokeRun:
 
 def placed(scan: Volume, array: Array) -> Volume:
     """An image (k, j, i) or (channel, k, j, i) on the scan's voxels."""
-    return Volume(array if array.ndim == 4 else array[None], scan.affine, nifti_place=scan.nifti_place)
+    return replace(scan, array=array if array.ndim == 4 else array[None], findings=())
 
 
 def as_result(scan: Volume, painted: Sequence[Painted], found: Propagation, segmenter: Segmenter | None) -> Result:
@@ -136,12 +138,13 @@ def as_result(scan: Volume, painted: Sequence[Painted], found: Propagation, segm
     for (n, _), label in zip(structures, labels, strict=True):
         table[n + 1] = label.id
     name = segmenter.package.name if segmenter else "strokes"
-    report = RunReport(name, segmenter.package.weights_sha256 if segmenter else "", str(found.probabilities.device))
+    sha256 = segmenter.package.weights_sha256 if segmenter else ""
+    report = RunReport(name, sha256, str(found.probabilities.device), is_interactive=True)
     maps = np.stack([found.probability(n) for n, _ in structures])
     return Result(
         (placed(scan, table[found.label_map]),),
         tuple(SegmentedLabel(label.id, 0, label) for label in labels),
         report,
         (tree,),
-        ProbabilityMaps(placed(scan, maps), labels, (tree,), name),
+        ProbabilityMaps(placed(scan, maps), labels, (tree,), name, sha256, is_interactive=True),
     )

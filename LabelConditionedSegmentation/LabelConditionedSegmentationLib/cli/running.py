@@ -21,6 +21,7 @@ from ..core.scan.whole_files import Writer, write_all
 from ..core.signals import cancel_on_interrupt
 from . import example_masks as examples
 from .batch import over_batch
+from .dicom_outputs import check_series
 from .jobs import Job
 from .places import check_writable
 from .plan import Plan
@@ -31,8 +32,8 @@ from .tables import Table
 from .terminal import progress_bar, say
 
 
-def run_plan(plan: Plan) -> int:
-    """Segment all scans of a plan.
+def run_plan(plan: Plan, kind: type[Run] | None = None) -> int:
+    """Segment all scans of a plan. kind: what is done with each of them; by default its files are written.
 
     Returns the exit status. Raises LCSError; in a batch only for what concerns every scan.
     """
@@ -47,7 +48,9 @@ def run_plan(plan: Plan) -> int:
     overruled |= {"not_a_label_map": True} if plan.arguments.not_a_label_map else {}
     with cancel_on_interrupt() as cancel:
         prompts = examples.learn(asked, segmenter, plan.metadata_of_atlas, cancel, overruled)
-        run = _Run(plan, segmenter, reading, prompts, overruled, cancel, plan.tables, _to_save(plan, saved, prompts))
+        run = (kind or Run)(
+            plan, segmenter, reading, prompts, overruled, cancel, plan.tables, _to_save(plan, saved, prompts)
+        )
         return run.batch() if plan.is_batch else run.single()
 
 
@@ -68,7 +71,7 @@ def _to_save(plan: Plan, saved: Sequence[Path], prompts: Sequence[ExamplePrompt]
 
 
 @dataclass
-class _Run:
+class Run:
     """What every scan is asked for, and the tables as they have grown. Nothing else is kept of a scan that is done.
 
     by_example: labels that were shown or kept. overruled: what the user knows better than a check or guess. to_save:
@@ -97,6 +100,7 @@ class _Run:
         began = time.perf_counter()
         volume = self.reading.scan(job.scan)
         read = time.perf_counter() - began
+        check_series(job.files, job.scan, volume)
         known = self.plan.metadata.of(job.scan.images, job.scan.series)
         with progress_bar(job.scan.title.rpartition("/")[2]) as progress:
             result = self._answer(volume, known.values, progress)
@@ -145,15 +149,17 @@ class _Run:
         """All files of a scan, and the tables with it, at once."""
         check_writable(job.files, self.plan.replaces)
         with result.report.timed("writing"):
-            files = self._files(job, volume, result)
+            files = self.files_of(job, volume, result)
             tables = [table.with_result(job, result, self._described) for table in self.tables]
             self.cancel.check()
             write_all(files | {table.path: table.write for table in tables})
         self.tables, self.to_save = tables, {}
 
-    def _files(self, job: Job, volume: Volume, result: Result) -> dict[Path, Writer]:
+    def files_of(self, job: Job, volume: Volume, result: Result) -> dict[Path, Writer]:
         """What is written for a scan."""
         files = result.files(job.output) if job.output else {}
+        if job.structured_report:
+            files[job.structured_report] = result.structured_report()
         if job.masked_scan:
             files[job.masked_scan] = partial(write_image, result.masked(volume))
         if job.probabilities and result.probabilities:

@@ -12,7 +12,7 @@ from .terminal import say
 def run(arguments: argparse.Namespace) -> int:
     """Check everything that can be checked, then load the model and segment. Returns the exit status."""
     plan = plan_for(arguments)
-    _tell(plan)
+    tell(plan)
     if not plan.jobs:
         return DONE
     from .running import run_plan  # seconds, for torch
@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
     return run_plan(plan)
 
 
-def _tell(plan: Plan) -> None:
+def tell(plan: Plan) -> None:
     """What is left out of what was asked for."""
     if plan.results:
         say(f"no scans, but results of earlier runs: {plan.results} files, which are left out")

@@ -8,9 +8,19 @@ from pathlib import Path
 
 from ..core.errors import InputError, OutputError
 from ..core.package.model_package import ModelPackage
-from ..core.scan.file_formats import LABEL_MAPS, SEGMENTATION, check_image_name, names_file, suffix_of
+from ..core.scan.file_formats import (
+    LABEL_MAPS,
+    OVERLAPPING,
+    SEGMENTATION,
+    check_image_name,
+    check_maps_name,
+    is_dicom_name,
+    names_file,
+    suffix_of,
+)
 from ..core.scan.orientation import check_letters
 from .arguments import metadata_of
+from .dicom_outputs import check_dicom_files
 from .known import Knowing
 from .model_choice import resolve_model
 from .places import check_outputs, place
@@ -34,8 +44,8 @@ class StrokeJob:
     @property
     def files(self) -> list[Path]:
         """Every file that this job writes."""
-        named = [self.output] if suffix_of(self.output) != SEGMENTATION else []
-        named += [self.probabilities] if self.probabilities else []
+        named = [self.output] if suffix_of(self.output) not in OVERLAPPING else []
+        named += [self.probabilities] if self.probabilities and not is_dicom_name(self.probabilities) else []
         images = [path for path in (self.output, self.certainty, self.probabilities) if path]
         return [*images, *map(names_file, named)]
 
@@ -119,6 +129,9 @@ def _job(image: Path, strokes: Path, arguments: argparse.Namespace, is_batch: bo
     ]
     job = StrokeJob(scan, strokes, place(arguments.output, scan.name, SEGMENTATION, is_batch), *further)
     suffix_of(job.output)
-    for path in filter(None, further):
-        check_image_name(path)
+    if job.certainty is not None:
+        check_image_name(job.certainty)
+    if job.probabilities is not None:
+        check_maps_name(job.probabilities)
+    check_dicom_files(job.files, None if is_batch else scan)
     return job

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import slicer
@@ -68,6 +68,18 @@ class ExampleForm:
             else _("Run the model once over the scan and make the label anew, from all of its examples and this one.")
         )
         ui.exampleName.enabled = ui.insideSelector.enabled = is_new
+
+    def offer(self, volumes: Sequence[Any], segmentation: Any, segment: str, name: str) -> None:
+        """Open the form, filled in for a new label: the scan, one volume a channel, and the segment that shows it."""
+        ui = self._ui
+        ui.labelSection.collapsed = False
+        ui.addExampleButton.checked = True
+        ui.exampleOfSelector.currentIndex = 0
+        self.atlas.set_nodes(volumes)
+        ui.exampleSelector.setCurrentNode(segmentation)
+        ui.exampleSelector.setCurrentSegmentID(segment)
+        ui.exampleName.text = name
+        self._refresh()
 
     def close(self) -> None:
         """The label was made: the form is folded, and the next one will be new."""

@@ -42,6 +42,7 @@ from .sentences import translated
 from .setup_view import SetupView
 from .shortcuts import Shortcuts
 from .situation import Situation
+from .strokes_tool import StrokesTool
 from .structures_view import StructuresView
 from .task_view import TaskView
 from .tool import Tool
@@ -91,6 +92,9 @@ class Panel:
         form = ExampleForm(self.ui, self.mine, self.refresh)
         self.example = ExampleTool(self, self.mine, form, self._my_labels_changed)
         self.segment = SegmentTool(self, self.structures, self.mine, self.copy)
+        self.strokes = StrokesTool(
+            self, lambda: self.inputs.nodes, self.copy, form, lambda: self.segment.tell_volumes()
+        )
         add_model = AddModelTool(self, self.choices.models)
         view = ResultView(self.ui)
         self.result = ResultTool(self, view, self.structures, self.segment.live, lambda call: _later(FLASH_MS, call))
@@ -98,7 +102,7 @@ class Panel:
         self.batch = BatchTool(self, self.scans, self.structures, self.choices.task_of, lambda call: _later(0, call))
         installed = InstalledView(self.ui, self.refresh)
         manage = ModelsTool(self, self.choices.models, installed.show, lambda: installed.marked, _confirm)
-        others = self.pick, self.example, add_model, manage, self.result, self.batch
+        others = self.pick, self.example, self.strokes, add_model, manage, self.result, self.batch
         self.tools: tuple[Tool, ...] = (*others, self.segment)  # the last always has advice
 
     # What the application does
@@ -118,6 +122,12 @@ class Panel:
         self.inputs.set_nodes([volume])
         self._inputs_chosen()
 
+    def leave(self, is_left: bool = True) -> None:
+        """The user goes to another module, or comes back."""
+        if is_left:
+            self.pick.picker.stop()
+        self.strokes.leave(is_left)
+
     def scene_closes(self) -> None:
         """Stop everything that has to do with this scene."""
         self.runner.cancel()
@@ -134,6 +144,7 @@ class Panel:
         self.pick.stop()
         self.result.stop()
         self.batch.stop()
+        self.strokes.close()
         self.choices.stop()
         self.copy.close()
         self.selectors.close()
@@ -275,7 +286,8 @@ class Panel:
         self.refresh()
 
     def _node_selectors(self) -> tuple[Any, ...]:
-        return (*self.inputs.selectors, *self.example.form.selectors, self.ui.outputSelector)
+        tools = *self.example.form.selectors, *self.strokes.form.selectors
+        return (*self.inputs.selectors, *tools, self.ui.outputSelector)
 
     def _model_chosen(self) -> None:
         self._show_model()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from slicer import vtkMRMLSegmentationNode
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.parameterNodeWrapper import parameterNodeWrapper
 
 
@@ -12,7 +12,8 @@ class PanelParameters:
     labels by example, of all models. stripped: whether the scan is skull-stripped: auto, yes or no. adapt: whether the
     network is adapted to the scan.
 
-    output: the segmentation, None for a new one.
+    output: the segmentation, None for a new one. strokes, strokesScan: the segmentation that strokes are painted in,
+    and the scan, None for that of the input. mend: whether strokes mend the last answer.
 
     The input volumes are node references `Input0`, `Input1`, ... of the parameter node, one a channel.
     """
@@ -26,6 +27,9 @@ class PanelParameters:
     adapt: bool = False
     output: vtkMRMLSegmentationNode
     volumesTable: bool = False  # noqa: N815  as the .ui file names it
+    strokes: vtkMRMLSegmentationNode
+    strokesScan: vtkMRMLScalarVolumeNode  # noqa: N815  as the .ui file names it
+    mend: bool = False
 
 
 INPUT_ROLE = "Input"

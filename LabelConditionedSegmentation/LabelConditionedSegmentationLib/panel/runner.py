@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..core.errors import InputError
@@ -15,6 +15,7 @@ from ..core.examples.example_prompt import ExamplePrompt
 from ..core.inference.winners import Winners
 from ..core.labels.label_tree import Label, LabelTree
 from ..core.package.model_package import ModelPackage
+from ..core.scan.volume import Array
 from ..scene.volumes import fingerprint, is_declared_scan, volume_of
 from ..worker.protocol import Event, Worker
 from ..worker.request import Request
@@ -87,6 +88,7 @@ class Outcome:
     values: dict[str, Any]
     details: str = ""
     cancelled: bool = False
+    arrays: Mapping[str, Array] = field(default_factory=dict)
 
 
 class Runner:
@@ -217,7 +219,8 @@ class Runner:
             start, shape = answer.winners.start, answer.winners.shape
             winners = Winners(self._examples, event.arrays["winners"], start, shape)
             self.answer = replace(answer, examples=winners)
-        if event.kind == "failed" and isinstance(request, KeptRunRequest) and answer is not None and answer.can_rank:
+        is_lost = isinstance(request, KeptRunRequest) and request.has_lost_run(str(event.values.get("error", "")))
+        if event.kind == "failed" and is_lost and answer is not None and answer.can_rank:
             self.forget()  # the worker has lost what it found, so that only a new run can answer
         return _outcome(event)
 
@@ -234,6 +237,5 @@ class Runner:
 
 
 def _outcome(event: Event) -> Outcome:
-    return Outcome(
-        event.request, event.kind == "done", event.text, event.values, event.details, event.kind == "cancelled"
-    )
+    is_done, is_cancelled = event.kind == "done", event.kind == "cancelled"
+    return Outcome(event.request, is_done, event.text, event.values, event.details, is_cancelled, event.arrays)

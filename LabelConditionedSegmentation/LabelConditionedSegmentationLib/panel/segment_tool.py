@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import LCSError
 from ..core.findings import Finding
 from ..core.labels.label_tree import Label, in_a_sentence
+from ..scene.nodes import is_present
 from ..scene.segmentations import check_target
 from ..scene.volumes_table import put_volumes
 from .live_segments import LiveSegments
@@ -148,6 +149,12 @@ class SegmentTool:
         """Show and hide segments as the ticks say, where the last answer still holds."""
         if self.live.node is not None and self._frame.runner.answers(self._frame.task()):
             self._with_examples(self._follow_now)
+
+    def tell_volumes(self) -> None:
+        """The answer was mended: its table of volumes is another one."""
+        answer = self._frame.runner.answer
+        if answer is not None and is_present(self.live.node):
+            self._write_table(answer)
 
     def _situation(self, now: Situation) -> SegmentSituation:
         return SegmentSituation(**vars(now), wanted=len(self._structures.wanted), is_live=self.live.node is not None)

@@ -129,6 +129,26 @@ class PanelTest(unittest.TestCase):
         for name in before:
             np.testing.assert_array_equal(after[name], before[name])
 
+    def test_strokes_become_a_structure_and_accept_is_taken_back(self) -> None:
+        self.ui.strokesSection.collapsed = False
+        self.ui.newStrokesButton.click()
+        strokes = self.ui.strokesSelector.currentNode()
+        scan = slicer.util.arrayFromVolume(self.volume)
+        middle, rim = (np.zeros(scan.shape, dtype=np.uint8) for _ in range(2))
+        k, j, i = (n // 2 for n in scan.shape)
+        middle[k, j, i - 4 : i + 4] = 1
+        rim[k, 1, i - 4 : i + 4] = 1
+        for mask, ident in zip((middle, rim), strokes.GetSegmentation().GetSegmentIDs(), strict=True):
+            slicer.util.updateSegmentBinaryLabelmapFromArray(mask, strokes, ident, self.volume)
+        self.wait(lambda: self.ui.acceptStrokesButton.enabled)
+        self.ui.acceptStrokesButton.click()
+        node = self.ui.outputSelector.currentNode()
+        (found,) = masks(node, self.volume).values()
+        self.assertTrue(found[middle == 1].all())
+        self.assertFalse(found[rim == 1].any())
+        self.ui.undoStrokesButton.click()
+        self.assertFalse(slicer.mrmlScene.IsNodePresent(node))
+
     def test_impossible_metadata_hold_apply_back(self) -> None:
         numbers = [field for field in self.panel.entries.schema.fields if field.kind == "number"]
         if not numbers:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from ..core.inference.segmenter import Segmenter
 
 
+class NotKeptError(InputError):
+    """What the network found in a run is gone."""
+
+
 class LoadedModel:
     """None at first; torch is imported by the first request that needs a model.
 
@@ -57,10 +61,13 @@ class LoadedModel:
         self._features = run, features
 
     def features_of(self, run: int, purpose: str) -> Features:
-        """What the network found in a run. Raises InputError where it is not kept any more; purpose: "ask for ..."."""
+        """What the network found in a run. purpose: "ask for ...".
+
+        Raises NotKeptError where it is not kept any more.
+        """
         number, features = self._features or (None, None)
         if features is None or number != run:
-            raise InputError(
+            raise NotKeptError(
                 f"What the network found in that run is not kept any more; press Apply again to {purpose}."
             )
         return features

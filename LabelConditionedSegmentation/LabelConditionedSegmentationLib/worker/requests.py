@@ -40,8 +40,26 @@ class DevicesRequest(Request, name="devices"):
         return {"devices": [list(device) for device in found_devices()], "note": why_no_gpu()}, {}
 
 
+class VolumeRequest(Request):
+    """A request that has a scan among its fields, as `volume`."""
+
+    volume: Volume
+
+    def encode(self) -> Reply:
+        values, arrays = super().encode()
+        del values["volume"]
+        return {**values, "affine": self.volume.affine.tolist()}, {**arrays, "volume": self.volume.array}
+
+    @classmethod
+    def decode(cls, values: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
+        affine = np.array(values["affine"], dtype=np.float64)
+        parts = {**values, **arrays, "volume": Volume(arrays["volume"], affine)}
+        del parts["affine"]
+        return cls(**parts)
+
+
 @dataclass(frozen=True)
-class ScanRequest(Request):
+class ScanRequest(VolumeRequest):
     """What each request that runs the network over a scan says.
 
     model: path of the package. metadata: field -> value. not_a_label_map, stripped: as in `Segmenter.features`.
@@ -56,16 +74,7 @@ class ScanRequest(Request):
 
     def encode(self) -> Reply:
         values, arrays = super().encode()
-        del values["volume"]
-        values |= {"metadata": dict(self.metadata), "affine": self.volume.affine.tolist()}
-        return values, {**arrays, "volume": self.volume.array}
-
-    @classmethod
-    def decode(cls, values: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
-        affine = np.array(values["affine"], dtype=np.float64)
-        parts = {**values, **arrays, "volume": Volume(arrays["volume"], affine)}
-        del parts["affine"]
-        return cls(**parts)
+        return {**values, "metadata": dict(self.metadata)}, arrays
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,10 @@ class KeptRunRequest(Request):
     """What each request says that needs what the network found in a run. run: the number of that run."""
 
     run: int
+
+    def has_lost_run(self, error: str) -> bool:  # noqa: ARG002
+        """Whether the run has to be taken for lost after this failed. error: name of what was raised."""
+        return True
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..core.errors import Cancelled, LCSError
 from ..core.progress import CancelToken, Progress
-from . import requests  # noqa: F401  # importing it makes them known by name
+from . import requests, stroke_request  # noqa: F401  # importing them makes them known by name
 from .loaded_model import LoadedModel
 from .protocol import Event, cancelled, failed
 from .request import Call, RequestContext

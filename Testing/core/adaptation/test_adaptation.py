@@ -31,10 +31,10 @@ DEEP = Architecture(widths=(4, 8, 8), blocks=(1, 1, 1), output_stride=2, feature
 LEARNING = [name for name, adapter in ADAPTERS.items() if adapter.objective]
 
 
-@pytest.fixture
-def package(tmp_path: Path) -> ModelPackage:
-    """A tiny package with the statistics of a few scans."""
-    made = samples.package(tmp_path, DEEP)
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> ModelPackage:
+    """A tiny package with the statistics of a few scans, which no test changes."""
+    made = samples.package(tmp_path_factory.mktemp("packages"), DEEP)
     with Segmenter.from_package(made.path, "cpu") as segmenter:
         looks = []
         for seed in range(3):

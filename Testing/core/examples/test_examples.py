@@ -740,6 +740,10 @@ def test_out_of_memory_while_examples_are_looked_for_is_on_the_ladder_too(monkey
             raise torch.OutOfMemoryError("CUDA out of memory")
         return best_classes(found, vectors, bias, chunk, *more, **named)
 
+    def too_large(*_: Any) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(features_module, "best_by_tiles", too_large)
     monkeypatch.setattr(features_module, "best_classes", greedy)
     asked = features.by_example(prompts)
     assert np.array_equal(asked.winner_map(), expected)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from LabelConditionedSegmentationLib.core.errors import PackageFormatError
-from LabelConditionedSegmentationLib.core.inference.answer_checks import Tally, check_answer, measures_of
+from LabelConditionedSegmentationLib.core.inference.answer_checks import Tally, check_answer, measures_of, oddness_of
 from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage, save_package
 from LabelConditionedSegmentationLib.core.package.usual_answers import UsualAnswers
@@ -80,6 +80,27 @@ def test_odd_is_a_warning_and_impossible_an_error_with_what_to_do() -> None:
     assert wrong[0].level == "error"
     assert "10% of the structures" in wrong[0].text
     assert "sizes" in wrong[0].text
+
+
+def test_oddness_is_the_worst_measure_in_parts_of_what_has_failed() -> None:
+    assert oddness_of(measured(), USUAL) == pytest.approx(0, abs=1e-6)
+    assert oddness_of({"sizes": 1.5, "asymmetry": 0.1, "contrast": 0.2}, USUAL) == pytest.approx(0.5)
+    failed = measured(intensity=-INTENSITY)
+    assert oddness_of(failed, USUAL) >= 1
+    assert check_answer(failed, USUAL, {})[0].level == "error"
+    assert oddness_of({}, USUAL) == 0
+
+
+def test_the_report_says_how_odd_an_answer_is(tmp_path: Path) -> None:
+    package = samples.package(tmp_path)
+    path = package.path / "model.json"
+    described = json.loads(path.read_text())
+    described["answers"] = USUAL.to_json()
+    path.write_text(json.dumps(described))
+    with Segmenter.from_package(package.path, "cpu") as segmenter:
+        told = segmenter.segment(samples.scan((18, 20, 22))).report.to_json()
+    assert {"lost", "oddness"} <= told["answer"].keys()
+    assert (told["answer"]["oddness"] >= 1) == any(finding["level"] == "error" for finding in told["findings"])
 
 
 def test_an_answer_of_hardly_any_label_is_lost() -> None:

@@ -14,7 +14,7 @@ import torch
 from LabelConditionedSegmentationLib.core.errors import Cancelled, DeviceError, InputError, LabelError
 from LabelConditionedSegmentationLib.core.inference import features as features_module
 from LabelConditionedSegmentationLib.core.inference import network_pass as network_pass_module
-from LabelConditionedSegmentationLib.core.inference import scoring
+from LabelConditionedSegmentationLib.core.inference import scoring, tiled_scoring
 from LabelConditionedSegmentationLib.core.inference import segmenter as segmenter_module
 from LabelConditionedSegmentationLib.core.inference.memory_ladder import MemoryPlan
 from LabelConditionedSegmentationLib.core.inference.network_pass import NetworkPass
@@ -241,11 +241,21 @@ def peak_of_segment(labels: int) -> int:
 
 
 def test_memory_is_flat_in_the_number_of_labels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "TILE", 512)  # small, as this scan is
+    monkeypatch.setattr(tiled_scoring, "PLANES", 4)  # small, as this scan is
+    monkeypatch.setattr(tiled_scoring, "SIDE", 8)
+    assert peak_of_segment(500) <= 1.05 * peak_of_segment(4)
+
+
+def test_memory_is_flat_where_all_classes_are_tried_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU, and where memory ran out."""
+    monkeypatch.setattr(features_module, "DEFAULT_CHUNK", 1000)  # which no chunk reaches
+    monkeypatch.setattr(scoring, "TILE", 512)
     assert peak_of_segment(500) <= 1.05 * peak_of_segment(4)
 
 
 def test_the_test_of_flat_memory_fails_for_the_plain_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features_module, "DEFAULT_CHUNK", 1000)
+
     def plain(
         features: torch.Tensor, prompts: torch.Tensor, bias: torch.Tensor, *_: Any, **_others: Any
     ) -> BestClasses:
@@ -492,6 +502,10 @@ def test_out_of_memory_while_labels_are_decided_makes_the_label_chunk_smaller(mo
             raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
         return real(features, prompts, bias, chunk, with_log_sum, context)
 
+    def too_large(*_: Any) -> torch.Tensor:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(features_module, "best_by_tiles", too_large)
     monkeypatch.setattr(features_module, "best_classes", greedy)
     result = tiny_segmenter().segment(volume)
     assert result.report.fallbacks == ["label chunk 40", "label chunk 16"]

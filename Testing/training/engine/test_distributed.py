@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -155,6 +156,37 @@ def test_two_processes_learn_the_context_that_one_would(data_set: Path, tmp_path
     for column in ("outer_loss", "hypergradient", "context_0", "context_1"):
         one, two = ([float(row[column]) for row in rows(tmp_path / name)] for name in ("alone", "together"))
         assert two == pytest.approx(one, rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("align", ["both", "moments"])
+def test_two_processes_adapt_to_a_target_as_one_would(data_set: Path, tmp_path: Path, align: str) -> None:
+    """Each shows its own half of a step to the discriminators, which are the same in both."""
+    others = write_data_set(tmp_path / "others", cases=2, first=10)
+    sources = [
+        {"root": str(data_set)},
+        {"root": str(data_set), "role": "validate", "cases": ["case_1"]},
+        {"root": str(others), "role": "target"},
+    ]
+    words = [
+        *("method=patch_adaptation", "data.root=", "data.validation=[]", f"data.sources={json.dumps(sources)}"),
+        *("data.patch=[32, 32, 32]", "patch_adaptation.patch=[8, 8, 8]", "patch_adaptation.output_widths=[8]"),
+        *(f"patch_adaptation.align={align}", "patch_adaptation.learning_rate=1e-2", "optimizer.steps=3"),
+    ]
+    for name in ("alone", "together"):
+        write_config(tmp_path / name, data_set)
+    train(config_of(tmp_path / "alone", data_set, *WORDS, *words))
+    done = run_together(torchrun, tmp_path / "together" / "run.yaml", *words)
+    assert done.returncode == 0, done.stderr
+    alone, together = (load_file(tmp_path / name / "run" / "last.safetensors") for name in ("alone", "together"))
+    assert alone.keys() == together.keys()
+    for key in alone:
+        torch.testing.assert_close(together[key], alone[key], rtol=1e-3, atol=1e-6)
+    one, two = (rows(tmp_path / name) for name in ("alone", "together"))
+    measured = [column for column in one[0] if column not in ("seconds", "memory_mb", "dice", "criterion")]
+    for column in measured:
+        values, others_values = ([float(row[column]) for row in each] for each in (one, two))
+        assert others_values == pytest.approx(values, rel=1e-4)
 
 
 @pytest.mark.parametrize(("told", "expected"), [(None, "64-true"), ("32-true", "32-true")])

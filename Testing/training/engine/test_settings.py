@@ -6,7 +6,7 @@ from dataclasses import is_dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from LabelConditionedSegmentationLib.core.scan.metadata import Field
 
@@ -57,6 +57,7 @@ def test_a_word_is_its_value_to_the_last_character(empty: Path) -> None:
     assert config.package.description == "a: b = c, [d"
 
 
+@settings(deadline=None)
 @given(
     text=st.text(st.one_of(st.sampled_from("#${}[]:'\"\\&*!|>%@`, ~?-="), st.characters(codec="utf-8")), max_size=12)
 )

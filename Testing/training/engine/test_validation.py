@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 from LabelConditionedSegmentationLib.core.inference import features as core_features
-from LabelConditionedSegmentationLib.core.inference.scoring import BestClasses, best_classes
+from LabelConditionedSegmentationLib.core.inference.scoring import best_classes
 from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
+from LabelConditionedSegmentationLib.core.inference.tiled_scoring import best_by_tiles
 from LabelConditionedSegmentationLib.core.network.model import LabelConditionedNetwork
 from LabelConditionedSegmentationLib.core.scan.geometry import Grid, Shape, resample
 from LabelConditionedSegmentationLib.core.scan.preprocessing import prepare
@@ -99,11 +100,11 @@ def test_only_the_network_runs_in_low_precision(tmp_path: Path, monkeypatch: pyt
     case, _ = case_of(model)
     low: dict[str, set[bool]] = {"network": set(), "scoring": set()}
 
-    def scored(*arguments: Any, **more: Any) -> BestClasses:
+    def scored(*arguments: Any) -> torch.Tensor:
         low["scoring"].add(torch.is_autocast_enabled("cpu"))
-        return best_classes(*arguments, **more)
+        return best_by_tiles(*arguments)
 
-    monkeypatch.setattr(core_features, "best_classes", scored)
+    monkeypatch.setattr(core_features, "best_by_tiles", scored)
     model.network.trunk.register_forward_hook(lambda *_: low["network"].add(torch.is_autocast_enabled("cpu")))
     fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
     validate(model.network, [case], PATCH, fabric)

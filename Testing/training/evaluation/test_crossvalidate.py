@@ -19,6 +19,7 @@ from LabelConditionedSegmentationLib.core.scan.metadata import MetadataSchema
 
 from Testing import samples
 from Testing.training.made_up_data import write_data_set
+from Testing.training.training_here import train_here
 from Training.data.datasets import CaseFiles, read_data_set
 from Training.evaluation import cross_validation as module
 from Training.evaluation.cross_validation import crossvalidate, make_folds
@@ -59,10 +60,14 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def output(config: Path) -> Path:
-    """The folder of a cross-validation of two folds, done fold by fold as on two machines."""
+    """The folder of a cross-validation of two folds, done fold by fold as on two machines, the second in this
+    process.
+    """
     crossvalidate(config, [], 2, [1])
     assert not list((config.parent / "run").glob("crossvalidation.*"))
-    crossvalidate(config, [], 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "run_training", train_here)
+        crossvalidate(config, [], 2)
     return config.parent / "run"
 
 

@@ -16,6 +16,7 @@ from Training.engine.config import Config, DataConfig, ObjectiveConfig
 from Training.losses.truth import IGNORE
 from Training.methods import build_method, check_method
 from Training.methods.colab_settings import CoLabSettings
+from Training.methods.patch_settings import PatchAdaptationSettings
 from Training.methods.stroke_settings import StrokeSettings
 
 CLASSES = 6
@@ -53,6 +54,11 @@ def strokes(supervision: Any) -> Config:
     )
 
 
+def adaptation(align: Any) -> Config:
+    settings = PatchAdaptationSettings(align=align, modes=5, patch=(4, 4, 4), output_widths=(8,), patch_widths=(8,))
+    return Config(method="patch_adaptation", data=DataConfig(points=0), network=TINY, method_settings=settings)
+
+
 VALID = {
     "baseline-softmax": config_of("baseline"),
     "baseline-sigmoid": config_of("baseline", "sigmoid"),
@@ -69,6 +75,8 @@ VALID = {
     "colab-kmeans": colab(source="kmeans"),
     "strokes-alone": strokes("strokes"),
     "strokes-fixed": strokes("fixed"),
+    "patch-adaptation-of-both": adaptation("both"),
+    "patch-adaptation-of-nothing": adaptation("none"),
 }
 
 every_method = pytest.mark.parametrize("config", VALID.values(), ids=VALID)
@@ -120,7 +128,7 @@ def test_every_parameter_gets_a_gradient(config: Config) -> None:
     method = build(config)
     _, found = gradients(method, batch_of())
     for name, parameter in method.named_parameters():
-        if not parameter.requires_grad:  # the generator of a context, which the loss does not move
+        if not parameter.requires_grad:  # a generator of context or a discriminator, which the loss does not move
             assert name not in found
             continue
         assert name in found, name

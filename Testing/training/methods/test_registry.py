@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,24 @@ def data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_data_set(tmp_path_factory.mktemp("data") / "made_up")
 
 
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Scans of other people, for a method that learns from scans without labels."""
+    return write_data_set(tmp_path_factory.mktemp("data") / "others", cases=2, first=10)
+
+
+def sources_of(method: str, data_set: Path, target: Path) -> list[str]:
+    """The data set and, for a method that takes one, a target beside it."""
+    if "target" not in registered()[method].roles:
+        return []
+    sources = [
+        {"root": str(data_set)},
+        {"root": str(data_set), "role": "validate", "cases": ["case_2"]},
+        {"root": str(target), "role": "target"},
+    ]
+    return ["data.root=", "data.validation=[]", f"data.sources={json.dumps(sources)}"]
+
+
 def words_of(method: str) -> list[str]:
     """Settings that any method can be tried with."""
     classes = int(registered()[method].trains_context_classes)
@@ -37,11 +56,12 @@ def words_of(method: str) -> list[str]:
 
 @pytest.mark.parametrize("method", registered())
 def test_a_method_is_trained_resumed_validated_and_exported_and_its_package_answers(
-    method: str, data_set: Path, tmp_path: Path
+    method: str, data_set: Path, target: Path, tmp_path: Path
 ) -> None:
+    words = [*words_of(method), *sources_of(method, data_set, target)]
     for folder, stops in (("whole", [2]), ("resumed", [1, 2])):
         for steps in stops:
-            train(config_of(tmp_path / folder, data_set, *words_of(method), f"optimizer.steps={steps}"))
+            train(config_of(tmp_path / folder, data_set, *words, f"optimizer.steps={steps}"))
     whole, resumed = (load_file(tmp_path / name / "run" / "last.safetensors") for name in ("whole", "resumed"))
     assert whole.keys() == resumed.keys()
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)

@@ -12,8 +12,13 @@ import pytest
 from Testing import samples
 from Testing.training.engine.test_train import write_config
 from Testing.training.made_up_data import write_data_set
+from Testing.training.training_here import train_here
+from Training.engine.config import read_config
+from Training.methods import check_method
 from Training.studies import compare as script
 from Training.studies.compare import column_of, compare, last_validation, read_experiment, runs_of
+
+EXPERIMENTS = Path(__file__).resolve().parents[3] / "Training" / "experiments"
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +40,13 @@ arms:
     return path
 
 
+@pytest.fixture
+def _trained_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script, "run_training", train_here)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("_trained_here")
 def test_the_table_shows_the_best_trial_of_every_arm_and_a_second_call_trains_nothing(
     experiment: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,6 +96,7 @@ def rows_of(table: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_trained_here")
 def test_one_arm_done_anew_leaves_the_rows_of_the_others_in_the_table(short: Path, tmp_path: Path) -> None:
     first = rows_of(compare(short, [], []))
     assert list(first) == ["a", "b", "both"]
@@ -96,6 +108,7 @@ def test_one_arm_done_anew_leaves_the_rows_of_the_others_in_the_table(short: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_trained_here")
 def test_runs_of_other_settings_are_refused_with_the_difference_before_anything_is_trained(
     short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +124,7 @@ def test_runs_of_other_settings_are_refused_with_the_difference_before_anything_
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_trained_here")
 def test_rows_that_are_kept_say_which_settings_they_have(short: Path, tmp_path: Path) -> None:
     compare(short, [], [])
     shutil.rmtree(tmp_path / "out" / "a")
@@ -127,6 +141,7 @@ def test_rows_that_are_kept_say_which_settings_they_have(short: Path, tmp_path: 
 def test_the_table_is_a_file_with_the_command_that_made_it(
     short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Trained in a process of its own, as users have it."""
     monkeypatch.setattr("sys.argv", ["compare.py", str(short), "--only", "a"])
     script.main()
     text = (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
@@ -140,6 +155,7 @@ def test_an_arm_that_is_not_there_is_told(short: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_trained_here")
 def test_several_measures_and_the_costs_are_columns_with_their_spread_over_seeds(experiment: Path) -> None:
     path = experiment.with_name("measures.yaml")
     path.write_text(
@@ -220,7 +236,7 @@ def test_every_shipped_experiment_names_settings_that_exist_and_labels_of_the_da
     for path in paths:
         read = read_experiment(path)
         for arm in read.arms:
-            if not arm.members:
+            if not arm.members and not read.data:  # those with sources are looked at below
                 assert runs_of(
                     read,
                     folder / read.base,
@@ -230,6 +246,7 @@ def test_every_shipped_experiment_names_settings_that_exist_and_labels_of_the_da
                 )
 
 
+@pytest.mark.usefixtures("_trained_here")
 def test_scores_that_were_kept_are_plain_numbers(experiment: Path) -> None:
     compare(experiment, [], [])
     kept = sorted(experiment.parent.glob("out/*/*/metrics-*.json"))
@@ -251,3 +268,49 @@ def test_settings_may_stand_before_and_after_the_options(experiment: Path, monke
     )
     script.main()
     assert asked == [(["data.workers=0", "optimizer.steps=2"], ["streamed"])]
+
+
+def test_an_experiment_may_be_scored_elsewhere_and_an_arm_may_name_the_run_of_another_with_its_seed(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "experiment.yaml").write_text(
+        f"""
+base: run.yaml
+output: {tmp_path / "out"}
+seeds: [0, 5]
+data: {tmp_path / "elsewhere"}
+cases: [x, y]
+columns: {{all: [all]}}
+arms:
+  - {{name: source only}}
+  - name: taught
+    settings: [teacher.share=0.5, "teacher.package={tmp_path}/out/source-only/trial0-seed{{seed}}-fold0"]
+"""
+    )
+    write_config(tmp_path, tmp_path / "made_up")
+    experiment = read_experiment(tmp_path / "experiment.yaml")
+    sources = '[{"root": "a"}, {"root": "b", "role": "target"}]'
+    words = ["data.root=", "data.validation=[]", f"data.sources={sources}"]
+    runs = runs_of(experiment, tmp_path / "run.yaml", words, experiment.arms[1], 0)
+    assert [run.held_out for run in runs] == [["x", "y"]] * 2
+    for run, seed in zip(runs, (0, 5), strict=True):
+        config = read_config(tmp_path / "run.yaml", run.settings)
+        assert config.seed == seed
+        assert config.teacher.package == f"{tmp_path}/out/source-only/trial0-seed{seed}-fold0"
+        assert [source.root for source in config.data.sources] == ["a", "b"]
+        assert not config.data.validation
+
+
+def test_data_that_are_scored_on_need_the_names_of_their_cases(tmp_path: Path) -> None:
+    path = tmp_path / "experiment.yaml"
+    path.write_text("base: run.yaml\noutput: out\ndata: elsewhere\narms:\n  - {name: a}\n")
+    with pytest.raises(SystemExit, match="name the cases of it as well"):
+        read_experiment(path)
+
+
+def test_every_arm_of_the_shipped_comparisons_is_a_run_that_can_begin() -> None:
+    for path in sorted(EXPERIMENTS.glob("compare_adaptation_*.yaml")):
+        experiment = read_experiment(path)
+        for arm in experiment.arms:
+            for run in runs_of(experiment, path.parent / experiment.base, [], arm, 0)[:1]:
+                check_method(read_config(path.parent / experiment.base, run.settings))

@@ -6,14 +6,16 @@ import json
 import math
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from LabelConditionedSegmentationLib.core.inference.answer_checks import Tally
+from LabelConditionedSegmentationLib.core.inference.answer_checks import Tally, check_answer, measures_of
 from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
+from LabelConditionedSegmentationLib.core.package.usual_answers import UsualAnswers
 from LabelConditionedSegmentationLib.core.scan.itk import image_of
 
 from Testing import samples
@@ -56,6 +58,16 @@ def test_of_a_label_that_was_not_found_in_all_scans_nothing_is_usual() -> None:
     usual = usual_of([tally(2, 0, 8), tally(2, 20, 8)])
     assert [math.isnan(mean) for mean, _ in usual.log_ml] == [False, True, False]
     assert [math.isnan(value) for value in usual.intensity] == [False, True, False]
+
+
+def test_a_model_of_every_contrast_judges_sizes_and_no_intensities() -> None:
+    tree, usually = samples.label_tree(), tally(20, 20, 80, 80, 50, 50)
+    usual = usual_of([usually, tally(22, 21, 85, 84, 52, 53)], any_contrast=True)
+    usual = UsualAnswers.from_json(json.loads(json.dumps(usual.to_json())), LEAVES)
+    inverted = replace(usually, total=-usually.total)
+    assert check_answer(measures_of(inverted, tree, usual), usual, {}) == []
+    swollen = tally(2000, 20, 80, 80, 1, 50)
+    assert check_answer(measures_of(swollen, tree, usual), usual, {})[0].level == "error"
 
 
 def test_the_package_knows_afterwards_what_is_usual_and_nothing_else_changes(

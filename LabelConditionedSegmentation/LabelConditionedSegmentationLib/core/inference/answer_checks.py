@@ -94,6 +94,15 @@ def measures_of(tally: Tally, tree: LabelTree, usual: UsualAnswers) -> dict[str,
     }
 
 
+def oddness_of(measures: Mapping[str, float], usual: UsualAnswers) -> float:
+    """One number for all measures: the largest, in parts of the limit from where an answer has failed.
+
+    0 is as usual, 1 and more has failed. Answers without any labels to compare with lie at 0.
+    """
+    parts = [value / usual.limits[name][1] for name, value in measures.items() if name in usual.limits]
+    return max(0.0, *parts) if parts else 0.0
+
+
 SAID = {
     "lost": "{share:.0%} of the structures that every scan has were not found",
     "sizes": "the structures have sizes that no scan of the training had",

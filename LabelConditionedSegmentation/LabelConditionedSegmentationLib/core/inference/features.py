@@ -15,13 +15,15 @@ from ..findings import Finding
 from ..labels.label_tree import Label, LabelTree
 from ..progress import CancelToken, Progress, ProgressCallback
 from ..scan.geometry import Grid, Shape, needed_box, resample
-from ..scan.volume import Array, NiftiPlace, Volume
+from ..scan.placed_array import DicomPlace, NiftiPlace
+from ..scan.volume import Array, Volume
 from .memory_ladder import MemoryPlan, down_the_ladder, peak_memory_mb
 from .probability_maps import ProbabilityMaps
 from .report import RunReport
 from .result import Result
-from .scoring import best_classes, probabilities_of
+from .scoring import DEFAULT_CHUNK, best_classes, probabilities_of
 from .segmented_label import SegmentedLabel
+from .tiled_scoring import PLANES, best_by_tiles
 from .windows import FeatureSlab
 
 T = TypeVar("T")
@@ -94,7 +96,10 @@ class WinnerMap:
         self.probabilities: Array = np.zeros((len(groups), *target.shape), dtype=np.float32)
         classes = prompts.bias.shape[0] - prompts.context
         self.winners: Array = np.zeros(target.shape, dtype=np.uint8 if classes <= 256 else np.uint16)
-        planes = max(1, SLAB_VALUES // (target.shape[1] * target.shape[2] * prompts.vectors.shape[1]))
+        plain = limits is None and not groups and prompts.bias.device.type == "cpu"
+        self._by_tiles = plain and chunk >= DEFAULT_CHUNK  # fewer classes a product: where memory ran out
+        voxels = target.shape[1] * target.shape[2] * prompts.vectors.shape[1]
+        planes = PLANES if self._by_tiles else max(1, SLAB_VALUES // voxels)
         boxes = [(k, min(k + planes, target.shape[0])) for k in range(0, target.shape[0], planes)]
         rises = target.to(feature_grid)[2 - axis, 2] >= 0
         self._waiting = boxes if rises else boxes[::-1]
@@ -147,6 +152,11 @@ class WinnerMap:
         origin = [0, 0, 0]
         origin[self.axis] = self._held_start
         block = self._held[tuple(slice(a - o, b - o) for a, b, o in zip(low, high, origin, strict=True))]
+        if self._by_tiles:
+            vectors, bias, context = self.prompts.vectors, self.prompts.bias, self.prompts.context
+            found = best_by_tiles(block, low, self.feature_grid, self.target, first, last, vectors, bias).numpy()
+            self.winners[first:last] = np.where(found < len(bias) - context, found, 0)
+            return
         fine = resample(block, self.feature_grid, self.target, (first, 0, 0), (last, *self.target.shape[1:]), low)
         best, shares = self._decide(fine.reshape(-1, fine.shape[3]), first, last)
         planes = (last - first, *self.target.shape[1:])
@@ -220,6 +230,7 @@ class Features:
         winners: Array | None,
         limits: Limits | None = None,
         nifti_place: NiftiPlace | None = None,
+        dicom_place: DicomPlace | None = None,
         maps: Mapping[int, Array] | None = None,
         judge: Callable[[Array], list[Finding]] | None = None,
     ) -> None:
@@ -237,6 +248,7 @@ class Features:
         self._winners = winners
         self._limits = limits
         self._nifti_place = nifti_place
+        self._dicom_place = dicom_place
         self._maps = maps or {}
         self._judge = judge
 
@@ -307,6 +319,7 @@ class Features:
             None,
             limits,
             self._nifti_place,
+            self._dicom_place,
         )
 
     def segment(
@@ -395,8 +408,8 @@ class Features:
         (k0, j0, i0), (k1, j1, i1) = self.region
         for place, inside in zip(full[:, k0:k1, j0:j1, i0:i1], found, strict=True):
             place[:] = inside
-        volume = Volume(full, self.input_grid.affine, nifti_place=self._nifti_place)
-        return ProbabilityMaps(volume, tuple(wanted), (self.labels,), self.report.model)
+        volume = self._on_input(full)
+        return ProbabilityMaps(volume, tuple(wanted), (self.labels,), self.report.model, self.report.package_sha256)
 
     def _computed_maps(
         self, wanted: Sequence[Label], progress: ProgressCallback | None, cancel: CancelToken | None
@@ -486,6 +499,10 @@ class Features:
         best, order = probabilities.topk(min(count, len(probabilities)))
         return [RankedLabel(self.labels.leaves[int(n)], float(p)) for p, n in zip(best, order, strict=True)]
 
+    def _on_input(self, array: Array) -> Volume:
+        """An image (channel, k, j, i) on the grid of the scan, which knows where that came from."""
+        return Volume(array, self.input_grid.affine, nifti_place=self._nifti_place, dicom_place=self._dicom_place)
+
     def _layers(self, winners: Array, wanted: Sequence[Label]) -> tuple[tuple[Volume, ...], tuple[SegmentedLabel, ...]]:
         """Spread labels over as few layers as overlaps allow: first come, first layer."""
         contents: list[list[Label]] = []
@@ -514,7 +531,7 @@ class Features:
             full = np.zeros((1, *self.input_grid.shape), dtype=dtype)
             (k0, j0, i0), (k1, j1, i1) = self.region
             full[0, k0:k1, j0:j1, i0:i1] = table[winners]
-            layers.append(Volume(full, self.input_grid.affine, nifti_place=self._nifti_place))
+            layers.append(self._on_input(full))
         return tuple(layers), tuple(SegmentedLabel(label.id, places[label.id], label) for label in wanted)
 
 

@@ -42,6 +42,7 @@ class LayeredFeatures(Features):
             whole.stored,
             None,
             nifti_place=whole._nifti_place,
+            dicom_place=whole._dicom_place,
         )
         known = dict(zip(whole.labels.parts, winners, strict=True)) if winners else {}
         self.parts = {name: self._part(name, known.get(name), maps) for name in whole.labels.parts}
@@ -58,6 +59,7 @@ class LayeredFeatures(Features):
             self.stored,
             winners,
             nifti_place=self._nifti_place,
+            dicom_place=self._dicom_place,
             maps=maps,
         )
 

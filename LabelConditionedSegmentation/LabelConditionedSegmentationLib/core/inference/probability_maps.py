@@ -8,15 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..errors import LabelError
 from ..labels.label_tree import Label, LabelTree
-from ..scan.file_formats import check_image_name, names_file
+from ..scan.file_formats import check_maps_name, is_dicom_name, names_file
 from ..scan.image_writing import write_image
 from ..scan.volume import Volume
 from ..scan.whole_files import Writer, save_all
+from .dicom_segmentation import Origin, of_maps
 from .segmented_label import find_label
 
 
@@ -29,6 +31,8 @@ class ProbabilityMaps:
         labels: Which channel is which label.
         trees: The labels that could have been asked for.
         model: The model's name.
+        sha256: Of the model's weights; empty where no network ran.
+        is_interactive: Whether a person painted what decided it.
 
     Examples:
         >>> maps = features.probabilities(["Left Hippocampus", "Right Hippocampus"])
@@ -39,6 +43,8 @@ class ProbabilityMaps:
     labels: tuple[Label, ...]
     trees: tuple[LabelTree, ...]
     model: str
+    sha256: str = ""
+    is_interactive: bool = False
 
     def __getitem__(self, label: str | int) -> Volume:
         """The map of one label.
@@ -67,6 +73,8 @@ class ProbabilityMaps:
             (*self.labels, *other.labels),
             (*self.trees, *other.trees),
             self.model,
+            self.sha256,
+            self.is_interactive,
         )
 
     def of(self, labels: Sequence[Label]) -> ProbabilityMaps:
@@ -81,7 +89,8 @@ class ProbabilityMaps:
         of each voxel.
 
         Args:
-            path: Ends in .nii.gz, .nii, .nrrd or .mha, which is the format.
+            path: Ends in .nii.gz, .nii, .nrrd or .mha, which is the format; or, where the scan was read from DICOM, in
+                .dcm for a fractional DICOM segmentation, which has 255 steps.
             overwrite: Replace files that exist.
 
         Raises:
@@ -94,11 +103,20 @@ class ProbabilityMaps:
 
     def files(self, path: Path) -> dict[Path, Writer]:
         """The files that `save` writes for this name, and what writes each. Raises as it does."""
-        check_image_name(path)
+        check_maps_name(path)
+        if is_dicom_name(path):
+            return {path: of_maps(self.volume, self.labels, self._origin).write}
         return {path: partial(write_image, self.volume), names_file(path): partial(self._write_names, path)}
 
-    def _write_names(self, maps: Path, path: Path) -> None:
+    @property
+    def _origin(self) -> Origin:
+        return Origin(self.model, self.sha256, self.is_interactive)
+
+    def names(self, maps: Path) -> dict[str, Any]:
+        """What the JSON beside a file of maps says: which map is of which label."""
         names = [{"id": label.id, "name": label.name} for label in self.labels]
-        content = {"model": self.model, "probabilities": maps.name, "labels": names}
-        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        return {"model": self.model, "probabilities": maps.name, "labels": names}
+
+    def _write_names(self, maps: Path, path: Path) -> None:
+        text = json.dumps(self.names(maps), indent=1, ensure_ascii=False) + "\n"
         path.write_text(text, encoding="utf-8", errors="backslashreplace")  # which JSON reads as the same name

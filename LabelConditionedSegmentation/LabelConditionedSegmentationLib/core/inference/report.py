@@ -24,7 +24,8 @@ class RunReport:
     timings: seconds a stage. fallbacks: steps of the out-of-memory ladder that were taken. peak_memory_mb: of the
     process and, where there is one, the GPU. metadata_sources: field -> who or what says it. inside: what the model
     looked inside of, as a stage before it has found it; empty where it sees whole scans. adaptation: what became of
-    adapting the network to the scan; empty where that was not asked for.
+    adapting the network to the scan; empty where that was not asked for. is_interactive: a person painted what decided.
+    answer: how far it is from the usual ones (`answer_checks.measures_of`, `oddness_of`); empty where that is unknown.
     """
 
     model: str
@@ -40,6 +41,8 @@ class RunReport:
     fallbacks: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     metadata_sources: Mapping[str, str] = field(default_factory=dict)
+    is_interactive: bool = False
+    answer: Mapping[str, float] = field(default_factory=dict)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -62,6 +65,7 @@ class RunReport:
             "grid": self.grid,
             **({"inside": self.inside} if self.inside else {}),
             **({"adaptation": self.adaptation} if self.adaptation else {}),
+            **({"answer": {name: round(value, 4) for name, value in self.answer.items()}} if self.answer else {}),
             "timings_s": {stage: round(seconds, 3) for stage, seconds in self.timings.items()},
             "trunk_passes": self.trunk_passes,
             "peak_memory_mb": {where: round(size, 1) for where, size in self.peak_memory_mb.items()},

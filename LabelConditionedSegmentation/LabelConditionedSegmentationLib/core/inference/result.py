@@ -12,10 +12,12 @@ import numpy as np
 
 from ..errors import DependencyError, LabelError
 from ..labels.label_tree import LabelTree
-from ..scan.file_formats import SEGMENTATION, names_file, suffix_of
+from ..scan.file_formats import DICOM, SEGMENTATION, names_file, suffix_of
 from ..scan.image_writing import write_image
 from ..scan.volume import Volume
 from ..scan.whole_files import Writer, save_all
+from .dicom_report import write_structured_report
+from .dicom_segmentation import DicomSegmentation, Origin, of_layers
 from .probability_maps import ProbabilityMaps
 from .report import RunReport
 from .result_files import write_names, write_segmentation
@@ -68,6 +70,12 @@ class Result:
                 " them, or write a .seg.nrrd file."
             )
         return self.layers[0]
+
+    @cached_property
+    def dicom(self) -> DicomSegmentation:
+        """The segments as DICOM has them, with their identifiers. Raises DependencyError and LabelError."""
+        origin = Origin(self.report.model, self.report.package_sha256, self.report.is_interactive)
+        return of_layers(self.layers, [(entry.layer, entry.value, entry.label) for entry in self.labels], origin)
 
     def beside(self, other: Result) -> Result:
         """Both answers of one run, the layers of `other` after these."""
@@ -160,11 +168,14 @@ class Result:
         """Write the segmentation as `lcs segment -o` does; its files appear whole, or none of them.
 
         Args:
-            path: Ends in .seg.nrrd for a segmentation that 3D Slicer opens with names, colours and terminology; or in
-                .nii.gz, .nii, .nrrd or .mha for a label map, beside which a .json file names the values.
+            path: Ends in .seg.nrrd for a segmentation that 3D Slicer opens with names, colours and terminology; in
+                .nii.gz, .nii, .nrrd or .mha for a label map, beside which a .json file names the values; or, where the
+                scan was read from DICOM, in .dcm for a DICOM segmentation that refers to the series.
             overwrite: Replace files that exist.
 
         Raises:
+            InputError: A DICOM segmentation was asked for, and the scan is no DICOM series.
+            DependencyError: The package that writes this format is not installed.
             OutputError: The name says no format, a file exists, cannot be written, or cannot say where the scan lies.
             LabelError: Labels overlap, which a label map cannot hold.
 
@@ -175,12 +186,22 @@ class Result:
 
     def files(self, path: Path) -> dict[Path, Writer]:
         """The files that `save` writes for this name, and what writes each. Raises as it does."""
-        if suffix_of(path) == SEGMENTATION:
+        suffix = suffix_of(path)
+        if suffix == SEGMENTATION:
             return {path: partial(write_segmentation, self.layers, self.labels)}
+        if suffix == DICOM:
+            return {path: self.dicom.write}
         return {
             path: partial(write_image, self.label_map),
             names_file(path): partial(write_names, self.labels, self.report.model, path),
         }
+
+    def structured_report(self) -> Writer:
+        """A writer of the volumes as a DICOM structured report on the segmentation that `files` writes.
+
+        Raises DependencyError and LabelError.
+        """
+        return partial(write_structured_report, self.dicom, self.millilitres())
 
     def millilitres(self) -> dict[int, float]:
         """Label id -> volume in millilitres."""

@@ -86,14 +86,18 @@ def _terminology(label: Label) -> dict[str, Any] | None:
     return entry
 
 
-def write_names(labels: Sequence[SegmentedLabel], model: str, label_map: Path, path: Path) -> None:
-    """Write the JSON that names the values of a label map, and says which file beside it that is."""
+def names_of(labels: Sequence[SegmentedLabel], model: str, label_map: Path) -> dict[str, Any]:
+    """What the JSON beside a label map says: what its values mean, and which file that is."""
     values = {
         str(entry.value): {"name": entry.label.name, "color": [round(c, 4) for c in entry.label.color]}
         | ({"code": entry.label.type.to_json()} if entry.label.type else {})
         | ({"modifier": entry.label.modifier.to_json()} if entry.label.modifier else {})
         for entry in labels
     }
-    content = {"model": model, "label_map": label_map.name, "background": 0, "values": values}
-    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    return {"model": model, "label_map": label_map.name, "background": 0, "values": values}
+
+
+def write_names(labels: Sequence[SegmentedLabel], model: str, label_map: Path, path: Path) -> None:
+    """Write the JSON that names the values of a label map, and says which file beside it that is."""
+    text = json.dumps(names_of(labels, model, label_map), indent=1, ensure_ascii=False) + "\n"
     path.write_text(text, encoding="utf-8", errors="backslashreplace")  # which JSON reads as the same name

@@ -58,9 +58,7 @@ def best_classes(
     best_score = torch.empty(voxels, dtype=torch.float32, device=device)
     log_sum = torch.empty(voxels, dtype=torch.float32, device=device) if with_log_sum else None
     labels = prompts.shape[0] - context
-    padding = -prompts.shape[0] % GROUP
-    prompts = torch.nn.functional.pad(prompts, (0, 0, 0, padding))
-    bias = torch.nn.functional.pad(bias, (0, padding), value=-torch.inf)[:, None]
+    prompts, bias = padded(prompts, bias)
     tile_size = _tile_size(device)
 
     @torch.inference_mode()
@@ -71,7 +69,7 @@ def best_classes(
             scores = torch.addmm(
                 bias[first : first + chunk], prompts[first : first + chunk], tile
             )  # (classes, voxels): searched along whole rows
-            top, index = _best_of(scores)
+            top, index = best_of(scores)
             if first == 0:
                 best_score[place], best_class[place] = top, index
             else:
@@ -82,7 +80,7 @@ def best_classes(
                 part = scores.logsumexp(dim=0)
                 log_sum[place] = part if first == 0 else torch.logaddexp(log_sum[place], part)
 
-    _for_each(score, range(0, voxels, tile_size), torch.get_num_threads() if device.type == "cpu" else 1)
+    for_each(score, range(0, voxels, tile_size), torch.get_num_threads() if device.type == "cpu" else 1)
     if context:
         best_class[best_class >= labels] = 0
     return BestClasses(best_class, best_score, log_sum)
@@ -115,7 +113,7 @@ def probabilities_of(
             scores = torch.addmm(bias[part, None], prompts[part], tile)
             out[:, place].index_add_(0, owners, scores.sub_(log_sum[place]).exp_())
 
-    _for_each(score, range(0, len(features), tile_size), torch.get_num_threads() if device.type == "cpu" else 1)
+    for_each(score, range(0, len(features), tile_size), torch.get_num_threads() if device.type == "cpu" else 1)
     return out.clamp_(max=1)
 
 
@@ -123,7 +121,7 @@ def _tile_size(device: torch.device) -> int:
     return TILE if device.type == "cpu" else TILE * 64
 
 
-def _for_each(work: Callable[[int], None], items: Sequence[int], threads: int) -> None:
+def for_each(work: Callable[[int], None], items: Sequence[int], threads: int) -> None:
     """Do independent pieces of work, each of them on one core.
 
     Every operation on a tile would else be shared by all cores and wait for the slowest; where the machine is busy that
@@ -141,7 +139,16 @@ def _for_each(work: Callable[[int], None], items: Sequence[int], threads: int) -
         torch.set_num_threads(threads)  # part of the setting is shared by all threads
 
 
-def _best_of(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def padded(prompts: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Prompts (K, C) and bias (K,) -> (n * GROUP, C) and (n * GROUP, 1), with classes at the end that never win."""
+    padding = -len(bias) % GROUP
+    return (
+        torch.nn.functional.pad(prompts, (0, 0, 0, padding)),
+        torch.nn.functional.pad(bias, (0, padding), value=-torch.inf)[:, None],
+    )
+
+
+def best_of(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """(n * GROUP, V) -> the best score of every voxel and its class, the first one where several are equal."""
     groups = scores.view(-1, GROUP, scores.shape[1])
     top, group = groups.amax(dim=1).max(dim=0)

@@ -30,7 +30,7 @@ from ..scan.scan_checks import check_volume
 from ..scan.stripped import Stripped
 from ..scan.volume import Array, Volume
 from .adapted_pass import FEATURE_DISTANCE, adapted_pass
-from .answer_checks import check_answer, measures_of, tally_of
+from .answer_checks import check_answer, measures_of, oddness_of, tally_of
 from .devices import choose_device, describe_device
 from .example_learning import fitted_prompts, named_prompts, pooled_prompts, shown_on
 from .features import Features, resolve_labels
@@ -442,20 +442,27 @@ class Segmenter:
             found.stored,
             found.winners[0] if found.winners else None,
             nifti_place=volume.nifti_place,
+            dicom_place=volume.dicom_place,
             maps=maps,
-            judge=self._judge_of(volume, prepared),
+            judge=self._judge_of(volume, prepared, report),
         )
         return LayeredFeatures(features, found.winners, maps) if len(tree.protocols) > 1 else features
 
-    def _judge_of(self, volume: Volume, prepared: NetworkInput) -> Callable[[Array], list[Finding]] | None:
-        """What judges the winner map of a scan; None where the package does not say what the model usually finds."""
+    def _judge_of(
+        self, volume: Volume, prepared: NetworkInput, report: RunReport
+    ) -> Callable[[Array], list[Finding]] | None:
+        """What judges the winner map of a scan, and puts what it measured into the report; None where the package does
+        not say what the model usually finds.
+        """
         usual, tree = self.package.usual, self.package.labels
         if usual is None or len(tree.protocols) > 1:
             return None
 
         def judge(winners: Array) -> list[Finding]:
             tally = tally_of(winners, volume, prepared.region, tree)
-            return check_answer(measures_of(tally, tree, usual), usual, self.package.advice)
+            measures = measures_of(tally, tree, usual)
+            report.answer = {**measures, "oddness": oddness_of(measures, usual)}
+            return check_answer(measures, usual, self.package.advice)
 
         return judge
 

@@ -43,13 +43,18 @@ class Code:
         return None if not entry else Code(*(str(part) for part in entry))
 
 
+_CODES = ("category", "type", "modifier", "broader", "position")
+
+
 @dataclass(frozen=True)
 class Label:
     """One structure that a model knows.
 
     id: the value in label maps, 1 to LARGEST_ID. parent: id of the label that contains it. color: red, green, blue in
     [0, 1].
-    category, type, modifier: SNOMED CT codes, None where no cited table gives one.
+    category, type, modifier: codes of the structure and its side, of SNOMED CT or else of FMA or DICOM, None where no
+    cited table gives one. broader, position: where there is no type, the code of a structure that the label is a part
+    of, and that of which part it is, such as the anterior one.
     """
 
     id: int
@@ -61,6 +66,8 @@ class Label:
     category: Code | None = None
     type: Code | None = None
     modifier: Code | None = None
+    broader: Code | None = None
+    position: Code | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.id <= LARGEST_ID:
@@ -83,7 +90,7 @@ class Label:
             entry["synonyms"] = list(self.synonyms)
         if self.laterality:
             entry["laterality"] = self.laterality
-        for name in ("category", "type", "modifier"):
+        for name in _CODES:
             code: Code | None = getattr(self, name)
             if code is not None:
                 entry[name] = code.to_json()
@@ -100,9 +107,7 @@ class Label:
             synonyms=tuple(str(synonym).strip() for synonym in entry.get("synonyms", ())),
             color=(red, green, blue),
             laterality=str(entry.get("laterality", "")),
-            category=Code.from_json(entry.get("category")),
-            type=Code.from_json(entry.get("type")),
-            modifier=Code.from_json(entry.get("modifier")),
+            **{name: Code.from_json(entry.get(name)) for name in _CODES},
         )
 
 
@@ -337,7 +342,8 @@ class LabelTree:
     @cached_property
     def _haystacks(self) -> dict[int, str]:
         def text(label: Label) -> str:
-            codes = [part for code in (label.type, label.modifier) if code for part in (code.value, code.meaning)]
+            told = (label.type, label.modifier, label.broader, label.position)
+            codes = [part for code in told if code for part in (code.value, code.meaning)]
             return " \n".join((label.name, *label.synonyms, *codes)).casefold()
 
         return {label.id: text(label) for label in self.labels}

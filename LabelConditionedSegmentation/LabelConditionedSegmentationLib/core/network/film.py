@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ..scan.metadata import Field
+from .starting_values import standard_normal
 
 Modulation = tuple[torch.Tensor, torch.Tensor]
 """Scale and shift of every channel, each (batch, C)."""
@@ -30,8 +31,8 @@ class MetadataEncoder(nn.Module):
             self.size = sum(max(n, 1) for n in self.choices)
         else:
             self.size = embedding * len(self.choices)
-            self.unknown = nn.Parameter(0.1 * torch.randn(len(self.choices), embedding))
-            self.known = nn.ParameterList([nn.Parameter(torch.randn(max(n, 2), embedding)) for n in self.choices])
+            self.unknown = nn.Parameter(standard_normal(len(self.choices), embedding, times=0.1))
+            self.known = nn.ParameterList([nn.Parameter(standard_normal(max(n, 2), embedding)) for n in self.choices])
 
     def forward(self, encoded: torch.Tensor) -> torch.Tensor:
         parts = []

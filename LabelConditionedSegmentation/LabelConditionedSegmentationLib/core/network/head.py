@@ -7,6 +7,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from .starting_values import standard_normal
+
 
 class ClassEmbeddings(nn.Module):
     """One learned prompt and bias a class; class 0 is the background, class n the n-th leaf of the label tree, and
@@ -18,7 +20,7 @@ class ClassEmbeddings(nn.Module):
 
     def __init__(self, classes: int, feature_channels: int) -> None:
         super().__init__()
-        self.prompts = nn.Parameter(torch.randn(classes, feature_channels) / feature_channels**0.5)
+        self.prompts = nn.Parameter(standard_normal(classes, feature_channels, over=feature_channels**0.5))
         self.bias = nn.Parameter(torch.zeros(classes))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -37,7 +39,7 @@ class PassReadout(nn.Module):
 
     def __init__(self, feature_channels: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(feature_channels) / feature_channels**0.5)
+        self.weight = nn.Parameter(standard_normal(feature_channels, over=feature_channels**0.5))
         self.bias = nn.Parameter(torch.zeros(()))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -49,7 +51,7 @@ class LabelReadout(PassReadout):
     """The readout, and one learned code a class that conditions the trunk on the label. The background has none."""
 
     def __init__(self, classes: int, feature_channels: int) -> None:
-        codes = torch.randn(
+        codes = standard_normal(
             classes - 1, feature_channels
         )  # before the readout, so that a seed gives the network that it always gave
         super().__init__(feature_channels)

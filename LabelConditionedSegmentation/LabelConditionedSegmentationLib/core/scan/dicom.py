@@ -202,10 +202,15 @@ def header_of(path: Path, wanted: str | None) -> tuple[Any, int]:
     """
     found = find_series(path) if path.is_dir() else series_of(path.parent, [path])
     one = choose_series(path, found, wanted).slices[0]
-    header = _header(one.file, None)
+    return header_at(one.file), one.frame
+
+
+def header_at(file: Path) -> Any:
+    """The whole header of a file that was read before, as pydicom has it. Raises InputError."""
+    header = _header(file, None)
     if header is None:
-        raise InputError(f'"{one.file}" cannot be read any more; copy it again.')
-    return header, one.frame
+        raise InputError(f'"{file}" cannot be read any more; copy it again.')
+    return header
 
 
 def value_of_frame(header: Any, number: int, keyword: str) -> Any:

@@ -14,6 +14,7 @@ from ..findings import Finding
 from .dicom import DicomSeries, DicomSlice, SlicePlace, choose_series, find_series, series_of
 from .file_names import openable
 from .itk import LPS_TO_RAS, without_itk_warnings
+from .placed_array import DicomPlace
 from .stored_image import StoredImage
 from .volume import Affine, Array
 
@@ -65,7 +66,9 @@ def _read(series: DicomSeries, what: str, fill_gaps: bool) -> StoredImage:
     findings += _unreadable(series)
     row = _in_a_row(_placed(slices, what), what, fill_gaps)
     voxels = _voxels(row.slices, what)
+    place = DicomPlace(tuple(one.file for one in row.slices), tuple(one.frame for one in row.slices))
     if row.count > len(row.slices) or not _is_even(row.places):
+        place = DicomPlace((), ())
         findings.append(
             Finding.warning(
                 f"The series has {len(row.slices)} slices for {row.count} even places; what is missing between them was"
@@ -75,7 +78,8 @@ def _read(series: DicomSeries, what: str, fill_gaps: bool) -> StoredImage:
         )
         voxels = _interpolated(voxels, row)
     affine = _affine(row)
-    return StoredImage(voxels, affine, tuple(np.linalg.norm(affine[:3, :3], axis=0).tolist()), findings=tuple(findings))
+    spacing = tuple(np.linalg.norm(affine[:3, :3], axis=0).tolist())
+    return StoredImage(voxels, affine, spacing, findings=tuple(findings), dicom_place=place)
 
 
 def _each_once(slices: Sequence[DicomSlice]) -> tuple[list[DicomSlice], list[Finding]]:

@@ -61,7 +61,7 @@ def read_volume(
     _check_kind(path, stored)
     _check_spacing(path, stored.spacing)
     affine, findings = _placed(path, stored, assume_orientation)
-    return Volume(stored.array[None], affine, (*stored.findings, *findings), stored.nifti_place)
+    return Volume(stored.array[None], affine, (*stored.findings, *findings), stored.nifti_place, stored.dicom_place)
 
 
 def _read(path: Path, series: str | None, fill_gaps: bool) -> StoredImage:

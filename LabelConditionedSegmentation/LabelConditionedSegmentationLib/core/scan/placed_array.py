@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -32,6 +33,18 @@ class NiftiPlace:
 
 
 @dataclass(frozen=True)
+class DicomPlace:
+    """The images of a DICOM series that a scan was read from, to which what is found in it refers.
+
+    files, frames: of the slice k, the file and which of its frames; none where slices that the series lacks were
+    interpolated.
+    """
+
+    files: tuple[Path, ...]
+    frames: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class PlacedArray:
     """An image and its IJK-to-RAS affine: a `Volume` without what makes, converts and saves one.
 
@@ -39,13 +52,14 @@ class PlacedArray:
     affine: (4, 4) float64; maps voxel indices (i, j, k, 1) to right-anterior-superior millimetres. Its columns may lean
     against each other (a tilted gantry).
     findings: what was noticed when the scan was read. nifti_place: how a NIfTI file said where it lies, so that a
-    result can say the same.
+    result can say the same. dicom_place: the slices of a DICOM series, so that a result can refer to them.
     """
 
     array: Array
     affine: Affine
     findings: tuple[Finding, ...] = ()
     nifti_place: NiftiPlace | None = None
+    dicom_place: DicomPlace | None = None
 
     def __post_init__(self) -> None:
         if self.array.ndim != 4:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..findings import Finding
-from .placed_array import Affine, Array, NiftiPlace
+from .placed_array import Affine, Array, DicomPlace, NiftiPlace
 
 
 @dataclass(frozen=True)
@@ -25,3 +25,4 @@ class StoredImage:
     components: int = 1
     findings: tuple[Finding, ...] = ()
     nifti_place: NiftiPlace | None = None
+    dicom_place: DicomPlace | None = None

@@ -36,6 +36,7 @@ class Volume(PlacedArray):
             other (a tilted gantry).
         findings: What was noticed when the scan was read.
         nifti_place: How a NIfTI header said where the scan lies, in both its forms, so that a result says the same.
+        dicom_place: The slices of the DICOM series that the scan was read from, so that a result refers to them.
 
     Examples:
         >>> import numpy as np

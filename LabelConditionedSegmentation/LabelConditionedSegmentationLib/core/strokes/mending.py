@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..errors import LabelError
 from ..inference.features import Features
+from ..labels.label_tree import LabelTree
 from ..progress import CancelToken, ProgressCallback
 from ..scan.volume import Array, Volume
 from .painted_strokes import Strokes
@@ -39,7 +41,7 @@ def mend(
         The mended answer (k, j, i), of the same type, and the probabilities that it was decided by.
 
     Raises:
-        LabelError: The model does not know a painted name.
+        LabelError: The model does not know a painted name, or it is that of a group of labels.
         InputError: The model knows no label in the box, the box is larger than the memory, or the features were not
             kept.
         Cancelled: It was cancelled.
@@ -47,11 +49,23 @@ def mend(
     tree = features.labels
     cut = tuple(slice(a, b) for a, b in zip(*strokes.box, strict=True))
     there = [tree[int(number)].name for number in np.unique(answer[cut]) if number]
-    painted = [n if n.casefold() == BACKGROUND.casefold() else tree.find(n).name for n in strokes.names]
-    names = dict.fromkeys([*painted, *there])
-    competing = replace(strokes, names=tuple(names)).with_background()
+    painted = [_leaf(tree, name) for name in strokes.names]
+    names = tuple(dict.fromkeys([*painted, *there]))
+    classes = np.array([0, *(names.index(name) + 1 for name in painted)], dtype=strokes.seeds.dtype)
+    competing = replace(strokes, seeds=classes[strokes.seeds], names=names).with_background()
     found = propagate(competing, scan, features, features, progress, cancel)
     ids = [0 if n == competing.background else tree.find(name).id for n, name in enumerate(competing.names)]
     mended = answer.copy()
     mended[cut] = np.array(ids, dtype=answer.dtype)[found.probabilities.argmax(0).cpu().numpy()]
     return mended, found
+
+
+def _leaf(tree: LabelTree, name: str) -> str:
+    """The label that a painted name means. Raises LabelError where it is none that competes."""
+    if name.casefold() == BACKGROUND.casefold():
+        return BACKGROUND
+    label = tree.find(name)
+    if label.id in tree.children:
+        part = tree.leaves_under(label)[0].name
+        raise LabelError(f'"{label.name}" is a group of structures; paint strokes of its parts, such as "{part}".')
+    return label.name
