@@ -35,7 +35,7 @@ OWN = {
 MADE: dict[str, Callable[[], QtCore.QObject]] = {
     "QAbstractButton": QtWidgets.QPushButton,
     "QAbstractSlider": QtWidgets.QSlider,
-    "QShortcut": lambda: QtGui.QShortcut(QtWidgets.QWidget()),
+    "QShortcut": lambda: QtGui.QShortcut(QtWidgets.QApplication.instance()),
     "QAbstractItemView": QtWidgets.QTreeWidget,
     "QBoxLayout": QtWidgets.QVBoxLayout,
     "QLayout": QtWidgets.QVBoxLayout,

@@ -73,7 +73,7 @@ class ExampleForm:
         """Open the form, filled in for a new label: the scan, one volume a channel, and the segment that shows it."""
         ui = self._ui
         ui.labelSection.collapsed = False
-        ui.addExampleButton.checked = True
+        ui.addExampleAction.checked = True
         ui.exampleOfSelector.currentIndex = 0
         self.atlas.set_nodes(volumes)
         ui.exampleSelector.setCurrentNode(segmentation)

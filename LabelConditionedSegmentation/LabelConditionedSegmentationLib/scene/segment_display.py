@@ -93,5 +93,7 @@ class SegmentFlash:
         if not is_present(self._display):
             self._left = 0
             return
+        before = self._display.StartModify()  # views draw once, however many there are
         for segment_id in self._ids:
             self._display.SetSegmentVisibility(segment_id, on)
+        self._display.EndModify(before)
