@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from PySide6 import QtCore, QtGui, QtWidgets
@@ -35,7 +35,7 @@ OWN = {
 MADE: dict[str, Callable[[], QtCore.QObject]] = {
     "QAbstractButton": QtWidgets.QPushButton,
     "QAbstractSlider": QtWidgets.QSlider,
-    "QShortcut": lambda: QtGui.QShortcut(QtWidgets.QApplication.instance()),
+    "QShortcut": lambda: QtGui.QShortcut(cast("QtCore.QObject", QtWidgets.QApplication.instance())),
     "QAbstractItemView": QtWidgets.QTreeWidget,
     "QBoxLayout": QtWidgets.QVBoxLayout,
     "QLayout": QtWidgets.QVBoxLayout,
