@@ -34,6 +34,7 @@ from LabelConditionedSegmentationLib.worker.requests import (
     StatusRequest,
 )
 from LabelConditionedSegmentationLib.worker.serving import Server
+from LabelConditionedSegmentationLib.worker.stroke_request import StrokesRequest
 
 from Testing import samples
 from Testing.worker.helpers import answer, ends, run_of, wait
@@ -340,7 +341,7 @@ def test_prompts_of_an_older_run_or_of_another_model_are_told(either: Worker, le
     run = either.send(run_of(learner, SCAN))
     wait(either, run)
     old = answer(either, ExamplesRequest(run - 1, (prompt,), (900,)))
-    assert old.values == {"error": "InputError"}
+    assert old.values == {"error": "NotKeptError"}
     assert (
         old.text
         == "What the network found in that run is not kept any more; press Apply again to ask for labels by example."
@@ -388,6 +389,7 @@ REQUESTS: tuple[Request, ...] = (
     ExamplesRequest(3, (PROMPT, replace(PROMPT, name="Other")), (900, 901)),
     InstallRequest("tiny.zip", "models"),
     StatusRequest(),
+    StrokesRequest(3, SCAN, np.ones(SCAN.shape, dtype=np.uint16), ("Left Hippocampus",), mend=True),
 )
 
 
