@@ -29,7 +29,7 @@ from ..engine.kept_files import written_whole
 from ..engine.program import ends_with_a_sentence
 from ..engine.threads import use_threads
 
-LIMITS = {"lost": (0.03, 0.15), "sizes": (1.0, 2.5), "asymmetry": (0.25, 0.45), "contrast": (0.3, 0.8)}
+LIMITS = {"lost": (0.03, 0.15), "sizes": (1.0, 1.8), "asymmetry": (0.25, 0.45), "contrast": (0.3, 0.8)}
 """From where an answer is odd, and from where it has failed: well above what people differ by, well below what comes
 out of scans of another kind (see BENCHMARKS.md).
 """
