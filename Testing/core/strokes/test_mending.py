@@ -82,3 +82,29 @@ def test_the_time_follows_the_strokes_and_not_the_scan(answered: tuple[Volume, F
     assert found.probabilities[0].numel() < answer.size / 50
     assert found.certainty.shape == answer.shape
     assert found.certainty[0, 0, 0] == 1
+
+
+def test_a_group_of_labels_is_refused_since_nobody_says_which_of_them_it_is(
+    answered: tuple[Volume, Features, Array],
+) -> None:
+    scan, features, answer = answered
+    line, _ = wrong_line(answer)
+    group = next(label for label in features.labels.labels if label not in features.labels.leaves)
+    with pytest.raises(LabelError):
+        mend(strokes_of(scan, line, group.name), scan, features, answer)
+
+
+def test_two_segments_of_one_label_are_one_and_leave_the_others_in_place(
+    answered: tuple[Volume, Features, Array],
+) -> None:
+    """One is named by the label's name, the other by its id; the background comes after them."""
+    scan, features, answer = answered
+    line, wanted = wrong_line(answer)
+    beside = (slice(20, 21), slice(29, 30), slice(22, 28))
+    seeds = np.zeros(scan.shape, dtype=np.uint16)
+    seeds[line], seeds[20, 27, 22:28], seeds[beside] = 1, 2, 3
+    names = (features.labels[wanted].name, str(wanted), "background")
+    mended, _ = mend(Strokes(Grid.of(scan), seeds, names), scan, features, answer)
+    assert (mended[line] == wanted).all()
+    assert (mended[20, 27, 22:28] == wanted).all()
+    assert (mended[beside] == 0).all()
