@@ -44,13 +44,25 @@ def test_a_stripped_t1_scan_has_no_findings(mni: Volume, package: ModelPackage) 
 
 
 @pytest.mark.slow
-def test_an_inverted_contrast_is_told(mni: Volume, package: ModelPackage) -> None:
-    """By what comes out, since a scan of another contrast can look like one of the training."""
+def test_a_scan_of_inverted_contrast_is_the_same_brain(mni: Volume, package: ModelPackage) -> None:
     inverted = np.where(mni.array > 0, 260 - mni.array.astype(np.int16), 0)
     with Segmenter.from_package(package.path, "cpu") as segmenter:
-        report = segmenter.segment(mni.with_array(inverted)).report
-    assert [finding.level for finding in report.findings] == ["error"]
-    assert "T1" in report.findings[0].fix
+        names = [label.name for label in package.labels.roots]
+        first, second = (segmenter.segment(scan, names) for scan in (mni, mni.with_array(inverted)))
+    assert second.report.findings == []
+    agreement = [samples.dice(first.mask(name).to_numpy(), second.mask(name).to_numpy()) for name in names]
+    assert float(np.mean(agreement)) > 0.75, agreement
+
+
+@pytest.mark.slow
+def test_a_whole_head_that_is_said_to_be_stripped_is_told_by_what_comes_out(package: ModelPackage) -> None:
+    with Segmenter.from_package(package.path, "cpu") as segmenter:
+        report = segmenter.segment(read_volume(sample_scan("colin27_t1_head.nii.gz")), stripped="yes").report
+    failed = [finding for finding in report.findings if finding.level == "error"]
+    assert [finding.text for finding in failed] == [
+        "The result is wrong: the structures have sizes that no scan of the training had."
+    ]
+    assert "check that it is an MRI" in failed[0].fix
 
 
 @pytest.mark.slow
