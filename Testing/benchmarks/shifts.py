@@ -57,7 +57,7 @@ def _shifted(segmenter: Segmenter) -> Iterator[list[str]]:
     their contrast told, and with another one told (T2 of a T1 scan, T1 of every other).
     """
     truths = [truth_of(name) for name in CASES]
-    tells = "contrast" in {field.name for field in segmenter.package.metadata.fields}
+    tells = reads_contrast(segmenter)
     plain = 0.0
     for name, shift in SHIFTS.items():
         shifted = [shift(*truth) for truth in truths]
@@ -67,6 +67,11 @@ def _shifted(segmenter: Segmenter) -> Iterator[list[str]]:
         plain = plain or float(found[0][0])
         further = [f"{dice_told[0]:.3f}" for dice_told in found[1:]] or ["-", "-"]
         yield [name, f"{found[0][0]:.3f}", f"{found[0][1]:.3f}", f"{plain - found[0][0]:.3f}", *further]
+
+
+def reads_contrast(segmenter: Segmenter) -> bool:
+    """Whether its model may be told the contrast of a scan."""
+    return any(field.name == "contrast" for field in segmenter.package.metadata.fields)
 
 
 def truth_of(name: str) -> Truth:
@@ -241,7 +246,7 @@ def _patient(segmenter: Segmenter) -> Iterator[str]:
     tree = segmenter.package.labels
     white = [leaf.id for leaf in tree.leaves if "White Matter" in leaf.name and "Cerebral" in leaf.name]
     lesions = read_volume(PATIENT / "patient07_lesions.nii.gz").array[0] > 0
-    tells = "contrast" in {field.name for field in segmenter.package.metadata.fields}
+    tells = reads_contrast(segmenter)
     reference: Array | None = None
     for contrast in ("T1", "T2", "FLAIR"):
         scan = read_volume(PATIENT / f"patient07_{contrast}.nii.gz")

@@ -20,6 +20,7 @@ from LabelConditionedSegmentationLib.core.scan.geometry import Grid, resample
 from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
 from LabelConditionedSegmentationLib.core.scan.volume import Array, Volume
 
+from Testing.benchmarks.shifts import reads_contrast
 from Testing.samples import dice
 from Training.evaluation.markdown import markdown_table
 
@@ -39,11 +40,10 @@ def rows(folder: Path, package: Path) -> Iterator[list[str]]:
     atlas = read_volume(folder / "atlases" / ATLAS)
     with Segmenter.from_package(package, "cpu") as segmenter:
         leaves = {leaf.id: names[letters(leaf.name)] for leaf in segmenter.package.labels.leaves}
-        tells = "contrast" in {field.name for field in segmenter.package.metadata.fields}
         for image in IMAGES:
             scan = read_volume(folder / "templates" / image)
             truth = _on_grid_of(scan, atlas)
-            for told in [{}, {"contrast": "T1"}] if tells else [{}]:
+            for told in [{}, {"contrast": "T1"}] if reads_contrast(segmenter) else [{}]:
                 found = segmenter.segment(scan, metadata=told, stripped="yes").label_map.array[0]
                 mean = np.mean([dice(found == leaf, truth == index) for leaf, index in leaves.items()])
                 yield [package.as_posix(), image, "told" if told else "not told", f"{mean:.3f}"]

@@ -12,11 +12,9 @@ from PySide6 import QtCore, QtGui, QtTest, QtWidgets
 from Testing.host import qt as adaptor
 from Testing.host.application import Host
 from Testing.host.result_modules import provide_other_modules
-from Testing.panel.test_panel_examples import add, learner, paint
+from Testing.panel.test_panel_examples import add, paint
 from Testing.panel.user import PLACE, User
 from Testing.scene import made_nodes as nodes
-
-__all__ = ["learner"]
 
 
 @pytest.fixture

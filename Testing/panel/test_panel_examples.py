@@ -23,30 +23,17 @@ from Testing import samples
 from Testing.host.application import Host
 from Testing.panel.test_panel_faults import HeldWorker, assert_readable, contents, kill_idle, with_process
 from Testing.panel.test_panel_output import read_scene, write_scene
-from Testing.panel.user import PLACE, User, describe, entries, masks, segment_names
+from Testing.panel.user import PLACE, User, entries, masks, segment_names
 from Testing.scene import made_nodes as nodes
 from Testing.worker.helpers import children
 
 
-@pytest.fixture(scope="session")
-def learner(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A package that learns labels from examples."""
-    return describe(
-        samples.package(tmp_path_factory.mktemp("packages"), replace(samples.TINY, examples=True), name="learner").path,
-        title="Learner",
-    )
-
-
 @pytest.fixture
-def user(host: Host, learner: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[User]:
+def user(host: Host, learner_models: Path) -> Iterator[User]:
     """A user with a scan to segment, and an atlas with two structures painted on it, who has opened the form.
 
     After the test no process is left.
     """
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "learner").symlink_to(learner)
-    monkeypatch.setenv("LCS_MODELS", str(tmp_path / "models"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     made = User(host)
     made.choose(made.add_volume())
     paint(made)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6 import QtGui, QtWidgets
 
 from Testing.host.application import Host
 from Testing.panel.module_panel import ModulePanel
@@ -20,15 +18,6 @@ LEAST_TREE = 140
 """Pixels of the structure tree in which its header and six structures are seen."""
 
 LONG = "Segmentation of scans of healthy adults, made with a magnetic field of 1.5 or 3 tesla. " * 3
-
-
-@pytest.fixture(params=[9, 12])
-def points(request: pytest.FixtureRequest, host: Host) -> Iterator[int]:
-    """Size of the application's font."""
-    before = QtWidgets.QApplication.font()
-    QtWidgets.QApplication.setFont(QtGui.QFont(before.family(), request.param))
-    yield request.param
-    QtWidgets.QApplication.setFont(before)
 
 
 @pytest.fixture

@@ -17,12 +17,9 @@ from LabelConditionedSegmentationLib.core.strokes.propagation import propagate
 
 from Testing import samples
 from Testing.host.application import Host
-from Testing.panel.test_panel_examples import learner
 from Testing.panel.test_panel_faults import assert_readable
 from Testing.panel.test_panel_strokes import draw, hint, paint, preview, settle
 from Testing.panel.user import PLACE, User, assert_same_masks, masks, segment_names
-
-__all__ = ["learner"]
 
 SCAN = samples.scan(affine=PLACE)
 
@@ -37,12 +34,8 @@ STROKE, OTHER = line(18, 22, 16, 26), line(18, 30, 16, 26)
 
 
 @pytest.fixture
-def user(host: Host, learner: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[User]:
+def user(host: Host, learner_models: Path) -> Iterator[User]:
     """A user who has segmented every leaf of a scan, and has begun new strokes."""
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "learner").symlink_to(learner)
-    monkeypatch.setenv("LCS_MODELS", str(tmp_path / "models"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     made = User(host)
     made.ui.strokesSection.collapsed = False
     made.choose(made.add_volume())

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6 import QtGui, QtWidgets
 
 from Testing import samples
 from Testing.host.application import Host
 from Testing.panel.pictures import WIDTH, cut_off, least_width
-from Testing.panel.test_panel_examples import add, learner, mark, open_form, paint, tick
+from Testing.panel.test_panel_examples import add, mark, open_form, paint, tick
 from Testing.panel.test_panel_faults import begin, finish
 from Testing.panel.user import INSIDE, User, describe
-
-__all__ = ["learner"]
 
 NAME = "sub_01_" + "x" * 93
 """A hundred characters that cannot be broken into lines."""
@@ -25,24 +22,11 @@ NAME = "sub_01_" + "x" * 93
 WORDS = ("A rather long name of many words " * 4)[:100]
 
 
-@pytest.fixture(params=[9, 12])
-def points(request: pytest.FixtureRequest, host: Host) -> Iterator[int]:
-    """Size of the application's font."""
-    before = QtWidgets.QApplication.font()
-    QtWidgets.QApplication.setFont(QtGui.QFont(before.family(), request.param))
-    yield request.param
-    QtWidgets.QApplication.setFont(before)
-
-
 @pytest.fixture
-def user(host: Host, points: int, learner: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> User:
+def user(host: Host, points: int, learner_models: Path) -> User:
     """A user with a model that learns from examples, and a scan with a long name."""
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "learner").symlink_to(learner)
-    monkeypatch.setenv("LCS_MODELS", str(tmp_path / "models"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     made = User(host)
-    made.folder = tmp_path / "models"  # type: ignore[attr-defined]
+    made.folder = learner_models  # type: ignore[attr-defined]
     made.choose(made.add_volume(NAME))
     return made
 

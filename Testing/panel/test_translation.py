@@ -16,10 +16,8 @@ from Testing import samples
 from Testing.host.application import Host
 from Testing.host.qt import unwrap
 from Testing.host.selectors import qMRMLNodeComboBox, qMRMLSegmentSelectorWidget
-from Testing.panel.test_panel_examples import add, learner, open_form, paint, tick
+from Testing.panel.test_panel_examples import add, open_form, paint, tick
 from Testing.panel.user import INSIDE, User
-
-__all__ = ["learner"]
 
 DATA = re.compile(
     r"Scan|Thick|Learner|tests|CC0|Atlas|Painted|Lesion|Cyst|Deep gray matter|Rest|My labels|(Left |Right )?"
@@ -45,14 +43,10 @@ class SentenceMarks(QtCore.QTranslator):
 
 
 @pytest.fixture
-def user(host: Host, learner: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[User]:
+def user(host: Host, learner_models: Path) -> Iterator[User]:
     """A user of another language, with a model that learns from examples."""
     from LabelConditionedSegmentationLib.panel import sentences
 
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "learner").symlink_to(learner)
-    monkeypatch.setenv("LCS_MODELS", str(tmp_path / "models"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     marks = SentenceMarks()
     QtCore.QCoreApplication.installTranslator(marks)
     sentences.translated.cache_clear()

@@ -39,10 +39,8 @@ class Job:
     @property
     def files(self) -> list[Path]:
         """Every file that this job writes."""
-        named = [self.output] if self.output and suffix_of(self.output) not in OVERLAPPING else []
-        named += [self.probabilities] if self.probabilities and not is_dicom_name(self.probabilities) else []
         each = (self.output, self.masked_scan, self.preview, self.probabilities, self.structured_report)
-        return [*filter(None, each), *map(names_file, named)]
+        return [*filter(None, each), *name_files(self.output, self.probabilities)]
 
     @property
     def first_file(self) -> Path:
@@ -52,7 +50,19 @@ class Job:
     @property
     def is_written(self) -> bool:
         """Whether all its files are there."""
-        return all(os.path.exists(file) for file in self.files)
+        return are_written(self.files)
+
+
+def name_files(output: Path | None, probabilities: Path | None) -> list[Path]:
+    """The files of names beside a result and its probabilities; formats that hold the names themselves have none."""
+    named = [output] if output and suffix_of(output) not in OVERLAPPING else []
+    named += [probabilities] if probabilities and not is_dicom_name(probabilities) else []
+    return [names_file(path) for path in named]
+
+
+def are_written(files: Iterable[Path]) -> bool:
+    """Whether all of them are there."""
+    return all(os.path.exists(file) for file in files)
 
 
 def jobs_for(scans: Iterable[Scan], arguments: argparse.Namespace, is_batch: bool) -> tuple[Job, ...]:

@@ -10,17 +10,15 @@ from ..core.errors import InputError, OutputError
 from ..core.package.model_package import ModelPackage
 from ..core.scan.file_formats import (
     LABEL_MAPS,
-    OVERLAPPING,
     SEGMENTATION,
     check_image_name,
     check_maps_name,
-    is_dicom_name,
-    names_file,
     suffix_of,
 )
 from ..core.scan.orientation import check_letters
 from .arguments import metadata_of
 from .dicom_outputs import check_dicom_files
+from .jobs import are_written, name_files
 from .known import Knowing
 from .model_choice import resolve_model
 from .places import check_outputs, place
@@ -44,15 +42,13 @@ class StrokeJob:
     @property
     def files(self) -> list[Path]:
         """Every file that this job writes."""
-        named = [self.output] if suffix_of(self.output) not in OVERLAPPING else []
-        named += [self.probabilities] if self.probabilities and not is_dicom_name(self.probabilities) else []
-        images = [path for path in (self.output, self.certainty, self.probabilities) if path]
-        return [*images, *map(names_file, named)]
+        each = (self.output, self.certainty, self.probabilities)
+        return [*filter(None, each), *name_files(self.output, self.probabilities)]
 
     @property
     def is_written(self) -> bool:
         """Whether all its files are there."""
-        return all(file.exists() for file in self.files)
+        return are_written(self.files)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -98,6 +98,20 @@ def run_together(
     )
 
 
+def trained_alone_and_together(
+    data_set: Path, folder: Path, words: Sequence[str]
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """What the last checkpoint of one process holds, and that of two, which run in `alone` and `together`."""
+    for name in ("alone", "together"):
+        write_config(folder / name, data_set)
+    train(config_of(folder / "alone", data_set, *WORDS, *words))
+    done = run_together(torchrun, folder / "together" / "run.yaml", *words)
+    assert done.returncode == 0, done.stderr
+    alone, together = (load_file(folder / name / "run" / "last.safetensors") for name in ("alone", "together"))
+    assert alone.keys() == together.keys()
+    return alone, together
+
+
 def is_the_same_run(folder: Path, alone: Path) -> None:
     assert losses(folder) == pytest.approx(losses(alone), rel=1e-7, abs=1e-7)
     assert len(losses(alone)) == 6
@@ -143,13 +157,7 @@ def test_two_processes_begun_by_torchrun_and_gone_on_with_by_fabric_run_are_one_
 def test_two_processes_learn_the_context_that_one_would(data_set: Path, tmp_path: Path) -> None:
     """The virtual step, the outer gradient and the generator's gradient are means over all processes."""
     words = (*COLAB, "colab.every=1", "optimizer.steps=3", "precision=64-true", "data.validation=[]")
-    for name in ("alone", "together"):
-        write_config(tmp_path / name, data_set)
-    train(config_of(tmp_path / "alone", data_set, *WORDS, *words))
-    done = run_together(torchrun, tmp_path / "together" / "run.yaml", *words)
-    assert done.returncode == 0, done.stderr
-    alone, together = (load_file(tmp_path / name / "run" / "last.safetensors") for name in ("alone", "together"))
-    assert alone.keys() == together.keys()
+    alone, together = trained_alone_and_together(data_set, tmp_path, words)
     for key in alone:
         if key.startswith(("source", "outer", "network")):
             torch.testing.assert_close(together[key], alone[key], rtol=1e-3, atol=1e-6)
@@ -173,13 +181,7 @@ def test_two_processes_adapt_to_a_target_as_one_would(data_set: Path, tmp_path: 
         *("data.patch=[32, 32, 32]", "patch_adaptation.patch=[8, 8, 8]", "patch_adaptation.output_widths=[8]"),
         *(f"patch_adaptation.align={align}", "patch_adaptation.learning_rate=1e-2", "optimizer.steps=3"),
     ]
-    for name in ("alone", "together"):
-        write_config(tmp_path / name, data_set)
-    train(config_of(tmp_path / "alone", data_set, *WORDS, *words))
-    done = run_together(torchrun, tmp_path / "together" / "run.yaml", *words)
-    assert done.returncode == 0, done.stderr
-    alone, together = (load_file(tmp_path / name / "run" / "last.safetensors") for name in ("alone", "together"))
-    assert alone.keys() == together.keys()
+    alone, together = trained_alone_and_together(data_set, tmp_path, words)
     for key in alone:
         torch.testing.assert_close(together[key], alone[key], rtol=1e-3, atol=1e-6)
     one, two = (rows(tmp_path / name) for name in ("alone", "together"))
