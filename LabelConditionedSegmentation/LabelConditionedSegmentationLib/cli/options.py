@@ -403,6 +403,14 @@ def _add_further_outputs(segment: argparse.ArgumentParser) -> None:
             " --model head --labels Brain; -o may be left out then"
         ),
     )
+    segment.add_argument(
+        "--instances",
+        metavar='"A,B"',
+        help=(
+            "number the connected pieces of labels whose pieces are things of their own, such as lesions, from the"
+            " largest one: a label map beside the segmentation, and a .json with the volume and centre of each piece"
+        ),
+    )
     segment.add_argument("--volumes", metavar="CSV", help="write a table of volumes in millilitres")
     segment.add_argument(
         "--structured-report",

@@ -164,6 +164,8 @@ class Run:
             files[job.masked_scan] = partial(write_image, result.masked(volume))
         if job.probabilities and result.probabilities:
             files |= result.probabilities.files(job.probabilities)
+        for name, path in job.instances.items():
+            files |= result.instances(name).files(path)
         if job.preview:
             files[job.preview] = write_preview(volume, result)
         return files | {path: partial(write_prompt, prompt) for path, prompt in self.to_save.items()}

@@ -55,6 +55,7 @@ class Label:
     category, type, modifier: codes of the structure and its side, of SNOMED CT or else of FMA or DICOM, None where no
     cited table gives one. broader, position: where there is no type, the code of a structure that the label is a part
     of, and that of which part it is, such as the anterior one.
+    instances: whether each connected piece of it is a thing of its own, as lesions and nuclei are.
     """
 
     id: int
@@ -68,6 +69,7 @@ class Label:
     modifier: Code | None = None
     broader: Code | None = None
     position: Code | None = None
+    instances: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.id <= LARGEST_ID:
@@ -90,6 +92,8 @@ class Label:
             entry["synonyms"] = list(self.synonyms)
         if self.laterality:
             entry["laterality"] = self.laterality
+        if self.instances:
+            entry["instances"] = True
         for name in _CODES:
             code: Code | None = getattr(self, name)
             if code is not None:
@@ -108,6 +112,7 @@ class Label:
             color=(red, green, blue),
             laterality=str(entry.get("laterality", "")),
             **{name: Code.from_json(entry.get(name)) for name in _CODES},
+            instances=bool(entry.get("instances", False)),
         )
 
 
@@ -274,6 +279,16 @@ class LabelTree:
         """Class indices of `leaves_under` among those of the network, where protocols stand one after the other."""
         start = self.class_slices[self.protocol_of(label).name].start
         return tuple(start + number for number in self.classes_under(label))
+
+    def check_instances(self, label: Label) -> None:
+        """Raise LabelError unless pieces of a label are things of their own."""
+        if label.instances:
+            return
+        countable = [each.name for each in self.labels if each.instances]
+        there = f"it says so of {_listed(countable)}" if countable else "it says so of none of its labels"
+        raise LabelError(
+            f'The model does not say that each connected piece of "{label.name}" is a thing of its own; {there}.'
+        )
 
     def ancestors(self, label: Label) -> tuple[Label, ...]:
         """Parent, grandparent, ... up to the root."""
