@@ -48,7 +48,7 @@ class Instances:
 
     Examples:
         >>> lesions = result.instances("Lesion")
-        >>> [piece.ml for piece in lesions.pieces]
+        >>> millilitres = [piece.ml for piece in lesions.pieces]
         >>> lesions.save("lesions.nii.gz")
     """
 
@@ -66,6 +66,9 @@ class Instances:
 
         Raises:
             OutputError: The name says no format, a file exists, cannot be written, or cannot say where the scan lies.
+
+        Examples:
+            >>> result.instances("Lesion").save("pieces.nii.gz")
         """
         check_image_name(Path(path))
         save_all(self.files(Path(path)), overwrite)

@@ -128,12 +128,15 @@ class Result:
             label: Its name, a synonym or its id; a label of which the model says that its pieces are things of their
                 own, such as lesions.
 
+        Returns:
+            A map of numbers on the input grid, and the name, volume and centre of each piece.
+
         Raises:
             LabelError: The model does not know the label or does not say so of it, or it was not asked for.
 
         Examples:
-            >>> lesions = result.instances("Lesion")
-            >>> len(lesions.pieces)
+            >>> for piece in result.instances("Lesion").pieces:
+            ...     described = f"{piece.name}: {piece.ml:.2f} ml"
         """
         tree, wanted = find_label(self.trees, label)
         tree.check_instances(wanted)
