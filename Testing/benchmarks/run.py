@@ -10,7 +10,21 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
-from Testing.benchmarks import absent, heads, instant, large, methods, plain, shifts, trunks
+from Testing.benchmarks import (
+    absent,
+    adaptation,
+    heads,
+    instant,
+    large,
+    methods,
+    peers,
+    plain,
+    shifts,
+    start_to_end,
+    steady,
+    strokes,
+    trunks,
+)
 from Testing.benchmarks import context_classes as context
 from Testing.benchmarks import many_labels as labels
 from Testing.benchmarks import panel_times as panel
@@ -30,6 +44,11 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "context": context.run,
     "heads": heads.run,
     "shifts": shifts.run,
+    "adaptation": adaptation.run,
+    "strokes": strokes.run,
+    "peers": peers.run,
+    "start": start_to_end.run,
+    "steady": steady.run,
 }
 
 
