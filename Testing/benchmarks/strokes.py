@@ -98,27 +98,29 @@ class SimulatedUser:
         """One more stroke, through the largest connected piece of what is missing from an answer (k, j, i) bool, or of
         what is too much of it.
         """
-        pieces = [(_largest_piece(self.truth & ~found), 1), (_largest_piece(found & ~self.truth), 2)]
+        pieces = [(largest_piece(self.truth & ~found), 1), (largest_piece(found & ~self.truth), 2)]
         piece, mark = max(pieces, key=lambda each: np.count_nonzero(each[0]))
         if piece.any():
             k = int(piece.sum(axis=(1, 2)).argmax())
             self._line(k, piece[k], mark)
 
     def _line(self, k: int, area: Array, mark: int) -> None:
-        """A line from end to end of a flat area (j, i), through its middle."""
-        largest = _largest_piece(area)
-        depth = scipy.ndimage.distance_transform_edt(np.pad(largest, 1))[1:-1, 1:-1]
-        js, is_ = np.nonzero(largest)
-        if np.ptp(js) >= np.ptp(is_):
-            line = [(j, int(depth[j].argmax())) for j in range(js.min(), js.max() + 1)]
-        else:
-            line = [(int(depth[:, i].argmax()), i) for i in range(is_.min(), is_.max() + 1)]
-        for j, i in line:
+        for j, i in line_through(area):
             self.marked[k, j, i] = mark
         self.strokes += 1
 
 
-def _largest_piece(inside: Array) -> Array:
+def line_through(area: Array) -> list[tuple[int, int]]:
+    """A line (j, i) from end to end of the largest piece of a flat area (j, i), through its middle."""
+    largest = largest_piece(area)
+    depth = scipy.ndimage.distance_transform_edt(np.pad(largest, 1))[1:-1, 1:-1]
+    js, is_ = np.nonzero(largest)
+    if np.ptp(js) >= np.ptp(is_):
+        return [(j, int(depth[j].argmax())) for j in range(js.min(), js.max() + 1)]
+    return [(int(depth[:, i].argmax()), i) for i in range(is_.min(), is_.max() + 1)]
+
+
+def largest_piece(inside: Array) -> Array:
     """The largest connected piece of what is true; nothing of nothing."""
     pieces, count = scipy.ndimage.label(inside)
     return pieces == 1 + np.bincount(pieces.ravel())[1:].argmax() if count else np.zeros_like(inside)
