@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -89,11 +89,12 @@ def overlapping(
     jobs: Sequence[T],
     steps: tuple[Callable[[T], Read], Callable[[Read], Answer], Callable[[Answer], None]],
     title: Callable[[T], str],
-    at_once: int = 2,
+    holds_two: bool = True,
 ) -> int:
     """As `over_batch`, in three steps (read, answer, write): while one scan is answered, here, the next is read and the
-    one before is written, on a thread each. at_once: how many answers the memory holds, 1 or 2; with 1 each is written
-    before the next is looked for.
+    one before is written, on a thread each.
+
+    holds_two: whether the memory holds two answers; else each is written before the next is looked for.
     """
     read, answer, write = steps
     tally = Tally(len(jobs))
@@ -105,15 +106,17 @@ def overlapping(
     try:
         with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
             coming = reader.submit(read, jobs[0])
-            writing: list[Future[None]] = []
+            behind = writer.submit(lambda: None)
             for job, following in zip_longest(jobs, jobs[1:]):
                 scan, coming = coming, reader.submit(read, following) if following is not None else coming
                 with tally.failing(title(job)):
-                    writing = [*writing, writer.submit(finish, job, answer(scan.result()))][-at_once:]
-                    if len(writing) == at_once:
-                        writing[0].result()
-            for last in writing:
-                last.result()
+                    found = answer(scan.result())
+                    behind.result()
+                    behind = writer.submit(finish, job, found)
+                    del found
+                    if not holds_two:
+                        behind.result()
+            behind.result()
     except Cancelled as error:
         raise tally.cancelled() from error
     return tally.status()

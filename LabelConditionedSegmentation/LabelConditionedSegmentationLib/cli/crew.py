@@ -20,7 +20,7 @@ from .warm_model import version
 TRIES = 3
 """How often a scan is tried whose worker process dies, the last time alone: then it was no other one's fault."""
 
-PATIENCE = 10
+PATIENCE = 20
 """Seconds until a scheduler has to answer."""
 
 

@@ -95,8 +95,8 @@ def _here(run: Run, results: Results) -> int:
     if not plan.is_batch:
         write(answer(run.read(plan.jobs[0])))
         return DONE
-    at_once = 1 if plan.arguments.probabilities else 2  # they may be larger than all the rest
-    return overlapping(plan.jobs, (run.read, answer, write), lambda job: job.scan.title, at_once)
+    holds_two = not plan.arguments.probabilities  # which may be larger than all the rest
+    return overlapping(plan.jobs, (run.read, answer, write), lambda job: job.scan.title, holds_two)
 
 
 @dataclass
