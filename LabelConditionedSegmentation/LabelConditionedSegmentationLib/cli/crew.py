@@ -17,9 +17,6 @@ from .division import scheduler_address
 from .terminal import say
 from .warm_model import version
 
-TRIES = 3
-"""How often a scan is tried whose worker process dies, the last time alone: then it was no other one's fault."""
-
 PATIENCE = 20
 """Seconds until a scheduler has to answer."""
 
@@ -57,7 +54,7 @@ def _processes(count: int, threads: int) -> LocalCluster:
         dashboard_address=None,
         security=True,
         silence_logs=logging.CRITICAL,
-        scheduler_kwargs={"allowed_failures": TRIES - 2},
+        scheduler_kwargs={"allowed_failures": 0},
     )
 
 

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import argparse
 import logging
-import time
 import uuid
-from collections import deque
-from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from collections import Counter, deque
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +19,7 @@ from distributed import CancelledError, Client, Future, KilledWorker, wait
 from ..core.errors import Cancelled, DeviceError, LCSError
 from ..core.progress import CancelToken, ProgressCallback
 from .batch import Tally
-from .crew import TRIES, crew
+from .crew import crew
 from .jobs import Job
 from .running import Results, Work, Written
 from .status import FAILED
@@ -31,6 +30,11 @@ T = TypeVar("T")
 
 IN_HAND = 2
 """Scans in the hands of a process with several threads: one in the network, while another is read or written."""
+
+TRIES = 3
+"""How often a scan is tried whose worker dies, the last time at the end and alone: then it was no other one's fault. A
+scheduler that tries again by itself may come to more.
+"""
 
 GPU = "GPU"
 """The resource that a worker process declares which has a GPU; each scan takes its part of that."""
@@ -86,9 +90,18 @@ class _SchedulerLostError(Exception):
     """It ended, or a new one answers at its address that knows nothing of the scans."""
 
 
+@contextmanager
+def _asking_scheduler() -> Iterator[None]:
+    """Raises _SchedulerLostError where it does not answer."""
+    try:
+        yield
+    except OSError as error:
+        raise _SchedulerLostError from error
+
+
 @dataclass
 class _Division:
-    """A batch under way. name: of the model in the worker processes. suspects: scans whose process died each time."""
+    """A batch under way. name: of the model in the worker processes."""
 
     client: Client
     name: str
@@ -96,19 +109,20 @@ class _Division:
     results: Results
     cancel: CancelToken
     show: ProgressCallback | None
-    suspects: list[Job] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._tally = Tally(len(self.work.plan.jobs))
         self._address = self.client.scheduler.address
-        self._has_told = False
+        self._deaths = Counter[Job]()
+        self._suspects: list[Job] = []
+        self._is_waiting = False
 
     def run(self) -> int:
         """Every scan, whatever becomes of the others. Returns the exit status. Raises as `divide`."""
         try:
-            self._together(self.work.plan.jobs)
-            for suspect in self.suspects:
-                self._together([suspect], is_last_try=True)
+            self._together(deque(self.work.plan.jobs))
+            while self._suspects:
+                self._together(deque([self._suspects.pop()]))
         except _SchedulerLostError:
             say(f"lcs: The scheduler {self._address} ended, or was started anew; {self._tally.so_far()}")
             return FAILED
@@ -116,56 +130,54 @@ class _Division:
             raise self._tally.cancelled()
         return self._tally.status()
 
-    def _together(self, jobs: Iterable[Job], is_last_try: bool = False) -> None:
+    def _together(self, waiting: deque[Job]) -> None:
         """Give scans to workers as they have a hand free, so that none is lost but what a worker was busy with."""
-        waiting, given = deque(jobs), dict[Future, Job]()
+        given: dict[Future, Job] = {}
         while waiting or given:
-            if self.cancel.cancelled:
-                waiting.clear()
-                self.client.run(stop, self.name, on_error="ignore")
-            room, resources = self._room(bool(given)) if waiting else (0, None)
-            while waiting and len(given) < room:
-                job = waiting.popleft()
-                words = (segment_scan, self.name, job, placed(job))
-                given[self.client.submit(*words, resources=resources, pure=False)] = job
-            for future in _ended(given):
-                self._take(given.pop(future), future, is_last_try)
+            with _asking_scheduler():
+                if self.cancel.cancelled:
+                    waiting.clear()
+                    self.client.run(stop, self.name, on_error="ignore")
+                room, resources = self._room() if waiting else (0, None)
+                while waiting and len(given) < room:
+                    job = waiting.popleft()
+                    words = (segment_scan, self.name, job, placed(job))
+                    given[self.client.submit(*words, resources=resources, pure=False)] = job
+            for future in _ended(list(given)):
+                self._take(given.pop(future), future, waiting)
 
-    def _room(self, is_busy: bool) -> tuple[int, dict[str, float] | None]:
+    def _room(self) -> tuple[int, dict[str, float] | None]:
         """How many scans all workers can have in hand, and what each takes of one. Where there are workers with a GPU
-        the others get none.
+        the others get none; where there are none at all, a scan that waits is what brings one.
         """
-        try:
-            workers = list(self.client.scheduler_info()["workers"].values())
-        except OSError as error:
-            raise _SchedulerLostError from error
-        if not workers and not is_busy and not self._has_told:
-            say(f"note: No worker has come to the scheduler {self._address} yet; waiting for one.")
-            self._has_told = True
+        workers = list(self.client.scheduler_info()["workers"].values())
+        if not workers and not self._is_waiting:
+            say(f"note: The scheduler {self._address} has no worker now; waiting for one.")
+        self._is_waiting = not workers
         with_gpu = [worker for worker in workers if worker["resources"].get(GPU)]
         room = sum(min(worker["nthreads"], IN_HAND) for worker in with_gpu or workers)
-        return room, {GPU: 1 / IN_HAND} if with_gpu else None
+        return max(1, room), {GPU: 1 / IN_HAND} if with_gpu else None
 
-    def _take(self, job: Job, future: Future, is_last_try: bool) -> None:
+    def _take(self, job: Job, future: Future, waiting: deque[Job]) -> None:
         """What became of a scan. Raises what concerns every scan, and what is wrong with the only one."""
-        title = job.scan.title
         try:
             found: Written | LCSError = future.result()
-        except KilledWorker as error:
-            tries = error.allowed_failures + 1 + (TRIES - 1 if is_last_try else 0)
-            if tries < TRIES:
-                say(f"note: {title}: its worker died {tries} times; it is tried once more, alone, at the end.")
-                self.suspects.append(job)
-                return
-            found = DeviceError(
-                f"Its worker died each of {tries} times, as processes do that take more memory than there is; look at"
-                " the scan, or ask for workers with more."
-            )
         except CancelledError as error:
             raise _SchedulerLostError from error
+        except KilledWorker as error:
+            self._deaths[job] += error.allowed_failures + 1
+            if self._deaths[job] < TRIES:
+                say(f"note: {job.scan.title}: the worker that had it in hand died; it is tried again.")
+                is_last = self._deaths[job] == TRIES - 1
+                (self._suspects if is_last else waiting).append(job)
+                return
+            found = DeviceError(
+                f"The workers that had it in hand died, {self._deaths[job]} of them, as processes do that take more"
+                " memory than there is; look at the scan, or ask for workers with more."
+            )
         if isinstance(found, LCSError) and not self.work.plan.is_batch:
             raise found
-        with suppress(Cancelled), self._tally.of(title):
+        with suppress(Cancelled), self._tally.of(job.scan.title):
             self._keep(found)
         if self.show is not None:
             ended = self._tally.done + len(self._tally.failures)
@@ -180,11 +192,8 @@ class _Division:
             say(line)
 
 
-def _ended(given: Iterable[Future]) -> list[Future]:
+def _ended(given: Collection[Future]) -> list[Future]:
     """Those of which something became, at the latest after a turn."""
-    futures = list(given)
-    if not futures:
-        time.sleep(TURN)
     with suppress(TimeoutError, CancelledError):
-        wait(futures, timeout=TURN, return_when="FIRST_COMPLETED")
-    return [future for future in futures if future.done()]
+        wait(given, timeout=TURN, return_when="FIRST_COMPLETED")
+    return [future for future in given if future.done()]
