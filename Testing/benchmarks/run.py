@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
-from Testing.benchmarks import absent, heads, instant, large, methods, plain, shifts, trunks
+from Testing.benchmarks import absent, heads, instant, large, methods, plain, shifts, throughput, trunks
 from Testing.benchmarks import context_classes as context
 from Testing.benchmarks import many_labels as labels
 from Testing.benchmarks import panel_times as panel
@@ -30,6 +30,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "context": context.run,
     "heads": heads.run,
     "shifts": shifts.run,
+    "throughput": throughput.run,
 }
 
 

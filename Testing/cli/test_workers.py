@@ -18,17 +18,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dask
+import dask_jobqueue
 import pytest
 import torch
 from distributed import Client
 from LabelConditionedSegmentationLib.cli import crew as crews
 from LabelConditionedSegmentationLib.cli import warm_model
 from LabelConditionedSegmentationLib.cli.main import main
+from LabelConditionedSegmentationLib.cli.options import build_parser
 
 from Testing import samples
 from Testing.cli.command import contents, one_sentence, write_scan
 from Testing.cli.odd_workers import FOLDER
 from Testing.cli.test_batches import Batch
+from Testing.test_documentation import blocks
 
 TOP = Path(__file__).resolve().parents[2]
 LONG = 300
@@ -322,6 +325,25 @@ def test_nobody_else_can_give_work_to_the_workers_of_this_machine() -> None:
                 Client(other, timeout=5)
         with Client(cluster) as client:
             assert client.submit(sum, [1, 2]).result() == 3
+
+
+@pytest.mark.parametrize("kind", ["SLURM", "PBS"])
+def test_the_page_starts_jobs_of_a_queue_with_a_gpu_each(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to the queue itself, which a test has not."""
+    (block,) = (block for block in blocks(TOP / "Documentation" / "command_line.md", "python") if f"{kind}C" in block)
+    cluster = getattr(dask_jobqueue, f"{kind}Cluster")
+    scripts: list[tuple[int, str]] = []
+    commands: list[list[str]] = []
+    monkeypatch.setattr(cluster, "scale", lambda self, jobs: scripts.append((jobs, self.job_script())))
+    monkeypatch.setattr(subprocess, "run", lambda words, check: commands.append(words))
+    exec(compile(block, kind, "exec"), {})
+    (count, script), *_ = scripts
+    assert count == 8
+    assert " --resources GPU=1" in script
+    assert " --nthreads 4 " in script
+    assert "gpu" in next(line for line in script.splitlines() if "gres" in line or "select" in line)
+    arguments = build_parser().parse_args(commands[0][1:])
+    assert arguments.scheduler.startswith("tcp://")
 
 
 @pytest.mark.parametrize(
