@@ -24,6 +24,7 @@ from Testing.benchmarks import (
     start_to_end,
     steady,
     strokes,
+    throughput,
     trunks,
 )
 from Testing.benchmarks import context_classes as context
@@ -51,6 +52,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "peers": peers.run,
     "start": start_to_end.run,
     "steady": steady.run,
+    "throughput": throughput.run,
 }
 
 

@@ -26,7 +26,7 @@ def with_instances(jobs: Sequence[Job], words: str, tree: LabelTree, asked: list
     for label in labels:
         tree.check_instances(label)
         _check_asked(tree, label, asked)
-    return tuple(replace(job, instances={label.name: _place(job, label) for label in labels}) for job in jobs)
+    return tuple(replace(job, instances=tuple((label.name, _place(job, label)) for label in labels)) for job in jobs)
 
 
 def _check_asked(tree: LabelTree, label: Label, asked: list[str] | str) -> None:

@@ -13,6 +13,7 @@ EXAMPLES = """examples:
   lcs segment scan.nii.gz -o scan.seg.nrrd --metadata age=31 sex=F --volumes scan.csv --preview scan.png
   lcs brain scan.nii.gz -o brain.nii.gz                             the scan without its skull
   lcs segment scans/ -r -o "results/{name}.nii.gz"                  every scan below a folder
+  lcs segment scans/ -r -o results/ --workers 4                     the same by four processes
   lcs segment scan.nii.gz -o claustrum.seg.nrrd --example atlas.nii.gz mask.nii.gz --name Claustrum
 """
 
@@ -54,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_adaptation(segment)
     _add_reading(segment)
     _add_further_outputs(segment)
+    _add_division(segment)
     _add_debug(segment)
     brain = commands.add_parser("brain", help=BRAIN, description=f"{BRAIN[0].upper()}{BRAIN[1:]}.")
     brain.set_defaults(**vars(segment.parse_args([])))
@@ -118,6 +120,7 @@ def _add_brain(brain: argparse.ArgumentParser) -> None:
     _add_device(brain)
     brain.add_argument("--preview", metavar="PNG", help="write a picture of three slices with the brain over the scan")
     brain.add_argument("--report", metavar="JSON", help="write the run report")
+    _add_division(brain)
     _add_debug(brain)
     brain.set_defaults(labels="Brain", ignore_file_metadata=True)
 
@@ -212,6 +215,7 @@ def _add_bids(bids: argparse.ArgumentParser) -> None:
     _add_stripped(bids)
     _add_existing(bids)
     _add_device(bids)
+    _add_division(bids)
     _add_debug(bids)
 
 
@@ -419,6 +423,24 @@ def _add_further_outputs(segment: argparse.ArgumentParser) -> None:
             "write the volumes as a DICOM structured report (TID 1500) on the DICOM segmentation that -o names. For"
             " several scans: a folder, or a path with {name} in it"
         ),
+    )
+
+
+def _add_division(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "many scans", "divided among processes that keep the model loaded, by Dask (an extra: distributed)"
+    )
+    where = group.add_mutually_exclusive_group()
+    where.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes on this machine, among which its cores are divided; at most one a GPU",
+    )
+    where.add_argument(
+        "--scheduler",
+        metavar="ADDRESS|FILE",
+        help="the workers of a cluster, by the address of their Dask scheduler or the file that it wrote",
     )
 
 
