@@ -28,12 +28,15 @@ from LabelConditionedSegmentationLib.cli.main import main
 from LabelConditionedSegmentationLib.cli.options import build_parser
 
 from Testing import samples
-from Testing.cli.command import contents, one_sentence, write_scan
+from Testing.cli.command import ENVIRONMENT, LCS, contents, one_sentence, write_scan
 from Testing.cli.odd_workers import FOLDER
 from Testing.cli.test_batches import Batch
 from Testing.test_documentation import blocks
 
 TOP = Path(__file__).resolve().parents[2]
+PLACES = {"PYTHONPATH": os.pathsep.join([str(TOP), str(TOP / "LabelConditionedSegmentation")])}
+"""Where new processes find the tests, and what is tested."""
+
 LONG = 300
 """Seconds after which what is waited for will not come."""
 
@@ -49,10 +52,9 @@ class Crew:
             self.port = free.getsockname()[1]
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
-        paths = os.pathsep.join([str(TOP), str(TOP / "LabelConditionedSegmentation")])
         environment = {
             **os.environ,
-            "PYTHONPATH": paths,
+            **PLACES,
             FOLDER: str(self.folder),
             "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
         }
@@ -314,6 +316,29 @@ def test_workers_of_this_machine_share_its_cores_and_one_that_is_killed_is_repla
     assert sorted(batch.in_volumes()) == sorted(batch.in_report()) == list("abcd")
     assert {run["device"] for run in json.loads(batch.report.read_text())["runs"]} == {"CPU, 2 threads"}
     assert capsys.readouterr().err.startswith("workers: 2 of 2 threads, on cpu\n")
+
+
+@pytest.mark.slow
+def test_ctrl_c_at_the_terminal_ends_the_workers_of_this_machine_too(batch: Batch, tmp_path: Path) -> None:
+    """It goes to every process of the terminal."""
+    for name in ("c", "d"):
+        (tmp_path / f"{name}.held").touch()
+    odd = {FOLDER: str(tmp_path), "DASK_DISTRIBUTED__WORKER__PRELOAD": "Testing.cli.odd_workers"}
+    process = subprocess.Popen(
+        [*LCS, *batch.words("--workers", "2", "--device", "cpu")],
+        env={**ENVIRONMENT, **PLACES, **odd},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    until(lambda: batch.report.exists() and len(batch.in_report()) == 2)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=LONG)
+    assert process.returncode == 130
+    assert said.startswith("workers: 2 of ")
+    assert len(said.splitlines()) == 4  # the workers, two scans, and how to go on
+    assert "2 of 4 scans are done" in said.splitlines()[-1]
+    assert sorted(batch.in_volumes()) == ["a", "b"]
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..core.errors import OutputError
@@ -32,12 +32,14 @@ def forgiving() -> Iterator[None]:
 
 
 _bars: list[Any] = []
-"""Progress bars that are shown now, with what keeps them apart from lines."""
+"""Progress bars that are shown now, above which lines are written, from whatever thread they come."""
 
 
 def say(text: str) -> None:
     """A line for the person at the terminal: a note, what is being done, or why something is refused."""
-    with _bars[-1].external_write_mode(file=sys.stderr) if _bars else nullcontext():
+    with ExitStack() as above_bars:
+        for bar in _bars[-1:]:
+            above_bars.enter_context(bar.external_write_mode(file=sys.stderr))
         print(text, file=sys.stderr, flush=True)
 
 
