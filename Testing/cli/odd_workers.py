@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from LabelConditionedSegmentationLib.cli import running
+from LabelConditionedSegmentationLib.cli import scan_steps as steps
 from LabelConditionedSegmentationLib.core.progress import ProgressCallback
 
 FOLDER = "LCS_ODD_SCANS"
@@ -21,9 +21,9 @@ scan NAME, and while NAME.held is there the scan is not answered.
 
 def dask_setup(worker: Any) -> None:
     """Called by Dask."""
-    folder, answer = Path(os.environ[FOLDER]), running.Run.answer
+    folder, answer = Path(os.environ[FOLDER]), steps.Run.answer
 
-    def odd(run: running.Run, scan: running.ReadScan, progress: ProgressCallback | None = None) -> running.Answer:
+    def odd(run: steps.Run, scan: steps.ReadScan, progress: ProgressCallback | None = None) -> steps.Answer:
         deaths = folder / f"{scan.job.scan.name}.deaths"
         left = int(deaths.read_text()) if deaths.exists() else 0
         if left:
@@ -34,4 +34,4 @@ def dask_setup(worker: Any) -> None:
             time.sleep(0.02)
         return answer(run, scan, progress)
 
-    running.Run.answer = odd  # type: ignore[method-assign, assignment]
+    steps.Run.answer = odd  # type: ignore[method-assign, assignment]

@@ -18,8 +18,9 @@ from .bids_scans import BidsScan, find_scans, segmentation_name
 from .jobs import Job
 from .model_choice import resolve_model
 from .plan import plan_of
-from .running import ReadScan, Run, run_plan
+from .running import run_plan
 from .scan import Scan
+from .scan_steps import ReadScan, Run
 from .scans import Chosen
 from .segment import tell
 from .status import DONE

@@ -21,7 +21,7 @@ from ..core.progress import CancelToken, ProgressCallback
 from .batch import Tally
 from .crew import crew
 from .jobs import Job
-from .running import Results, Work, Written
+from .scan_steps import Results, Work, Written
 from .status import FAILED
 from .terminal import progress_bar, say
 from .warm_model import WarmModel, segment_scan, stop

@@ -17,7 +17,7 @@ from ..core.progress import CancelToken
 from ..core.scan.whole_files import write_all
 from ..version import __version__
 from .jobs import Job
-from .running import Answer, Run, Work, Written
+from .scan_steps import Answer, Run, Work, Written
 
 
 class WarmModel(WorkerPlugin):  # type: ignore[misc]
