@@ -32,10 +32,10 @@ def listed(user: User) -> list[str]:
 
 
 def press_apply(user: User) -> None:
-    """Press the button of the section, without waiting."""
+    """Press Apply, without waiting."""
     listed(user)
-    assert user.ui.batchButton.enabled, user.ui.batchButton.toolTip
-    user.ui.batchButton.click()
+    assert user.ui.applyButton.enabled, user.ui.applyButton.toolTip
+    user.ui.applyButton.click()
 
 
 def wait(user: User) -> None:
@@ -94,18 +94,20 @@ def test_volumes_and_sequences_are_listed_as_they_come_and_go(user: User) -> Non
     assert listed(user) == ["B", "Cine"]
 
 
-def test_why_the_scans_cannot_be_segmented_is_said(user: User) -> None:
+def test_apply_is_of_the_ticked_scans_and_says_why_it_cannot_be(user: User) -> None:
     user.add_volume("A")
     listed(user)
-    assert user.ui.batchButton.toolTip == "Tick the scans that are to be segmented."
+    assert user.ui.applyButton.text == "Apply"
+    assert user.ui.applyButton.toolTip == "No volume is chosen. Choose the scan to segment."
     user.press("allScansButton")
-    assert user.ui.batchButton.text == "Apply to 1 scan"
-    assert user.ui.batchButton.enabled
+    assert user.ui.applyButton.text == "Apply to 1 scan"
+    assert user.ui.applyButton.enabled
     user.press("clearButton")
-    assert user.ui.batchButton.toolTip == "Choose at least one structure."
+    assert user.ui.applyButton.toolTip == "Choose at least one structure."
     user.ui.scansSection.collapsed = True
+    assert user.ui.applyButton.text == "Apply"
     user.ui.scansSection.collapsed = False
-    assert user.ui.batchButton.text == "Apply to 1 scan"
+    assert user.ui.applyButton.text == "Apply to 1 scan"
 
 
 # Volumes
@@ -185,7 +187,7 @@ def test_cancel_in_scan_3_of_12_keeps_what_is_done(user: User) -> None:
         user.add_volume(f"S{n}", seed=n % 2)
     listed(user)
     user.press("allScansButton")
-    assert user.ui.batchButton.text == "Apply to 12 scans"
+    assert user.ui.applyButton.text == "Apply to 12 scans"
     seen = cancel_in_run(user, 3)
     press_apply(user)
     wait(user)
@@ -195,7 +197,7 @@ def test_cancel_in_scan_3_of_12_keeps_what_is_done(user: User) -> None:
     assert segmentations(user) == ["S0 segmentation", "S1 segmentation"]
     assert user.said.startswith("Cancelled in run 3 of 12; what was done before is kept (2).")
     assert table()["Scan"] == ["S0", "S1"]
-    assert user.ui.batchButton.enabled
+    assert user.ui.applyButton.enabled
 
 
 def test_what_cannot_be_segmented_is_said_and_the_batch_goes_on(user: User) -> None:
@@ -223,7 +225,7 @@ def test_300_volumes_are_listed_ticked_and_begun(user: User) -> None:
         nodes.volume(user.host.scene, PLACE, np.zeros((2, 2, 2), np.int16), name=f"S{n}")
     assert len(listed(user)) == 300
     user.press("allScansButton")
-    assert user.ui.batchButton.text == "Apply to 300 scans"
+    assert user.ui.applyButton.text == "Apply to 300 scans"
     press_apply(user)
     wait(user)
     assert user.said.startswith("0 of 300 runs were done. 300 did not work; the first: S0: ")
@@ -294,7 +296,7 @@ def test_frames_that_are_not_there_are_a_sentence_and_nothing_is_begun(user: Use
     listed(user)
     user.press("allScansButton")
     user.ui.framesEdit.text = "3"
-    user.ui.batchButton.click()
+    user.ui.applyButton.click()
     assert user.said == '"3" names no frames; there are the frames 1 to 2.'
     assert not user.panel.batch.is_going_on
 

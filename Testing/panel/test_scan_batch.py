@@ -10,7 +10,7 @@ import pytest
 from LabelConditionedSegmentationLib.core.errors import InputError
 from LabelConditionedSegmentationLib.core.inference.winners import Winners
 from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
-from LabelConditionedSegmentationLib.panel.result_comparison import comparison_columns, overlap
+from LabelConditionedSegmentationLib.panel.result_comparison import comparison_columns, overlap, pairs_of
 from LabelConditionedSegmentationLib.panel.scan_batch import Batch, batch_items, frames_of
 from LabelConditionedSegmentationLib.panel.volume_rows import VolumeRow, volume_rows
 from LabelConditionedSegmentationLib.scene.scans_in_scene import SceneScan
@@ -28,6 +28,9 @@ class Named:
 
     def GetName(self) -> str:  # noqa: N802
         return self._name
+
+    def GetID(self) -> str:  # noqa: N802
+        return f"id of {self._name}"
 
 
 @pytest.fixture
@@ -110,7 +113,8 @@ def test_the_overlap_is_the_dice_coefficient_whatever_the_boxes_are() -> None:
 def test_two_results_stand_side_by_side() -> None:
     label = TREE.leaves[0]
     maps = winners((1, cube(0, 4))), winners((1, cube(2, 6)))
-    columns = comparison_columns(("a", "b"), [(label, label)], maps, 0.001)
+    pairs = pairs_of(*([(found, label)] for found in maps))
+    columns = comparison_columns(("a", "b"), pairs, 0.001)
     assert columns == {
         "Structure": [label.name],
         "a (ml)": [pytest.approx(0.064)],
