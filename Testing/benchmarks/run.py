@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
-from Testing.benchmarks import absent, heads, instant, large, methods, plain, shifts, trunks
+from Testing.benchmarks import absent, around_result, heads, instant, large, methods, plain, shifts, trunks
 from Testing.benchmarks import context_classes as context
 from Testing.benchmarks import many_labels as labels
 from Testing.benchmarks import panel_times as panel
@@ -27,6 +27,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "methods": methods.run,
     "absent": absent.run,
     "panel": panel.run,
+    "around_result": around_result.run,
     "context": context.run,
     "heads": heads.run,
     "shifts": shifts.run,

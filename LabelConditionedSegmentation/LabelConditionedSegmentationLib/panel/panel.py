@@ -16,6 +16,8 @@ from ..scene.nodes import first_scan
 from . import installation
 from .add_model_tool import AddModelTool
 from .batch_tool import BatchTool
+from .beside_tool import BesideTool
+from .beside_view import BesideView
 from .device_view import DeviceView
 from .example_form import ExampleForm
 from .example_tool import ExampleTool
@@ -102,9 +104,10 @@ class Panel:
         add_model = AddModelTool(self, self.choices.models)
         view = ResultView(self.ui)
         self.result = ResultTool(self, view, self.structures, self.segment.live, lambda call: _later(FLASH_MS, call))
+        self.beside = BesideTool(self, BesideView(self.ui), lambda: self.result.node)
         installed = InstalledView(self.ui, self.refresh)
         manage = ModelsTool(self, self.choices.models, installed.show, lambda: installed.marked, _confirm)
-        others = self.pick, self.example, self.strokes, add_model, manage, self.result, self.batch
+        others = self.pick, self.example, self.strokes, add_model, manage, self.result, self.beside, self.batch
         self.tools: tuple[Tool, ...] = (*others, self.segment)  # the last always has advice
 
     # What the application does

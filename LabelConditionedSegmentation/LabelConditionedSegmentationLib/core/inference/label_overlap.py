@@ -38,10 +38,7 @@ class LabelOverlap:
             for a, b in zip(here, there, strict=True):  # a slice at a time, since pairs take eight bytes a voxel
                 pairs = a.astype(np.int64) * sizes[1] + b
                 joint += np.bincount(pairs.ravel(), minlength=joint.size).reshape(sizes)
-        counts = (
-            np.bincount(part.ravel(), minlength=size) for part, size in zip((one, other), sizes, strict=True)
-        )
-        return LabelOverlap(joint, *counts)
+        return LabelOverlap(joint, _counts(one, sizes[0]), _counts(other, sizes[1]))
 
     def dice(self, ones: Sequence[int], others: Sequence[int]) -> float | None:
         """Dice coefficient of what has one of the values `ones` in the one map and of `others` in the other; None where
@@ -51,3 +48,11 @@ class LabelOverlap:
         there = [value for value in others if value < len(self.other)]
         total = int(self.one[here].sum() + self.other[there].sum())
         return 2 * int(self.joint[np.ix_(here, there)].sum()) / total if total else None
+
+
+def _counts(part: Array, size: int) -> Array:
+    """(size,): voxels of each value."""
+    counts = np.zeros(size, dtype=np.int64)
+    for plane in part:
+        counts += np.bincount(plane.ravel().astype(np.int64), minlength=size)
+    return counts
