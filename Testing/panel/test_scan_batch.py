@@ -85,6 +85,30 @@ def test_a_cancelled_batch_says_what_is_kept(package: ModelPackage) -> None:
     assert batch.sentences(True) == ["Cancelled in run 3 of 12; what was done before is kept (2)."]
 
 
+def test_what_was_refused_waits_again_and_what_was_taken_back_is_forgotten(package: ModelPackage) -> None:
+    batch = batch_of(package, "A", "B", "C")
+    for problem in ("", "It is wrong.", ""):
+        batch.take()
+        if problem:
+            batch.refuse(problem)
+        else:
+            batch.note({"Putamen": 1.0})
+    assert batch.sentences(False)[1:] == [
+        "1 did not work: B: It is wrong.",
+        '"Segment anyway" writes what was found to be wrong.',
+    ]
+    batch.take_up_refused()
+    assert batch.is_forced
+    item = batch.take()
+    assert item is not None
+    assert (item.name, batch.place) == ("B", (3, 3))
+    batch.note({"Putamen": 2.0}, remark="A label is missing.")
+    assert batch.sentences(False) == ["3 of 3 runs were done."]
+    assert batch.columns()["Remark"] == ["", "", "A label is missing."]
+    batch.forget("id of B")
+    assert batch.columns()["Scan"] == ["A", "C"]
+
+
 def winners(*boxes: tuple[int, tuple[slice, slice, slice]], start: tuple[int, int, int] = (0, 0, 0)) -> Winners:
     classes = np.zeros((10, 10, 10), np.uint8)
     for number, box in boxes:

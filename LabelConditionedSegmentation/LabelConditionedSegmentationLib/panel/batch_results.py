@@ -13,7 +13,7 @@ import slicer
 from ..core.errors import InputError
 from ..core.labels.label_tree import Label
 from ..scene.batch_table import put_table
-from ..scene.nodes import is_present, remove, require
+from ..scene.nodes import is_present, require
 from ..scene.segment_display import show_outline
 from ..scene.segmentation_sequence import browse_together, put_frame, remove_result
 from ..scene.volumes import volume_of
@@ -47,7 +47,7 @@ class ScanStep:
         for node in filter(is_present, self.sequences.values()):
             remove_result(node)
         for node in filter(is_present, self.tables):
-            remove(node)
+            slicer.mrmlScene.RemoveNode(node)
 
 
 class BatchResults:

@@ -14,7 +14,7 @@ from ..core.errors import InputError, LCSError
 from ..core.labels.label_tree import Label
 from ..core.package.model_package import ModelPackage
 from ..scene.batch_table import put_table
-from ..scene.nodes import is_present, remove
+from ..scene.nodes import is_present
 from ..scene.scans_in_scene import show_frame
 from ..scene.volumes import check_nodes, volume_of
 from .batch_results import BatchResults
@@ -318,7 +318,7 @@ class BatchTool:
         if batch.results:
             self._table = put_table(slicer.mrmlScene, self._table, TABLE, batch.columns())
         elif is_present(self._table):
-            remove(self._table)
+            slicer.mrmlScene.RemoveNode(self._table)
 
     def _end(self, is_cancelled: bool) -> None:
         batch, self._batch = self._batch, None

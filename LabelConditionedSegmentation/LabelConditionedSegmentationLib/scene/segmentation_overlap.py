@@ -15,7 +15,7 @@ from ..core.inference.label_overlap import LabelOverlap
 from ..core.inference.winners import Index
 from ..core.scan.volume import Affine, Array
 from .layers import BINARY_LABELMAP, voxels_of
-from .nodes import in_one_place, require
+from .nodes import in_one_place, require, to_world
 
 TOLERANCE = 1e-3
 """Of a voxel: grids that differ by less are one."""
@@ -46,6 +46,11 @@ class _Map:
         image.GetImageToWorldMatrix(matrix)
         return _Map(voxels_of(image), (extent[4], extent[2], extent[0]), slicer.util.arrayFromVTKMatrix(matrix))
 
+    @property
+    def voxel_ml(self) -> float:
+        """Millilitres of a voxel."""
+        return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000
+
     def start_on(self, grid: Affine) -> Index | None:
         """The first voxel as another grid numbers it; None where the voxels of both are not the same."""
         there = np.linalg.inv(grid) @ self.affine
@@ -66,7 +71,8 @@ def state_of(segmentation: Any) -> tuple[Any, ...]:
 
 
 def compared(one: Any, other: Any) -> list[ComparedSegment]:
-    """The segments of two segmentation nodes that are called the same, in the order of the first.
+    """The segments of two segmentation nodes that are called the same, in the order of the first; volumes are those in
+    the world, as the transforms above make them.
 
     Raises InputError where a node is gone, or they do not lie on one grid.
     """
@@ -77,6 +83,8 @@ def compared(one: Any, other: Any) -> list[ComparedSegment]:
     ours, theirs = list(_segments(one)), list(_segments(other))
     maps = {id(image): _Map.of(image) for _, image in (*ours, *theirs) if not image.IsEmpty()}
     named = {segment.GetName().casefold(): (segment, image) for segment, image in theirs}
+    world = to_world(one)
+    stretch = 1.0 if world is None else abs(np.linalg.det(world[:3, :3]))
     overlaps: dict[tuple[int, int], LabelOverlap] = {}
     found = []
     for segment, image in ours:
@@ -86,7 +94,8 @@ def compared(one: Any, other: Any) -> list[ComparedSegment]:
         pair, key = (maps.get(id(image)), maps.get(id(its_image))), (id(image), id(its_image))
         if key not in overlaps:
             overlaps[key] = _overlap(*pair, _other_grid(one, other))
-        found.append(_compared(overlaps[key], segment, same, pair))
+        voxel_ml = stretch * next((each.voxel_ml for each in pair if each is not None), 0.0)
+        found.append(_compared(overlaps[key], segment, same, voxel_ml))
     return found
 
 
@@ -102,10 +111,7 @@ def _overlap(one: _Map | None, other: _Map | None, problem: str) -> LabelOverlap
     return LabelOverlap.of(*placed[0], *placed[1])
 
 
-def _compared(
-    overlap: LabelOverlap, segment: Any, same: Any, pair: tuple[_Map | None, _Map | None]
-) -> ComparedSegment:
-    voxel_ml = next((abs(np.linalg.det(each.affine[:3, :3])) / 1000 for each in pair if each is not None), 0.0)
+def _compared(overlap: LabelOverlap, segment: Any, same: Any, voxel_ml: float) -> ComparedSegment:
     values = segment.GetLabelValue(), same.GetLabelValue()
     sizes = zip((overlap.one, overlap.other), values, strict=True)
     ml, other_ml = (voxel_ml * int(counts[value]) if value < len(counts) else 0.0 for counts, value in sizes)
