@@ -290,7 +290,9 @@ def test_undo_comes_to_the_apply_before_several_scans(user: User) -> None:
 def names(user: User) -> list[str]:
     """Of every node of the scene."""
     scene = user.host.scene
-    return sorted(f"{scene.GetNthNode(n).GetClassName()} {scene.GetNthNode(n).GetName()}" for n in range(scene.GetNumberOfNodes()))
+    return sorted(
+        f"{scene.GetNthNode(n).GetClassName()} {scene.GetNthNode(n).GetName()}" for n in range(scene.GetNumberOfNodes())
+    )
 
 
 def test_a_sequence_is_one_step_and_its_browser_stays(user: User) -> None:

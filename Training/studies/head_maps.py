@@ -91,7 +91,7 @@ def _make(path: Path, output: Path) -> set[int]:
 
 
 def _hull(labels: Array, spacing: Sequence[float]) -> Array:
-    """(k, j, i) bool: the structures of the brain, closed by CLOSING_MM along each axis. spacing: mm along (i, j, k)."""
+    """(k, j, i) bool: the structures of the brain, closed by CLOSING_MM. spacing: mm along (i, j, k)."""
     known = [*(side for pair in PAIRS.values() for side in pair), *MIDDLE.values()]
     known.remove(FLUID)
     brain = sitk.GetImageFromArray(np.isin(labels, known).astype(np.uint8))

@@ -33,9 +33,7 @@ def head() -> Array:
     return labels.astype(np.int16)
 
 
-def write(
-    folder: Path, labels: Array, name: str = "a", orientation: str = "LPS", thickness: float = SPACING
-) -> Path:
+def write(folder: Path, labels: Array, name: str = "a", orientation: str = "LPS", thickness: float = SPACING) -> Path:
     (folder / "labelsTr").mkdir(parents=True, exist_ok=True)
     image = sitk.GetImageFromArray(labels)
     image.SetSpacing([SPACING, SPACING, thickness])
