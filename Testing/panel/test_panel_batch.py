@@ -319,6 +319,8 @@ def test_nothing_is_taken_back_while_scans_are_segmented(user: User) -> None:
     press_apply(user)
     user.host.run_until(lambda: len(segmentations(user)) == 1, 60)
     assert not user.ui.undoButton.enabled
+    user.ui.scansSection.collapsed = True
+    assert user.ui.applyButton.toolTip == "A run is going on; cancel it first."
     wait(user)
     assert user.ui.undoButton.enabled
 

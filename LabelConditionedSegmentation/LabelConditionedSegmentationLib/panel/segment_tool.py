@@ -230,7 +230,8 @@ class SegmentTool:
         return self._batch.situation(now) if self._batch.is_chosen else self._single(now)
 
     def _single(self, now: Situation) -> SegmentSituation:
-        return SegmentSituation(**vars(now), wanted=len(self._structures.wanted), is_live=self.live.node is not None)
+        known = vars(now) | {"running": now.running or self._batch.is_going_on}  # also between two of several scans
+        return SegmentSituation(**known, wanted=len(self._structures.wanted), is_live=self.live.node is not None)
 
     def _output_chosen(self, node: Any) -> None:
         if not self._copy.is_held and node is not self.live.node:
