@@ -132,6 +132,7 @@ class LabelConditionedSegmentationLogic(ScriptedLoadableModuleLogic):
         examples: Sequence[str | Path] = (),
         notALabelMap: bool = False,
         stripped: str = "auto",
+        force: bool = False,
     ) -> Any:
         """Segment a volume node, or a sequence of them (one a channel), and return the segmentation node; a new one
         where none is given.
@@ -141,9 +142,10 @@ class LabelConditionedSegmentationLogic(ScriptedLoadableModuleLogic):
         progress: called with the fraction done and what is being done. examples: files of labels by example
         (.lcs-label.json) of the model, which are found beside the labels; alone where labels is empty. notALabelMap:
         the volume is a scan, even where it looks like a label map. stripped: whether it is skull-stripped: auto (which
-        finds out), yes or no. Raises LCSError with a sentence that says what is wrong.
+        finds out), yes or no. force: a result that was found to be wrong is wanted too. Raises LCSError with a sentence
+        that says what is wrong.
         """
-        choices = labels, metadata, model, device, progress, examples, notALabelMap, stripped
+        choices = labels, metadata, model, device, progress, examples, notALabelMap, stripped, force
         return process(self.runner, inputVolume, outputSegmentation, *choices)
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ SILENT = ("panel/self_test.py", "core/network/", "panel/remembered.py", "panel/s
 """Files, and folders, whose texts users do not see."""
 HEADER = '<?xml version="1.0" encoding="utf-8"?>\n<!DOCTYPE TS>\n'
 WORD = re.compile(r"[^\W\d_]{2,}")
-SHORT = ("entered",)
+SHORT = ("Apply", "entered")
 """Sentences of one word."""
 CODE = re.compile(r"import |%s|[\\^*#|]|\w\.\w+\(|color:")
 

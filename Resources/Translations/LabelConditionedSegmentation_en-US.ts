@@ -52,11 +52,11 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Apply</source>
+      <source>Another segmentation of the same scan, such as that of another model, to compare this one with.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Apply to 0 scans</source>
+      <source>Apply</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -204,6 +204,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Let Apply segment volumes, or the frames of a sequence, one after the other.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Make a label of it</source>
       <translation type="unfinished" />
     </message>
@@ -316,11 +320,7 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Segment the ticked scans one after the other.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Segment volumes, or the frames of a sequence, one after the other.</source>
+      <source>Segment anyway</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -400,6 +400,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Structures that both have by the same name: millilitres in this one and in the other, and their overlap (Dice: 1 is the same, 0 has nothing in common).</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Table of volumes</source>
       <translation type="unfinished" />
     </message>
@@ -408,7 +412,7 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Take back what the last Apply changed in the segmentation.</source>
+      <source>Take back what the last Apply changed in the segmentation; of several scans, what it made of the last one.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -460,7 +464,7 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Tick the volumes and sequences that are to be segmented. What is known of each is taken from DICOM.</source>
+      <source>Tick the volumes and sequences that Apply is to segment. What is known of each is taken from DICOM.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -532,11 +536,19 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Which of the two the views show. Of both, the other one is shown as outlines.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Write the label of My labels that is marked in the tree to a file.</source>
       <translation type="unfinished" />
     </message>
     <message>
       <source>Write the preview into the segmentation that is chosen under Output, or into a new one.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Write the result, though it was found to be wrong; look at it before you use it.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -568,6 +580,14 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source> The folder "{0}" below it does: give that, or take all with -r.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>"Segment anyway" writes what was found to be wrong.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>"{0}" and "{1}" lie on different grids, so they cannot be compared.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -999,6 +1019,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Apply</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Apply to 1 scan</source>
       <translation type="unfinished" />
     </message>
@@ -1139,6 +1163,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Dice of 1 structure: {0}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Do not trust labels there.</source>
       <translation type="unfinished" />
     </message>
@@ -1259,6 +1287,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Mean Dice of {0} structures: {1}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Memory was short: {0}.</source>
       <translation type="unfinished" />
     </message>
@@ -1332,6 +1364,14 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>Nothing of the scan's foreground is left at the model's spacing; the scan is too small for this model.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Nothing was written.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Nothing was written; "Segment anyway" writes it nevertheless.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1947,6 +1987,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The two have no structure of the same name.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The volume has changed since it was segmented; run the model again.</source>
       <translation type="unfinished" />
     </message>
@@ -2047,6 +2091,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>There is nothing to undo: the segmentations of these scans are no longer in the scene.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>This PyTorch was built without GPU support.</source>
       <translation type="unfinished" />
     </message>
@@ -2119,10 +2167,6 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Tick the scans that are to be segmented.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>Two labels of the tree are called "{0}".</source>
       <translation type="unfinished" />
     </message>
@@ -2148,6 +2192,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>Volumes of several scans</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>What Apply made of "{0}" was taken back.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -2707,6 +2755,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>{0} Nothing was written; force=True writes it nevertheless.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0} a segmentation process is started
 </source>
       <translation type="unfinished" />
@@ -2888,6 +2940,41 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     <name>panel.LabelConditionedSegmentationSubjectHierarchyPlugin</name>
     <message>
       <source>Segment structures...</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
+    <name>panel.beside_view</name>
+    <message>
+      <source>Both</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Compare with...</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Dice</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Other</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Structure</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The other</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>This one</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>ml</source>
       <translation type="unfinished" />
     </message>
   </context>

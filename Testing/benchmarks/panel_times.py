@@ -34,28 +34,36 @@ def _run(folder: Path) -> str:
     from Testing.host.application import Host
 
     host = Host(folder)
-    rows: list[list[str]] = []
-
-    def note(name: str, *times: float) -> None:
-        rows.append([name, f"{np.median(times):.3f}", f"{max(times):.3f}"])
-
+    times: dict[str, list[float]] = {}
     widget, seconds = _timed(host.open_module)
-    note("opening the module", seconds)
+    times["opening the module"] = [seconds]
     panel = widget.panel
     volume = _scan(host)
     widget.enter()
     host.run_until(lambda: not panel.runner.is_waiting, 120)
     panel.memory.acknowledge(panel.package)
-    leaves = [leaf for leaf in panel.package.labels.leaves if leaf.laterality != "right"]
     panel.ticks.sides_together = False
-
-    def apply() -> None:
-        panel.ui.applyButton.click()
-        host.run_until(lambda: not panel.runner.running, 900)
-
+    leaves = [leaf for leaf in panel.package.labels.leaves if leaf.laterality != "right"]
     click(panel, leaves[0])
-    note("Apply, first run (the network)", _timed(apply)[1])
+    times["Apply, first run (the network)"] = [_timed(partial(_apply, host, panel))[1]]
     view = _view(host, volume)
+    times |= _ticks(panel, view, leaves[1:21])
+    times["a picked point, until its structures are listed"] = _picks(host, panel)
+    times["Cancel in the middle of the network"] = [_cancel(host, panel)]
+    view.close()
+    times["search, a key in a tree of 500 structures"] = _search(host, panel)
+    host.close()
+    rows = [[name, f"{np.median(found):.3f}", f"{max(found):.3f}"] for name, found in times.items()]
+    return markdown_table(["what the user does", "median s", "slowest s"], rows)
+
+
+def _apply(host: Any, panel: Any) -> None:
+    panel.ui.applyButton.click()
+    host.run_until(lambda: not panel.runner.running, 900)
+
+
+def _ticks(panel: Any, view: Any, leaves: list[Any]) -> dict[str, list[float]]:
+    """Seconds until a slice view shows what was ticked, by what was done; all structures are ticked at the end."""
 
     def show(label: Any, on: bool = True) -> None:
         click(panel, label, on)
@@ -65,21 +73,29 @@ def _run(folder: Path) -> str:
         panel.ui.allButton.click()
         view.window.Render()
 
-    note(
-        "a further tick, until the slice view shows it (20 structures)",
-        *(_timed(partial(show, leaf))[1] for leaf in leaves[1:21]),
-    )
-    note("an untick", *(_timed(partial(show, leaf, False))[1] for leaf in leaves[1:21]))
-    panel.segment.live.node.CreateClosedSurfaceRepresentation()
-    note("a further tick with surfaces shown in 3D", *(_timed(partial(show, leaf))[1] for leaf in leaves[1:21]))
-    panel.segment.live.node.GetSegmentation().RemoveRepresentation("Closed surface")
-    note("All: the other structures at once", _timed(show_all)[1])
+    def seconds(*more: bool) -> list[float]:
+        return [_timed(partial(show, leaf, *more))[1] for leaf in leaves]
 
+    node = panel.segment.live.node
+    times = {f"a further tick, until the slice view shows it ({len(leaves)} structures)": seconds()}
+    times["an untick"] = seconds(False)
+    node.CreateClosedSurfaceRepresentation()
+    times["a further tick with surfaces shown in 3D"] = seconds()
+    node.GetSegmentation().RemoveRepresentation("Closed surface")
+    times["All: the other structures at once"] = [_timed(show_all)[1]]
+    return times
+
+
+def _picks(host: Any, panel: Any) -> list[float]:
     def pick() -> None:
         panel.pick._point_picked((-25.0, -20.0, -12.0))
         host.run_until(lambda: not panel.runner.running, 30)
 
-    note("a picked point, until its structures are listed", *(_timed(pick)[1] for _ in range(10)))
+    return [_timed(pick)[1] for _ in range(10)]
+
+
+def _cancel(host: Any, panel: Any) -> float:
+    """Seconds until a run that is under way has ended."""
     panel.runner.forget()
     panel.ui.applyButton.click()
     host.run_until(lambda: panel.runner.fraction > 0.2, 300)
@@ -88,11 +104,7 @@ def _run(folder: Path) -> str:
         panel.ui.cancelButton.click()
         host.run_until(lambda: not panel.runner.running, 60)
 
-    note("Cancel in the middle of the network", _timed(cancel)[1])
-    view.close()
-    note("search, a key in a tree of 500 structures", *_search(host, panel))
-    host.close()
-    return markdown_table(["what the user does", "median s", "slowest s"], rows)
+    return _timed(cancel)[1]
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from Testing.benchmarks import (
     absent,
     adaptation,
+    around_result,
     heads,
     instant,
     large,
@@ -43,6 +44,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "methods": methods.run,
     "absent": absent.run,
     "panel": panel.run,
+    "around_result": around_result.run,
     "context": context.run,
     "heads": heads.run,
     "shifts": shifts.run,

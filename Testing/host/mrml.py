@@ -62,8 +62,19 @@ def boot(folder: Path | None = None) -> Mrml:
     ):
         factory.GetInstance().SetMRMLApplicationLogic(application)
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
+    logics = {"RemoteIO": remote, **_module_logics(scene, application)}
+    observers = [
+        scene.AddObserver(event, _list_in_subject_hierarchy)
+        for event in (scene.NodeAddedEvent, scene.EndBatchProcessEvent, scene.EndImportEvent)
+    ]
+    observers.append(scene.AddObserver(scene.NodeRemovedEvent, _forget_in_subject_hierarchy))
+    return Mrml(scene, application, logics, observers)
+
+
+def _module_logics(scene: Any, application: Any) -> dict[str, Any]:
+    """The logics of modules, by name, as `slicer.modules` gives them."""
     slicer.modules = types.SimpleNamespace()
-    logics = {"RemoteIO": remote}
+    logics = {}
     for name, class_name in MODULE_LOGICS.items():
         logic = getattr(slicer, class_name)()
         _set_scene(logic, scene)
@@ -71,12 +82,7 @@ def boot(folder: Path | None = None) -> Mrml:
         application.SetModuleLogic(name, logic)
         logics[name] = logic
         setattr(slicer.modules, name.lower(), types.SimpleNamespace(logic=lambda logic=logic: logic))
-    observers = [
-        scene.AddObserver(event, _list_in_subject_hierarchy)
-        for event in (scene.NodeAddedEvent, scene.EndBatchProcessEvent, scene.EndImportEvent)
-    ]
-    observers.append(scene.AddObserver(scene.NodeRemovedEvent, _forget_in_subject_hierarchy))
-    return Mrml(scene, application, logics, observers)
+    return logics
 
 
 def shut(mrml: Mrml) -> None:

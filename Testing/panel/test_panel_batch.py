@@ -12,6 +12,7 @@ import slicer
 
 from Testing import samples
 from Testing.host.application import Host
+from Testing.panel import test_panel_examples as examples
 from Testing.panel.user import PLACE, User, assert_same_masks, masks, segment_names
 from Testing.scene import made_nodes as nodes
 
@@ -32,10 +33,10 @@ def listed(user: User) -> list[str]:
 
 
 def press_apply(user: User) -> None:
-    """Press the button of the section, without waiting."""
+    """Press Apply, without waiting."""
     listed(user)
-    assert user.ui.batchButton.enabled, user.ui.batchButton.toolTip
-    user.ui.batchButton.click()
+    assert user.ui.applyButton.enabled, user.ui.applyButton.toolTip
+    user.ui.applyButton.click()
 
 
 def wait(user: User) -> None:
@@ -94,18 +95,20 @@ def test_volumes_and_sequences_are_listed_as_they_come_and_go(user: User) -> Non
     assert listed(user) == ["B", "Cine"]
 
 
-def test_why_the_scans_cannot_be_segmented_is_said(user: User) -> None:
+def test_apply_is_of_the_ticked_scans_and_says_why_it_cannot_be(user: User) -> None:
     user.add_volume("A")
     listed(user)
-    assert user.ui.batchButton.toolTip == "Tick the scans that are to be segmented."
+    assert user.ui.applyButton.text == "Apply"
+    assert user.ui.applyButton.toolTip == "No volume is chosen. Choose the scan to segment."
     user.press("allScansButton")
-    assert user.ui.batchButton.text == "Apply to 1 scan"
-    assert user.ui.batchButton.enabled
+    assert user.ui.applyButton.text == "Apply to 1 scan"
+    assert user.ui.applyButton.enabled
     user.press("clearButton")
-    assert user.ui.batchButton.toolTip == "Choose at least one structure."
+    assert user.ui.applyButton.toolTip == "Choose at least one structure."
     user.ui.scansSection.collapsed = True
+    assert user.ui.applyButton.text == "Apply"
     user.ui.scansSection.collapsed = False
-    assert user.ui.batchButton.text == "Apply to 1 scan"
+    assert user.ui.applyButton.text == "Apply to 1 scan"
 
 
 # Volumes
@@ -185,7 +188,7 @@ def test_cancel_in_scan_3_of_12_keeps_what_is_done(user: User) -> None:
         user.add_volume(f"S{n}", seed=n % 2)
     listed(user)
     user.press("allScansButton")
-    assert user.ui.batchButton.text == "Apply to 12 scans"
+    assert user.ui.applyButton.text == "Apply to 12 scans"
     seen = cancel_in_run(user, 3)
     press_apply(user)
     wait(user)
@@ -195,7 +198,7 @@ def test_cancel_in_scan_3_of_12_keeps_what_is_done(user: User) -> None:
     assert segmentations(user) == ["S0 segmentation", "S1 segmentation"]
     assert user.said.startswith("Cancelled in run 3 of 12; what was done before is kept (2).")
     assert table()["Scan"] == ["S0", "S1"]
-    assert user.ui.batchButton.enabled
+    assert user.ui.applyButton.enabled
 
 
 def test_what_cannot_be_segmented_is_said_and_the_batch_goes_on(user: User) -> None:
@@ -223,11 +226,103 @@ def test_300_volumes_are_listed_ticked_and_begun(user: User) -> None:
         nodes.volume(user.host.scene, PLACE, np.zeros((2, 2, 2), np.int16), name=f"S{n}")
     assert len(listed(user)) == 300
     user.press("allScansButton")
-    assert user.ui.batchButton.text == "Apply to 300 scans"
+    assert user.ui.applyButton.text == "Apply to 300 scans"
     press_apply(user)
     wait(user)
     assert user.said.startswith("0 of 300 runs were done. 300 did not work; the first: S0: ")
     assert len(table()["Scan"]) == 300
+
+
+# Taking back
+
+
+def test_undo_takes_the_scans_back_one_by_one_with_their_rows(user: User) -> None:
+    for n, name in enumerate("ABC"):
+        user.add_volume(name, seed=n)
+    apply_to_all(user)
+    user.press("undoButton")
+    assert user.said == 'What Apply made of "C" was taken back.'
+    assert segmentations(user) == ["A segmentation", "B segmentation"]
+    assert table()["Scan"] == ["A", "B"]
+    user.press("undoButton")
+    user.press("undoButton")
+    assert not user.ui.undoButton.enabled
+    for kind in ("vtkMRMLSegmentationNode", "vtkMRMLTextNode", "vtkMRMLTableNode"):
+        assert slicer.util.getNodesByClass(kind) == [], kind
+
+
+def test_undo_passes_over_what_the_user_has_removed(user: User) -> None:
+    for n, name in enumerate("AB"):
+        user.add_volume(name, seed=n)
+    apply_to_all(user)
+    user.host.scene.RemoveNode(slicer.util.getNode("B segmentation"))
+    user.press("undoButton")
+    assert user.said == 'What Apply made of "A" was taken back.'
+    assert not user.ui.undoButton.enabled
+
+
+def test_undo_after_an_apply_to_one_scan_is_of_that(user: User) -> None:
+    scan = user.add_volume("A")
+    apply_to_all(user)
+    user.ui.scansSection.collapsed = True
+    user.choose(scan)
+    user.apply()
+    user.press("undoButton")
+    assert user.said.startswith("The last Apply was taken back")
+    assert segmentations(user) == ["A segmentation"]
+    assert not user.ui.undoButton.enabled
+
+
+def test_undo_comes_to_the_apply_before_several_scans(user: User) -> None:
+    scan = user.add_volume("A")
+    user.ui.scansSection.collapsed = True
+    user.choose(scan)
+    first = user.apply()
+    user.ui.scansSection.collapsed = False
+    apply_to_all(user)
+    assert len(segmentations(user)) == 2
+    user.press("undoButton")
+    assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == [first]
+    user.press("undoButton")
+    assert segmentations(user) == []
+
+
+def names(user: User) -> list[str]:
+    """Of every node of the scene."""
+    scene = user.host.scene
+    return sorted(
+        f"{scene.GetNthNode(n).GetClassName()} {scene.GetNthNode(n).GetName()}" for n in range(scene.GetNumberOfNodes())
+    )
+
+
+def test_a_sequence_is_one_step_and_its_browser_stays(user: User) -> None:
+    user.add_volume("A")
+    source = sequence(user, 3)
+    before = names(user)
+    apply_to_all(user)
+    user.press("undoButton")
+    assert user.said == 'What Apply made of "Cine" was taken back.'
+    assert slicer.util.getNodesByClass("vtkMRMLSequenceNode") == [source]
+    assert segmentations(user) == ["A segmentation"]
+    browser = slicer.modules.sequences.logic().GetFirstBrowserNodeForSequenceNode(source)
+    browser.SetSelectedItemNumber(2)
+    slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
+    user.press("undoButton")
+    assert names(user) == before
+
+
+def test_nothing_is_taken_back_while_scans_are_segmented(user: User) -> None:
+    for n, name in enumerate("AB"):
+        user.add_volume(name, seed=n)
+    listed(user)
+    user.press("allScansButton")
+    press_apply(user)
+    user.host.run_until(lambda: len(segmentations(user)) == 1, 60)
+    assert not user.ui.undoButton.enabled
+    user.ui.scansSection.collapsed = True
+    assert user.ui.applyButton.toolTip == "A run is going on; cancel it first."
+    wait(user)
+    assert user.ui.undoButton.enabled
 
 
 # Sequences
@@ -294,7 +389,7 @@ def test_frames_that_are_not_there_are_a_sentence_and_nothing_is_begun(user: Use
     listed(user)
     user.press("allScansButton")
     user.ui.framesEdit.text = "3"
-    user.ui.batchButton.click()
+    user.ui.applyButton.click()
     assert user.said == '"3" names no frames; there are the frames 1 to 2.'
     assert not user.panel.batch.is_going_on
 
@@ -329,4 +424,99 @@ def test_two_models_stand_side_by_side_for_each_scan(two_models: Path, user: Use
         expected = 2 * (one & other).sum() / total if total else float("nan")
         assert float(columns["Dice"][n]) == pytest.approx(expected, abs=1e-4, nan_ok=True)
     assert table()["Model"] == names
+    user.press("undoButton")
+    assert segmentations(user) == []
+    assert slicer.util.getNodesByClass("vtkMRMLTableNode") == []
     shutil.rmtree(two_models / "other")
+
+
+# Labels by example
+
+
+@pytest.fixture
+def shower(host: Host, learner_models: Path) -> User:
+    """A user who has shown the model a structure on an atlas, ticked it, and opened the section."""
+    made = User(host)
+    examples.paint(made)
+    examples.add(made)
+    examples.tick(made, "Lesion")
+    made.ui.scansSection.collapsed = False
+    return made
+
+
+def choose_scans(user: User, *names: str) -> None:
+    import qt
+
+    for n, name in enumerate(listed(user)):
+        user.ui.scansTree.topLevelItem(n).setCheckState(0, qt.Qt.Checked if name in names else qt.Qt.Unchecked)
+
+
+def test_labels_by_example_are_found_in_every_scan_as_if_it_were_segmented_alone(shower: User) -> None:
+    scans = {name: shower.add_volume(name, seed=n) for n, name in enumerate("AB")}
+    shower.tick("Left Putamen")
+    choose_scans(shower, *scans)
+    passes = shower.passes
+    press_apply(shower)
+    wait(shower)
+    passes = shower.passes - passes
+    assert shower.said.startswith("2 of 2 runs were done.")
+    names = ["Left Putamen", "Right Putamen", "Lesion"]
+    assert set(table()) >= {"Lesion (ml)", "Left Putamen (ml)"}
+    shower.ui.scansSection.collapsed = True
+    for name, scan in scans.items():
+        node = slicer.util.getNode(f"{name} segmentation")
+        assert segment_names(node) == names
+        shower.panel.copy.parameters.output = None
+        shower.choose(scan)
+        passes += shower.passes
+        assert_same_masks(masks(shower.apply(), scan), masks(node, scan))
+        passes -= shower.passes
+    assert passes == 0  # none was needed to look them up
+
+
+def test_labels_by_example_alone(shower: User) -> None:
+    shower.add_volume("A")
+    choose_scans(shower, "A")
+    press_apply(shower)
+    wait(shower)
+    assert segment_names(slicer.util.getNode("A segmentation")) == ["Lesion"]
+
+
+def test_labels_by_example_that_cannot_be_looked_up_are_a_remark_and_the_others_are_written(
+    shower: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shower.add_volume("A")
+    shower.tick("Left Putamen")
+    choose_scans(shower, "A")
+    monkeypatch.setattr(
+        shower.panel.runner.worker._server.model, "keep", lambda *_: None
+    )  # as where features take too much memory
+    press_apply(shower)
+    wait(shower)
+    assert segment_names(slicer.util.getNode("A segmentation")) == ["Left Putamen", "Right Putamen"]
+    assert "is not kept any more" in table()["Remark"][0]
+    assert float(table()["Left Putamen (ml)"][0]) >= 0
+    shower.tick("Left Putamen", on=False)
+    press_apply(shower)
+    wait(shower)
+    assert "0 of 1 runs were done. 1 did not work: A: What the network found" in shower.said
+
+
+def test_cancel_while_labels_by_example_are_looked_up_keeps_the_scans_before(shower: User) -> None:
+    for n, name in enumerate("AB"):
+        shower.add_volume(name, seed=n)
+    choose_scans(shower, "A", "B")
+    runner = shower.panel.runner
+    rank = runner.rank_examples
+
+    def cancelled(*arguments: Any) -> int:
+        number = rank(*arguments)
+        if segmentations(shower) == ["Painted", "A segmentation"]:
+            shower.ui.cancelButton.click()
+        return number
+
+    runner.rank_examples = cancelled
+    press_apply(shower)
+    wait(shower)
+    assert segmentations(shower) == ["Painted", "A segmentation"]
+    assert shower.said.startswith("Cancelled in run 2 of 2; what was done before is kept (1).")

@@ -255,15 +255,9 @@ def choose_of(user: User, name: str) -> None:
     user.ui.exampleOfSelector.currentIndex = user.ui.exampleOfSelector.findData(name)
 
 
-@pytest.mark.slow
-def test_another_example_is_averaged_with_those_before_and_replaces_what_is_shown(user: User, learner: Path) -> None:
-    from LabelConditionedSegmentationLib.core.examples.painted_examples import Example
-
+def test_the_form_says_that_it_takes_another_example_of_a_label(user: User) -> None:
     add(user, name="Spot", inside="Rest")
     add(user, "Cyst")
-    tick(user, "Spot", "Left Putamen")
-    node = user.apply()
-    passes, before = user.passes, user.panel.ticks.tree.find("Spot").id
     choose_of(user, "Spot")
     assert entries(user.ui.exampleOfSelector) == ["A new label", "Spot", "Cyst"]
     assert (user.ui.exampleName.text, user.ui.insideSelector.currentData, user.ui.makeLabelButton.text) == (
@@ -286,6 +280,20 @@ def test_another_example_is_averaged_with_those_before_and_replaces_what_is_show
     assert user.ui.exampleName.enabled
     assert user.ui.insideSelector.enabled
     assert user.ui.makeLabelButton.text == "Add to My labels"
+
+
+@pytest.mark.slow
+def test_another_example_is_averaged_with_those_before_and_replaces_what_is_shown(user: User, learner: Path) -> None:
+    from LabelConditionedSegmentationLib.core.examples.painted_examples import Example
+
+    add(user, name="Spot", inside="Rest")
+    add(user, "Cyst")
+    tick(user, "Spot", "Left Putamen")
+    node = user.apply()
+    passes, before = user.passes, user.panel.ticks.tree.find("Spot").id
+    choose_of(user, "Spot")
+    user.ui.exampleSelector.setCurrentSegmentID("cyst")
+    user.press("makeLabelButton")
     spot, cyst = prompts(user)
     shown = [Example(name, box(name) != 0) for name in BOXES]
     made = [

@@ -111,6 +111,24 @@ def another_model(user: User) -> None:
     user.ui.modelSelector.currentIndex = user.ui.modelSelector.findData("other")
 
 
+def two_results(user: User) -> None:
+    user.tick("Left Putamen")
+    user.apply().SetName(NAME)
+    another_model(user)
+    first = user.panel.segment.live.node
+    user.apply()
+    user.ui.besideSelector.currentIndex = user.ui.besideSelector.findData(first.GetID())
+    assert user.ui.overlapTree.isVisible()
+
+
+def several_scans(user: User) -> None:
+    for n in range(100):
+        user.add_volume(f"{n} {NAME}")
+    user.ui.scansSection.collapsed = False
+    user.press("allScansButton")
+    assert user.ui.applyButton.text == "Apply to 101 scans"
+
+
 def strokes(user: User) -> None:
     user.tick("Left Putamen")
     user.apply()
@@ -142,6 +160,8 @@ STATES: list[Callable[[User], None]] = [
     example_form,
     my_labels,
     another_model,
+    two_results,
+    several_scans,
     strokes,
     not_installed,
 ]

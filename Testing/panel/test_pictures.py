@@ -37,6 +37,18 @@ def tick(panel: Any, *names: str) -> None:
         panel.tree.item(panel.package.labels.find(name).id).setCheckState(0, qt.Qt.Checked)
 
 
+def picture_light_and_dark(host: Host, place: Any, folder: Path, name: str) -> float:
+    """Pictures of a widget in both colour schemes, in which nothing is cut off; how much darker the dark one is."""
+    means = []
+    for ending, dark in (("", False), ("_dark", True)):
+        path = folder / f"{name}{ending}.png"
+        host.picture(place, path, WIDTH, dark=dark)
+        assert cut_off(place) == []
+        assert colours(path) > 10
+        means.append(float(np.asarray(Image.open(path).convert("L"), dtype=float).mean()))
+    return means[0] - means[1]
+
+
 @pytest.mark.slow
 def test_the_sample_scan_in_the_panel(
     host: Host, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -67,14 +79,7 @@ def test_the_sample_scan_in_the_panel(
         node, node.GetSegmentation().GetSegmentIdBySegmentName("Left Hippocampus"), volume
     )
     assert 2000 < hippocampus.sum() < 6000  # cubic millimetres, as in adults
-    host.picture(place, folder / "panel.png", WIDTH)
-    assert cut_off(place) == []
-    host.picture(place, folder / "panel_dark.png", WIDTH, dark=True)
-    assert cut_off(place) == []
-    dark, light = (
-        np.asarray(Image.open(folder / name).convert("L"), dtype=float) for name in ("panel_dark.png", "panel.png")
-    )
-    assert dark.mean() < 100 < light.mean()
+    assert picture_light_and_dark(host, place, folder, "panel") > 100
 
     tick(panel, "Cerebellum")
     panel.ui.searchBox.text = "hippo"
@@ -98,8 +103,4 @@ def test_the_sections_below_a_run(host: Host, folder: Path, tmp_path: Path, monk
     user.press("allScansButton")
     user.ui.modelsTree.setCurrentItem(user.ui.modelsTree.topLevelItem(0))
     for section, name in zip(sections, ("scans", "models"), strict=True):
-        for dark in (False, True):
-            path = folder / f"{name}{'_dark' if dark else ''}.png"
-            host.picture(section, path, WIDTH, dark=dark)
-            assert cut_off(section) == []
-            assert colours(path) > 10
+        picture_light_and_dark(host, section, folder, name)

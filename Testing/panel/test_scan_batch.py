@@ -10,7 +10,7 @@ import pytest
 from LabelConditionedSegmentationLib.core.errors import InputError
 from LabelConditionedSegmentationLib.core.inference.winners import Winners
 from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
-from LabelConditionedSegmentationLib.panel.result_comparison import comparison_columns, overlap
+from LabelConditionedSegmentationLib.panel.result_comparison import comparison_columns, overlap, pairs_of
 from LabelConditionedSegmentationLib.panel.scan_batch import Batch, batch_items, frames_of
 from LabelConditionedSegmentationLib.panel.volume_rows import VolumeRow, volume_rows
 from LabelConditionedSegmentationLib.scene.scans_in_scene import SceneScan
@@ -28,6 +28,9 @@ class Named:
 
     def GetName(self) -> str:  # noqa: N802
         return self._name
+
+    def GetID(self) -> str:  # noqa: N802
+        return f"id of {self._name}"
 
 
 @pytest.fixture
@@ -82,6 +85,30 @@ def test_a_cancelled_batch_says_what_is_kept(package: ModelPackage) -> None:
     assert batch.sentences(True) == ["Cancelled in run 3 of 12; what was done before is kept (2)."]
 
 
+def test_what_was_refused_waits_again_and_what_was_taken_back_is_forgotten(package: ModelPackage) -> None:
+    batch = batch_of(package, "A", "B", "C")
+    for problem in ("", "It is wrong.", ""):
+        batch.take()
+        if problem:
+            batch.refuse(problem)
+        else:
+            batch.note({"Putamen": 1.0})
+    assert batch.sentences(False)[1:] == [
+        "1 did not work: B: It is wrong.",
+        '"Segment anyway" writes what was found to be wrong.',
+    ]
+    batch.take_up_refused()
+    assert batch.is_forced
+    item = batch.take()
+    assert item is not None
+    assert (item.name, batch.place) == ("B", (3, 3))
+    batch.note({"Putamen": 2.0}, remark="A label is missing.")
+    assert batch.sentences(False) == ["3 of 3 runs were done."]
+    assert batch.columns()["Remark"] == ["", "", "A label is missing."]
+    batch.forget("id of B")
+    assert batch.columns()["Scan"] == ["A", "C"]
+
+
 def winners(*boxes: tuple[int, tuple[slice, slice, slice]], start: tuple[int, int, int] = (0, 0, 0)) -> Winners:
     classes = np.zeros((10, 10, 10), np.uint8)
     for number, box in boxes:
@@ -110,7 +137,8 @@ def test_the_overlap_is_the_dice_coefficient_whatever_the_boxes_are() -> None:
 def test_two_results_stand_side_by_side() -> None:
     label = TREE.leaves[0]
     maps = winners((1, cube(0, 4))), winners((1, cube(2, 6)))
-    columns = comparison_columns(("a", "b"), [(label, label)], maps, 0.001)
+    pairs = pairs_of(*([(found, label)] for found in maps))
+    columns = comparison_columns(("a", "b"), pairs, 0.001)
     assert columns == {
         "Structure": [label.name],
         "a (ml)": [pytest.approx(0.064)],

@@ -8,12 +8,14 @@ import pytest
 from LabelConditionedSegmentationLib.core.findings import Finding
 from LabelConditionedSegmentationLib.core.labels.label_tree import Label
 from LabelConditionedSegmentationLib.core.scan.scan_checks import LABEL_MAP
+from LabelConditionedSegmentationLib.panel.batch_tool import BatchSituation
 from LabelConditionedSegmentationLib.panel.example_tool import ExampleSituation
 from LabelConditionedSegmentationLib.panel.pick_tool import PickSituation
 from LabelConditionedSegmentationLib.panel.segment_tool import SegmentSituation, not_found_sentences, run_sentences
 from LabelConditionedSegmentationLib.panel.situation import findings_text, time_left
 
 READY = SegmentSituation(model="Whole brain", wanted=3)
+SEVERAL = BatchSituation(model="Whole brain", wanted=3, scans=2)
 PICKING = PickSituation(model="Whole brain")
 SHOWING = ExampleSituation(model="Whole brain", learns_examples=True)
 
@@ -53,6 +55,33 @@ def test_warnings_and_notes_do_not_hold_apply_back() -> None:
 
 def test_what_is_missing_is_told_before_anything_else() -> None:
     assert replace(READY, missing="Install it.", model="", wanted=0).apply_tip == "Install it."
+
+
+@pytest.mark.parametrize(
+    ("situation", "says"),
+    [
+        (replace(SEVERAL, missing="PyTorch is not installed yet."), "PyTorch is not installed yet."),
+        (replace(SEVERAL, lack="It needs another model."), "It needs another model."),
+        (replace(SEVERAL, running=True), "A run is going on; cancel it first."),
+        (replace(SEVERAL, is_going_on=True), "A run is going on; cancel it first."),
+        (replace(SEVERAL, model=""), "Choose a model, or add one."),
+        (
+            replace(SEVERAL, channels=2),
+            "Whole brain takes 2 volumes of each scan; segment such scans one by one.",
+        ),
+        (replace(SEVERAL, wanted=0), "Choose at least one structure."),
+    ],
+)
+def test_apply_to_several_scans_is_held_back_with_a_reason(situation: BatchSituation, says: str) -> None:
+    assert not situation.can_apply
+    assert situation.apply_tip == situation.advice == says
+
+
+def test_apply_to_several_scans_asks_nothing_of_the_volume_under_input() -> None:
+    several = replace(SEVERAL, findings=(Finding.error("Empty."),), problems=("Impossible.",))
+    assert several.can_apply
+    assert several.apply_text == "Apply to 2 scans"
+    assert replace(several, scans=1).apply_text == "Apply to 1 scan"
 
 
 def test_a_point_can_be_picked_without_a_structure_chosen() -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -428,12 +428,6 @@ def unsent(worker: ProcessWorker) -> int:
     return len(worker._child._unsent)
 
 
-def seconds_of(work: Callable[[], object]) -> float:
-    start = time.monotonic()
-    work()
-    return time.monotonic() - start
-
-
 def test_request_of_a_megabyte_arrives_whole(weighing: ProcessWorker) -> None:
     assert len(LARGE.text) > 2**20
     for _ in range(3):
@@ -446,7 +440,8 @@ def test_large_requests_wait_for_a_busy_process_without_blocking(weighing: Proce
     process.suspend()
     sent = [WeighRequest(LARGE.text + mark) for mark in "ab"]
     requests = [weighing.send(request) for request in sent]
-    assert max(seconds_of(weighing.poll) for _ in range(20)) < 0.1
+    for _ in range(20):
+        assert weighing.poll() == []  # it comes back while the process stands still
     assert 2**19 < unsent(weighing) < 2**21  # of the first alone
     process.resume()
     events = [wait(weighing, request) for request in requests]
@@ -471,7 +466,8 @@ def test_process_that_never_reads_is_cancelled_and_closed_at_once(tmp_path: Path
     deaf = ProcessWorker(tmp_path / "log", [sys.executable, "-c", "import time; time.sleep(600)"])
     request = deaf.send(LARGE)
     processes = children()
-    assert max(seconds_of(deaf.poll) for _ in range(20)) < 0.1
+    for _ in range(20):
+        assert deaf.poll() == []  # it comes back though nobody reads
     waiting = [deaf.send(LARGE) for _ in range(20)]
     deaf.cancel(waiting.pop())
     assert unsent(deaf) < 1.1 * len(LARGE.text)
@@ -481,7 +477,9 @@ def test_process_that_never_reads_is_cancelled_and_closed_at_once(tmp_path: Path
     assert [ended[n].kind for n in waiting] == ["failed"] * 19
     assert all_gone(processes)
     deaf.send(LARGE)
-    assert seconds_of(deaf.close) < 2
+    (other,) = children()
+    deaf.close()  # without waiting for the ten minutes that it sleeps
+    assert all_gone([other])
     assert [list(place.iterdir()) for place in places] == [[], []]
 
 

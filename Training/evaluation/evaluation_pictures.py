@@ -16,6 +16,7 @@ from LabelConditionedSegmentationLib.core.scan.slice_pictures import (
     class_slice,
     gray_slice,
     gray_window,
+    letters_of,
     slice_grid,
     where_most_lies,
 )
@@ -32,6 +33,9 @@ MOST = 8
 
 SIDE, DPI = 240, 100
 """Pixels of a slice, and of an inch of the figure: it decides how large letters are."""
+
+MARGIN = 0.02
+"""Beside letters, as a share of a slice."""
 
 ROOM_MM, LEAST_MM = 15.0, 40.0
 """Millimetres around the structure, and the least half width of a slice."""
@@ -100,12 +104,10 @@ def _coloured(true_edge: Array, predicted_edge: Array) -> Array:
 
 
 def _letter(panel: Axes, view: View, name: str) -> None:
-    """The name of a slice at the lower left, and at three sides where they lie."""
-    for text, x, y, across, up in (
-        (view.left, 0.02, 0.5, "left", "center"),
-        (view.right, 0.98, 0.5, "right", "center"),
-        (view.top, 0.5, 0.98, "center", "top"),
-        (name, 0.02, 0.03, "left", "bottom"),
-    ):
-        letters = panel.text(x, y, text, transform=panel.transAxes, ha=across, va=up, color="0.9", fontsize=9)
-        letters.set_path_effects([withStroke(linewidth=2, foreground="black")])
+    """The name of a slice, and the letters of its sides."""
+    for letters in letters_of(view, name):
+        x, y = (MARGIN + share * (1 - 2 * MARGIN) for share in (letters.across, 1 - letters.down))
+        across = {0.0: "left", 0.5: "center", 1.0: "right"}[letters.across]
+        up = {0.0: "top", 0.5: "center", 1.0: "bottom"}[letters.down]
+        text = panel.text(x, y, letters.text, transform=panel.transAxes, ha=across, va=up, color="0.9", fontsize=9)
+        text.set_path_effects([withStroke(linewidth=2, foreground="black")])

@@ -21,7 +21,11 @@ UNSEEN = -1
 """What a voxel without a stroke has in place of the number of its stroke."""
 
 LEAST = 1e-5
-"""The smallest conductance between neighbours, beside the largest one of 1: what keeps a system solvable in float32."""
+"""The smallest conductance between neighbours, beside the largest one of 1: what keeps a system solvable in float32.
+
+It lies below SMALLEST of `core.strokes.conductance`, which keeps every voxel of a scan in reach of what a user painted:
+here a boundary that has come to its floor gets no gradient any more, so that it would stop learning at exp(-6.9).
+"""
 
 
 def boundary_conductances(boundary: torch.Tensor, inside: torch.Tensor, spacing: Sequence[float]) -> Edges:

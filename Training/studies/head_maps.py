@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,7 @@ def _make(path: Path, output: Path) -> set[int]:
     labels = sitk.GetArrayFromImage(image)
     if not np.isin(labels, [side for pair in PAIRS.values() for side in pair]).any():
         raise SystemExit(f'"{path}" holds none of the ids that FreeSurfer gives to structures of the brain.')
-    hull = _hull(labels, image.GetSpacing()[0])
+    hull = _hull(labels, image.GetSpacing())
     labels[(labels == FLUID) & ~hull] = FLUID_OUTSIDE
     region = bounding_box(labels > 0)
     assert region is not None
@@ -89,16 +90,16 @@ def _make(path: Path, output: Path) -> set[int]:
     return {int(label) for label in np.unique(labels)} - {0}
 
 
-def _hull(labels: Array, spacing: float) -> Array:
-    """(k, j, i) bool: the structures of the brain, closed."""
+def _hull(labels: Array, spacing: Sequence[float]) -> Array:
+    """(k, j, i) bool: the structures of the brain, closed by CLOSING_MM. spacing: mm along (i, j, k)."""
     known = [*(side for pair in PAIRS.values() for side in pair), *MIDDLE.values()]
     known.remove(FLUID)
     brain = sitk.GetImageFromArray(np.isin(labels, known).astype(np.uint8))
-    radius = max(1, round(CLOSING_MM / spacing))
-    padded = sitk.ConstantPad(brain, [radius] * 3, [radius] * 3)
-    closed = sitk.BinaryMorphologicalClosing(padded, [radius] * 3)
+    radius = [max(1, round(CLOSING_MM / length)) for length in spacing]
+    padded = sitk.ConstantPad(brain, radius, radius)
+    closed = sitk.BinaryMorphologicalClosing(padded, radius)
     hull = sitk.BinaryFillhole(closed)
-    inner = tuple(slice(radius, -radius) for _ in range(3))
+    inner = tuple(slice(voxels, -voxels) for voxels in reversed(radius))
     return np.asarray(sitk.GetArrayFromImage(hull)[inner] > 0)
 
 

@@ -11,6 +11,7 @@ from ..core.inference.result import Result
 from ..core.scan.geometry import Grid
 from ..core.scan.slice_pictures import (
     VIEWS,
+    Letters,
     View,
     class_slice,
     coloured,
@@ -18,6 +19,7 @@ from ..core.scan.slice_pictures import (
     extent_of,
     gray_slice,
     gray_window,
+    letters_of,
     slice_grid,
     where_most_lies,
 )
@@ -27,6 +29,8 @@ from ..core.scan.whole_files import Writer
 HEIGHT = 420
 OPACITY, OPACITY_OF_EDGES = 0.45, 0.75
 LEAST_PIXEL_MM = 0.5
+MARGIN, PALE = 6, (230, 230, 230)
+"""Pixels beside letters, and their colour."""
 
 
 def write_preview(scan: Volume, result: Result) -> Writer:
@@ -85,9 +89,16 @@ def _page(columns: list[tuple[Image.Image, Image.Image]], caption: str) -> Image
 def _lettered(picture: Array, view: View, name: str) -> Image.Image:
     image = Image.fromarray((picture * 255).round().astype(np.uint8))
     image = image.resize((max(1, round(image.width * HEIGHT / image.height)), HEIGHT), Image.Resampling.BICUBIC)
-    draw, font, pale = ImageDraw.Draw(image), ImageFont.load_default(14), (230, 230, 230)
-    draw.text((6, HEIGHT // 2 - 8), view.left, fill=pale, font=font)
-    draw.text((image.width - 16, HEIGHT // 2 - 8), view.right, fill=pale, font=font)
-    draw.text((image.width // 2 - 5, 4), view.top, fill=pale, font=font)
-    draw.text((8, HEIGHT - 22), name, fill=pale, font=font)
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(14)
+    for letters in letters_of(view, name):
+        x, y = (
+            MARGIN + share * (length - 2 * MARGIN)
+            for share, length in ((letters.across, image.width), (letters.down, HEIGHT))
+        )
+        draw.text((x, y), letters.text, fill=PALE, font=font, anchor=_anchor(letters))
     return image
+
+
+def _anchor(letters: Letters) -> str:
+    """Which point of a text lies at its place, as Pillow calls it."""
+    return {0.0: "l", 0.5: "m", 1.0: "r"}[letters.across] + {0.0: "a", 0.5: "m", 1.0: "d"}[letters.down]

@@ -10,7 +10,17 @@ from ..core.inference.winners import Winners
 from ..core.labels.label_tree import Label
 from ..scene.nodes import is_present, remove
 from ..scene.run_report import attach_report, put_report_text, report_of
-from ..scene.segmentations import batch, check_target, new_segmentation, put_labels, remove_labels
+from ..scene.segment_display import show_outline
+from ..scene.segmentations import (
+    MADE_BY,
+    batch,
+    check_target,
+    maker_of,
+    new_segmentation,
+    put_labels,
+    remove_labels,
+    segmentations_of,
+)
 from ..scene.undo import Undo
 from ..scene.volumes_table import remove_volumes
 from .runner import Answer
@@ -36,9 +46,9 @@ class LiveSegments:
         """Whether the last Apply can be taken back."""
         return is_present(self.node) and (self._is_new or self._undo.is_available())
 
-    def write(self, answer: Answer, labels: Sequence[Label], output: Any) -> list[Label]:
+    def write(self, answer: Answer, labels: Sequence[Label], output: Any, name: str = "") -> list[Label]:
         """Apply: write the labels, with the run's report, into `output`, or into a new segmentation where it is None;
-        one undo step.
+        one undo step. name: of a new one, "" for the usual one.
 
         Returns the labels without a voxel. Raises InputError, and then the scene is as it was.
         """
@@ -46,7 +56,7 @@ class LiveSegments:
         if output is not None:
             check_target(output, volume)
             self._undo.save(output)
-        node = output if output is not None else new_segmentation(volume, f"{volume.GetName()} segmentation")
+        node = output if output is not None else _new(volume, package, name)
         try:
             empty = _put(node, answer, labels)
         except InputError:
@@ -98,11 +108,11 @@ class LiveSegments:
         """
         if not self.can_undo:
             raise InputError("There is nothing to undo: the segmentation of the last run is no longer in the scene.")
-        remove_volumes(self.node)
-        put_report_text(self.node, self._report_before)
         if self._is_new:
-            remove(self.node)
+            take_back(self.node)
         else:
+            remove_volumes(self.node)
+            put_report_text(self.node, self._report_before)
             self._undo.undo()
         self.stop()
 
@@ -110,6 +120,26 @@ class LiveSegments:
         """Follow no longer, and forget the undo step."""
         self._undo.clear()
         self.node, self._shown, self._is_new, self._examples = None, (), False, None
+
+
+def take_back(node: Any) -> None:
+    """Remove a segmentation that was made for a result, with what lies beside it."""
+    remove_volumes(node)
+    put_report_text(node, None)
+    remove(node)
+
+
+def _new(volume: Any, model: str, name: str) -> Any:
+    """A segmentation of its own for a model. Beside that of another model it has the model's name, and is shown as
+    outlines, so that both are seen.
+    """
+    others = [node for node in segmentations_of(volume) if maker_of(node) not in ("", model)]
+    usual = f"{volume.GetName()} segmentation"
+    node = new_segmentation(volume, name or (f"{usual} by {model}" if others else usual))
+    node.SetAttribute(MADE_BY, model)
+    if others:
+        show_outline(node, True)
+    return node
 
 
 def _put(node: Any, answer: Answer, labels: Sequence[Label]) -> list[Label]:

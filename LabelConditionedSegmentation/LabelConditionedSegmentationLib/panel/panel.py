@@ -16,6 +16,8 @@ from ..scene.nodes import first_scan
 from . import installation
 from .add_model_tool import AddModelTool
 from .batch_tool import BatchTool
+from .beside_tool import BesideTool
+from .beside_view import BesideView
 from .device_view import DeviceView
 from .example_form import ExampleForm
 from .example_tool import ExampleTool
@@ -91,18 +93,21 @@ class Panel:
         self.pick = PickTool(self, self.structures, lambda call: _later(0, call))
         form = ExampleForm(self.ui, self.mine, self.refresh)
         self.example = ExampleTool(self, self.mine, form, self._my_labels_changed)
-        self.segment = SegmentTool(self, self.structures, self.mine, self.copy)
+        self.scans = ScansView(self.ui, self.choices.models, self.refresh, lambda call: _later(0, call))
+        self.batch = BatchTool(
+            self, self.scans, self.structures, self.mine, self.choices.task_of, lambda call: _later(0, call)
+        )
+        self.segment = SegmentTool(self, self.batch, self.structures, self.mine, self.copy)
         self.strokes = StrokesTool(
             self, lambda: self.inputs.nodes, self.copy, form, lambda: self.segment.tell_volumes()
         )
         add_model = AddModelTool(self, self.choices.models)
         view = ResultView(self.ui)
         self.result = ResultTool(self, view, self.structures, self.segment.live, lambda call: _later(FLASH_MS, call))
-        self.scans = ScansView(self.ui, self.choices.models, self.refresh, lambda call: _later(0, call))
-        self.batch = BatchTool(self, self.scans, self.structures, self.choices.task_of, lambda call: _later(0, call))
+        self.beside = BesideTool(self, BesideView(self.ui), lambda: self.result.node)
         installed = InstalledView(self.ui, self.refresh)
         manage = ModelsTool(self, self.choices.models, installed.show, lambda: installed.marked, _confirm)
-        others = self.pick, self.example, self.strokes, add_model, manage, self.result, self.batch
+        others = self.pick, self.example, self.strokes, add_model, manage, self.result, self.beside, self.batch
         self.tools: tuple[Tool, ...] = (*others, self.segment)  # the last always has advice
 
     # What the application does
@@ -291,6 +296,7 @@ class Panel:
 
     def _model_chosen(self) -> None:
         self._show_model()
+        self.segment.follow_model()
         self._inputs_chosen()
 
     def _show_model(self) -> None:

@@ -60,7 +60,7 @@ class ResultTool:
         self._view.show(self.node)
         self._view.enable(not now.running)
         answer = self._frame.runner.answer if now.is_answered else None
-        if answer is None or not is_present(self._live.node):
+        if answer is None or answer.refusal or not is_present(self._live.node):
             self._forget()
         else:
             if self._places is None or self._places.answer is not answer:

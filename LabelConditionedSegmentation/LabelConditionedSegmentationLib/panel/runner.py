@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.errors import InputError
 from ..core.examples.example_prompt import ExamplePrompt
+from ..core.findings import Finding
 from ..core.inference.winners import Winners
 from ..core.labels.label_tree import Label, LabelTree
 from ..core.package.model_package import ModelPackage
@@ -56,7 +57,7 @@ class Answer:
     keeps the features.
 
     examples: who won among labels by example, once that was sent for. can_rank: whether the worker can still rank them,
-    and the labels at single points.
+    and the labels at single points. is_forced: the user wants it, whatever is wrong with it.
     """
 
     task: Task
@@ -66,6 +67,13 @@ class Answer:
     report: dict[str, Any]
     can_rank: bool
     examples: Winners | None = None
+    is_forced: bool = False
+
+    @property
+    def refusal(self) -> list[str]:
+        """Why the answer is not written, as sentences; none where it can be true, or the user wants it nevertheless."""
+        errors = [Finding(**finding) for finding in self.report["findings"] if finding["level"] == "error"]
+        return [] if self.is_forced else [str(error) for error in errors]
 
     def parts(self, labels: Sequence[Label]) -> list[tuple[Winners, list[Label]]]:
         """Labels with the competition that each takes part in; those of which the winners are not known
@@ -174,6 +182,11 @@ class Runner:
         self.answer = replace(self.answer, examples=None)
         self._examples = labels
         return number
+
+    def force(self) -> None:
+        """The user wants the answer, though it was found to be wrong."""
+        if self.answer is not None:
+            self.answer = replace(self.answer, is_forced=True)
 
     def cancel(self) -> None:
         """Cancel the request in the foreground."""

@@ -15,10 +15,13 @@ RANGE = re.compile(r"(\d+)(?:\s*-\s*(\d+))?")
 
 @dataclass(frozen=True)
 class BatchItem:
-    """A run of a batch. frame: of a sequence, from 0; None for a volume. name: of the scan, as it was at the start."""
+    """A run of a batch. frame: of a sequence, from 0; None for a volume. name, scan_id: of the scan's node, as they
+    were at the start.
+    """
 
     scan: SceneScan
     name: str
+    scan_id: str
     package: ModelPackage
     frame: int | None = None
 
@@ -30,21 +33,30 @@ class BatchItem:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What a run has brought: millilitres of structures by name, or the sentence why there are none."""
+    """What a run has brought: millilitres of structures by name, or the sentence why there are none (problem).
+
+    remark: the sentence why some of them are missing.
+    """
 
     item: BatchItem
     volumes: dict[str, float] = field(default_factory=dict)
     problem: str = ""
+    remark: str = ""
 
 
 class Batch:
-    """Items that are run one after the other. `take` one, then `note` its result, until there is none."""
+    """Items that are run one after the other. `take` one, then `note` its result, or `refuse` it, until there is none.
+
+    refused: items whose answers were found to be wrong. is_forced: such answers are wanted nevertheless.
+    """
 
     def __init__(self, items: Sequence[BatchItem]) -> None:
         self._waiting = list(items)
         self.number = len(items)
         self.results: list[BatchResult] = []
         self.current: BatchItem | None = None
+        self.refused: list[BatchItem] = []
+        self.is_forced = False
 
     def take(self) -> BatchItem | None:
         """The next item; None where all were taken."""
@@ -56,11 +68,26 @@ class Batch:
         """Which item it is, and of how many: (3, 12)."""
         return self.number - len(self._waiting), self.number
 
-    def note(self, volumes: dict[str, float] | None, problem: str = "") -> None:
+    def note(self, volumes: dict[str, float] | None, problem: str = "", remark: str = "") -> None:
         """Keep what came of the current item."""
         assert self.current is not None
-        self.results.append(BatchResult(self.current, volumes or {}, problem))
+        self.results.append(BatchResult(self.current, volumes or {}, problem, remark))
         self.current = None
+
+    def refuse(self, problem: str) -> None:
+        """Keep why the answer of the current item was not written."""
+        assert self.current is not None
+        self.refused.append(self.current)
+        self.note(None, problem)
+
+    def take_up_refused(self) -> None:
+        """Let the refused items wait again; this time their answers are wanted, whatever they are."""
+        self._waiting, self.refused, self.is_forced = self.refused, [], True
+        self.results = [result for result in self.results if result.item not in self._waiting]
+
+    def forget(self, scan_id: str) -> None:
+        """There is nothing of a scan any more."""
+        self.results = [result for result in self.results if result.item.scan_id != scan_id]
 
     @property
     def done(self) -> list[BatchResult]:
@@ -76,7 +103,8 @@ class Batch:
         said = [f"{done} of {of} runs were done."]
         if is_cancelled:
             said = [f"Cancelled in run {self.place[0]} of {of}; what was done before is kept ({done})."]
-        return [*said, *([more] if failed else [])]
+        anyway = ['"Segment anyway" writes what was found to be wrong.'] if self.refused else []
+        return [*said, *([more] if failed else []), *anyway]
 
     def columns(self) -> dict[str, list[str | float | None]]:
         """The table over all: scan, frame and model, millilitres of each structure, and what did not work."""
@@ -87,8 +115,8 @@ class Batch:
         columns["Model"] = [result.item.package.name for result in self.results]
         for name in structures:
             columns[f"{name} (ml)"] = [result.volumes.get(name) for result in self.results]
-        if any(result.problem for result in self.results):
-            columns["Remark"] = [result.problem for result in self.results]
+        if any(result.problem or result.remark for result in self.results):
+            columns["Remark"] = [result.problem or result.remark for result in self.results]
         return columns
 
 
@@ -101,7 +129,7 @@ def batch_items(scans: Iterable[SceneScan], frames: str, packages: Sequence[Mode
     `frames_of` reads it. Raises InputError.
     """
     return [
-        BatchItem(scan, scan.name, package, frame)
+        BatchItem(scan, scan.name, scan.node.GetID(), package, frame)
         for scan in scans
         for frame in (frames_of(frames, scan.frames) if scan.frames else [None])
         for package in packages
@@ -125,6 +153,6 @@ def frames_of(text: str, number: int) -> list[int]:
     return sorted(chosen) if chosen else list(range(number))
 
 
-def scans_in_words(scans: Sequence[SceneScan]) -> str:
-    """How many scans were chosen."""
-    return f"Apply to {len(scans)} scans" if len(scans) != 1 else "Apply to 1 scan"
+def scans_in_words(number: int) -> str:
+    """What Apply is called where so many scans were chosen."""
+    return f"Apply to {number} scans" if number != 1 else "Apply to 1 scan"

@@ -15,8 +15,6 @@ from ..scene.nodes import is_present
 from ..scene.scans_in_scene import SceneScan, scans_in_scene
 from .blocked_signals import blocked_signals
 from .model_view import ModelView, title
-from .scan_batch import scans_in_words
-from .sentences import translated
 
 
 class ScansView(VTKObservationMixin):
@@ -79,7 +77,7 @@ class ScansView(VTKObservationMixin):
         return self._models.is_licence_acknowledged(package)
 
     def show(self, package: ModelPackage | None) -> None:
-        """Offer the other models of one channel, and show how many scans are ticked."""
+        """Offer the other models of one channel, and ask for frames where a sequence is ticked."""
         others = [
             name
             for name, other in self._models.packages.items()
@@ -97,7 +95,6 @@ class ScansView(VTKObservationMixin):
                 selector.currentIndex = max(0, selector.findData(before))
         self._ui.compareForm.visible = bool(others)
         self._ui.framesForm.visible = any(scan.frames for scan in self.chosen)
-        self._ui.batchButton.text = translated(scans_in_words(self.chosen))
 
     def enable(self, enabled: bool) -> None:
         """Whether something else may be chosen."""

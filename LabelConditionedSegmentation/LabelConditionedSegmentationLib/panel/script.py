@@ -37,6 +37,7 @@ def process(
     examples: Sequence[str | Path],
     not_a_label_map: bool = False,
     stripped: str = Stripped.AUTO,
+    force: bool = False,
 ) -> Any:
     """See LabelConditionedSegmentationLogic.process."""
     package = find_model(model)
@@ -62,6 +63,8 @@ def process(
     answer = runner.answer
     if answer is None or not runner.answers(task):
         raise InputError(CHANGED)
+    if answer.refusal and not force:
+        raise InputError(f"{' '.join(answer.refusal)} Nothing was written; force=True writes it nevertheless.")
     live = LiveSegments()
     live.write(answer, wanted, segmentation)
     return live.node

@@ -1,4 +1,6 @@
-"""Segment: Apply writes what is ticked into a segmentation, which follows the ticks from then on; Undo undoes it."""
+"""Segment: Apply writes what is ticked into a segmentation, which follows the ticks from then on; Undo undoes it. An
+answer that cannot be true is written only where the user wants it nevertheless.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,15 @@ from ..core.errors import LCSError
 from ..core.findings import Finding
 from ..core.labels.label_tree import Label, in_a_sentence
 from ..scene.nodes import is_present
-from ..scene.segmentations import check_target
+from ..scene.segmentations import check_target, maker_of, segmentations_of
 from ..scene.volumes_table import put_volumes
 from .live_segments import LiveSegments
-from .runner import Answer
+from .runner import Answer, Task
 from .situation import Situation
 from .tool import Frame
 
 if TYPE_CHECKING:
+    from .batch_tool import BatchSituation, BatchTool
     from .my_labels_view import MyLabelsView
     from .scene_copy import SceneCopy
     from .structures_view import StructuresView
@@ -34,6 +37,11 @@ class SegmentSituation(Situation):
     def can_apply(self) -> bool:
         """Whether Apply may be pressed."""
         return not self.obstacle and self.wanted > 0
+
+    @property
+    def apply_text(self) -> str:
+        """What stands on Apply."""
+        return "Apply"
 
     @property
     def apply_tip(self) -> str:
@@ -93,34 +101,51 @@ def not_found_sentences(empty: Sequence[Label]) -> list[str]:
 
 
 class SegmentTool:
-    """See `Tool`. mine: the labels by example that may be ticked too. copy: where the output is chosen."""
+    """See `Tool`. batch: takes Apply over where several scans are chosen. mine: the labels by example that may be
+    ticked too. copy: where the output is chosen.
+    """
 
-    def __init__(self, frame: Frame, structures: StructuresView, mine: MyLabelsView, copy: SceneCopy) -> None:
+    def __init__(
+        self, frame: Frame, batch: BatchTool, structures: StructuresView, mine: MyLabelsView, copy: SceneCopy
+    ) -> None:
         self._frame = frame
+        self._batch = batch
         self._structures = structures
         self._mine = mine
         self._copy = copy
         self.live = LiveSegments()
+        self._refused: tuple[int, Any] | None = None  # the run that was refused, and the output it was to go to
         ui = frame.ui
         ui.outputSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._output_chosen)
         ui.applyButton.connect("clicked(bool)", self.apply)
         ui.undoButton.connect("clicked(bool)", self.undo)
+        ui.anywayButton.connect("clicked(bool)", self.force)
 
     def refresh(self, now: Situation) -> None:
-        ui, here = self._frame.ui, self._situation(now)
-        ui.applyButton.enabled, ui.applyButton.toolTip = here.can_apply, self._frame.translated(here.apply_tip)
-        ui.undoButton.enabled = self.live.can_undo and not now.running
+        ui, here, translated = self._frame.ui, self._situation(now), self._frame.translated
+        ui.applyButton.text = translated(here.apply_text)
+        ui.applyButton.enabled, ui.applyButton.toolTip = here.can_apply, translated(here.apply_tip)
+        is_busy = now.running or self._batch.is_going_on
+        ui.undoButton.enabled = not is_busy and (self._batch.can_undo or self.live.can_undo)
+        ui.anywayButton.visible = not is_busy and (self._batch.has_refused or self._refused_answer is not None)
 
     def advice(self, now: Situation) -> str:
         return self._situation(now).advice
 
     def stop(self) -> None:
         self.live.stop()
+        self._refused = None
 
     def apply(self, _checked: bool) -> None:
-        """Run the network, unless it has seen this, and write what is ticked."""
+        """Run the network, unless it has seen this, and write what is ticked; over every scan where several are
+        chosen.
+        """
+        if self._batch.is_chosen:
+            self._refused = None
+            self._batch.begin()
+            return
         task = self._frame.task()
-        if task is None or not self._situation(self._frame.situation()).can_apply or not self._frame.may_run():
+        if task is None or not self._single(self._frame.situation()).can_apply or not self._frame.may_run():
             return
         output = self._copy.parameters.output  # where the result goes is settled now, whatever happens during the run
         try:
@@ -133,21 +158,51 @@ class SegmentTool:
         self._frame.run_then(lambda: self._with_examples(lambda: self._write(output)))
 
     def undo(self, _checked: bool) -> None:
-        """Take the last Apply back."""
+        """Take the last Apply back; of several scans, what it made of the last one."""
         try:
-            self.live.undo()
+            said = self._batch.undo() if self._batch.can_undo else self._undo_live()
         except LCSError as error:
-            self._frame.say(str(error))
-            return
-        self._frame.say(
+            said = str(error)
+        self._frame.say(said)
+
+    def _undo_live(self) -> str:
+        """Take the last Apply to one scan back; what is said of it. Raises InputError."""
+        self.live.undo()
+        return (
             "The last Apply was taken back."
             if self._frame.ui.outputSelector.currentNode()
             else "The last Apply was taken back, and its segmentation with it; the next Apply makes a new one."
         )
 
+    def force(self, _checked: bool) -> None:
+        """Write what was found to be wrong, and refused."""
+        if self._refused is not None and self._refused_answer is not None:
+            _run, output = self._refused
+            self._frame.runner.force()
+            self._with_examples(lambda: self._write(output))
+        else:
+            self._batch.force()
+
+    def follow_model(self) -> None:
+        """Another model was chosen: what one made stays as it is, so the output is what the other one made of this
+        scan before, or a new segmentation.
+        """
+        package, parameters = self._frame.package, self._copy.parameters
+        if package is None or parameters is None:
+            return
+        output, made = parameters.output, self.live.node
+        if output is None and is_present(made) and maker_of(made) == package.name:
+            own = made  # back to the model before
+        elif output is not None and maker_of(output) not in ("", package.name):
+            own = _made_of(self._frame.task(), package.name)
+        else:
+            return
+        with self._copy.held():
+            parameters.output = own
+
     def follow(self) -> None:
         """Show and hide segments as the ticks say, where the last answer still holds."""
-        if self.live.node is not None and self._frame.runner.answers(self._frame.task()):
+        if self._followed is not None:
             self._with_examples(self._follow_now)
 
     def tell_volumes(self) -> None:
@@ -156,8 +211,27 @@ class SegmentTool:
         if answer is not None and is_present(self.live.node):
             self._write_table(answer)
 
-    def _situation(self, now: Situation) -> SegmentSituation:
-        return SegmentSituation(**vars(now), wanted=len(self._structures.wanted), is_live=self.live.node is not None)
+    @property
+    def _followed(self) -> Answer | None:
+        """The answer that the ticks show; None where they show none."""
+        runner = self._frame.runner
+        answer = runner.answer if self.live.node is not None and runner.answers(self._frame.task()) else None
+        return None if answer is None or answer.refusal else answer
+
+    @property
+    def _refused_answer(self) -> Answer | None:
+        """The answer that was refused, as long as it is that of what is chosen."""
+        answer = self._frame.runner.answer
+        if self._refused is None or answer is None or answer.run != self._refused[0] or not answer.refusal:
+            return None
+        return answer if self._frame.runner.answers(self._frame.task()) else None
+
+    def _situation(self, now: Situation) -> SegmentSituation | BatchSituation:
+        return self._batch.situation(now) if self._batch.is_chosen else self._single(now)
+
+    def _single(self, now: Situation) -> SegmentSituation:
+        known = vars(now) | {"running": now.running or self._batch.is_going_on}  # also between two of several scans
+        return SegmentSituation(**known, wanted=len(self._structures.wanted), is_live=self.live.node is not None)
 
     def _output_chosen(self, node: Any) -> None:
         if not self._copy.is_held and node is not self.live.node:
@@ -187,6 +261,11 @@ class SegmentTool:
         answer = self._frame.runner.answer
         if answer is None or self._copy.parameters is None or not answer.parts(self._structures.wanted):
             return
+        if answer.refusal:
+            self._refused = answer.run, output
+            self._frame.say(*answer.refusal, 'Nothing was written; "Segment anyway" writes it nevertheless.')
+            return
+        self._batch.forget_undo()
         try:
             empty = self.live.write(answer, self._structures.wanted, output)
             with self._copy.held():
@@ -204,8 +283,8 @@ class SegmentTool:
             put_volumes(self.live.node, answer.task.nodes[0], answer.parts(self._structures.wanted))
 
     def _follow_now(self) -> None:
-        answer = self._frame.runner.answer
-        if self.live.node is None or answer is None or not self._frame.runner.answers(self._frame.task()):
+        answer = self._followed
+        if answer is None:
             return
         try:
             empty = self.live.follow(answer, self._structures.wanted)
@@ -215,3 +294,9 @@ class SegmentTool:
             return
         if empty:
             self._frame.say(*not_found_sentences(empty))
+
+
+def _made_of(task: Task | None, model: str) -> Any:
+    """The last segmentation that a model made of the scan of a task; None where there is none."""
+    made = segmentations_of(task.nodes[0]) if task is not None else []
+    return next((node for node in reversed(made) if maker_of(node) == model), None)

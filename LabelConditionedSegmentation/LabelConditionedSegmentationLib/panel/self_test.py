@@ -129,6 +129,19 @@ class PanelTest(unittest.TestCase):
         for name in before:
             np.testing.assert_array_equal(after[name], before[name])
 
+    def test_apply_segments_the_ticked_scans_and_undo_takes_them_back_one_by_one(self) -> None:
+        made_up_scan().SetName("Another scan")
+        self.tick(*self.leaves()[:1])
+        self.ui.scansSection.collapsed = False
+        self.addCleanup(setattr, self.ui.scansSection, "collapsed", True)
+        self.ui.allScansButton.click()
+        self.ui.applyButton.click()
+        self.wait(lambda: not self.panel.batch.is_going_on)
+        for left in (2, 1, 0):
+            self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode"), left)
+            self.assertEqual(self.ui.undoButton.enabled, left > 0)
+            self.ui.undoButton.click()
+
     def test_strokes_become_a_structure_and_accept_is_taken_back(self) -> None:
         self.ui.strokesSection.collapsed = False
         self.ui.newStrokesButton.click()

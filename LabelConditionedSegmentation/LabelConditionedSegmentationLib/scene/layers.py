@@ -59,7 +59,7 @@ class Layers:
     def _box(self, image: Any, found: tuple[Array, Index]) -> Array:
         """The part of a layer, (k, j, i), that lies over the mask's box."""
         mask, first = found
-        return _voxels(image)[
+        return voxels_of(image)[
             tuple(slice(a - b, a - b + n) for a, b, n in zip(first, self._start, mask.shape, strict=True))
         ]
 
@@ -94,7 +94,7 @@ def erase(erased: Sequence[Any]) -> None:
     """
     for image in _images(erased):
         inside = [segment for segment in erased if segment.GetRepresentation(BINARY_LABELMAP) is image]
-        voxels = _voxels(image)
+        voxels = voxels_of(image)
         voxels[np.isin(voxels, [segment.GetLabelValue() for segment in inside])] = 0
         image.GetPointData().GetScalars().Modified()
         for segment in inside:
@@ -120,7 +120,7 @@ def _values(segments: Any, image: Any) -> set[int]:
     return {segment.GetLabelValue() for segment in every if segment.GetRepresentation(BINARY_LABELMAP) is image}
 
 
-def _voxels(image: Any) -> Array:
+def voxels_of(image: Any) -> Array:
     """The voxels (k, j, i) of an image, not a copy."""
     voxels: Array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
     return voxels

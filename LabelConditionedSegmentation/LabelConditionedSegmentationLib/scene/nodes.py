@@ -69,10 +69,11 @@ def place_beside(node: Any, other: Any) -> None:
 
 
 def remove(node: Any) -> None:
-    """Remove a node with its display nodes, which the scene would keep."""
+    """Remove a node with its display and storage nodes, which the scene would keep."""
     scene = node.GetScene()
     displays = [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())]
-    for removed in (node, *displays):
+    storages = [node.GetNthStorageNode(n) for n in range(node.GetNumberOfStorageNodes())]
+    for removed in filter(is_present, (node, *displays, *storages)):
         scene.RemoveNode(removed)
 
 

@@ -55,6 +55,18 @@ def show_outline(segmentation: Any, on: bool) -> None:
     display.SetVisibility2DFill(not on)
 
 
+def is_shown(segmentation: Any) -> bool:
+    """Whether views show a segmentation at all."""
+    display = segmentation.GetDisplayNode()
+    return display is not None and bool(display.GetVisibility())
+
+
+def show(segmentation: Any, on: bool) -> None:
+    """Let the views show a segmentation, or not; how it is shown stays."""
+    segmentation.CreateDefaultDisplayNodes()
+    segmentation.GetDisplayNode().SetVisibility(on)
+
+
 class SegmentFlash:
     """Segments that go off and on a few times, so that they are seen. `step` is to be called every 100 ms or so."""
 

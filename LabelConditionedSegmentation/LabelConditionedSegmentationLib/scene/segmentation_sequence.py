@@ -29,6 +29,17 @@ def put_frame(result: Any, sequence: Any, frame: int, segmentation: Any) -> Any:
     return result
 
 
+def remove_result(result: Any) -> None:
+    """Remove the result of a sequence, with the segmentation that shows its current frame."""
+    browser = slicer.modules.sequences.logic().GetFirstBrowserNodeForSequenceNode(result)
+    if browser is not None:
+        shown = browser.GetProxyNode(result)
+        browser.RemoveSynchronizedSequenceNode(result.GetID())
+        if is_present(shown):
+            remove(shown)
+    result.GetScene().RemoveNode(result)
+
+
 def browse_together(result: Any, sequence: Any) -> Any:
     """Let the result be shown with the frames of its sequence; the segmentation node that shows the current one."""
     logic = slicer.modules.sequences.logic()

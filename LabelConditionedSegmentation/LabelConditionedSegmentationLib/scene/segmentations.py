@@ -19,6 +19,9 @@ from .nodes import in_one_place, place_beside, require
 MODEL_TAG = "LabelConditionedSegmentation.Model"
 LABEL_TAG = "LabelConditionedSegmentation.Label"
 CLOSED_SURFACE = "Closed surface"
+MADE_BY = "LabelConditionedSegmentation.MadeBy"
+"""The attribute of a segmentation node that was made for the result of a model: the model's name."""
+
 NO_ANATOMIC_REGION = "Anatomic codes - DICOM master list~^^~^^"
 
 NO_COLOR = (0.5, 0.5, 0.5)
@@ -39,6 +42,24 @@ def new_segmentation(volume_node: Any, name: str) -> Any:
     )  # after the transform: the geometry is given in the node's own RAS
     place_beside(node, volume_node)
     return node
+
+
+def scan_of(segmentation: Any) -> Any:
+    """The volume node whose geometry a segmentation refers to; None where it names none, or that one is gone."""
+    return segmentation.GetNodeReference(segmentation.GetReferenceImageGeometryReferenceRole())
+
+
+def segmentations_of(volume_node: Any) -> list[Any]:
+    """The segmentations of a volume that users see, in the scene's order."""
+    scene = volume_node.GetScene()
+    number = scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
+    nodes = [scene.GetNthNodeByClass(n, "vtkMRMLSegmentationNode") for n in range(number)]
+    return [node for node in nodes if scan_of(node) is volume_node and not node.GetHideFromEditors()]
+
+
+def maker_of(segmentation: Any) -> str:
+    """The model whose result a segmentation was made for; "" where it was made otherwise."""
+    return str(segmentation.GetAttribute(MADE_BY) or "")
 
 
 def put_labels(

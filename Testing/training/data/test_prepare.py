@@ -199,6 +199,17 @@ def test_writing_to_a_case_changes_no_file(data_set: DataSet, cache: Path) -> No
 # when it is made anew
 
 
+def change_in_secret(path: Path) -> None:
+    """Other voxels in an image file of the same time."""
+    volume = read_volume(path)
+    array = volume.array.copy()
+    array[array == 4] = 47
+    array[0, 16, 18, 17] += 1
+    stamp = path.stat()
+    sitk.WriteImage(image_of(volume.with_array(array)), str(path))
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))  # the content counts, not the time
+
+
 def test_a_case_is_made_once_and_again_when_anything_that_matters_changes(made_up: Path, tmp_path: Path) -> None:
     folder, cache = Path(shutil.copytree(made_up, tmp_path / "copy")), tmp_path / "cache"
 
@@ -230,13 +241,7 @@ def test_a_case_is_made_once_and_again_when_anything_that_matters_changes(made_u
     (folder / "labels.csv").write_text((folder / "labels.csv").read_text().replace("other,,0", "other,,1"))
     seen += [key()]
     for path in (folder / "imagesTr" / "case_1_0000.nii.gz", folder / "labelsTr" / "case_1.nii.gz"):
-        volume = read_volume(path)
-        array = volume.array.copy()
-        array[array == 4] = 47
-        array[0, 16, 18, 17] += 1
-        stamp = path.stat()
-        sitk.WriteImage(image_of(volume.with_array(array)), str(path))
-        os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))  # the content counts, not the time
+        change_in_secret(path)
         seen += [key()]
     assert len(set(seen)) == len(seen)
     assert folders(cache) == sorted(seen)

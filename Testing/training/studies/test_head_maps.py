@@ -33,10 +33,10 @@ def head() -> Array:
     return labels.astype(np.int16)
 
 
-def write(folder: Path, labels: Array, name: str = "a", orientation: str = "LPS") -> Path:
+def write(folder: Path, labels: Array, name: str = "a", orientation: str = "LPS", thickness: float = SPACING) -> Path:
     (folder / "labelsTr").mkdir(parents=True, exist_ok=True)
     image = sitk.GetImageFromArray(labels)
-    image.SetSpacing([SPACING] * 3)
+    image.SetSpacing([SPACING, SPACING, thickness])
     sitk.WriteImage(sitk.DICOMOrient(image, orientation), str(folder / "labelsTr" / f"{name}.nii.gz"))
     return folder
 
@@ -73,6 +73,18 @@ def test_fluid_in_a_sulcus_is_of_the_brain_and_fluid_around_it_is_not(
     top = labels[:, middle, middle][labels[:, middle, middle] != SKULL]
     assert top[0] == top[-1] == FLUID_OUTSIDE
     assert {FLUID, FLUID_OUTSIDE, LEFT, RIGHT, LESION, SKULL} <= set(np.unique(labels).tolist())
+
+
+def test_a_gap_is_closed_by_its_millimetres_however_thick_the_slices_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two planes of 4 mm between pieces of brain are a sulcus, five are none."""
+    labels = np.full((30, 20, 20), FLUID, np.int16)
+    for first, last in ((4, 8), (10, 14), (19, 23)):
+        labels[first:last, 4:16, 4:16] = LEFT
+    thick = read(make(write(tmp_path / "given", labels, thickness=4.0), tmp_path / "made", monkeypatch))
+    assert (thick[8:10, 10, 10] == FLUID).all()
+    assert (thick[14:19, 10, 10] == FLUID_OUTSIDE).all()
 
 
 @pytest.mark.parametrize("orientation", ["RAS", "SPL", "PIR"])

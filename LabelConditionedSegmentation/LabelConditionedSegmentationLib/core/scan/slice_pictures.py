@@ -30,6 +30,23 @@ class View:
     top: str
 
 
+@dataclass(frozen=True)
+class Letters:
+    """A text on a slice. across, down: where it is anchored, from 0 (left, top) to 1 (right, bottom) of the slice less
+    a margin; it ends, or is centred, there.
+    """
+
+    text: str
+    across: float
+    down: float
+
+
+def letters_of(view: View, name: str) -> tuple[Letters, ...]:
+    """What is written on a slice: at three sides where they lie, and a name at the lower left."""
+    sides = Letters(view.left, 0.0, 0.5), Letters(view.right, 1.0, 0.5), Letters(view.top, 0.5, 0.0)
+    return (*sides, Letters(name, 0.0, 1.0))
+
+
 VIEWS = (View("axial", 2, "R", "L", "A"), View("coronal", 1, "R", "L", "S"), View("sagittal", 0, "A", "P", "S"))
 
 

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 import torch
 
 SMALLEST = 1e-3
-"""Of a step across the sharpest border, where a step within something uniform has 1: no voxel is out of reach."""
+"""Of a step across the sharpest border, where a step within something uniform has 1: no voxel is out of reach.
+
+Training has a smaller one of its own (`Training.losses.stroke_walks.LEAST`): what is learned needs a gradient there.
+"""
 
 CONTRAST = 1.0
 """How much the square of a difference counts, in units of `noise_of`."""
