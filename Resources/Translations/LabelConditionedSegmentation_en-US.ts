@@ -1731,6 +1731,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The model does not say that each connected piece of "{0}" is a thing of its own; {1}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The model has no protocol "{0}"; {1}.</source>
       <translation type="unfinished" />
     </message>
@@ -2428,6 +2432,14 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>it has {0}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>it says so of none of its labels</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>it says so of {0}</source>
       <translation type="unfinished" />
     </message>
     <message>
