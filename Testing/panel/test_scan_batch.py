@@ -10,7 +10,7 @@ import pytest
 from LabelConditionedSegmentationLib.core.errors import InputError
 from LabelConditionedSegmentationLib.core.inference.winners import Winners
 from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
-from LabelConditionedSegmentationLib.panel.result_comparison import comparison_columns, overlap
+from LabelConditionedSegmentationLib.panel.result_comparison import comparison_columns, overlap, shared_labels
 from LabelConditionedSegmentationLib.panel.scan_batch import Batch, batch_items, frames_of
 from LabelConditionedSegmentationLib.panel.volume_rows import VolumeRow, volume_rows
 from LabelConditionedSegmentationLib.scene.scans_in_scene import SceneScan
@@ -110,13 +110,25 @@ def test_the_overlap_is_the_dice_coefficient_whatever_the_boxes_are() -> None:
 def test_two_results_stand_side_by_side() -> None:
     label = TREE.leaves[0]
     maps = winners((1, cube(0, 4))), winners((1, cube(2, 6)))
-    columns = comparison_columns(("a", "b"), [(label, label)], maps, 0.001)
+    pairs = shared_labels([(maps[0], [label])], [maps[1]], TREE)
+    columns = comparison_columns(("a", "b"), pairs, 0.001)
     assert columns == {
         "Structure": [label.name],
         "a (ml)": [pytest.approx(0.064)],
         "b (ml)": [pytest.approx(0.064)],
         "Dice": [pytest.approx(0.5)],
     }
+
+
+def test_a_model_of_several_protocols_is_compared_by_the_label_that_is_called_the_same() -> None:
+    tree = samples.two_protocols()
+    maps = [Winners(part, np.zeros((2, 2, 2), np.uint8), (0, 0, 0), (2, 2, 2)) for part in tree.parts.values()]
+    labels = [TREE.find("Left Putamen"), TREE.find("Left Hippocampus")]
+    pairs = shared_labels([(winners(), labels)], maps, tree)
+    assert [(one[1], other[0].labels.protocols[0].name, other[1]) for one, other in pairs] == [
+        (labels[0], "rest", labels[0]),
+        (labels[1], "deep", labels[1]),
+    ]
 
 
 def test_a_row_of_volumes_knows_its_asymmetry() -> None:

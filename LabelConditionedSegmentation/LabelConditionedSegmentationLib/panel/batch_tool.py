@@ -183,7 +183,7 @@ class BatchTool:
             self._failed(batch, str(error))
             return
         voxel = volume_of(answer.task.nodes[:1]).voxel_millilitres
-        volumes = millilitres([(answer.winners, labels)], voxel)
+        volumes = millilitres(answer.parts(labels), voxel)
         batch.note({label.name: volume for label, volume in volumes})
         self._compare(item, answer, labels, voxel)
         self._go_on(batch)
@@ -222,10 +222,13 @@ class BatchTool:
         before, self._before = self._before, (item, answer, labels)
         if before is None or (before[0].scan, before[0].frame) != (item.scan, item.frame):
             return
-        first, second = before[1].winners, answer.winners
-        pairs = [(a, b) for a, b in shared_labels(before[2], second) if b in labels]
+        pairs = [
+            (one, other)
+            for one, other in shared_labels(before[1].parts(before[2]), answer.winners, item.package.labels)
+            if other[1] in labels
+        ]
         models = before[0].package.name, item.package.name
-        columns = comparison_columns(models, pairs, (first, second), voxel)
+        columns = comparison_columns(models, pairs, voxel)
         put_table(slicer.mrmlScene, None, f"{COMPARISON} {item.title}", columns)
 
     def _not_done(self, batch: Batch, outcome: Outcome) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..core.inference.winners import Winners
-from ..core.labels.label_tree import Label
+from ..core.labels.label_tree import Label, LabelTree
 
 Part = tuple[Winners, Label]
 
@@ -32,23 +32,31 @@ def overlap(one: Part, other: Part) -> float | None:
     return 2 * int((both[0] & both[1]).sum()) / sum(sizes)
 
 
-def shared_labels(one: Sequence[Label], other: Winners) -> list[tuple[Label, Label]]:
-    """Labels of one model with those of another that are called the same, or have that name as a synonym."""
-    return [(label, other.labels.find(label.name)) for label in one if other.labels.knows(label.name)]
+def shared_labels(
+    one: Sequence[tuple[Winners, Sequence[Label]]], other: Sequence[Winners], known: LabelTree
+) -> list[tuple[Part, Part]]:
+    """Labels of one model with those of another that are called the same, or have that name as a synonym. one: labels,
+    each with its competition. other: the competitions of the other model, whose labels are `known`.
+    """
+    pairs = []
+    for winners, labels in one:
+        for label in labels:
+            found = known.find(label.name) if known.knows(label.name) else None
+            pairs += [((winners, label), (there, found)) for there in other if found and found.id in there.labels]
+    return pairs
 
 
 def comparison_columns(
-    models: tuple[str, str],
-    pairs: Sequence[tuple[Label, Label]],
-    competitions: tuple[Winners, Winners],
-    voxel_millilitres: float,
+    models: tuple[str, str], pairs: Sequence[tuple[Part, Part]], voxel_millilitres: float
 ) -> dict[str, list[str | float | None]]:
     """Columns of a table: structure, millilitres by each model, Dice coefficient."""
-    counts = [winners.counts() * voxel_millilitres for winners in competitions]
     titles = [f"{model} (ml)" for model in (models if models[0] != models[1] else (models[0], f"{models[1]} again"))]
-    columns: dict[str, list[str | float | None]] = {"Structure": [label.name for label, _ in pairs]}
+    columns: dict[str, list[str | float | None]] = {"Structure": [one[1].name for one, _ in pairs]}
     for n, title in enumerate(titles):
-        tree = competitions[n].labels
-        columns[title] = [float(counts[n][list(tree.classes_under(pair[n]))].sum()) for pair in pairs]
-    columns["Dice"] = [overlap((competitions[0], a), (competitions[1], b)) for a, b in pairs]
+        columns[title] = [_voxels(*pair[n]) * voxel_millilitres for pair in pairs]
+    columns["Dice"] = [overlap(one, other) for one, other in pairs]
     return columns
+
+
+def _voxels(winners: Winners, label: Label) -> int:
+    return int(winners.counts()[list(winners.labels.classes_under(label))].sum())

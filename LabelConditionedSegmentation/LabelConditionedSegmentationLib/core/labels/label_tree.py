@@ -335,7 +335,7 @@ class LabelTree:
         return wanted in self._names or (wanted.isdecimal() and int(wanted) in self._by_id)
 
     def search(self, text: str) -> list[Label]:
-        """Labels whose name, a synonym or a code holds every word of `text`, in tree order."""
+        """Labels whose name, a synonym, a code or the name of its protocol holds every word of `text`, in tree order."""
         words = text.casefold().split()
         return [label for label in self.walk() if all(word in self._haystacks[label.id] for word in words)]
 
@@ -344,7 +344,7 @@ class LabelTree:
         def text(label: Label) -> str:
             told = (label.type, label.modifier, label.broader, label.position)
             codes = [part for code in told if code for part in (code.value, code.meaning)]
-            return " \n".join((label.name, *label.synonyms, *codes)).casefold()
+            return " \n".join((label.name, *label.synonyms, *codes, self.protocol_of(label).name)).casefold()
 
         return {label.id: text(label) for label in self.labels}
 
