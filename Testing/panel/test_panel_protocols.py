@@ -13,9 +13,10 @@ import vtk
 from LabelConditionedSegmentationLib.core.examples.example_prompt import ExamplePrompt
 from LabelConditionedSegmentationLib.core.inference.result import Result
 from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
+from LabelConditionedSegmentationLib.core.labels.label_tree import PROTOCOL_TAG
 from LabelConditionedSegmentationLib.panel.label_ticks import LabelTicks
 from LabelConditionedSegmentationLib.panel.my_labels import MyLabels
-from LabelConditionedSegmentationLib.scene.segmentations import LABEL_TAG, PROTOCOL_TAG
+from LabelConditionedSegmentationLib.scene.segmentations import LABEL_TAG
 
 from Testing import samples
 from Testing.host.application import Host
@@ -127,9 +128,8 @@ def test_labels_of_two_protocols_lie_beside_each_other_in_one_segmentation(user:
     assert (fine & coarse).any()
     segments = node.GetSegmentation()
     each = [segments.GetSegment(n) for n in segments.GetSegmentIDs()]
-    assert {tag(segment, LABEL_TAG): tag(segment, PROTOCOL_TAG) for segment in each} == {
-        str(leaf.id): TREE.protocol_of(leaf).name for leaf in TREE.leaves
-    }
+    told = {tag(segment, LABEL_TAG): tag(segment, PROTOCOL_TAG) for segment in each}
+    assert told == {str(leaf.id): TREE.protocol_of(leaf).name for leaf in TREE.leaves}
 
 
 def test_ticks_follow_in_both_protocols_without_another_pass(user: User, expected: Result) -> None:

@@ -12,13 +12,12 @@ import vtk
 
 from ..core.errors import InputError
 from ..core.inference.winners import Winners
-from ..core.labels.label_tree import TERMINOLOGY, Code, Label
+from ..core.labels.label_tree import PROTOCOL_TAG, TERMINOLOGY, Code, Label
 from .layers import BINARY_LABELMAP, Layers, erase
 from .nodes import in_one_place, place_beside, require
 
 MODEL_TAG = "LabelConditionedSegmentation.Model"
 LABEL_TAG = "LabelConditionedSegmentation.Label"
-PROTOCOL_TAG = "LabelConditionedSegmentation.Protocol"
 CLOSED_SURFACE = "Closed surface"
 NO_ANATOMIC_REGION = "Anatomic codes - DICOM master list~^^~^^"
 

@@ -559,7 +559,9 @@ class Features:
             (k0, j0, i0), (k1, j1, i1) = self.region
             full[0, k0:k1, j0:j1, i0:i1] = table[winners]
             layers.append(self._on_input(full))
-        return tuple(layers), tuple(SegmentedLabel(label.id, places[label.id], label) for label in wanted)
+        return tuple(layers), tuple(
+            SegmentedLabel(label.id, places[label.id], label, self.labels.protocol_of(label).name) for label in wanted
+        )
 
 
 def _allowed(tree: LabelTree, parents: Sequence[Label | None]) -> Array:

@@ -27,6 +27,10 @@ TERMINOLOGY = "Segmentation category and type - 3D Slicer General Anatomy list"
 """The terminology, as Slicer calls it, that the codes of labels are entries of."""
 
 
+PROTOCOL_TAG = "LabelConditionedSegmentation.Protocol"
+"""The tag by which a segment of Slicer names the protocol of its label, where that has a name."""
+
+
 @dataclass(frozen=True)
 class Code:
     """A coded concept, such as SCT 113305005 "Cerebellum"."""
