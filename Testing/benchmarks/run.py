@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
-from Testing.benchmarks import absent, heads, instant, large, methods, plain, shifts, trunks
+from Testing.benchmarks import absent, heads, instant, large, methods, plain, protocols, shifts, trunks
 from Testing.benchmarks import context_classes as context
 from Testing.benchmarks import many_labels as labels
 from Testing.benchmarks import panel_times as panel
@@ -21,6 +21,7 @@ PAGE = Path(__file__).resolve().parents[2] / "BENCHMARKS.md"
 SECTIONS: dict[str, Callable[[], str]] = {
     "trunks": trunks.run,
     "labels": labels.run,
+    "protocols": protocols.run,
     "instant": instant.run,
     "plain": plain.run,
     "large": large.run,

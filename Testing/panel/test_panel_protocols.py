@@ -21,7 +21,7 @@ from LabelConditionedSegmentationLib.scene.segmentations import LABEL_TAG
 from Testing import samples
 from Testing.host.application import Host
 from Testing.panel.test_panel_mending import STROKE, paint_label
-from Testing.panel.user import INSIDE, PLACE, User, describe, masks, segment_names
+from Testing.panel.user import INSIDE, PLACE, User, describe, masks
 
 TREE = samples.rival_protocols()
 FINE, COARSE = (set(part.labels) for part in TREE.parts.values())

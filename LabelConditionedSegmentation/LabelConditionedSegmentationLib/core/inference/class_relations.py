@@ -80,7 +80,8 @@ class ClassRelations:
         return len(self.tree.protocols) > 1
 
     def add(self, features: Features) -> None:
-        """Take in what the model has found in a scan, which needs no labels. Raises InputError where it was not kept."""
+        """Take in what the model has found in a scan, which needs no labels. Raises InputError where that was not kept.
+        """
         for won, values in _tiles(features, self.tree):
             self._values += (won.T @ values).numpy()
             self._overlap += (won.T @ won).numpy()
@@ -134,8 +135,8 @@ def prompt_cosines(prompts: torch.Tensor, tree: LabelTree) -> Array:
 
 
 def _tiles(features: Features, tree: LabelTree) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Of some voxels that the network saw at a time, in double precision: which classes win them, one a protocol, as (V, K) of 0 and 1, and
-    (V, K) the probability of every class inside its protocol or, of a single one, its cosine.
+    """Of some voxels that the network saw at a time, in double precision: which classes win them, one a protocol, as
+    (V, K) of 0 and 1, and (V, K) the probability of every class inside its protocol or, of a single one, its cosine.
     """
     stored = features.kept("relate its labels")
     prompts = features.prompts.part(slice(0, tree.classes))

@@ -339,7 +339,7 @@ class LabelTree:
         return wanted in self._names or (wanted.isdecimal() and int(wanted) in self._by_id)
 
     def search(self, text: str) -> list[Label]:
-        """Labels whose name, a synonym, a code or the name of its protocol holds every word of `text`, in tree order."""
+        """Labels whose name, synonyms, codes and protocol hold every word of `text`, in tree order."""
         words = text.casefold().split()
         return [label for label in self.walk() if all(word in self._haystacks[label.id] for word in words)]
 
