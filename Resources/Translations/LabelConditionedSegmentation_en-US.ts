@@ -575,6 +575,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>"{0}" belongs to the protocol {1} and "{2}" to {3}, each of which divides the scan on its own: mend one of them at a time.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>"{0}" cannot be read ({1}).</source>
       <translation type="unfinished" />
     </message>
@@ -1231,10 +1235,6 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Labels by example inside of both "{0}" and labels of another protocol cannot compete; look for those of one protocol at a time.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>Labels of models of LabelConditionedSegmentation</source>
       <translation type="unfinished" />
     </message>
@@ -1332,6 +1332,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>Nothing of the scan's foreground is left at the model's spacing; the scan is too small for this model.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Only the background is painted, which does not say in which protocol the answer is wrong: paint a stroke of a label as well, of {0}.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1596,6 +1600,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>The label "{0}" was made with another model ({1}) than "{2}"; make it again from its example, or use that model.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The labels of "{0}" enter inside its network, so that they have no prompts to relate; take a model that has conditioning at the head.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -2503,6 +2511,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>relate its labels</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>running the network</source>
       <translation type="unfinished" />
     </message>
@@ -2975,6 +2987,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>Give {name} as one segment instead of its parts.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>One complete way to divide the scan; structures of different ones may overlap.</source>
       <translation type="unfinished" />
     </message>
     <message>

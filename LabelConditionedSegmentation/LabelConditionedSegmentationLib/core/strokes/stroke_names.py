@@ -17,8 +17,11 @@ def protocol_to_mend(labels: LabelTree, names: Sequence[str]) -> str:
     Raises LabelError where a name is no label's, where they are of two protocols, or, of several ones, where nothing
     but the background was painted.
     """
-    painted = [labels.find(name) for name in names if name.casefold() != BACKGROUND.casefold()]
-    first = {labels.protocol_of(label).name: label.name for label in reversed(painted)}
+    first: dict[str, str] = {}
+    for name in names:
+        if name.casefold() != BACKGROUND.casefold():
+            label = labels.find(name)
+            first.setdefault(labels.protocol_of(label).name, label.name)
     if len(first) > 1:
         (one, label), (other, further), *_ = first.items()
         raise LabelError(
