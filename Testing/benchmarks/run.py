@@ -21,6 +21,7 @@ from Testing.benchmarks import (
     methods,
     peers,
     plain,
+    protocols,
     shifts,
     start_to_end,
     steady,
@@ -38,6 +39,7 @@ PAGE = Path(__file__).resolve().parents[2] / "BENCHMARKS.md"
 SECTIONS: dict[str, Callable[[], str]] = {
     "trunks": trunks.run,
     "labels": labels.run,
+    "protocols": protocols.run,
     "instant": instant.run,
     "plain": plain.run,
     "large": large.run,

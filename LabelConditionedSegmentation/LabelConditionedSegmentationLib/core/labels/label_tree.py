@@ -27,6 +27,10 @@ TERMINOLOGY = "Segmentation category and type - 3D Slicer General Anatomy list"
 """The terminology, as Slicer calls it, that the codes of labels are entries of."""
 
 
+PROTOCOL_TAG = "LabelConditionedSegmentation.Protocol"
+"""The tag by which a segment of Slicer names the protocol of its label, where that has a name."""
+
+
 @dataclass(frozen=True)
 class Code:
     """A coded concept, such as SCT 113305005 "Cerebellum"."""
@@ -350,7 +354,7 @@ class LabelTree:
         return wanted in self._names or (wanted.isdecimal() and int(wanted) in self._by_id)
 
     def search(self, text: str) -> list[Label]:
-        """Labels whose name, a synonym or a code holds every word of `text`, in tree order."""
+        """Labels whose name, synonyms, codes and protocol hold every word of `text`, in tree order."""
         words = text.casefold().split()
         return [label for label in self.walk() if all(word in self._haystacks[label.id] for word in words)]
 
@@ -359,7 +363,7 @@ class LabelTree:
         def text(label: Label) -> str:
             told = (label.type, label.modifier, label.broader, label.position)
             codes = [part for code in told if code for part in (code.value, code.meaning)]
-            return " \n".join((label.name, *label.synonyms, *codes)).casefold()
+            return " \n".join((label.name, *label.synonyms, *codes, self.protocol_of(label).name)).casefold()
 
         return {label.id: text(label) for label in self.labels}
 
