@@ -23,15 +23,15 @@ def dask_setup(worker: Any) -> None:
     """Called by Dask."""
     folder, answer = Path(os.environ[FOLDER]), running.Run.answer
 
-    def odd(run: running.Run, scan: running.ReadScan, progress: ProgressCallback | None = None) -> running.Answer:
+    def odd(self: running.Run, scan: running.ReadScan, progress: ProgressCallback | None = None) -> running.Answer:
         deaths = folder / f"{scan.job.scan.name}.deaths"
         left = int(deaths.read_text()) if deaths.exists() else 0
         if left:
             deaths.write_text(str(left - 1))
             os.kill(os.getpid(), signal.SIGKILL)
         while (folder / f"{scan.job.scan.name}.held").exists():
-            run.cancel.check()
+            self.cancel.check()
             time.sleep(0.02)
-        return answer(run, scan, progress)
+        return answer(self, scan, progress)
 
     running.Run.answer = odd  # type: ignore[method-assign]
