@@ -54,7 +54,7 @@ def _processes(count: int, threads: int) -> LocalCluster:
         dashboard_address=None,
         security=True,
         silence_logs=logging.CRITICAL,
-        scheduler_kwargs={"allowed_failures": 0},
+        scheduler_kwargs={"allowed_failures": 0, "dashboard_address": "127.0.0.1:0"},  # which is no dashboard, either
     )
 
 
