@@ -143,7 +143,7 @@ def test_strokes_are_believed_by_the_protocol_that_is_named(
     strokes = write_scan(tmp_path / "strokes.nii.gz", volume.with_array(seeds))
     names = {"values": {"1": {"name": "Left Hippocampus"}, "2": {"name": "Background"}}}
     (tmp_path / "strokes.json").write_text(json.dumps(names))
-    words = ["propagate", scan, strokes, "--prior", "--model", package.path, "--device", "cpu"]
+    words: list[str | Path] = ["propagate", scan, strokes, "--prior", "--model", package.path, "--device", "cpu"]
     found = {}
     for protocol in ("Fine", "Coarse"):
         out = tmp_path / f"{protocol}.nii.gz"

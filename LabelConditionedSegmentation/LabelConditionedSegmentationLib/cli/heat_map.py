@@ -22,6 +22,8 @@ LEAST_WIDTH = 360
 LIGHT, DARK = np.array([247, 251, 255]), np.array([8, 48, 107])
 """The colours of 0 and 1; white is where there is no relation."""
 
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
 INK, FRAME = (40, 40, 40), (200, 200, 200)
 
 
@@ -81,7 +83,7 @@ def _map(one: str, other: str, rows: Sequence[Label], columns: Sequence[Label], 
     return picture
 
 
-def _upright(picture: Image.Image, name: str, foot: tuple[int, int], font: ImageFont.FreeTypeFont) -> None:
+def _upright(picture: Image.Image, name: str, foot: tuple[int, int], font: Font) -> None:
     """A name that runs upwards from a place (x, y)."""
     length = _length(font, name)
     strip = Image.new("RGB", (length + 2, CELL), "white")
@@ -110,5 +112,5 @@ def _meaning(found: ClassRelations) -> str:
     return "mean probability" if found.has_protocols else "mean cosine"
 
 
-def _length(font: ImageFont.FreeTypeFont, text: str) -> int:
+def _length(font: Font, text: str) -> int:
     return math.ceil(font.getlength(text))
