@@ -97,7 +97,7 @@ def test_run_gives_the_winner_map_of_every_protocol(either: Worker, tmp_path: Pa
     number, fractions = either.send(run_of(package, SCAN)), []
     event: Event | None = None
     while event is None or event.kind == "progress":
-        for event in either.poll():
+        for event in (told for told in either.poll() if told.request == number):
             fractions.append(event.fraction)
     parts = Segmenter.from_package(package, "cpu").features(SCAN).parts
     assert list(parts) == ["Fine", "Coarse"]

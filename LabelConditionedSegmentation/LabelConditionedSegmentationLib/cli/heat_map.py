@@ -24,6 +24,8 @@ LEAST_WIDTH = 360
 LIGHT, DARK = np.array([247, 251, 255]), np.array([8, 48, 107])
 """The colours of 0 and 1; white is where there is no relation."""
 
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
 INK, FRAME = (40, 40, 40), (200, 200, 200)
 
 

@@ -80,10 +80,7 @@ class ClassRelations:
         return len(self.tree.protocols) > 1
 
     def add(self, features: Features) -> None:
-        """Take in what the model has found in a scan, which needs no labels.
-
-        Raises InputError where that was not kept.
-        """
+        """Take in what the model found in a scan, which needs no labels. Raises InputError where that was not kept."""
         for won, values in _tiles(features, self.tree):
             self._values += (won.T @ values).numpy()
             self._overlap += (won.T @ won).numpy()

@@ -265,6 +265,9 @@ class Features:
         Args:
             protocol: Its name; upper and lower case are the same.
 
+        Returns:
+            Features that are asked in the same way; its labels have the names that they have in the protocol, too.
+
         Raises:
             LabelError: The model has no such protocol; it names those there are.
 
