@@ -510,7 +510,7 @@ def test_cancel_while_labels_by_example_are_looked_up_keeps_the_scans_before(sho
     rank = runner.rank_examples
 
     def cancelled(*arguments: Any) -> int:
-        number = rank(*arguments)
+        number: int = rank(*arguments)
         if segmentations(shower) == ["Painted", "A segmentation"]:
             shower.ui.cancelButton.click()
         return number
