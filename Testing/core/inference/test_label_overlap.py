@@ -22,8 +22,8 @@ def on_grid(part: Array, start: tuple[int, int, int]) -> Array:
 @pytest.mark.parametrize("begin", [(0, 0, 0), (3, 2, 5), (8, 9, 10)])
 def test_every_pair_is_counted_as_its_masks_are(begin: tuple[int, int, int], dtype: npt.DTypeLike) -> None:
     random = np.random.default_rng(0)
-    one = random.integers(0, 4, (8, 9, 10)).astype(dtype)
-    other = random.integers(0, 6, (6, 6, 6)).astype(np.int16)
+    one: Array = random.integers(0, 4, (8, 9, 10)).astype(dtype)
+    other: Array = random.integers(0, 6, (6, 6, 6)).astype(np.int16)
     found = LabelOverlap.of(one, (0, 0, 0), other, begin)
     here, there = on_grid(one, (0, 0, 0)), on_grid(other, begin)
     for a in range(1, 4):
