@@ -13,8 +13,6 @@ from ..core.inference.class_relations import ClassRelations
 from ..core.labels.label_tree import Label
 from ..core.scan.volume import Array
 
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-
 CELL, FONT, MARGIN = 14, 11, 10
 """Pixels: of a cell, of the letters, and around everything."""
 
