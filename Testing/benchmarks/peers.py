@@ -12,17 +12,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import psutil
+from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
-from LabelConditionedSegmentationLib.resources import sample_scan
+from LabelConditionedSegmentationLib.resources import resources_folder, sample_scan
 
 from Testing.benchmarks.heads import HEADS
+from Testing.benchmarks.shifts import agreement
 from Testing.samples import dice
 from Training.evaluation.markdown import markdown_table
 
@@ -74,14 +76,39 @@ def run() -> str:
     if not PEERS:
         return "Not measured: LCS_PEERS names no Python with the other programs."
     scans = [sample_scan("colin27_t1_head.nii.gz"), *sorted((HEADS / "raw").glob("*_T1.nii.gz"))]
+    found = {scan: {name: stripped_by(command, scan) for name, command in PROGRAMS.items()} for scan in scans}
+    return f"{_masks(found)}\n\n{_answers(found)}"
+
+
+Found = Mapping[Path, Mapping[str, "Stripped"]]
+"""Scan -> program -> what it made of it."""
+
+
+def _masks(found: Found) -> str:
+    """What each program costs, and how far their masks agree."""
     pairs = list(combinations(PROGRAMS, 2))
     rows = []
-    for scan in scans:
-        found = {name: stripped_by(command, scan) for name, command in PROGRAMS.items()}
-        costs = (f"{each.seconds:.1f} s, {each.peak_mb:.0f} MiB" for each in found.values())
-        agreements = (f"{dice(found[one].inside, found[other].inside):.3f}" for one, other in pairs)
+    for scan, by in found.items():
+        costs = (f"{each.seconds:.1f} s, {each.peak_mb:.0f} MiB" for each in by.values())
+        agreements = (f"{dice(by[one].inside, by[other].inside):.3f}" for one, other in pairs)
         rows.append([scan.name.split(".")[0], *costs, *agreements])
     return markdown_table(["scan", *PROGRAMS, *(f"{one} and {other}" for one, other in pairs)], rows)
+
+
+def _answers(found: Found) -> str:
+    """How far the answer of `brain` through its stage agrees with that on the same scan stripped by each program."""
+    rows = []
+    with Segmenter.from_package(resources_folder() / "Models" / "brain", "cpu") as segmenter:
+        for path, by in found.items():
+            scan = read_volume(path)
+            through = segmenter.segment(scan, stripped="no").label_map.array[0]
+            cells = []
+            for each in by.values():
+                masked = scan.with_array(np.where(each.inside, scan.array, scan.array.dtype.type(0)))
+                there = segmenter.segment(masked, stripped="yes").label_map.array[0]
+                cells.append("{:.3f}, groups {:.3f}".format(*agreement(segmenter.package.labels, there, through)))
+            rows.append([path.name.split(".")[0], *cells])
+    return markdown_table(["`brain` through its stage and on the scan stripped by", *PROGRAMS], rows)
 
 
 def stripped_by(command: Command, scan: Path) -> Stripped:
