@@ -10,28 +10,35 @@ import time
 from pathlib import Path
 from typing import Any
 
-from LabelConditionedSegmentationLib.cli import scan_steps as steps
+from LabelConditionedSegmentationLib.cli.jobs import Job
+from LabelConditionedSegmentationLib.cli.scan_steps import Answer, ReadScan, Run, Written
+from LabelConditionedSegmentationLib.cli.warm_model import WarmModel
 from LabelConditionedSegmentationLib.core.progress import ProgressCallback
 
 FOLDER = "LCS_ODD_SCANS"
 """The variable of the environment that names the folder. In it NAME.deaths holds how often a process still dies at the
-scan NAME, and while NAME.held is there the scan is not answered.
+scan NAME, and while NAME.held is there the scan is not begun.
 """
 
 
 def dask_setup(worker: Any) -> None:
     """Called by Dask."""
-    folder, answer = Path(os.environ[FOLDER]), steps.Run.answer
+    folder, segment, answer = Path(os.environ[FOLDER]), WarmModel.segment, Run.answer
 
-    def odd(run: steps.Run, scan: steps.ReadScan, progress: ProgressCallback | None = None) -> steps.Answer:
+    def held(self: WarmModel, job: Job, placed: Job) -> Written:
+        """Before it keeps any other scan of the worker from the network."""
+        while (folder / f"{job.scan.name}.held").exists():
+            self.cancel.check()
+            time.sleep(0.02)
+        return segment(self, job, placed)
+
+    def deadly(self: Run, scan: ReadScan, progress: ProgressCallback | None = None) -> Answer:
         deaths = folder / f"{scan.job.scan.name}.deaths"
         left = int(deaths.read_text()) if deaths.exists() else 0
         if left:
             deaths.write_text(str(left - 1))
             os.kill(os.getpid(), signal.SIGKILL)
-        while (folder / f"{scan.job.scan.name}.held").exists():
-            run.cancel.check()
-            time.sleep(0.02)
-        return answer(run, scan, progress)
+        return answer(self, scan, progress)
 
-    steps.Run.answer = odd  # type: ignore[method-assign, assignment]
+    WarmModel.segment = held  # type: ignore[method-assign]
+    Run.answer = deadly  # type: ignore[method-assign]
