@@ -272,7 +272,7 @@ class Features:
             LabelError: The model has no such protocol; it names those there are.
 
         Examples:
-            >>> result = features.of_protocol("FreeSurfer").segment(["Left Hippocampus"])
+            >>> results = {name: features.of_protocol(name).segment() for name in features.parts if name}
         """
         return self.parts[self.labels.part_of(protocol).protocols[0].name]
 
