@@ -5,6 +5,7 @@ weights.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,19 @@ def label_tree(leaves: int = 6) -> LabelTree:
 def two_protocols() -> LabelTree:
     """The labels of `label_tree`, as two ways to divide a scan: "deep" with four leaves and "rest" with two."""
     return LabelTree(label_tree().labels, (Protocol("deep", (200,)), Protocol("rest", (201,))))
+
+
+def rival_protocols() -> LabelTree:
+    """Two ways to divide a scan that have names in common, of which each has a label of its own: the labels of
+    `label_tree` as "Fine", and as "Coarse" the hippocampi and the remainder.
+    """
+    fine = tuple(replace(x, synonyms=(*x.synonyms, f"{x.name} (Fine)")) for x in label_tree().labels)
+    coarse = [
+        Label(300 + n, f"{side} Hippocampus (Coarse)", None, (f"{side} Hippocampus",), laterality=side.lower())
+        for n, side in enumerate(("Left", "Right"))
+    ]
+    protocols = Protocol("Fine", (200, 201)), Protocol("Coarse", (300, 301, 302))
+    return LabelTree((*fine, *coarse, Label(302, "Remainder")), protocols)
 
 
 def network(architecture: Architecture = TINY, tree: LabelTree | None = None, seed: int = 0) -> LabelConditionedNetwork:

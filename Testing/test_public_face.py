@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import pytest
 from LabelConditionedSegmentationLib import LCSError, ModelPackage, Segmenter, Volume, read_volume
 from LabelConditionedSegmentationLib.core.examples.painted_examples import Example
 from LabelConditionedSegmentationLib.core.inference.features import Features
+from LabelConditionedSegmentationLib.core.inference.instances import Instances
 from LabelConditionedSegmentationLib.core.inference.probability_maps import ProbabilityMaps
 from LabelConditionedSegmentationLib.core.inference.result import Result
 
 from Testing import samples
 from Testing.cli.command import write_scan
 
-FACE = (LCSError, ModelPackage, Segmenter, Volume, read_volume, Features, Result, ProbabilityMaps)
+FACE = (LCSError, ModelPackage, Segmenter, Volume, read_volume, Features, Result, Instances, ProbabilityMaps)
 TOP = Path(__file__).resolve().parents[1]
 
 
@@ -39,9 +41,18 @@ def known() -> dict[str, Any]:
         "atlas": scan,
         "segmenter": segmenter,
         "features": features,
-        "result": features.segment(),
+        "result": with_lesions(features.segment()),
         "maps": features.probabilities(["Left Hippocampus"]),
     }
+
+
+def with_lesions(result: Result) -> Result:
+    """A result in which a structure is called a lesion as well, and comes in pieces."""
+    before = result.trees[0].find("Left Hippocampus")
+    lesion = replace(before, synonyms=(*before.synonyms, "Lesion"), instances=True)
+    trees = tuple(replace(t, labels=tuple(lesion if x == before else x for x in t.labels)) for t in result.trees)
+    labels = tuple(replace(each, label=lesion) if each.label == before else each for each in result.labels)
+    return replace(result, trees=trees, labels=labels)
 
 
 @pytest.mark.parametrize("example", list(examples()), ids=lambda example: example.name)
@@ -72,7 +83,8 @@ def test_every_public_method_has_an_example_and_says_what_it_returns_or_raises()
         Segmenter: ("from_package", "from_packages", "segment", "features", "examples", "close"),
         Volume: ("from_numpy", "from_sitk", "from_nibabel", "to_numpy", "to_sitk", "to_nibabel", "save"),
         Features: ("segment", "probabilities", "at", "by_example"),
-        Result: ("mask", "volumes", "save"),
+        Result: ("mask", "instances", "volumes", "save"),
+        Instances: ("save",),
         ProbabilityMaps: ("__getitem__", "save"),
         ModelPackage: ("load", "build_network"),
     }

@@ -21,6 +21,7 @@ LIBRARY = "LabelConditionedSegmentationLib"
 ROOMS_OF_LIBRARY = ("cli", "core", "worker", "scene", "panel", "resources")
 SLICER = frozenset({"slicer", "vtk", "qt", "ctk"})
 DESKTOP = frozenset({"slicerio", "PIL", "tqdm"})
+CLUSTER = frozenset({"dask", "distributed"})
 TRAINING = frozenset({"monai", "lightning", "pydantic", "tensorboard", "jinja2", "matplotlib"})
 
 
@@ -39,14 +40,14 @@ class Room:
 VERSION = frozenset({f"{LIBRARY}.__version__", f"{LIBRARY}.version.__version__"})
 
 ROOMS = {
-    "library": Room(frozenset({"cli", "core"}), SLICER | TRAINING | {"torch"}),
-    "resources": Room(frozenset(), SLICER | TRAINING | DESKTOP | {"torch"}),
-    "core": Room(frozenset({"resources"}), SLICER | TRAINING | DESKTOP),
+    "library": Room(frozenset({"cli", "core"}), SLICER | TRAINING | CLUSTER | {"torch"}),
+    "resources": Room(frozenset(), SLICER | TRAINING | DESKTOP | CLUSTER | {"torch"}),
+    "core": Room(frozenset({"resources"}), SLICER | TRAINING | DESKTOP | CLUSTER),
     "cli": Room(frozenset({"core", "resources"}), SLICER | TRAINING),
-    "worker": Room(frozenset({"core"}), SLICER | TRAINING),
-    "scene": Room(frozenset({"core"}), frozenset({"qt", "ctk", "torch"}) | TRAINING),
-    "panel": Room(frozenset({"core", "worker", "scene", "resources"}), TRAINING | {"torch"}),
-    "Training": Room(frozenset({"core", "resources"}), SLICER),
+    "worker": Room(frozenset({"core"}), SLICER | TRAINING | CLUSTER),
+    "scene": Room(frozenset({"core"}), frozenset({"qt", "ctk", "torch"}) | TRAINING | CLUSTER),
+    "panel": Room(frozenset({"core", "worker", "scene", "resources"}), TRAINING | CLUSTER | {"torch"}),
+    "Training": Room(frozenset({"core", "resources"}), SLICER | CLUSTER),
 }
 
 EXCEPTED = {f"{LIBRARY}.core.inference.result_files": "slicerio"}
@@ -322,6 +323,7 @@ def test_every_module_says_its_job_in_line_1(path: Path) -> None:
         ("core.labels", "import slicerio"),
         ("core.inference.result_files", "import slicer"),
         ("core.labels", "import monai"),
+        ("worker.process", "from distributed import Client"),
         ("core.labels", "from lightning.fabric import Fabric"),
         ("core.labels", "import importlib\nimportlib.import_module('slicer')"),
         ("core.__init__", "from ..panel import widget"),

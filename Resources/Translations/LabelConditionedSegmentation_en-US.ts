@@ -595,6 +595,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>"{0}" belongs to the protocol {1} and "{2}" to {3}, each of which divides the scan on its own: mend one of them at a time.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>"{0}" cannot be read ({1}).</source>
       <translation type="unfinished" />
     </message>
@@ -1259,10 +1263,6 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Labels by example inside of both "{0}" and labels of another protocol cannot compete; look for those of one protocol at a time.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>Labels of models of LabelConditionedSegmentation</source>
       <translation type="unfinished" />
     </message>
@@ -1372,6 +1372,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>Nothing was written; "Segment anyway" writes it nevertheless.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Only the background is painted, which does not say in which protocol the answer is wrong: paint a stroke of a label as well, of {0}.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1639,6 +1643,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The labels of "{0}" enter inside its network, so that they have no prompts to relate; take a model that has conditioning at the head.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The last Accept was taken back.</source>
       <translation type="unfinished" />
     </message>
@@ -1728,6 +1736,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>The model does not know the metadata field "{0}".{1}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The model does not say that each connected piece of "{0}" is a thing of its own; {1}.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -2431,6 +2443,14 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
       <translation type="unfinished" />
     </message>
     <message>
+      <source>it says so of none of its labels</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>it says so of {0}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>its foreground has the size of a brain</source>
       <translation type="unfinished" />
     </message>
@@ -2548,6 +2568,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>random walks</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>relate its labels</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -3062,6 +3086,10 @@ No scan at hand? The module Sample Data has a brain scan for this module.</sourc
     </message>
     <message>
       <source>Give {name} as one segment instead of its parts.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>One complete way to divide the scan; structures of different ones may overlap.</source>
       <translation type="unfinished" />
     </message>
     <message>

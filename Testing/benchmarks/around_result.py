@@ -68,9 +68,10 @@ def _run(folder: Path, package: ModelPackage) -> str:
         panel.result.look_at(label_id)
         host.qapplication.processEvents()
 
-    leaves = list(answer.winners.labels.leaves)[:JUMPS]
+    tree = answer.task.package.labels
+    leaves = tree.leaves[:JUMPS]
     note(f"a click on a structure, {JUMPS} of them", *(_timed(partial(jump, leaf.id)) for leaf in leaves))
-    groups = [label for label in answer.winners.labels.labels if label.id in answer.winners.labels.children]
+    groups = [label for label in tree.labels if label.id in tree.children]
     note("a click on a group of structures", *(_timed(partial(jump, group.id)) for group in groups[:20]))
     host.close()
     return markdown_table(["what the user does", "median s", "slowest s"], rows)

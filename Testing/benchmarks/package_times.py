@@ -28,16 +28,17 @@ def flat_tree(labels: int) -> LabelTree:
 
 
 def segmenter(
-    labels: int,
+    labels: int = 0,
     architecture: Architecture = SHIPPED,
     spec: InputSpec | None = None,
     patch: tuple[int, int, int] = (160, 208, 160),
     device: str = "cpu",
+    tree: LabelTree | None = None,
 ) -> Segmenter:
-    """A segmenter with random weights: the same trunk whatever the number of labels."""
+    """A segmenter with random weights: the same trunk whatever the number of labels, or their tree."""
     torch.manual_seed(0)
-    tree = flat_tree(labels)
-    network = LabelConditionedNetwork(architecture, labels + 1, samples.SCHEMA.fields)
+    tree = tree or flat_tree(labels)
+    network = LabelConditionedNetwork(architecture, tree.classes, samples.SCHEMA.fields)
     package = ModelPackage(
         Path("random"), "random", architecture, spec or InputSpec(), tree, samples.SCHEMA, patch, False, ""
     )

@@ -10,7 +10,25 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
-from Testing.benchmarks import absent, around_result, heads, instant, large, methods, plain, shifts, trunks
+from Testing.benchmarks import (
+    absent,
+    adaptation,
+    around_result,
+    heads,
+    instant,
+    large,
+    mending,
+    methods,
+    peers,
+    plain,
+    protocols,
+    shifts,
+    start_to_end,
+    steady,
+    strokes,
+    throughput,
+    trunks,
+)
 from Testing.benchmarks import context_classes as context
 from Testing.benchmarks import many_labels as labels
 from Testing.benchmarks import panel_times as panel
@@ -21,6 +39,7 @@ PAGE = Path(__file__).resolve().parents[2] / "BENCHMARKS.md"
 SECTIONS: dict[str, Callable[[], str]] = {
     "trunks": trunks.run,
     "labels": labels.run,
+    "protocols": protocols.run,
     "instant": instant.run,
     "plain": plain.run,
     "large": large.run,
@@ -31,6 +50,13 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "context": context.run,
     "heads": heads.run,
     "shifts": shifts.run,
+    "adaptation": adaptation.run,
+    "strokes": strokes.run,
+    "mending": mending.run,
+    "peers": peers.run,
+    "start": start_to_end.run,
+    "steady": steady.run,
+    "throughput": throughput.run,
 }
 
 

@@ -29,7 +29,7 @@ from Testing.samples import dice
 from Training.evaluation.markdown import markdown_table
 
 DATA = Path(os.environ.get("LCS_DATA", "../shared/data"))
-MOST_STROKES = 20
+MOST_STROKES = 12
 GOALS = (0.85, 0.90)
 
 OF_THE_NETWORK = ("malc2012",)
@@ -95,27 +95,35 @@ class SimulatedUser:
         self.strokes += 1
 
     def mend(self, found: Array) -> None:
-        """One more stroke, through the largest connected piece of what is wrong with an answer (k, j, i) bool."""
-        wrong, count = scipy.ndimage.label(found != self.truth)
-        if not count:
-            return
-        piece = wrong == 1 + np.bincount(wrong.ravel())[1:].argmax()
-        k = int(piece.sum(axis=(1, 2)).argmax())
-        self._line(k, piece[k], 1 if self.truth[piece].any() else 2)
+        """One more stroke, through the largest connected piece of what is missing from an answer (k, j, i) bool, or of
+        what is too much of it.
+        """
+        pieces = [(largest_piece(self.truth & ~found), 1), (largest_piece(found & ~self.truth), 2)]
+        piece, mark = max(pieces, key=lambda each: np.count_nonzero(each[0]))
+        if piece.any():
+            k = int(piece.sum(axis=(1, 2)).argmax())
+            self._line(k, piece[k], mark)
 
     def _line(self, k: int, area: Array, mark: int) -> None:
-        """A line from end to end of a flat area (j, i), through its middle."""
-        pieces, _ = scipy.ndimage.label(area)
-        largest = pieces == 1 + np.bincount(pieces.ravel())[1:].argmax()
-        depth = scipy.ndimage.distance_transform_edt(np.pad(largest, 1))[1:-1, 1:-1]
-        js, is_ = np.nonzero(largest)
-        if np.ptp(js) >= np.ptp(is_):
-            line = [(j, int(depth[j].argmax())) for j in range(js.min(), js.max() + 1)]
-        else:
-            line = [(int(depth[:, i].argmax()), i) for i in range(is_.min(), is_.max() + 1)]
-        for j, i in line:
+        for j, i in line_through(area):
             self.marked[k, j, i] = mark
         self.strokes += 1
+
+
+def line_through(area: Array) -> list[tuple[int, int]]:
+    """A line (j, i) from end to end of the largest piece of a flat area (j, i), through its middle."""
+    largest = largest_piece(area)
+    depth = scipy.ndimage.distance_transform_edt(np.pad(largest, 1))[1:-1, 1:-1]
+    js, is_ = np.nonzero(largest)
+    if np.ptp(js) >= np.ptp(is_):
+        return [(j, int(depth[j].argmax())) for j in range(js.min(), js.max() + 1)]
+    return [(int(depth[:, i].argmax()), i) for i in range(is_.min(), is_.max() + 1)]
+
+
+def largest_piece(inside: Array) -> Array:
+    """The largest connected piece of what is true; nothing of nothing."""
+    pieces, count = scipy.ndimage.label(inside)
+    return pieces == 1 + np.bincount(pieces.ravel())[1:].argmax() if count else np.zeros_like(inside)
 
 
 @dataclass
@@ -150,7 +158,7 @@ def interactive(
         user.mend(found)
 
 
-def run(scans: int = 3, structures: int = 12, most: int = MOST_STROKES) -> str:
+def run(scans: int = 1, structures: int = 12, most: int = MOST_STROKES) -> str:
     """Markdown of this section: of so many scans and structures of each data set, and with at most so many strokes."""
     rows = [
         row
@@ -219,7 +227,7 @@ def _row(dataset: str, way: str, sessions: Sequence[Session], most: int) -> list
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scans", type=int, default=3, help="of each data set")
+    parser.add_argument("--scans", type=int, default=1, help="of each data set")
     parser.add_argument("--structures", type=int, default=12, help="of each scan")
     parser.add_argument("--most", type=int, default=MOST_STROKES, help="strokes of a session")
     arguments = parser.parse_args()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from LabelConditionedSegmentationLib.cli import running
+from LabelConditionedSegmentationLib.cli import scan_steps
 from LabelConditionedSegmentationLib.cli.main import main
 from LabelConditionedSegmentationLib.core.errors import OutputError
 from LabelConditionedSegmentationLib.core.inference.result import Result
@@ -75,7 +75,7 @@ def test_tables_hold_every_scan_as_soon_as_it_is_written(batch: Batch, monkeypat
         seen.append(batch.in_volumes())
         assert all(batch.result(name).exists() for name in seen[-1])
 
-    monkeypatch.setattr(running, "write_all", watched)
+    monkeypatch.setattr(scan_steps, "write_all", watched)
     assert main(batch.words()) == 0
     assert seen == [["a"], ["a", "b"], ["a", "b", "c"], ["a", "b", "c", "d"]]
 
@@ -131,7 +131,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
         if len(batch.in_report()) == 2:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(running, "write_all", interrupted)
+    monkeypatch.setattr(scan_steps, "write_all", interrupted)
     assert main(batch.words()) == 130
     last = capsys.readouterr().err.splitlines()[-1]
     assert "2 of 4 scans are done" in last
@@ -196,7 +196,7 @@ def test_a_table_that_cannot_be_written_fails_the_scan_and_stays_whole(
 
         write_all(files | ({batch.volumes: fail} if batch.result("c") in files else {}))
 
-    monkeypatch.setattr(running, "write_all", full)
+    monkeypatch.setattr(scan_steps, "write_all", full)
     assert main(batch.words()) == 1
     assert batch.in_volumes() == batch.in_report() == ["a", "b", "d"]
     assert {path.stem for path in contents(batch.folder / "out")} == {"a", "b", "d"}
@@ -242,7 +242,7 @@ def test_the_labels_that_were_shown_are_saved_with_the_first_result(
         if batch.result("b") in files:
             raise OutputError("full")
 
-    monkeypatch.setattr(running, "write_all", watched)
+    monkeypatch.setattr(scan_steps, "write_all", watched)
     assert main(batch.words(*shown)) == 1
     saved = label.stat().st_mtime_ns
     monkeypatch.undo()

@@ -82,7 +82,9 @@ def test_label_maps_probabilities_and_tables_tell_the_same(study: Path, derivati
     assert np.array_equal(labels, result.label_map.to_numpy())
     assert len(np.unique(labels)) > 3
     probabilities = np.asarray(nibabel.load(f"{base}_probseg.nii.gz").dataobj).T
-    assert np.allclose(probabilities, maps.volume.array, atol=1e-6)
+    # features are kept in half precision, so that the last bit of a pass of the network may round to another value
+    assert np.allclose(probabilities, maps.volume.array, atol=1e-3)
+    assert np.mean(np.abs(probabilities - maps.volume.array)) < 1e-5
     named = json.loads(Path(f"{base}_probseg.json").read_text())
     assert named["LabelMap"] == [label.name for label in maps.labels]
     rows = table(Path(f"{base}_dseg.tsv"))

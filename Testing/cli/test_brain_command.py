@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from LabelConditionedSegmentationLib.cli import running
+from LabelConditionedSegmentationLib.cli import scan_steps
 from LabelConditionedSegmentationLib.cli.main import main
 from LabelConditionedSegmentationLib.cli.options import build_parser
 from LabelConditionedSegmentationLib.core.findings import Finding
@@ -125,14 +125,14 @@ def test_lcs_brain_needs_a_model_that_knows_the_brain(
 def test_an_answer_that_cannot_be_true_is_written_by_force_alone(
     tiny_package: Path, scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answer = running.Run._answer
+    answer = scan_steps.Run._answer
 
     def judged(*arguments: object) -> object:
         result = answer(*arguments)  # type: ignore[arg-type]
         result.report.findings.append(Finding.error("The result is wrong: left is right.", "Turn it."))
         return result
 
-    monkeypatch.setattr(running.Run, "_answer", judged)
+    monkeypatch.setattr(scan_steps.Run, "_answer", judged)
     command = words(tiny_package, scan, "-o", f"{tmp_path}/out.nii.gz")
     assert main(command) == 2
     said = capsys.readouterr().err
@@ -344,14 +344,14 @@ def test_in_a_batch_wrong_answers_are_failures_and_the_others_are_written(
 ) -> None:
     for n, name in enumerate("abc"):
         write_scan(tmp_path / f"scans/{name}.nii.gz", samples.scan((16, 18, 20), seed=n))
-    answer, asked = running.Run._answer, iter("abcb")
+    answer, asked = scan_steps.Run._answer, iter("abcb")
 
     def judged(*arguments: object) -> object:
         result = answer(*arguments)  # type: ignore[arg-type]
         wrong = [Finding.error("The result is wrong: it is b.")] if next(asked) == "b" else []
         return replace(result, report=replace(result.report, findings=[*result.report.findings, *wrong]))
 
-    monkeypatch.setattr(running.Run, "_answer", judged)
+    monkeypatch.setattr(scan_steps.Run, "_answer", judged)
     further = ("-r", "-o", f"{tmp_path}/out/{{name}}.nii.gz", "--report", f"{tmp_path}/r.json")
     assert main(brain(head, tmp_path / "scans", *further)) == 1
     said = capfd.readouterr().err

@@ -28,6 +28,7 @@ HEAVY = (
     "nibabel",
     "pydicom",
     "safetensors",
+    "distributed",
 )
 
 RUN = """
@@ -66,6 +67,8 @@ def loaded(*words: str | Path) -> tuple[int, set[str]]:
         (["segment", "scan.nii.gz", "-o", "r.mha", "--model", "brian"], 2),
         (["segment", "scan.nii.gz", "-o", "r.mha", "--example", "missing.nii", "m.nii", "--name", "x"], 2),
         (["segment", ".", "-o", "r.mha"], 2),
+        (["segment", "scan.nii.gz", "-o", "r.mha", "--workers", "0"], 2),
+        (["segment", "scan.nii.gz", "-o", "r.mha", "--scheduler", "missing.json"], 2),
         (["propagate", "--help"], 0),
         (["propagate", "scan.nii.gz", "missing.nii.gz", "-o", "r.mha"], 2),
         (["propagate", "scan.nii.gz", "scan.nii.gz", "-o", "existing.mha"], 2),

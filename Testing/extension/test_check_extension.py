@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -56,11 +57,20 @@ def drawn(name: str, size: tuple[int, int]) -> Break:
     return lambda top: Image.new("RGB", size).save(top / name)
 
 
+def git(top: Path, *words: str) -> None:
+    who = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "core.compression=0", "-c", "core.bigFileThreshold=1g")
+    subprocess.run(["git", "-C", str(top), *who, *words], check=True, capture_output=True)
+
+
 def large(top: Path) -> None:
-    """A history of more than 100 MB that takes no room on the disk."""
-    (top / ".git").mkdir()
-    with open(top / ".git" / "pack", "wb") as file:
+    """A history with a file of 101 MB that was removed afterwards."""
+    with open(top / "large.bin", "wb") as file:
         file.truncate(101_000_000)
+    git(top, "init")
+    git(top, "add", "large.bin")
+    git(top, "commit", "-m", "more")
+    (top / "large.bin").unlink()
+    git(top, "commit", "-a", "-m", "less")
 
 
 BREAKS: list[tuple[str, str, Break]] = [
@@ -144,6 +154,24 @@ BREAKS: list[tuple[str, str, Break]] = [
 def test_this_checkout_is_fit_for_the_index(capsys: pytest.CaptureFixture[str]) -> None:
     status = check_extension.main(TOP)
     assert status == 0, capsys.readouterr().out
+
+
+def test_a_history_counts_each_object_once(checkout: Path) -> None:
+    (checkout / "noise.bin").write_bytes(np.random.default_rng(0).bytes(1_000_000))
+    git(checkout, "init")
+    git(checkout, "add", "-A")
+    git(checkout, "commit", "-m", "all")
+    once = check_extension.history_size(checkout)
+    git(checkout, "pack-objects", "--all", ".git/objects/pack/pack")
+    assert any((checkout / ".git/objects/pack").glob("*.pack"))
+    assert check_extension.history_size(checkout) == pytest.approx(once, rel=0.01)
+    assert 1e6 < once < 1.6e6
+
+
+def test_a_checkout_without_commits_has_no_history(checkout: Path) -> None:
+    assert check_extension.history_size(checkout) == 0
+    git(checkout, "init")
+    assert check_extension.history_size(checkout) == 0
 
 
 def test_a_fit_checkout_passes_every_check(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:

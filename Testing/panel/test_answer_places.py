@@ -10,6 +10,7 @@ import pytest
 from LabelConditionedSegmentationLib.core.inference.winners import Winners
 from LabelConditionedSegmentationLib.panel import answer_places
 from LabelConditionedSegmentationLib.panel.answer_places import AnswerPlaces
+from LabelConditionedSegmentationLib.panel.runner import Answer
 
 from Testing import samples
 from Testing.host.application import Host
@@ -28,8 +29,8 @@ def places(host: Host, classes: Any) -> AnswerPlaces:
     shape = tuple(n + 5 for n in classes.shape)
     node = made_nodes.volume(host.scene, AFFINE, np.zeros(shape, np.int16))
     winners = Winners(TREE, classes, START, shape)
-    answer: Any = SimpleNamespace(task=SimpleNamespace(nodes=(node,)), winners=winners, examples=None)
-    return AnswerPlaces(answer)
+    task: Any = SimpleNamespace(nodes=(node,))
+    return AnswerPlaces(Answer(task, (), 1, (winners,), {}, True))
 
 
 def ras(k: int, j: int, i: int) -> tuple[float, float, float]:
@@ -43,10 +44,10 @@ def test_the_label_at_a_point_is_that_of_the_nearest_voxel(host: Host) -> None:
     classes[2, 3, 4] = 1
     found = places(host, classes)
     x, y, z = ras(2, 3, 4)
-    assert found.label_at((x + 0.9, y + 0.4, z - 0.7)) == LEAF
-    assert found.label_at(ras(2, 3, 5)) is None
-    assert found.label_at(ras(6, 3, 4)) is None  # outside of the region
-    assert found.label_at(ras(-1, -1, -1)) is None
+    assert found.labels_at((x + 0.9, y + 0.4, z - 0.7)) == [LEAF]
+    assert found.labels_at(ras(2, 3, 5)) == []
+    assert found.labels_at(ras(6, 3, 4)) == []  # outside of the region
+    assert found.labels_at(ras(-1, -1, -1)) == []
 
 
 @pytest.mark.parametrize("most", [500_000, 20])
@@ -59,7 +60,7 @@ def test_the_middle_lies_in_the_structure_near_its_centre(
     found = places(host, classes)
     middle = found.middle(LEAF)
     assert middle is not None
-    assert found.label_at(middle) == LEAF
+    assert found.labels_at(middle) == [LEAF]
     assert np.abs(np.subtract(middle, ras(4, 4, 4))).max() <= (0.01 if most > 20 else 3)
 
 
@@ -70,7 +71,7 @@ def test_the_middle_of_a_ring_lies_on_the_ring(host: Host) -> None:
     found = places(host, classes)
     middle = found.middle(LEAF)
     assert middle is not None
-    assert found.label_at(middle) == LEAF
+    assert found.labels_at(middle) == [LEAF]
 
 
 def test_a_thin_structure_in_a_large_box_is_found(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,8 +81,19 @@ def test_a_thin_structure_in_a_large_box_is_found(host: Host, monkeypatch: pytes
     found = places(host, classes)
     middle = found.middle(LEAF)
     assert middle is not None
-    assert found.label_at(middle) == LEAF
+    assert found.labels_at(middle) == [LEAF]
 
 
 def test_a_structure_without_a_voxel_has_no_middle(host: Host) -> None:
     assert places(host, np.zeros((4, 4, 4), np.uint8)).middle(LEAF) is None
+
+
+def test_every_protocol_has_its_own_label_at_a_point(host: Host) -> None:
+    node = made_nodes.volume(host.scene, AFFINE, np.zeros((8, 8, 8), np.int16))
+    parts = samples.two_protocols().parts.values()
+    maps = tuple(Winners(part, np.full((3, 3, 3), n, np.uint8), START, (8, 8, 8)) for n, part in enumerate(parts, 1))
+    task: Any = SimpleNamespace(nodes=(node,))
+    found = AnswerPlaces(Answer(task, (), 1, maps, {}, True))
+    assert found.labels_at(ras(1, 1, 1)) == [part.leaves[n] for n, part in enumerate(parts)]
+    assert found.middle(maps[1].labels.leaves[1]) == pytest.approx(ras(1, 1, 1))
+    assert found.middle(maps[1].labels.leaves[0]) is None

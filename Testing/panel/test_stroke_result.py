@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from LabelConditionedSegmentationLib.core.errors import LabelError
 from LabelConditionedSegmentationLib.core.inference.winners import Winners
 from LabelConditionedSegmentationLib.core.package.model_package import ModelPackage
 from LabelConditionedSegmentationLib.panel.runner import Answer, Task
 from LabelConditionedSegmentationLib.panel.stroke_result import mended_by, structures_of
 from LabelConditionedSegmentationLib.scene.segment_strokes import SegmentStrokes
+
+from Testing import samples
 
 SHAPE = (6, 8, 10)
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
@@ -52,15 +56,16 @@ def answer(tiny_package: Path) -> Answer:
     package = ModelPackage.load(tiny_package)
     classes = np.ones((3, 4, 5), dtype=np.uint8)
     task = Task((None,), package, {}, "cpu")
-    return Answer(task, (), 7, Winners(package.labels, classes, (1, 2, 3), SHAPE), {}, True)
+    return Answer(task, (), 7, (Winners(package.labels, classes, (1, 2, 3), SHAPE),), {}, True)
 
 
 @pytest.mark.parametrize("start", [(1, 2, 3), (0, 0, 0), (2, 5, 6)])
 def test_a_mended_answer_differs_in_the_box_alone(answer: Answer, start: tuple[int, int, int]) -> None:
-    first, second, third = answer.winners.labels.leaves[:3]
+    (winners,) = answer.winners
+    first, second, third = winners.labels.leaves[:3]
     box = np.array([[[2, 2, 0]]], dtype=np.uint8)
     found = mended_by(strokes(third.name, "Background"), answer, box, box, start)
-    before = whole(answer.winners, first)
+    before = whole(winners, first)
     k, j, i = start
     after = before.copy()
     after[k, j, i : i + 3] = False
@@ -70,5 +75,23 @@ def test_a_mended_answer_differs_in_the_box_alone(answer: Answer, start: tuple[i
     assert {label.name for label in found.labels} == {third.name, second.name} | ({first.name} if given else set())
     assert found.labels[0] is third
     assert found.answer is not None
-    assert (found.answer.run, found.answer.winners) == (7, found.winners)
-    assert (answer.winners.classes == 1).all()
+    assert (found.answer.run, found.answer.winners) == (7, (found.winners,))
+    assert (winners.classes == 1).all()
+
+
+def test_mending_a_protocol_leaves_the_answers_of_the_others(tiny_package: Path) -> None:
+    tree = samples.two_protocols()
+    package = replace(ModelPackage.load(tiny_package), labels=tree)
+    winners = tuple(Winners(part, np.ones((3, 4, 5), np.uint8), (1, 2, 3), SHAPE) for part in tree.parts.values())
+    answer = Answer(Task((None,), package, {}, "cpu"), (), 7, winners, {}, True)
+    first, second = tree.parts["rest"].leaves
+    box = np.array([[[2, 0]]], dtype=np.uint8)
+    found = mended_by(strokes(second.name, "Background"), answer, box, box, (1, 2, 3))
+    assert found.labels == (second, first)
+    assert np.argwhere(whole(found.winners, second)).tolist() == [[1, 2, 3]]
+    assert found.answer is not None
+    assert found.answer.winners == (winners[0], found.winners)
+    with pytest.raises(LabelError, match="mend one of them at a time"):
+        mended_by(strokes(first.name, tree.parts["deep"].leaves[0].name), answer, box, box, (1, 2, 3))
+    with pytest.raises(LabelError, match="paint a stroke of a label as well, of deep or rest"):
+        mended_by(strokes("Background"), answer, box, box, (1, 2, 3))

@@ -65,8 +65,9 @@ def label_map(event: Event, package: Path) -> Any:
     """The winners of a run, painted on the whole grid with the ids of the labels."""
     tree = Segmenter.from_package(package, "cpu").package.labels
     (k, j, i), stop = event.values["region"]
-    assert event.arrays["winners"].shape == tuple(b - a for a, b in zip((k, j, i), stop, strict=True))
-    winners = Winners(tree, event.arrays["winners"], (k, j, i), SCAN.shape)
+    (classes,) = event.arrays["winners"]
+    assert classes.shape == tuple(b - a for a, b in zip((k, j, i), stop, strict=True))
+    winners = Winners(tree, classes, (k, j, i), SCAN.shape)
     out = np.zeros(SCAN.shape, np.uint8)
     for leaf in tree.leaves:
         found = winners.mask(leaf)
@@ -88,6 +89,23 @@ def test_run_gives_the_segmenters_voxels_and_report(either: Worker, tiny_package
     assert {k: v for k, v in event.values["report"].items() if k not in measured} == {
         k: v for k, v in wanted.items() if k not in measured
     }
+
+
+def test_run_gives_the_winner_map_of_every_protocol(either: Worker, tmp_path: Path) -> None:
+    tree = samples.rival_protocols()
+    package = samples.package(tmp_path, tree=tree, made=samples.network(tree=tree, seed=25)).path
+    number, fractions = either.send(run_of(package, SCAN)), []
+    event: Event | None = None
+    while event is None or event.kind == "progress":
+        for event in (told for told in either.poll() if told.request == number):
+            fractions.append(event.fraction)
+    parts = Segmenter.from_package(package, "cpu").features(SCAN).parts
+    assert list(parts) == ["Fine", "Coarse"]
+    for classes, part in zip(event.arrays["winners"], parts.values(), strict=True):
+        np.testing.assert_array_equal(classes, part.winner_map())
+    assert fractions == sorted(fractions)
+    ranked = answer(either, PointRequest(number, POINT, 4)).values["ranked"]
+    assert {tree.protocol_of(tree[label]).name for label, _ in ranked} == set(parts)
 
 
 def test_progress_rises_from_the_network_to_the_labels(either: Worker, tiny_package: Path) -> None:

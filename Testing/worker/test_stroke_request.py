@@ -72,6 +72,25 @@ def test_strokes_spread_over_the_features_of_a_run_and_mend_it(either: Worker, t
     assert event.values["findings"] == []
 
 
+def test_strokes_mend_the_answer_of_the_protocol_that_they_are_of(either: Worker, tmp_path: Path) -> None:
+    tree = samples.rival_protocols()
+    package = samples.package(tmp_path, tree=tree, made=samples.network(tree=tree, seed=25)).path
+    run = either.send(run_of(package, SCAN))
+    assert wait(either, run).kind == "done"
+    part = Segmenter.from_package(package, "cpu").features(SCAN).of_protocol("Coarse")
+    names = ("Left Hippocampus (Coarse)", "Background")
+    event = answer(either, replace(REQUEST, run=run, names=names, mend=True))
+    before = part.segment().label_map.array[0].astype(int)
+    mended, _ = mend(Strokes(Grid.of(SCAN), SEEDS, names), SCAN, part, before)
+    ids = np.array([0, *(leaf.id for leaf in part.labels.leaves)])
+    np.testing.assert_array_equal(ids[event.arrays["winners"]], mended[box_of(event, event.values["start"])])
+    both = answer(either, replace(REQUEST, run=run, names=("Remainder", "Left Putamen"), mend=True))
+    assert (both.kind, both.values["error"]) == ("failed", "LabelError")
+    assert '"Remainder" belongs to the protocol Coarse and "Left Putamen" to Fine' in both.text
+    nothing = answer(either, replace(REQUEST, run=run, seeds=SEEDS // 2, names=("Background",), mend=True))
+    assert "paint a stroke of a label as well, of Fine or Coarse" in nothing.text
+
+
 def test_what_cannot_be_spread_is_refused_with_a_sentence(either: Worker) -> None:
     one = answer(either, replace(REQUEST, seeds=np.minimum(SEEDS, 1) * (SEEDS == 1), names=("Lesion",)))
     assert (one.kind, one.values["error"]) == ("failed", "InputError")

@@ -31,7 +31,8 @@ def label_table(path: Path) -> tuple[LabelTree, frozenset[int]]:
     or midline (else a leading "Left" or "Right" of the name says it).
     `structure`: the name without its side. `scored`: 0 for what is to be ignored, unless it is the parent of something
     scored. `synonyms`: separated by ";".
-    `color`: #rrggbb. Further columns are not read.
+    `color`: #rrggbb. `instances`: 1 for labels whose connected pieces are things of their own, such as lesions.
+    Further columns are not read.
 
     The ids that made parents are given are among the ignored ones, for no voxel may carry them. Ends the program with a
     sentence where the table cannot be used.
@@ -167,6 +168,7 @@ class _Builder:
         return Label(
             *(self.ids[row["name"]], row["name"], self._parent_id(row), synonyms, color, side),
             *(known.category, known.type, modifier, known.broader, known.position),
+            instances=row.get("instances", "0") == "1",
         )
 
     def _parent_id(self, row: Row) -> int | None:

@@ -74,6 +74,8 @@ class UniSeg(AllLabels):
                 "method=uniseg scores all labels from one pass: network.conditioning has to be head and"
                 " objective.labels all."
             )
+        if config.objective.loss != "sigmoid":
+            raise SystemExit("Every class is decided by itself: method=uniseg needs objective.loss=sigmoid.")
 
     @classmethod
     def build(cls, network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> Method:

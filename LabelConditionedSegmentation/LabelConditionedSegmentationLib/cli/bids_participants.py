@@ -12,15 +12,15 @@ from ..core.inference.result import Result
 from ..core.inference.result_files import names_of
 from ..core.package.model_package import ModelPackage
 from ..core.scan.file_formats import names_file
-from ..core.scan.volume import Volume
 from ..core.scan.whole_files import Writer
 from .bids_files import about_images, as_json, describe_data_set, label_table, text_writer, volume_table
 from .bids_scans import BidsScan, find_scans, segmentation_name
 from .jobs import Job
 from .model_choice import resolve_model
 from .plan import plan_of
-from .running import Run, run_plan
+from .running import run_plan
 from .scan import Scan
+from .scan_steps import ReadScan, Run
 from .scans import Chosen
 from .segment import tell
 from .status import DONE
@@ -80,19 +80,20 @@ def _jobs(arguments: argparse.Namespace, package: ModelPackage, source: Path, fo
 class BidsRun(Run):
     """Writes what BIDS derivatives have of a scan."""
 
-    def files_of(self, job: Job, volume: Volume, result: Result) -> dict[Path, Writer]:
+    def files_of(self, scan: ReadScan, result: Result) -> dict[Path, Writer]:
         """What is written for a scan."""
+        job = scan.placed
         assert isinstance(job, BidsJob)
         assert job.output is not None
-        files = super().files_of(job, volume, result)
-        source = job.bids.file.relative_to(self.plan.arguments.bids_dir).as_posix()
+        files = super().files_of(scan, result)
+        source = Path(job.scan.title).as_posix()
         about = about_images(result.report.model, source)
         named = names_of(result.labels, result.report.model, job.output)
         texts = {
             names_file(job.output): as_json({**about, **named}),
             job.label_table: label_table(result),
             job.volumes: volume_table(result),
-            job.report: Report(is_batch=False).whole([Report(is_batch=False).entry(job, result, ())]),
+            job.report: Report(is_batch=False).whole([Report(is_batch=False).entry(scan.job, result, ())]),
         }
         if job.probabilities and result.probabilities:
             maps = result.probabilities

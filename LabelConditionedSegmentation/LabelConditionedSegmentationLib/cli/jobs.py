@@ -25,7 +25,7 @@ from .scan import Scan
 @dataclass(frozen=True)
 class Job:
     """One scan and the files to make of it. is_for_masked: the masked scan is what was asked for, the rest comes with
-    it.
+    it. instances: names of labels, each with the file of its numbered pieces.
     """
 
     scan: Scan
@@ -35,12 +35,14 @@ class Job:
     masked_scan: Path | None = None
     structured_report: Path | None = None
     is_for_masked: bool = False
+    instances: tuple[tuple[str, Path], ...] = ()
 
     @property
     def files(self) -> list[Path]:
         """Every file that this job writes."""
         each = (self.output, self.masked_scan, self.preview, self.probabilities, self.structured_report)
-        return [*filter(None, each), *name_files(self.output, self.probabilities)]
+        numbered = [file for _, path in self.instances for file in (path, names_file(path))]
+        return [*filter(None, each), *name_files(self.output, self.probabilities), *numbered]
 
     @property
     def first_file(self) -> Path:

@@ -35,7 +35,8 @@ def _lines(protocol: str, part: LabelTree) -> list[str]:
 
 
 def _line_with_parents(tree: LabelTree, label: Label) -> str:
-    above = " > ".join(parent.name for parent in reversed(tree.ancestors(label)))
+    names = [f"protocol {tree.protocol_of(label).name}"] if not tree.is_plain else []
+    above = " > ".join([*names, *(parent.name for parent in reversed(tree.ancestors(label)))])
     return _line(label) + (f"   in {above}" if above else "")
 
 

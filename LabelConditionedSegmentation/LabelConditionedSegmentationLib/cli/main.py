@@ -58,6 +58,10 @@ def _command(name: str) -> Command:
         from .propagate import run as run_propagate
 
         return run_propagate
+    if name == "relations":
+        from .relations import run as run_relations
+
+        return run_relations
     from .listing import print_labels, print_models
 
     return {"labels": print_labels, "models": print_models}[name]

@@ -13,6 +13,7 @@ EXAMPLES = """examples:
   lcs segment scan.nii.gz -o scan.seg.nrrd --metadata age=31 sex=F --volumes scan.csv --preview scan.png
   lcs brain scan.nii.gz -o brain.nii.gz                             the scan without its skull
   lcs segment scans/ -r -o "results/{name}.nii.gz"                  every scan below a folder
+  lcs segment scans/ -r -o results/ --workers 4                     the same by four processes
   lcs segment scan.nii.gz -o claustrum.seg.nrrd --example atlas.nii.gz mask.nii.gz --name Claustrum
 """
 
@@ -54,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_adaptation(segment)
     _add_reading(segment)
     _add_further_outputs(segment)
+    _add_division(segment)
     _add_debug(segment)
     brain = commands.add_parser("brain", help=BRAIN, description=f"{BRAIN[0].upper()}{BRAIN[1:]}.")
     brain.set_defaults(**vars(segment.parse_args([])))
@@ -76,6 +78,15 @@ def build_parser() -> argparse.ArgumentParser:
     )
     bids.set_defaults(**vars(segment.parse_args([])))
     _add_bids(bids)
+    _add_relations(
+        commands.add_parser(
+            "relations",
+            help="tell which label of one protocol is which part of another",
+            description=RELATIONS,
+            epilog=RELATION_EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
     labels = commands.add_parser(
         "labels",
         help="print the label tree of a model",
@@ -83,7 +94,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_model(labels)
     labels.add_argument(
-        "--search", metavar="TEXT", help="only labels whose name, synonym or code holds every word of TEXT"
+        "--search",
+        metavar="TEXT",
+        help="only labels whose name, synonym, code or protocol holds every word of TEXT",
     )
     _add_debug(labels)
     models = commands.add_parser(
@@ -118,6 +131,7 @@ def _add_brain(brain: argparse.ArgumentParser) -> None:
     _add_device(brain)
     brain.add_argument("--preview", metavar="PNG", help="write a picture of three slices with the brain over the scan")
     brain.add_argument("--report", metavar="JSON", help="write the run report")
+    _add_division(brain)
     _add_debug(brain)
     brain.set_defaults(labels="Brain", ignore_file_metadata=True)
 
@@ -160,6 +174,7 @@ def _add_propagate(propagate: argparse.ArgumentParser) -> None:
         "--prior", action="store_true", help="believe the network where strokes are far; names are those of its labels"
     )
     _add_model(walks)
+    _add_protocol(walks)
     _add_known(walks)
     _add_stripped(walks)
     _add_device(walks)
@@ -208,11 +223,48 @@ def _add_bids(bids: argparse.ArgumentParser) -> None:
     wanted = bids.add_mutually_exclusive_group()
     wanted.add_argument("--labels", metavar='"A,B"', help="labels by name, synonym or id; every leaf by default")
     wanted.add_argument("--labels-file", metavar="F", help="a text file with one label a line")
+    _add_protocol(bids)
     _add_known(bids)
     _add_stripped(bids)
     _add_existing(bids)
     _add_device(bids)
+    _add_division(bids)
     _add_debug(bids)
+
+
+RELATIONS = """Which label of one protocol of a model is which part of another, as the trained network sees it.
+
+Numbers of a label and another one, each between 0 and 1, the cosines from -1:
+  overlap      of the voxels of the scans that the label wins, the share that the other one wins in its own protocol
+  probability  the mean probability of the other one, among the labels of its protocol, in the voxels of the label
+  features     of a model of one protocol, whose labels exclude each other, in place of these two: the mean cosine of
+               the features in the voxels of the label and the prompt of the other one
+  prompts      the cosine of both prompts, which needs no scan: of several protocols less the mean prompt of their own
+               (a vector added to all of them changes no answer), of one protocol as they are
+The first three are taken over all voxels of all scans, on the grid of the network's features; scans need no labels. A
+row is told where its probability (else its features, without scans its prompts) is at least --least."""
+
+RELATION_EXAMPLES = """examples:
+  lcs relations protocols_2mm scan.nii.gz -o relations.csv --picture relations.png
+  lcs relations protocols_2mm                                       the prompts alone
+"""
+
+
+def _add_relations(relations: argparse.ArgumentParser) -> None:
+    relations.add_argument("model", metavar="MODEL", help="a model by name, or a package folder or zip")
+    relations.add_argument("scans", nargs="*", default=[], metavar="SCAN", help="scans that the model may be asked of")
+    relations.add_argument("-o", "--output", metavar="TABLE", help="write all relations: .csv, or .md for markdown")
+    relations.add_argument("--picture", metavar="PNG", help="write a picture of all relations, a heat map")
+    relations.add_argument(
+        "--least", type=float, default=0.1, metavar="R", help="the least relation that is told; 0.1 by default"
+    )
+    relations.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    _add_known(relations)
+    _add_stripped(relations)
+    _add_reading(relations)
+    _add_device(relations)
+    _add_debug(relations)
+    relations.set_defaults(channel=[], recursive=False)
 
 
 def _add_scans(segment: argparse.ArgumentParser) -> None:
@@ -293,7 +345,12 @@ def _add_wanted(segment: argparse.ArgumentParser) -> None:
     wanted.add_argument(
         "--labels-file", metavar="F", help="a text file with one label a line; lines that begin with # are skipped"
     )
-    segment.add_argument(
+    _add_protocol(segment)
+    _add_known(segment)
+
+
+def _add_protocol(parser: Options) -> None:
+    parser.add_argument(
         "--protocol",
         metavar="NAME",
         help=(
@@ -301,7 +358,6 @@ def _add_wanted(segment: argparse.ArgumentParser) -> None:
             " in it"
         ),
     )
-    _add_known(segment)
 
 
 def _add_known(segment: Options) -> None:
@@ -403,6 +459,14 @@ def _add_further_outputs(segment: argparse.ArgumentParser) -> None:
             " --model head --labels Brain; -o may be left out then"
         ),
     )
+    segment.add_argument(
+        "--instances",
+        metavar='"A,B"',
+        help=(
+            "number the connected pieces of labels whose pieces are things of their own, such as lesions, from the"
+            " largest one: a label map beside the segmentation, and a .json with the volume and centre of each piece"
+        ),
+    )
     segment.add_argument("--volumes", metavar="CSV", help="write a table of volumes in millilitres")
     segment.add_argument(
         "--structured-report",
@@ -411,6 +475,24 @@ def _add_further_outputs(segment: argparse.ArgumentParser) -> None:
             "write the volumes as a DICOM structured report (TID 1500) on the DICOM segmentation that -o names. For"
             " several scans: a folder, or a path with {name} in it"
         ),
+    )
+
+
+def _add_division(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "many scans", "divided among processes that keep the model loaded, by Dask (an extra: distributed)"
+    )
+    where = group.add_mutually_exclusive_group()
+    where.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes on this machine, among which its cores are divided; at most one a GPU",
+    )
+    where.add_argument(
+        "--scheduler",
+        metavar="ADDRESS|FILE",
+        help="the workers of a cluster, by the address of their Dask scheduler or the file that it wrote",
     )
 
 

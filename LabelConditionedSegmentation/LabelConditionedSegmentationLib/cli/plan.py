@@ -17,6 +17,8 @@ from ..core.scan.orientation import check_letters
 from . import example_arguments as example_words
 from .arguments import metadata_of, refuse_two_protocols, wanted_adaptation, wanted_labels
 from .dicom_outputs import check_dicom_outputs
+from .division import check_division
+from .instances import with_instances
 from .jobs import Job, jobs_for
 from .known import Knowing
 from .model_choice import resolve_model
@@ -90,6 +92,8 @@ def plan_of(arguments: argparse.Namespace, package: ModelPackage, chosen: Chosen
         results=chosen.results,
         adaptation=wanted_adaptation(arguments, package),
     )
+    if arguments.instances is not None:
+        plan = replace(plan, jobs=with_instances(plan.jobs, arguments.instances, package.labels, plan.labels))
     _check(plan)
     return _without_done(plan) if arguments.skip_existing else plan
 
@@ -99,6 +103,7 @@ def _check(plan: Plan) -> None:
     arguments = plan.arguments
     saved = arguments.save_label if arguments.save_label and NAME not in arguments.save_label else None
     plan.check_outputs([Path(saved)] if saved else [])
+    check_division(arguments)
     example_words.check_files(arguments)
     check_dicom_outputs(arguments, plan.jobs, plan.labels, plan.package.labels, plan.is_batch)
     refuse_two_protocols(plan.labels, plan.package.labels, plan.jobs)

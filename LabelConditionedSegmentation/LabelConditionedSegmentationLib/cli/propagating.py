@@ -68,7 +68,7 @@ class _StrokeRun:
         began = time.perf_counter()
         scan = self.reading.scan(job.scan)
         check_series(job.files, job.scan, scan)
-        tree = self.segmenter.package.labels if self.segmenter else None
+        tree = self._labels
         painted = read_strokes(job.strokes, self.reading, self.plan.arguments.background, tree)
         try:
             strokes = Strokes.painted(scan, [(stroke.name, stroke.mask) for stroke in painted])
@@ -85,18 +85,28 @@ class _StrokeRun:
         if self.segmenter is None:
             return propagate(strokes, scan, progress=progress, cancel=self.cancel)
         if self.plan.arguments.prior:
-            tree_of(self.segmenter.package.labels, strokes.names)  # before the network runs for nothing
+            assert self._labels is not None
+            tree_of(self._labels, strokes.names)  # before the network runs for nothing
         steps = Progress(progress, self.cancel)
         features = self._features(job, scan, lambda done, text: steps.update(0.0, NETWORK, done, text))
         arguments = self.plan.arguments
+        believed = features if arguments.protocol is None else features.of_protocol(arguments.protocol)
         return propagate(
             strokes,
             scan,
             features if arguments.features else None,
-            features if arguments.prior else None,
+            believed if arguments.prior else None,
             lambda done, text: steps.update(NETWORK, 1.0, done, text),
             self.cancel,
         )
+
+    @property
+    def _labels(self) -> LabelTree | None:
+        """Of the model, inside the protocol that was asked for; None without a model."""
+        if self.segmenter is None:
+            return None
+        tree, protocol = self.segmenter.package.labels, self.plan.arguments.protocol
+        return tree if protocol is None else tree.part_of(protocol)
 
     def _features(self, job: StrokeJob, scan: Volume, progress: ProgressCallback) -> Features:
         assert self.segmenter is not None

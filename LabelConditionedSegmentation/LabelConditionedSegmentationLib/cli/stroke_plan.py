@@ -25,7 +25,7 @@ from .places import check_outputs, place
 from .scan import Scan
 from .scans import without_suffix
 
-MODEL_OPTIONS = ("model", "metadata", "ignore_file_metadata")
+MODEL_OPTIONS = ("model", "metadata", "ignore_file_metadata", "protocol")
 """Which mean nothing where no network runs."""
 
 
@@ -89,6 +89,13 @@ def _model(arguments: argparse.Namespace) -> tuple[ModelPackage | None, Knowing 
             )
         return None, None
     package = ModelPackage.load(resolve_model(arguments.model))
+    if arguments.protocol is not None:
+        package.labels.part_of(arguments.protocol)
+        if not arguments.prior:
+            raise InputError(
+                "--protocol says which labels of a model are believed, which only --prior does; add it, or leave"
+                " --protocol out."
+            )
     said = metadata_of(arguments.metadata)
     package.metadata.parse(said)
     return package, Knowing(package.metadata, said, "--metadata", not arguments.ignore_file_metadata)

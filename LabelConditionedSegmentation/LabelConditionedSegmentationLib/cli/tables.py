@@ -67,11 +67,11 @@ class Table:
     def __contains__(self, job: Job) -> bool:
         return plain(job.scan.title) in self.entries
 
-    def with_result(self, job: Job, result: Result, by_example: Sequence[Mapping[str, Any]]) -> Table:
-        """With an entry more, in the place of an earlier one of the same scan."""
-        title = plain(job.scan.title)
-        earlier = {key: entry for key, entry in self.entries.items() if key != title}
-        return replace(self, entries=earlier | {title: self.layout.entry(job, result, by_example)})
+    def with_entry(self, title: str, entry: str) -> Table:
+        """With what `Layout.entry` says of one scan more, in the place of an earlier entry of the same scan."""
+        title = plain(title)
+        earlier = {key: text for key, text in self.entries.items() if key != title}
+        return replace(self, entries=earlier | {title: entry})
 
     def write(self, path: Path) -> None:
         """A writer of the file, for `write_all`."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..core.errors import OutputError
@@ -31,9 +31,16 @@ def forgiving() -> Iterator[None]:
             sys.stderr = before
 
 
+_bars: list[Any] = []
+"""Progress bars that are shown now, above which lines are written, from whatever thread they come."""
+
+
 def say(text: str) -> None:
     """A line for the person at the terminal: a note, what is being done, or why something is refused."""
-    print(text, file=sys.stderr, flush=True)
+    with ExitStack() as above_bars:
+        for bar in _bars[-1:]:
+            above_bars.enter_context(bar.external_write_mode(file=sys.stderr))
+        print(text, file=sys.stderr, flush=True)
 
 
 def answer(text: str) -> None:
@@ -68,7 +75,11 @@ def progress_bar(name: str) -> Iterator[ProgressCallback | None]:
             bar.n = round(100 * fraction, 1)
             bar.set_postfix_str(text)
 
-        yield show
+        _bars.append(bar)
+        try:
+            yield show
+        finally:
+            _bars.remove(bar)
 
 
 class _Forgiving:

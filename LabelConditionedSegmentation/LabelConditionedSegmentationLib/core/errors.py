@@ -42,6 +42,10 @@ class DependencyError(LCSError):
     """A Python package that only this needs is not installed."""
 
 
+class WorkerError(LCSError):
+    """The processes that scans are divided among, or what divides them, are not there or cannot work."""
+
+
 class PackageError(LCSError):
     """A model package cannot be used. The subclasses say why."""
 

@@ -1,10 +1,8 @@
-"""Which structure of an answer lies at a point, and where a structure lies: looked up in the winner map, without the
+"""Which structures of an answer lie at a point, and where a structure lies: looked up in the winner map, without the
 network and without Qt.
 """
 
 from __future__ import annotations
-
-from functools import cached_property
 
 import numpy as np
 
@@ -28,21 +26,25 @@ class AnswerPlaces:
         self._to_ras: Affine = volume_of(answer.task.nodes).affine
         self._to_voxel = np.linalg.inv(self._to_ras)
 
-    def label_at(self, position: Point) -> Label | None:
-        """The structure at a point; None for the background and outside of what the model has looked at."""
+    def labels_at(self, position: Point) -> list[Label]:
+        """The structure at a point, of every protocol that has one there; none for the background and outside of what
+        the model has looked at.
+        """
         x, y, z = position
         i, j, k = (int(n) for n in np.rint(self._to_voxel[:3] @ (x, y, z, 1.0)))
-        winners = self.answer.winners
-        at = tuple(n - first for n, first in zip((k, j, i), winners.start, strict=True))
-        if not all(0 <= n < length for n, length in zip(at, winners.classes.shape, strict=True)):
-            return None
-        return self._label_of_class.get(int(winners.classes[at]))
+        found = []
+        for winners in self.answer.winners:
+            at = tuple(n - first for n, first in zip((k, j, i), winners.start, strict=True))
+            if all(0 <= n < length for n, length in zip(at, winners.classes.shape, strict=True)):
+                number = int(winners.classes[at])
+                found += [winners.labels.leaves[number - 1]] if number else []
+        return found
 
     def middle(self, label: Label) -> Point | None:
         """A voxel of a structure, or of what lies under a parent, that is nearest to the middle of all of them; None
         where it has none.
         """
-        found = next((w for w in self._competitions if label.id in w.labels), None)
+        found = self.answer.competition_of(label.id)
         box = found.box(label) if found is not None else None
         if found is None or box is None:
             return None
@@ -55,15 +57,6 @@ class AnswerPlaces:
         nearest = ((points - points.mean(axis=1, keepdims=True)) ** 2).sum(axis=0).argmin()
         x, y, z = (float(n) for n in points[:, nearest])
         return x, y, z
-
-    @property
-    def _competitions(self) -> list[Winners]:
-        return [winners for winners in (self.answer.winners, self.answer.examples) if winners is not None]
-
-    @cached_property
-    def _label_of_class(self) -> dict[int, Label]:
-        labels = self.answer.winners.labels
-        return {number: labels[label_id] for label_id, number in labels.class_of.items()}
 
 
 def _voxels(winners: Winners, label: Label, box: tuple[slice, slice, slice], step: int) -> Array:

@@ -9,6 +9,8 @@ from typing import Any, Literal
 from ..core.labels.label_tree import Label, LabelTree
 from .stored_text import read_object
 
+State = Literal["on", "part", "off"]
+
 
 class LabelTicks:
     """The ticks of a label tree.
@@ -31,6 +33,11 @@ class LabelTicks:
         leaves = self._with_mirrored(self._leaves[label_id])
         self._ticked = self._ticked | leaves if on else self._ticked - leaves
 
+    def tick_protocol(self, name: str, on: bool) -> None:
+        """Tick, or untick, every leaf of a protocol."""
+        leaves = {leaf.id for leaf in self.tree.parts[name].leaves}
+        self._ticked = self._ticked | leaves if on else self._ticked - leaves
+
     def tick_all(self) -> None:
         """Tick every leaf."""
         self._ticked = {leaf.id for leaf in self.tree.leaves}
@@ -49,10 +56,17 @@ class LabelTicks:
         self._ticked = {leaf for label in labels for leaf in self._leaves[label.id]}
         self._merged = {label.id for label in labels if self.can_merge(label.id)}
 
-    def state(self, label_id: int) -> Literal["on", "part", "off"]:
+    def state(self, label_id: int) -> State:
         """Whether all, some or none of the leaves under a label are ticked."""
-        ticked = self._leaves[label_id] & self._ticked
-        return "off" if not ticked else "on" if ticked == self._leaves[label_id] else "part"
+        return self._state(self._leaves[label_id])
+
+    def state_of_protocol(self, name: str) -> State:
+        """The same of all leaves of a protocol."""
+        return self._state({leaf.id for leaf in self.tree.parts[name].leaves})
+
+    def _state(self, leaves: set[int]) -> State:
+        ticked = leaves & self._ticked
+        return "off" if not ticked else "on" if ticked == leaves else "part"
 
     def can_merge(self, label_id: int) -> bool:
         """Whether the label is a parent."""

@@ -1,5 +1,5 @@
-"""The label tree in the panel: a box to tick, a colour and a tooltip for every label, and a box that makes a parent one
-segment.
+"""The label tree in the panel: a box to tick, a colour and a tooltip for every label, a box that makes a parent one
+segment, and above the labels the protocols that they belong to, where there are several ways to divide a scan.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class LabelView:
         self._on_change = on_change
         self._ticks: LabelTicks | None = None
         self._items: dict[int, Any] = {}
+        self._headings: dict[str, Any] = {}
         self._is_boxed = False
         self.on_chosen: Callable[[int], None] = lambda _label_id: None
         """Called with the id of a label whose name was clicked on, and not its box."""
@@ -65,6 +66,8 @@ class LabelView:
                 item.setCheckState(NAME, check[ticks.state(label_id)])
                 if ticks.can_merge(label_id):
                     item.setCheckState(AS_ONE, check["on" if ticks.is_merged(label_id) else "off"])
+            for name, heading in self._headings.items():
+                heading.setCheckState(NAME, check[ticks.state_of_protocol(name)])
 
     def filter(self, text: str) -> None:
         """Show the labels that a search finds, under their parents, which open; everything for an empty text."""
@@ -72,21 +75,26 @@ class LabelView:
             return
         visible = self._ticks.visible(text)
         for label_id, item in self._items.items():
-            if item.isHidden() != (label_id not in visible):
-                item.setHidden(label_id not in visible)
+            _hide(item, label_id not in visible)
+        for name, heading in self._headings.items():
+            _hide(heading, not any(root.id in visible for root in self._ticks.tree.parts[name].roots))
         if text.strip():
-            for label_id in visible:
-                self._items[label_id].setExpanded(True)
+            for item in (*self._headings.values(), *(self._items[label_id] for label_id in visible)):
+                item.setExpanded(True)
 
     def item(self, label_id: int) -> Any:
         """The QTreeWidgetItem of a label."""
         return self._items[label_id]
 
+    def heading(self, protocol: str) -> Any:
+        """The QTreeWidgetItem of a protocol."""
+        return self._headings[protocol]
+
     @property
     def current(self) -> int | None:
-        """Id of the label that the user clicked on last; None where there is none."""
+        """Id of the label that the user clicked on last; None where there is none, and for a protocol."""
         item = self._widget.currentItem()
-        return None if item is None else int(item.data(NAME, qt.Qt.UserRole))
+        return None if item is None or self._protocol_of(item) is not None else _label_of(item)
 
     def mark(self, label_id: int | None) -> None:
         """Make a label the current one, as if the user had clicked on its name; nothing happens where the tree does not
@@ -104,8 +112,9 @@ class LabelView:
         self.mark(next((known for known in shown if not ticks.can_merge(known)), None))
 
     def _fill(self, tree: LabelTree) -> None:
-        """One item a label, under its parent; parents at the top are open."""
+        """One item a label, under its parent, or the protocol that it is a root of; what is at the top is open."""
         self._items = {}
+        self._headings = {name: _heading(name) for name, part in tree.parts.items() if _has_heading(name, part)}
         with blocked_signals(self._widget):  # until there is something again that can be current
             self._widget.clear()
         for label in tree.walk():
@@ -113,31 +122,44 @@ class LabelView:
             self._items[label.id] = item
             if label.parent is not None:
                 self._items[label.parent].addChild(item)
-        for label in tree.roots:
-            self._widget.addTopLevelItem(self._items[label.id])
-            self._items[label.id].setExpanded(True)
+        for name, part in tree.parts.items():
+            heading = self._headings.get(name)
+            if heading is not None:
+                self._widget.addTopLevelItem(heading)
+            for label in part.roots:
+                add = self._widget.addTopLevelItem if heading is None else heading.addChild
+                add(self._items[label.id])
+                self._items[label.id].setExpanded(True)
+            if heading is not None:
+                heading.setExpanded(True)
 
     def _pressed(self, _item: Any, _column: int) -> None:
         self._is_boxed = False
 
     def _name_clicked(self, item: Any, column: int) -> None:
         """Told after every click; one on a box has changed it before."""
-        if column == NAME and not self._is_boxed:
-            self.on_chosen(int(item.data(NAME, qt.Qt.UserRole)))
+        if column == NAME and not self._is_boxed and self._protocol_of(item) is None:
+            self.on_chosen(_label_of(item))
 
     def _clicked(self, item: Any, column: int) -> None:
         self._is_boxed = True
         ticks = self._ticks
         if ticks is None:
             return
-        label_id = item.data(NAME, qt.Qt.UserRole)
-        on = item.checkState(column) == qt.Qt.Checked
-        if column == NAME:
-            ticks.tick(label_id, on)
+        protocol, on = self._protocol_of(item), item.checkState(column) == qt.Qt.Checked
+        if protocol is not None:
+            ticks.tick_protocol(protocol, on)
+        elif column == NAME:
+            ticks.tick(_label_of(item), on)
         else:
-            ticks.set_merged(label_id, on)
+            ticks.set_merged(_label_of(item), on)
         self.refresh()
         self._on_change()
+
+    def _protocol_of(self, item: Any) -> str | None:
+        """The protocol that an item stands for; None where it is that of a label."""
+        name = item.data(NAME, qt.Qt.UserRole)
+        return name if isinstance(name, str) else None
 
 
 def tooltip(label: Label) -> str:
@@ -163,6 +185,29 @@ def _new_item(label: Label, is_parent: bool) -> Any:
         item.setCheckState(AS_ONE, qt.Qt.Unchecked)
         item.setToolTip(AS_ONE, _("Give {name} as one segment instead of its parts.").format(name=label.name))
     return item
+
+
+def _has_heading(protocol: str, part: LabelTree) -> bool:
+    """Whether a protocol is shown above its labels: it has a name, and is not called as the only one of its roots."""
+    return bool(protocol) and [root.name for root in part.roots] != [protocol]
+
+
+def _heading(protocol: str) -> Any:
+    item = qt.QTreeWidgetItem()
+    item.setText(NAME, protocol)
+    item.setData(NAME, qt.Qt.UserRole, protocol)
+    item.setToolTip(NAME, _("One complete way to divide the scan; structures of different ones may overlap."))
+    item.setCheckState(NAME, qt.Qt.Unchecked)
+    return item
+
+
+def _label_of(item: Any) -> int:
+    return int(item.data(NAME, qt.Qt.UserRole))
+
+
+def _hide(item: Any, hidden: bool) -> None:
+    if item.isHidden() != hidden:
+        item.setHidden(hidden)
 
 
 def _swatch(label: Label) -> Any:

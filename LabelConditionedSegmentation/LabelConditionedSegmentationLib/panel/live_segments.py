@@ -81,7 +81,7 @@ class LiveSegments:
             label
             for label in labels
             if label not in self._shown
-            or (label.id not in answer.winners.labels and answer.examples is not self._examples)
+            or (label.id not in answer.task.package.labels and answer.examples is not self._examples)
         ]
         if gone:
             remove_labels(self.node, gone, self._package)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.errors import InputError, LabelError
 from ..core.examples.example_prompt import ExamplePrompt, tree_of_prompts
-from ..core.labels.label_tree import Label, LabelTree
+from ..core.labels.label_tree import Label, LabelTree, Protocol
 from ..core.package.model_package import ModelPackage
 from ..scene.example_labels import belongs_to, require_of_model
 from .stored_text import read_object
@@ -69,7 +69,7 @@ class MyLabels:
     def tree(self, package: ModelPackage) -> LabelTree:
         """What can be ticked: the labels of the model, then the branch."""
         branch = self.branch(package)
-        return package.labels if branch is None else LabelTree((*package.labels.labels, *branch.labels))
+        return package.labels if branch is None else _joined(package.labels, branch)
 
     def get(self, label_id: int | None, package: ModelPackage) -> ExamplePrompt | None:
         """The label of an id in the branch; None for the branch itself and for labels of the model."""
@@ -167,8 +167,16 @@ def _branch(prompts: Sequence[ExamplePrompt], known: LabelTree) -> LabelTree:
     branch = LabelTree(
         (Label(first, BRANCH, color=ExamplePrompt.color), *(replace(label, parent=first) for label in labels.labels))
     )
-    LabelTree((*known.labels, *branch.labels))  # the parent's name may be taken too
+    _joined(known, branch)  # the parent's name may be taken too
     return branch
+
+
+def _joined(known: LabelTree, branch: LabelTree) -> LabelTree:
+    """The labels of a model, then the branch: beside its protocols, where they have names. Raises LabelError."""
+    labels = (*known.labels, *branch.labels)
+    if known.is_plain:
+        return LabelTree(labels)
+    return LabelTree(labels, (*known.protocols, Protocol(BRANCH, tuple(label.id for label in branch.roots))))
 
 
 def _label_id(prompt: ExamplePrompt, first: int) -> int:

@@ -95,7 +95,7 @@ class PickTool:
         """Offer the labels under the point."""
         answer = self._frame.runner.answer
         assert answer is not None
-        labels = answer.winners.labels
+        labels = answer.task.package.labels
         ranked = [(labels[int(label_id)], float(share)) for label_id, share in outcome.values["ranked"]]
         self._structures.offer(ranked)
         self._frame.say(

@@ -82,8 +82,8 @@ class ResultTool:
         answer = self._frame.runner.answer
         if self._places is None or answer is None or not self._frame.runner.answers(self._frame.task()):
             return
-        competitions = [winners for winners in (answer.winners, answer.examples) if winners is not None]
-        label = next((w.labels[label_id] for w in competitions if label_id in w.labels), None)
+        winners = answer.competition_of(label_id)
+        label = winners.labels[label_id] if winners is not None else None
         middle = self._places.middle(label) if label is not None else None
         if label is None or middle is None:
             self._frame.say(*([f"Not found in this volume: {label.name}."] if label is not None else []))
@@ -95,8 +95,8 @@ class ResultTool:
     def _segments_of(self, label: Label, answer: Answer) -> list[str]:
         """The segments of a label, or of what lies under it."""
         ids = segment_ids(self._live.node, answer.task.package.name)
-        tree = next(w.labels for w in (answer.winners, answer.examples) if w is not None and label.id in w.labels)
-        under = [label.id, *(leaf.id for leaf in tree.leaves_under(label))]
+        winners = answer.competition_of(label.id)
+        under = [label.id, *(leaf.id for leaf in (winners.labels.leaves_under(label) if winners is not None else ()))]
         return [ids[known] for known in dict.fromkeys(under) if known in ids]
 
     def _flash_step(self) -> None:
@@ -106,8 +106,8 @@ class ResultTool:
 
     def _hovered(self, position: Point | None) -> None:
         """The mouse has moved in a slice view: the volume may have changed meanwhile, but not without a refresh."""
-        label = self._places.label_at(position) if self._places is not None and position is not None else None
-        self._view.show_under_pointer(label.name if label is not None else "")
+        labels = self._places.labels_at(position) if self._places is not None and position is not None else []
+        self._view.show_under_pointer(", ".join(label.name for label in labels))
 
     def _list(self, answer: Answer) -> None:
         """Show the volumes of what is ticked; counted anew only where that, or the answer, is another."""

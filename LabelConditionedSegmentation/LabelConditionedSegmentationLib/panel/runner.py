@@ -54,7 +54,7 @@ class Task:
 @dataclass(frozen=True)
 class Answer:
     """What a finished run left: every label of the model is now a comparison away. run: its number in the worker, which
-    keeps the features.
+    keeps the features. winners: of every protocol of the model, in order.
 
     examples: who won among labels by example, once that was sent for. can_rank: whether the worker can still rank them,
     and the labels at single points. is_forced: the user wants it, whatever is wrong with it.
@@ -63,7 +63,7 @@ class Answer:
     task: Task
     key: tuple[Any, ...]
     run: int
-    winners: Winners
+    winners: tuple[Winners, ...]
     report: dict[str, Any]
     can_rank: bool
     examples: Winners | None = None
@@ -75,12 +75,25 @@ class Answer:
         errors = [Finding(**finding) for finding in self.report["findings"] if finding["level"] == "error"]
         return [] if self.is_forced else [str(error) for error in errors]
 
+    @property
+    def competitions(self) -> tuple[Winners, ...]:
+        """Of the protocols, and of labels by example where that is known."""
+        return self.winners if self.examples is None else (*self.winners, self.examples)
+
+    def competition_of(self, label_id: int) -> Winners | None:
+        """The one that a label takes part in; None where the winners of that are not known."""
+        return next((winners for winners in self.competitions if label_id in winners.labels), None)
+
+    def with_winners(self, winners: Winners) -> Answer:
+        """The same with another winner map of the protocol that it is of."""
+        is_of_it = [kept.labels == winners.labels for kept in self.winners]
+        return replace(self, winners=tuple(winners if x else y for x, y in zip(is_of_it, self.winners, strict=True)))
+
     def parts(self, labels: Sequence[Label]) -> list[tuple[Winners, list[Label]]]:
         """Labels with the competition that each takes part in; those of which the winners are not known
         are left out.
         """
-        competitions = [winners for winners in (self.winners, self.examples) if winners is not None]
-        parts = [(winners, [label for label in labels if label.id in winners.labels]) for winners in competitions]
+        parts = [(winners, [label for label in labels if label.id in winners.labels]) for winners in self.competitions]
         return [(winners, there) for winners, there in parts if there]
 
 
@@ -229,8 +242,7 @@ class Runner:
         if done and isinstance(request, RunRequest):
             return self._end_of_run(event)
         if done and isinstance(request, ExamplesRequest) and answer is not None and self._examples is not None:
-            start, shape = answer.winners.start, answer.winners.shape
-            winners = Winners(self._examples, event.arrays["winners"], start, shape)
+            winners = replace(answer.winners[0], labels=self._examples, classes=event.arrays["winners"])
             self.answer = replace(answer, examples=winners)
         is_lost = isinstance(request, KeptRunRequest) and request.has_lost_run(str(event.values.get("error", "")))
         if event.kind == "failed" and is_lost and answer is not None and answer.can_rank:
@@ -243,7 +255,8 @@ class Runner:
         if task.key != key:
             return Outcome(event.request, False, CHANGED, {})
         k, j, i = event.values["region"][0]
-        winners = Winners(task.package.labels, event.arrays["winners"], (k, j, i), shape)
+        maps = zip(task.package.labels.parts.values(), event.arrays["winners"], strict=True)
+        winners = tuple(Winners(tree, classes, (k, j, i), shape) for tree, classes in maps)
         report, can_rank = event.values["report"], bool(event.values["can_rank"])
         self.answer = Answer(task, key, event.request, winners, report, can_rank)
         return _outcome(event)

@@ -5,7 +5,7 @@ Qt.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from ..core.inference.winners import Winners
 from ..core.labels.label_tree import Label
 from ..core.scan.volume import Array
+from ..core.strokes.stroke_names import protocol_to_mend
 from ..scene.segment_strokes import SegmentStrokes, is_background
 from ..scene.segmentations import segment_ids
 from .runner import Answer
@@ -36,7 +37,7 @@ class StrokeResult:
     @property
     def answer(self) -> Answer | None:
         """The answer, mended."""
-        return replace(self.mended, winners=self.winners) if self.mended is not None else None
+        return self.mended.with_winners(self.winners) if self.mended is not None else None
 
     def labels_for(self, segmentation: Any) -> list[Label]:
         """What has to be written into a segmentation: of a mended answer also what it holds of that, so that no voxel
@@ -68,10 +69,12 @@ def structures_of(
 def mended_by(
     strokes: SegmentStrokes, answer: Answer, winners: Array, certainty: Array, start: Sequence[int]
 ) -> StrokeResult:
-    """The answer with other classes in the box. The labels are those that were painted, and those that gave or took
-    voxels.
+    """The answer with other classes in the box, in the protocol that the strokes are of. The labels are those that were
+    painted, and those that gave or took voxels.
     """
-    before, tree = answer.winners, answer.winners.labels
+    tree = answer.task.package.labels
+    tree = tree.parts[protocol_to_mend(tree, strokes.names)]
+    before = next(winners for winners in answer.winners if winners.labels == tree)
     k, j, i = start
     is_inside = all(
         a <= n and n + length <= a + size

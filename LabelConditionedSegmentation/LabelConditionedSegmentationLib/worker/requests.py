@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -18,9 +18,12 @@ from ..core.errors import OutputError
 from ..core.examples.example_prompt import ExamplePrompt
 from ..core.package.model_package import install_package
 from ..core.package.package_changes import update_package
-from ..core.progress import Progress
+from ..core.progress import CancelToken, Progress
 from ..core.scan.volume import Array, Volume
 from .request import Reply, Request, RequestContext
+
+if TYPE_CHECKING:
+    from ..core.inference.features import Features
 
 NETWORK = 0.9
 """Where the network ends and the labels begin, as a fraction of a run."""
@@ -82,7 +85,7 @@ class RunRequest(ScanRequest, name="run"):
     """Run the network over a scan. adapt: a copy of it is adapted to the scan first.
 
     Answer: region [[k, j, i], [k, j, i]] of the input grid, report, can_rank (whether `PointRequest` and
-    `ExamplesRequest` can be answered), array winners (k, j, i) of the region.
+    `ExamplesRequest` can be answered), array winners (protocols, k, j, i) of the region.
     """
 
     adapt: bool = False
@@ -99,7 +102,7 @@ class RunRequest(ScanRequest, name="run"):
             adaptation=Adaptation() if self.adapt else None,
         )
         model.trunk_passes += features.report.trunk_passes
-        winners = features.winner_map(Progress(lambda done, text: progress.update(NETWORK, 1.0, done, text), cancel))
+        winners = _winners(features, progress, cancel)
         cancel.check()
         model.keep(context.number, features)  # not before: a cancelled run leaves the answers of the last one
         return {
@@ -107,6 +110,18 @@ class RunRequest(ScanRequest, name="run"):
             "report": features.report.to_json(),
             "can_rank": features.stored is not None,
         }, {"winners": winners}
+
+
+def _winners(features: Features, progress: Progress, cancel: CancelToken) -> Array:
+    """(protocols, k, j, i): the winner map of every protocol of a model, in order."""
+    maps: list[Array] = []
+    for part in features.parts.values():
+
+        def on_part(done: float, text: str, before: int = len(maps)) -> None:
+            progress.update(NETWORK, 1.0, (before + done) / len(features.parts), text)
+
+        maps.append(part.winner_map(Progress(on_part, cancel)))
+    return np.stack(maps) if len(maps) > 1 else maps[0][None]
 
 
 @dataclass(frozen=True)

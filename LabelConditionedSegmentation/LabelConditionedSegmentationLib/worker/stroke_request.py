@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ..core.scan.volume import Array, Volume
+from ..core.strokes.stroke_names import protocol_to_mend
 from ..worker.requests import KeptRunRequest, VolumeRequest
 from .request import Reply, RequestContext
 
@@ -28,11 +29,11 @@ SENTENCES = ("InputError", "LabelError", "DeviceError")
 class StrokesRequest(VolumeRequest, KeptRunRequest, name="strokes"):
     """Spread strokes in a box around them. run: whose features the walks go over; NO_RUN for intensities. seeds:
     (k, j, i) of the scan, 0 where nothing was painted, n + 1 for the class `names[n]`. mend: the answer of that run is
-    mended, of which `names` are labels.
+    mended, of which `names` are labels; of several protocols the one that they belong to (see `protocol_to_mend`).
 
     Answer: start [k, j, i] of the box, findings, arrays winners (k, j, i) of the box and certainty (the same, uint8, in
     percent). Winners are n + 1 where `names[n]` wins, and 0 where the background does; of a mended answer classes of
-    the model, as its winner map has them.
+    the protocol, as its winner map has them.
     """
 
     volume: Volume
@@ -77,6 +78,7 @@ class StrokesRequest(VolumeRequest, KeptRunRequest, name="strokes"):
         from ..core.strokes.mending import mend
 
         assert features is not None
+        features = features.parts[protocol_to_mend(features.labels, strokes.names)]
         tree, winners = features.labels, features.winner_map()
         ids = np.array([0, *(leaf.id for leaf in tree.leaves)])
         answer = np.zeros(self.volume.shape, dtype=ids.dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from LabelConditionedSegmentationLib.core.inference.label_overlap import LabelOverlap
 from LabelConditionedSegmentationLib.core.scan.volume import Array
@@ -19,7 +20,7 @@ def on_grid(part: Array, start: tuple[int, int, int]) -> Array:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.float32])
 @pytest.mark.parametrize("begin", [(0, 0, 0), (3, 2, 5), (8, 9, 10)])
-def test_every_pair_is_counted_as_its_masks_are(begin: tuple[int, int, int], dtype: type) -> None:
+def test_every_pair_is_counted_as_its_masks_are(begin: tuple[int, int, int], dtype: npt.DTypeLike) -> None:
     random = np.random.default_rng(0)
     one: Array = random.integers(0, 4, (8, 9, 10)).astype(dtype)
     other: Array = random.integers(0, 6, (6, 6, 6)).astype(np.int16)

@@ -117,9 +117,16 @@ def test_the_one_winner_map_that_there_is_not_is_refused_with_the_names_of_the_p
         layered().winner_map()
 
 
-def example(name: str, parent: str = "") -> ExamplePrompt:
+def example(name: str, parent: str = "", bias: float = 1.0) -> ExamplePrompt:
     """One that wins everywhere where it may."""
-    return ExamplePrompt(name, (0.0,) * samples.TINY.feature_channels, 1.0, "tiny", "ab" * 32, parent)
+    return ExamplePrompt(name, (0.0,) * samples.TINY.feature_channels, bias, "tiny", "ab" * 32, parent)
+
+
+def _seen(features: Features) -> Array:
+    """What the network saw, of the scan."""
+    seen = np.zeros(features.input_grid.shape, dtype=bool)
+    seen[tuple(slice(a, b) for a, b in zip(*features.region, strict=True))] = True
+    return seen
 
 
 def test_a_label_by_example_is_looked_for_inside_its_parent_in_the_parents_protocol() -> None:
@@ -128,8 +135,40 @@ def test_a_label_by_example_is_looked_for_inside_its_parent_in_the_parents_proto
         found = masks(features.by_example([example("mine", parent)]))["mine"]
         assert found.any()
         assert np.array_equal(found, masks(features, [parent])[parent])
-    with pytest.raises(LabelError, match="one protocol at a time"):
-        features.by_example([example("mine", "Left Putamen"), example("other", "Left Hippocampus")])
+
+
+def test_labels_by_example_compete_where_their_parents_of_two_protocols_meet() -> None:
+    features = layered()
+    one, other = (masks(features, [name])[name] for name in ("Left Putamen", "Left Hippocampus"))
+    assert (one & other).any()
+    found = masks(features.by_example([example("mine", "Left Putamen"), example("other", "Left Hippocampus")]))
+    assert np.array_equal(found["mine"], one)  # equal scores: the first one wins
+    assert np.array_equal(found["other"], other & ~one)
+    divided = masks(features.by_example([example("all", "Left Putamen", bias=-9.0)], divide=True))
+    assert np.array_equal(divided["all"], one)  # where nothing but it may win
+
+
+def test_a_label_by_example_without_a_parent_is_looked_for_everywhere_beside_those_that_have_one() -> None:
+    features = layered()
+    inside = masks(features, ["Left Hippocampus"])["Left Hippocampus"]
+    found = masks(features.by_example([example("mine", "Left Hippocampus", bias=2.0), example("anywhere")]))
+    assert np.array_equal(found["mine"], inside)
+    assert np.array_equal(found["anywhere"], ~inside & _seen(features))
+
+
+def test_labels_by_example_get_ids_and_names_that_no_protocol_has() -> None:
+    features = layered()
+    (entry,) = features.by_example([example("mine", "Left Hippocampus")]).segment().labels
+    assert entry.value == max(label.id for label in TREE.labels) + 1
+    with pytest.raises(LabelError, match='There is a label "Left Putamen" already'):
+        features.by_example([example("Left Putamen", "Left Hippocampus")])
+
+
+def test_a_protocol_is_asked_by_its_name() -> None:
+    features = layered()
+    assert features.of_protocol(" Deep ") is features.parts["deep"]
+    with pytest.raises(LabelError, match='no protocol "other"; it has "deep" or "rest"'):
+        features.of_protocol("other")
 
 
 def test_progress_over_several_protocols_is_monotone_and_ends_at_one() -> None:

@@ -45,6 +45,7 @@ data:
 network: {{widths: [8, 16], blocks: [1, 1], feature_channels: 8}}
 optimizer: {{learning_rate: 1e-2, steps: 4, warmup: 1, decay: 0, averaging: 0.9}}
 package: {{name: both, patch: [48, 48, 48]}}
+objective: {{loss: sigmoid}}
 uniseg: {{relations_on: 6}}
 """)
     return read_config(path, list(overrides))
@@ -105,6 +106,13 @@ def test_the_package_finds_in_every_voxel_what_the_cosine_classifier_finds(
 def test_what_needs_a_pass_a_label_is_refused(roots: tuple[Path, Path], tmp_path: Path, setting: str) -> None:
     with pytest.raises(SystemExit, match=r"network\.conditioning has to be head"):
         check_method(config_of(tmp_path, roots, setting))
+
+
+def test_a_loss_in_which_classes_compete_is_refused_rather_than_ignored(
+    roots: tuple[Path, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit, match=r"method=uniseg needs objective\.loss=sigmoid"):
+        check_method(config_of(tmp_path, roots, "objective.loss=softmax"))
 
 
 @pytest.mark.slow

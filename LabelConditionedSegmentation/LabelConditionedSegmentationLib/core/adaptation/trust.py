@@ -13,8 +13,10 @@ from .scan_look import Look, distance, pooled_statistics
 CLOSER = 0.05
 """Part of the distance, at least, by which adapted features have to come nearer to those of the training scans."""
 
-LESS_CERTAIN = 1.1
-"""Times the entropy of the original answers, at most, that adapted ones may have."""
+LESS_CERTAIN = 1.0
+"""Times the entropy of the original answers, at most, that adapted ones may have: where features came nearer and
+answers less certain, these were worse in all that was measured, be it by a twentieth.
+"""
 
 FEWER_CLASSES = 0.8
 """Part of the number of classes that the original network found, at least, that has to be left."""

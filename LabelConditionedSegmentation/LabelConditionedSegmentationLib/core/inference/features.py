@@ -252,6 +252,30 @@ class Features:
         self._maps = maps or {}
         self._judge = judge
 
+    @property
+    def parts(self) -> Mapping[str, Features]:
+        """Name of each way to divide a scan, a protocol -> what answers for its labels alone. Most models have one, and
+        these features are what answers for it.
+        """
+        return {self.labels.protocols[0].name: self}
+
+    def of_protocol(self, protocol: str) -> Features:
+        """What answers for the labels of one protocol alone.
+
+        Args:
+            protocol: Its name; upper and lower case are the same.
+
+        Returns:
+            Features that are asked in the same way; its labels have the names that they have in the protocol, too.
+
+        Raises:
+            LabelError: The model has no such protocol; it names those there are.
+
+        Examples:
+            >>> result = features.of_protocol("FreeSurfer").segment(["Left Hippocampus"])
+        """
+        return self.parts[self.labels.part_of(protocol).protocols[0].name]
+
     def kept(self, purpose: str) -> torch.Tensor:
         """`stored`. Raises InputError, which says what it is needed for, where it was not kept."""
         if self.stored is None:
@@ -294,19 +318,6 @@ class Features:
             [[0.0] * self.prompts.vectors.shape[1], *(example.vector for example in examples)], device=where
         )
         prompts = Prompts(vectors, torch.tensor([0.0, *(example.bias for example in examples)], device=where))
-        limits = None
-        if any(example.parent for example in examples):
-            allowed = np.ones((len(self.labels.leaves) + 1, len(examples) + 1), dtype=bool)
-            for n, example in enumerate(examples, start=1):
-                if example.parent:
-                    inside = list(self.labels.classes_under(self.labels.find(example.parent)))
-                    allowed[:, n] = False
-                    allowed[inside, n] = True
-            if divide:
-                allowed[:, 0] = ~allowed[:, [n for n, example in enumerate(examples, start=1) if example.parent]].any(
-                    axis=1
-                )
-            limits = Limits(self.winner_map(), allowed)
         return Features(
             tree,
             prompts,
@@ -317,10 +328,29 @@ class Features:
             self.report,
             stored,
             None,
-            limits,
+            self._limits_of(examples, divide),
             self._nifti_place,
             self._dicom_place,
         )
+
+    def _limits_of(self, examples: Sequence[ExamplePrompt], divide: bool) -> Limits | None:
+        """Where examples may win, each by the winner map of the protocol that its parent belongs to; None where none
+        has a parent. Several protocols become one map, whose classes are the sets of examples that they allow together.
+        """
+        parents = [self.labels.find(example.parent) if example.parent else None for example in examples]
+        parts = [part for part in self.parts.values() if any(p is not None and p.id in part.labels for p in parents)]
+        if not parts:
+            return None
+        winners: Array = np.zeros((), dtype=np.uint32)
+        allowed = np.ones((1, len(examples) + 1), dtype=bool)
+        for part in parts:
+            sets, set_of = np.unique(_allowed(part.labels, parents), axis=0, return_inverse=True)
+            winners = winners * len(sets) + set_of.reshape(-1).astype(np.uint32)[part.winner_map()]
+            allowed = (allowed[:, None] & sets).reshape(-1, allowed.shape[1])
+        if divide:
+            inside = [n for n, parent in enumerate(parents, start=1) if parent is not None]
+            allowed[:, 0] = ~allowed[:, inside].any(axis=1)
+        return Limits(winners, allowed)
 
     def segment(
         self,
@@ -532,7 +562,21 @@ class Features:
             (k0, j0, i0), (k1, j1, i1) = self.region
             full[0, k0:k1, j0:j1, i0:i1] = table[winners]
             layers.append(self._on_input(full))
-        return tuple(layers), tuple(SegmentedLabel(label.id, places[label.id], label) for label in wanted)
+        return tuple(layers), tuple(
+            SegmentedLabel(label.id, places[label.id], label, self.labels.protocol_of(label).name) for label in wanted
+        )
+
+
+def _allowed(tree: LabelTree, parents: Sequence[Label | None]) -> Array:
+    """(classes, examples + 1) bool: which examples, and the background, may win where a class of a protocol has won.
+    parents: of the examples; those that are no labels of the protocol do not bind it.
+    """
+    allowed = np.ones((len(tree.leaves) + 1, len(parents) + 1), dtype=bool)
+    for n, parent in enumerate(parents, start=1):
+        if parent is not None and parent.id in tree:
+            allowed[:, n] = False
+            allowed[list(tree.classes_under(parent)), n] = True
+    return allowed
 
 
 def resolve_labels(tree: LabelTree, names: Sequence[str] | str | None) -> list[Label]:

@@ -9,7 +9,6 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 
 from ..errors import LabelError
-from ..examples.example_prompt import ExamplePrompt
 from ..progress import CancelToken, Progress, ProgressCallback
 from ..scan.volume import Array
 from .features import Features, RankedLabel, resolve_labels
@@ -23,8 +22,7 @@ class LayeredFeatures(Features):
     """One pass of the network over a scan, from which the labels of every protocol are decided among themselves, and
     against a background of their own.
 
-    parts: name of a protocol -> the same features, asked for its labels alone. The winner map of each is computed when
-    it is needed, and kept.
+    The winner map of each protocol is computed when it is needed, and kept.
     """
 
     def __init__(self, whole: Features, winners: Sequence[Array], maps: Mapping[int, Array]) -> None:
@@ -45,7 +43,12 @@ class LayeredFeatures(Features):
             dicom_place=whole._dicom_place,
         )
         known = dict(zip(whole.labels.parts, winners, strict=True)) if winners else {}
-        self.parts = {name: self._part(name, known.get(name), maps) for name in whole.labels.parts}
+        self._parts = {name: self._part(name, known.get(name), maps) for name in whole.labels.parts}
+
+    @property
+    def parts(self) -> Mapping[str, Features]:
+        """Name of a protocol -> the same features, asked for its labels alone."""
+        return self._parts
 
     def _part(self, protocol: str, winners: Array | None, maps: Mapping[int, Array]) -> Features:
         return Features(
@@ -107,19 +110,6 @@ class LayeredFeatures(Features):
         """As `Features.at`; a probability is that among the labels of the same protocol and its background."""
         found = [ranked for part in self.parts.values() for ranked in part.at(np.asarray(position_ras), count)]
         return sorted(found, key=lambda ranked: ranked.probability, reverse=True)[:count]
-
-    def by_example(
-        self, examples: Sequence[ExamplePrompt], ids: Sequence[int] | None = None, divide: bool = False
-    ) -> Features:
-        """As `Features.by_example`; parents have to belong to one protocol. Raises LabelError where they do not."""
-        parents = [self.labels.find(example.parent) for example in examples if example.parent]
-        protocols = list(dict.fromkeys(self.labels.protocol_of(parent).name for parent in parents))
-        if len(protocols) > 1:
-            raise LabelError(
-                f'Labels by example inside of both "{parents[0].name}" and labels of another protocol cannot compete;'
-                " look for those of one protocol at a time."
-            )
-        return self.parts[(protocols or list(self.parts))[0]].by_example(examples, ids, divide)
 
     def winner_map(self, progress: Progress | None = None) -> NoReturn:  # noqa: ARG002
         """There is one for each protocol: `parts[name].winner_map()`. Raises LabelError."""

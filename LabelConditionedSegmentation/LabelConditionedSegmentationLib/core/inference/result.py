@@ -18,6 +18,7 @@ from ..scan.volume import Volume
 from ..scan.whole_files import Writer, save_all
 from .dicom_report import write_structured_report
 from .dicom_segmentation import DicomSegmentation, Origin, of_layers
+from .instances import Instances, instances_of
 from .probability_maps import ProbabilityMaps
 from .report import RunReport
 from .result_files import write_names, write_segmentation
@@ -119,6 +120,27 @@ class Result:
             values = [entry.value for entry in entries if entry.layer == layer]
             inside |= np.isin(self.layers[layer].array[0], values)
         return self.layers[0].with_array(inside)
+
+    def instances(self, label: str | int) -> Instances:
+        """The connected pieces of a label, numbered from the largest one.
+
+        Args:
+            label: Its name, a synonym or its id; a label of which the model says that its pieces are things of their
+                own, such as lesions.
+
+        Returns:
+            A map of numbers on the input grid, and the name, volume and centre of each piece.
+
+        Raises:
+            LabelError: The model does not know the label or does not say so of it, or it was not asked for.
+
+        Examples:
+            >>> for piece in result.instances("Lesion").pieces:
+            ...     described = f"{piece.name}: {piece.ml:.2f} ml"
+        """
+        tree, wanted = find_label(self.trees, label)
+        tree.check_instances(wanted)
+        return instances_of(self.mask(wanted.id), wanted)
 
     def masked(self, scan: Volume) -> Volume:
         """The scan, as it was stored, with nothing left outside of the labels of this result, such as a brain without

@@ -5,6 +5,7 @@ the JSON beside a label map that names its values.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DependencyError
-from ..labels.label_tree import TERMINOLOGY, Label
+from ..labels.label_tree import PROTOCOL_TAG, TERMINOLOGY, Label
 from ..scan.file_formats import SEGMENTATION
 from ..scan.itk import LPS_TO_RAS
 from ..scan.volume import Volume
@@ -34,6 +35,8 @@ def write_segmentation(layers: Sequence[Volume], labels: Sequence[SegmentedLabel
             "labelValue": entry.value,
             "layer": entry.layer,
         }
+        if entry.protocol:
+            segment["tags"] = {PROTOCOL_TAG: re.sub(r"[^\w .+-]", "_", entry.protocol, flags=re.ASCII)}
         terminology = _terminology(entry.label)
         if terminology:
             segment["terminology"] = terminology
@@ -90,6 +93,7 @@ def names_of(labels: Sequence[SegmentedLabel], model: str, label_map: Path) -> d
     """What the JSON beside a label map says: what its values mean, and which file that is."""
     values = {
         str(entry.value): {"name": entry.label.name, "color": [round(c, 4) for c in entry.label.color]}
+        | ({"protocol": entry.protocol} if entry.protocol else {})
         | ({"code": entry.label.type.to_json()} if entry.label.type else {})
         | ({"modifier": entry.label.modifier.to_json()} if entry.label.modifier else {})
         for entry in labels

@@ -10,11 +10,14 @@ from ..labels.label_tree import Label, LabelTree
 
 @dataclass(frozen=True)
 class SegmentedLabel:
-    """A label of the result: `value` stands for it in the layer of this number."""
+    """A label of the result: `value` stands for it in the layer of this number. protocol: the name of the one that it
+    belongs to, empty where the model has no names for them.
+    """
 
     value: int
     layer: int
     label: Label
+    protocol: str = ""
 
 
 def find_label(trees: Sequence[LabelTree], label: str | int) -> tuple[LabelTree, Label]:

@@ -27,6 +27,10 @@ TERMINOLOGY = "Segmentation category and type - 3D Slicer General Anatomy list"
 """The terminology, as Slicer calls it, that the codes of labels are entries of."""
 
 
+PROTOCOL_TAG = "LabelConditionedSegmentation.Protocol"
+"""The tag by which a segment of Slicer names the protocol of its label, where that has a name."""
+
+
 @dataclass(frozen=True)
 class Code:
     """A coded concept, such as SCT 113305005 "Cerebellum"."""
@@ -55,6 +59,7 @@ class Label:
     category, type, modifier: codes of the structure and its side, of SNOMED CT or else of FMA or DICOM, None where no
     cited table gives one. broader, position: where there is no type, the code of a structure that the label is a part
     of, and that of which part it is, such as the anterior one.
+    instances: whether each connected piece of it is a thing of its own, as lesions and nuclei are.
     """
 
     id: int
@@ -68,6 +73,7 @@ class Label:
     modifier: Code | None = None
     broader: Code | None = None
     position: Code | None = None
+    instances: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.id <= LARGEST_ID:
@@ -90,6 +96,8 @@ class Label:
             entry["synonyms"] = list(self.synonyms)
         if self.laterality:
             entry["laterality"] = self.laterality
+        if self.instances:
+            entry["instances"] = True
         for name in _CODES:
             code: Code | None = getattr(self, name)
             if code is not None:
@@ -108,6 +116,7 @@ class Label:
             color=(red, green, blue),
             laterality=str(entry.get("laterality", "")),
             **{name: Code.from_json(entry.get(name)) for name in _CODES},
+            instances=bool(entry.get("instances", False)),
         )
 
 
@@ -275,6 +284,16 @@ class LabelTree:
         start = self.class_slices[self.protocol_of(label).name].start
         return tuple(start + number for number in self.classes_under(label))
 
+    def check_instances(self, label: Label) -> None:
+        """Raise LabelError unless pieces of a label are things of their own."""
+        if label.instances:
+            return
+        countable = [each.name for each in self.labels if each.instances]
+        there = f"it says so of {_listed(countable)}" if countable else "it says so of none of its labels"
+        raise LabelError(
+            f'The model does not say that each connected piece of "{label.name}" is a thing of its own; {there}.'
+        )
+
     def ancestors(self, label: Label) -> tuple[Label, ...]:
         """Parent, grandparent, ... up to the root."""
         above = []
@@ -335,7 +354,7 @@ class LabelTree:
         return wanted in self._names or (wanted.isdecimal() and int(wanted) in self._by_id)
 
     def search(self, text: str) -> list[Label]:
-        """Labels whose name, a synonym or a code holds every word of `text`, in tree order."""
+        """Labels whose name, synonyms, codes and protocol hold every word of `text`, in tree order."""
         words = text.casefold().split()
         return [label for label in self.walk() if all(word in self._haystacks[label.id] for word in words)]
 
@@ -344,7 +363,7 @@ class LabelTree:
         def text(label: Label) -> str:
             told = (label.type, label.modifier, label.broader, label.position)
             codes = [part for code in told if code for part in (code.value, code.meaning)]
-            return " \n".join((label.name, *label.synonyms, *codes)).casefold()
+            return " \n".join((label.name, *label.synonyms, *codes, self.protocol_of(label).name)).casefold()
 
         return {label.id: text(label) for label in self.labels}
 

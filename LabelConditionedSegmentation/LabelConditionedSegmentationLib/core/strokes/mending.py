@@ -27,7 +27,8 @@ def mend(
     """An answer that has the strokes right, and its labels beside them as the random walks then have it.
 
     All labels of the answer in the box around the strokes compete with what was painted, believed as the network
-    believes them; outside of the box the answer stays.
+    believes them. The answer stays outside of the box, and where a voxel would go from one label to another of which
+    nothing was painted: no stroke speaks of that.
 
     Args:
         strokes: Of labels that the model knows, and of the background, by their names.
@@ -55,8 +56,10 @@ def mend(
     competing = replace(strokes, seeds=classes[strokes.seeds], names=names).with_background()
     found = propagate(competing, scan, features, features, progress, cancel)
     ids = [0 if n == competing.background else tree.find(name).id for n, name in enumerate(competing.names)]
+    won = np.array(ids, dtype=answer.dtype)[found.probabilities.argmax(0).cpu().numpy()]
+    spoken_of = [ids[names.index(name)] for name in painted]
     mended = answer.copy()
-    mended[cut] = np.array(ids, dtype=answer.dtype)[found.probabilities.argmax(0).cpu().numpy()]
+    mended[cut] = np.where(np.isin(won, spoken_of) | np.isin(answer[cut], spoken_of), won, answer[cut])
     return mended, found
 
 
