@@ -18,6 +18,7 @@ NAMES = [
     "test_a_second_run_finds_the_model_loaded",
     "test_cancel_leaves_the_scene_as_it_was",
     "test_undo_takes_the_last_apply_back",
+    "test_apply_segments_the_ticked_scans_and_undo_takes_them_back_one_by_one",
     "test_strokes_become_a_structure_and_accept_is_taken_back",
     "test_impossible_metadata_hold_apply_back",
     "test_a_scene_brings_the_panel_back",

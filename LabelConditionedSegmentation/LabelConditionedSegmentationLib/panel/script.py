@@ -20,7 +20,7 @@ from ..scene.segmentations import check_target
 from ..scene.volumes import check_nodes, declare_scan
 from .live_segments import LiveSegments
 from .my_labels import MyLabels
-from .runner import CHANGED, Runner, Task
+from .runner import CHANGED, Answer, Runner, Task
 
 POLL_SECONDS = 0.02
 
@@ -52,22 +52,29 @@ def process(
     check_volumes(nodes, package, not_a_label_map)
     if segmentation is not None:
         check_target(segmentation, nodes[0])
-    task = Task(nodes, package, known, device, Stripped.of(stripped))
-    if not runner.answers(task):
-        run_to_end(runner, lambda: runner.start(task), progress)
-    if branch is not None and runner.lacks_examples(branch):
-        prompts = mine.of(package)
-        run_to_end(
-            runner, lambda: runner.rank_examples(branch, prompts), None
-        )  # the network, and its progress, is done
-    answer = runner.answer
-    if answer is None or not runner.answers(task):
-        raise InputError(CHANGED)
+    answer = answer_of(Task(nodes, package, known, device, Stripped.of(stripped)), mine, runner, progress)
     if answer.refusal and not force:
         raise InputError(f"{' '.join(answer.refusal)} Nothing was written; force=True writes it nevertheless.")
     live = LiveSegments()
     live.write(answer, wanted, segmentation)
     return live.node
+
+
+def answer_of(
+    task: Task, mine: MyLabels, runner: Runner, progress: Callable[[float, str], None] | None = None
+) -> Answer:
+    """The answer to a task, with who wins among labels by example, from a run unless it is there already. Raises
+    LCSError.
+    """
+    branch = mine.branch(task.package)
+    if not runner.answers(task):
+        run_to_end(runner, lambda: runner.start(task), progress)
+    if branch is not None and runner.lacks_examples(branch):
+        prompts = mine.of(task.package)  # the network, and its progress, is done
+        run_to_end(runner, lambda: runner.rank_examples(branch, prompts), None)
+    if runner.answer is None or not runner.answers(task):
+        raise InputError(CHANGED)
+    return runner.answer
 
 
 def labels_of_model(labels: Sequence[str] | None, package: ModelPackage) -> list[Label]:
