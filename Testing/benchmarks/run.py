@@ -19,14 +19,9 @@ from Testing.benchmarks import (
     large,
     mending,
     methods,
-    peers,
     plain,
-    protocols,
     shifts,
-    start_to_end,
-    steady,
     strokes,
-    throughput,
     trunks,
 )
 from Testing.benchmarks import context_classes as context
@@ -39,7 +34,6 @@ PAGE = Path(__file__).resolve().parents[2] / "BENCHMARKS.md"
 SECTIONS: dict[str, Callable[[], str]] = {
     "trunks": trunks.run,
     "labels": labels.run,
-    "protocols": protocols.run,
     "instant": instant.run,
     "plain": plain.run,
     "large": large.run,
@@ -53,10 +47,6 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "adaptation": adaptation.run,
     "strokes": strokes.run,
     "mending": mending.run,
-    "peers": peers.run,
-    "start": start_to_end.run,
-    "steady": steady.run,
-    "throughput": throughput.run,
 }
 
 

@@ -148,7 +148,7 @@ def test_every_option_is_explained() -> None:
     parser = build_parser()
     commands = next(action for action in parser._actions if isinstance(action.choices, dict))
     assert isinstance(commands.choices, dict)
-    assert set(commands.choices) == {"segment", "brain", "propagate", "bids", "labels", "models"}
+    assert set(commands.choices) == {"segment", "brain", "propagate", "bids", "labels", "models", "relations"}
     for command in commands.choices.values():
         for action in command._actions:
             assert action.help, action.option_strings
