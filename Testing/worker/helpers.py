@@ -78,8 +78,9 @@ def answer(worker: Worker, request: Request) -> Event:
 
 
 def children() -> list[psutil.Process]:
-    """The processes that this one has started and that have not ended."""
-    return [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    """The processes that this one has started and that have not ended, without the one that Python keeps to tidy up."""
+    living = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in living if not any("resource_tracker" in word for word in child.cmdline())]
 
 
 def all_gone(processes: list[psutil.Process]) -> bool:
