@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import OutputError
-from ..core.scan.whole_files import write_all
+from ..core.scan.whole_files import as_json, write_all, write_text
 from ..version import __version__
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def describe_data_set(folder: Path, source: Path) -> None:
         "DatasetLinks": {"raw": source.resolve().as_uri()},
     }
     texts = {there: as_json(content), folder / ".bidsignore": "\n".join(IGNORED) + "\n", folder / "README": README}
-    write_all({path: text_writer(text) for path, text in texts.items()})
+    write_all({path: partial(write_text, text) for path, text in texts.items()})
 
 
 def is_described(folder: Path) -> bool:
@@ -112,16 +113,3 @@ def read_tsv(file: Path) -> list[dict[str, str]]:
     """The rows of a table that this command wrote. Raises OSError and ValueError."""
     text = file.read_text(encoding="utf-8")
     return list(csv.DictReader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE))
-
-
-def as_json(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-
-
-def text_writer(text: str) -> Callable[[Path], None]:
-    """A writer of a text, for `write_all`."""
-
-    def write(path: Path) -> None:
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")
-
-    return write

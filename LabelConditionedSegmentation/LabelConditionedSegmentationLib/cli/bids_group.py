@@ -8,13 +8,14 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ..core.errors import InputError
 from ..core.findings import Finding, gravest
 from ..core.package.model_package import ModelPackage
-from ..core.scan.whole_files import write_all
-from .bids_files import as_tsv, is_described, read_tsv, text_writer
+from ..core.scan.whole_files import write_all, write_text
+from .bids_files import as_tsv, is_described, read_tsv
 from .bids_page import Entry, page_of
 from .bids_scans import BidsScan, find_scans, segmentation_name
 from .model_choice import resolve_model
@@ -63,7 +64,7 @@ def run_group(arguments: argparse.Namespace, source: Path, folder: Path) -> int:
         folder / QUALITY: _quality_table(order),
         folder / VOLUMES: _volume_table(results),
     }
-    write_all({path: text_writer(text) for path, text in texts.items()})
+    write_all({path: partial(write_text, text) for path, text in texts.items()})
     missing = sum(not result.millilitres for result in results)
     say(f"{len(results) - missing} scans -> {folder / PAGE}" + (f"; {missing} scans have no result" if missing else ""))
     return DONE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ..core.errors import InputError
@@ -12,8 +13,8 @@ from ..core.inference.result import Result
 from ..core.inference.result_files import names_of
 from ..core.package.model_package import ModelPackage
 from ..core.scan.file_formats import names_file
-from ..core.scan.whole_files import Writer
-from .bids_files import about_images, as_json, describe_data_set, label_table, text_writer, volume_table
+from ..core.scan.whole_files import Writer, as_json, write_text
+from .bids_files import about_images, describe_data_set, label_table, volume_table
 from .bids_scans import BidsScan, find_scans, segmentation_name
 from .jobs import Job
 from .model_choice import resolve_model
@@ -99,4 +100,4 @@ class BidsRun(Run):
             maps = result.probabilities
             label_map = {"LabelMap": [label.name for label in maps.labels]}
             texts[names_file(job.probabilities)] = as_json({**about, **label_map, **maps.names(job.probabilities)})
-        return files | {path: text_writer(text) for path, text in texts.items()}
+        return files | {path: partial(write_text, text) for path, text in texts.items()}

@@ -4,6 +4,7 @@ set say.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from ..core.scan.bids_facts import bids_facts
 from ..core.scan.dicom import SUFFIXES, is_dicom_file
 from ..core.scan.facts import Fact, taken
 from ..core.scan.metadata import UNKNOWN, Field, MetadataSchema
+from .arguments import metadata_of
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,13 @@ class Knowing:
     said: Mapping[str, str]
     option: str
     from_files: bool
+
+    @staticmethod
+    def from_words(schema: MetadataSchema, arguments: argparse.Namespace, option: str = "--metadata") -> Knowing:
+        """As the words of a command say, `option` among them. Raises MetadataError for what the model does not take."""
+        said = metadata_of(getattr(arguments, option.removeprefix("--").replace("-", "_")))
+        schema.parse(said)
+        return Knowing(schema, said, option, not arguments.ignore_file_metadata)
 
     def of(self, images: Sequence[Path], series: str | None = None) -> Known:
         """Of a scan that was read. images: a file a channel, or one folder of DICOM. Raises InputError where the DICOM

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from ..core.adaptation.adapters import ADAPTERS, DEFAULT_ADAPTER, DEFAULT_STEPS, MOST_STEPS
 from .terminal import answer
@@ -39,13 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    segment = commands.add_parser(
-        "segment",
-        help="segment scans",
-        description="Segment one scan or many.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    segment = _add_command(commands, "segment", "segment scans", "Segment one scan or many.", EXAMPLES)
     _add_scans(segment)
     _add_output(segment)
     _add_model(segment)
@@ -60,33 +55,13 @@ def build_parser() -> argparse.ArgumentParser:
     brain = commands.add_parser("brain", help=BRAIN, description=f"{BRAIN[0].upper()}{BRAIN[1:]}.")
     brain.set_defaults(**vars(segment.parse_args([])))
     _add_brain(brain)
-    _add_propagate(
-        commands.add_parser(
-            "propagate",
-            help="spread painted strokes into structures",
-            description=PROPAGATE,
-            epilog=STROKE_EXAMPLES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-    )
-    bids = commands.add_parser(
-        "bids",
-        help="segment a BIDS data set",
-        description=BIDS,
-        epilog=BIDS_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    spread = "spread painted strokes into structures"
+    _add_propagate(_add_command(commands, "propagate", spread, PROPAGATE, STROKE_EXAMPLES))
+    bids = _add_command(commands, "bids", "segment a BIDS data set", BIDS, BIDS_EXAMPLES)
     bids.set_defaults(**vars(segment.parse_args([])))
     _add_bids(bids)
-    _add_relations(
-        commands.add_parser(
-            "relations",
-            help="tell which label of one protocol is which part of another",
-            description=RELATIONS,
-            epilog=RELATION_EXAMPLES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-    )
+    relate = "tell which label of one protocol is which part of another"
+    _add_relations(_add_command(commands, "relations", relate, RELATIONS, RELATION_EXAMPLES))
     labels = commands.add_parser(
         "labels",
         help="print the label tree of a model",
@@ -104,6 +79,15 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_debug(models)
     return parser
+
+
+def _add_command(commands: Any, name: str, summary: str, description: str, examples: str) -> argparse.ArgumentParser:
+    """A command whose help ends with examples. summary: of the list of commands."""
+    form = argparse.RawDescriptionHelpFormatter
+    made: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=description, epilog=examples, formatter_class=form
+    )
+    return made
 
 
 BRAIN = "find the brain in a scan of a head and write the scan without its skull"

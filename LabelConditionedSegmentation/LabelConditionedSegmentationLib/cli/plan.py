@@ -15,7 +15,7 @@ from ..core.package.model_package import ModelPackage
 from ..core.scan.bids_facts import files_about
 from ..core.scan.orientation import check_letters
 from . import example_arguments as example_words
-from .arguments import metadata_of, refuse_two_protocols, wanted_adaptation, wanted_labels
+from .arguments import refuse_two_protocols, wanted_adaptation, wanted_labels
 from .dicom_outputs import check_dicom_outputs
 from .division import check_division
 from .instances import with_instances
@@ -85,8 +85,8 @@ def plan_of(arguments: argparse.Namespace, package: ModelPackage, chosen: Chosen
         jobs=tuple(jobs),
         is_batch=chosen.is_batch,
         labels=wanted_labels(arguments, package.labels),
-        metadata=_knowing(arguments, "--metadata", arguments.metadata, package),
-        metadata_of_atlas=_knowing(arguments, "--example-metadata", arguments.example_metadata, package),
+        metadata=Knowing.from_words(package.metadata, arguments),
+        metadata_of_atlas=Knowing.from_words(package.metadata, arguments, "--example-metadata"),
         tables=tuple(_tables(arguments, chosen.is_batch)),
         inputs=tuple(_inputs(arguments, chosen.scans, package)),
         results=chosen.results,
@@ -109,13 +109,6 @@ def _check(plan: Plan) -> None:
     refuse_two_protocols(plan.labels, plan.package.labels, plan.jobs)
     if plan.labels and (arguments.example or arguments.label_file):
         example_words.refuse_label_maps(plan.jobs)
-
-
-def _knowing(arguments: argparse.Namespace, option: str, words: Sequence[str], package: ModelPackage) -> Knowing:
-    """What words of an option say of all scans. Raises MetadataError."""
-    said = metadata_of(words)
-    package.metadata.parse(said)
-    return Knowing(package.metadata, said, option, not arguments.ignore_file_metadata)
 
 
 def _without_done(plan: Plan) -> Plan:

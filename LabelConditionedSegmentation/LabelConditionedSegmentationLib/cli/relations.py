@@ -16,9 +16,8 @@ from ..core.inference.segmenter import EXAMPLE_BUDGET, Segmenter
 from ..core.package.model_package import ModelPackage
 from ..core.progress import CancelToken
 from ..core.scan.orientation import check_letters
-from ..core.scan.whole_files import Writer, write_all
+from ..core.scan.whole_files import Writer, write_all, write_text
 from ..core.signals import cancel_on_interrupt
-from .arguments import metadata_of
 from .heat_map import heat_map
 from .known import Knowing
 from .model_choice import resolve_model
@@ -45,9 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     scans = choose(arguments, package).scans if arguments.scans else ()
     inputs = [package.path, *(image for scan in scans for image in scan.images)]
     check_outputs(files, inputs, arguments.overwrite)
-    said = metadata_of(arguments.metadata)
-    package.metadata.parse(said)
-    knowing = Knowing(package.metadata, said, "--metadata", not arguments.ignore_file_metadata)
+    knowing = Knowing.from_words(package.metadata, arguments)
     segmenter = Segmenter.from_package(package.path, arguments.device, EXAMPLE_BUDGET)
     found = ClassRelations(segmenter)
     with cancel_on_interrupt() as cancel:
@@ -99,7 +96,7 @@ def _writers(found: ClassRelations, arguments: argparse.Namespace) -> Iterable[W
     """What writes each of the files of `_outputs`."""
     if arguments.output is not None:
         text = csv_of if arguments.output.lower().endswith(CSV) else markdown_of
-        yield partial(_write_text, text(found, arguments.least))
+        yield partial(write_text, text(found, arguments.least))
     if arguments.picture is not None:
         yield partial(heat_map(found, arguments.least).save, format="PNG")
 
@@ -137,7 +134,3 @@ def closest(found: ClassRelations, least: float) -> str:
 
 def _overlap(relation: Relation) -> str:
     return "" if math.isnan(relation.overlap) else f"  (overlap {relation.overlap:.2f})"
-
-
-def _write_text(text: str, path: Path) -> None:
-    path.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -16,7 +16,6 @@ from ..core.scan.file_formats import (
     suffix_of,
 )
 from ..core.scan.orientation import check_letters
-from .arguments import metadata_of
 from .dicom_outputs import check_dicom_files
 from .jobs import are_written, name_files
 from .known import Knowing
@@ -96,9 +95,7 @@ def _model(arguments: argparse.Namespace) -> tuple[ModelPackage | None, Knowing 
                 "--protocol says which labels of a model are believed, which only --prior does; add it, or leave"
                 " --protocol out."
             )
-    said = metadata_of(arguments.metadata)
-    package.metadata.parse(said)
-    return package, Knowing(package.metadata, said, "--metadata", not arguments.ignore_file_metadata)
+    return package, Knowing.from_words(package.metadata, arguments)
 
 
 def _jobs(arguments: argparse.Namespace) -> list[StrokeJob]:

@@ -10,11 +10,13 @@ import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..core.errors import OutputError
 from ..core.findings import gravest
+from ..core.scan.whole_files import write_text
 from .jobs import Job
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ class Table:
 
     def write(self, path: Path) -> None:
         """A writer of the file, for `write_all`."""
-        _write_text(self.layout.whole(self.entries.values()), path)
+        write_text(self.layout.whole(self.entries.values()), path)
 
 
 class Volumes:
@@ -129,7 +131,7 @@ class Report:
 def write_volumes(title: str, result: Result) -> Callable[[Path], None]:
     """A writer of the table of one scan."""
     text = Volumes().whole([volume_rows(title, result)])
-    return lambda path: _write_text(text, path)
+    return partial(write_text, text)
 
 
 def volume_rows(title: str, result: Result) -> str:
@@ -145,10 +147,6 @@ def volume_rows(title: str, result: Result) -> str:
 def plain(text: str) -> str:
     """A name as it stands in a table, where bytes that are no UTF-8 are written with backslashes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _write_text(text: str, path: Path) -> None:
-    path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _csv(rows: Iterable[Sequence[object]]) -> str:

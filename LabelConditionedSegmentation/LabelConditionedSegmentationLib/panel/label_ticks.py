@@ -30,12 +30,13 @@ class LabelTicks:
 
     def tick(self, label_id: int, on: bool) -> None:
         """Tick, or untick, a leaf or all leaves under a parent."""
-        leaves = self._with_mirrored(self._leaves[label_id])
-        self._ticked = self._ticked | leaves if on else self._ticked - leaves
+        self._set(self._with_mirrored(self._leaves[label_id]), on)
 
     def tick_protocol(self, name: str, on: bool) -> None:
         """Tick, or untick, every leaf of a protocol."""
-        leaves = {leaf.id for leaf in self.tree.parts[name].leaves}
+        self._set(self._leaves_of(name), on)
+
+    def _set(self, leaves: set[int], on: bool) -> None:
         self._ticked = self._ticked | leaves if on else self._ticked - leaves
 
     def tick_all(self) -> None:
@@ -62,7 +63,10 @@ class LabelTicks:
 
     def state_of_protocol(self, name: str) -> State:
         """The same of all leaves of a protocol."""
-        return self._state({leaf.id for leaf in self.tree.parts[name].leaves})
+        return self._state(self._leaves_of(name))
+
+    def _leaves_of(self, protocol: str) -> set[int]:
+        return {leaf.id for leaf in self.tree.parts[protocol].leaves}
 
     def _state(self, leaves: set[int]) -> State:
         ticked = leaves & self._ticked

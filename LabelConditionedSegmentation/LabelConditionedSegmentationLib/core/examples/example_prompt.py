@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import InputError, LabelError
 from ..labels.label_tree import Label, LabelTree
+from ..scan.whole_files import as_json, write_text
 
 FORMAT = 1
 SUFFIX = ".lcs-label.json"
@@ -142,8 +143,7 @@ def read_prompt(path: Path) -> ExamplePrompt:
 
 def write_prompt(prompt: ExamplePrompt, path: Path) -> None:
     """A prompt as a file of some kilobytes; the caller sees to it that the file appears whole. Raises OSError."""
-    text = json.dumps(prompt.to_json(), indent=1, ensure_ascii=False) + "\n"
-    path.write_text(text, encoding="utf-8", errors="backslashreplace")  # an atlas's name may be no UTF-8
+    write_text(as_json(prompt.to_json()), path)
 
 
 def check_model(prompts: Sequence[ExamplePrompt], model: str, weights_sha256: str, length: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +15,7 @@ from ..labels.label_tree import Label
 from ..scan.file_formats import check_image_name, names_file
 from ..scan.image_writing import write_image
 from ..scan.volume import Volume
-from ..scan.whole_files import Writer, save_all
+from ..scan.whole_files import Writer, as_json, save_all, write_text
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ class Instances:
             for piece in self.pieces
         }
         names = {"label_map": label_map.name, "instances_of": self.label.name, "background": 0, "values": values}
-        path.write_text(json.dumps(names, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_text(as_json(names), path)
 
 
 def instances_of(mask: Volume, label: Label) -> Instances:

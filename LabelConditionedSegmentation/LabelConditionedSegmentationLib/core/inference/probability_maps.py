@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from ..labels.label_tree import Label, LabelTree
 from ..scan.file_formats import check_maps_name, is_dicom_name, names_file
 from ..scan.image_writing import write_image
 from ..scan.volume import Volume
-from ..scan.whole_files import Writer, save_all
+from ..scan.whole_files import Writer, as_json, save_all, write_text
 from .dicom_segmentation import Origin, of_maps
 from .segmented_label import find_label
 
@@ -118,5 +117,4 @@ class ProbabilityMaps:
         return {"model": self.model, "probabilities": maps.name, "labels": names}
 
     def _write_names(self, maps: Path, path: Path) -> None:
-        text = json.dumps(self.names(maps), indent=1, ensure_ascii=False) + "\n"
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")  # which JSON reads as the same name
+        write_text(as_json(self.names(maps)), path)

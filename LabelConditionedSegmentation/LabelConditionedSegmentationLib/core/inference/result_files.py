@@ -4,7 +4,6 @@ the JSON beside a label map that names its values.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from ..labels.label_tree import PROTOCOL_TAG, TERMINOLOGY, Label
 from ..scan.file_formats import SEGMENTATION
 from ..scan.itk import LPS_TO_RAS
 from ..scan.volume import Volume
+from ..scan.whole_files import as_json, write_text
 from ..scan.written import check_written
 from .segmented_label import SegmentedLabel
 
@@ -103,5 +103,4 @@ def names_of(labels: Sequence[SegmentedLabel], model: str, label_map: Path) -> d
 
 def write_names(labels: Sequence[SegmentedLabel], model: str, label_map: Path, path: Path) -> None:
     """Write the JSON that names the values of a label map, and says which file beside it that is."""
-    text = json.dumps(names_of(labels, model, label_map), indent=1, ensure_ascii=False) + "\n"
-    path.write_text(text, encoding="utf-8", errors="backslashreplace")  # which JSON reads as the same name
+    write_text(as_json(names_of(labels, model, label_map)), path)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from ..errors import OutputError
 from .file_formats import LABEL_MAPS, SEGMENTATION
@@ -44,6 +46,18 @@ def save_all(files: dict[Path, Writer], overwrite: bool) -> None:
         if os.path.lexists(path) and not overwrite:
             raise OutputError(f'"{path}" exists; choose another name, or replace it with overwrite=True.')
     write_all(files)
+
+
+def as_json(content: Mapping[str, Any]) -> str:
+    """As files of this package have JSON: an indented entry a line, names as they are."""
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a text in UTF-8. What is none, as bytes of a file's or label's name may be, is written with backslashes,
+    which JSON reads as the same name. Raises OSError.
+    """
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _written(path: Path, write: Writer, folders: ExitStack) -> Path:
