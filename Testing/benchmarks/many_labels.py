@@ -9,7 +9,7 @@ import json
 import sys
 
 from Testing import samples
-from Testing.benchmarks.measure import Measurement, in_fresh_process, measured
+from Testing.benchmarks.measure import Measurement, in_fresh_process, warm
 from Testing.benchmarks.package_times import segmenter, training_batch, training_method, training_step
 from Training.evaluation.markdown import markdown_table
 
@@ -55,17 +55,15 @@ def run() -> str:
 
 
 def measure_segment(count: int) -> Measurement:
-    """A warm segmenter over a scan; the best of three in time, the highest in memory."""
+    """A warm segmenter over a scan."""
     model, volume = segmenter(count), samples.scan(SCAN)
-    runs = [measured(lambda: model.segment(volume)) for _ in range(4)]
-    return Measurement(min(r.seconds for r in runs[1:]), runs[0].peak_mb)
+    return warm(lambda: model.segment(volume))
 
 
 def measure_step(count: int) -> Measurement:
     """Forward, backward and nothing else, as training does it."""
     method, batch = training_method(count), training_batch(count, PATCH, POINTS)
-    runs = [measured(lambda: training_step(method, batch)) for _ in range(4)]
-    return Measurement(min(r.seconds for r in runs[1:]), runs[0].peak_mb)
+    return warm(lambda: training_step(method, batch))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-STATUS = Path("/proc/self/status")
+CLEAR = Path("/proc/self/clear_refs")
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,18 @@ def measured(work: Callable[[], Any]) -> Measurement:
     return Measurement(seconds, _status("VmHWM") - before)
 
 
-def _status(key: str) -> float:
-    if not STATUS.exists():
+def _status(key: str, file: str = "/proc/self/status") -> float:
+    """MiB that a process states about itself; NaN where it is gone, or no file tells."""
+    try:
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
+    except OSError:
         return float("nan")
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(key))
-    return float(line.split()[1]) / 1024
+    return next((float(line.split()[1]) / 1024 for line in lines if line.startswith(key)), float("nan"))
 
 
 def _forget_peak() -> None:
-    if STATUS.exists():
-        Path("/proc/self/clear_refs").write_text("5")
+    if CLEAR.exists():
+        CLEAR.write_text("5")
 
 
 def hardware() -> str:
@@ -69,6 +71,38 @@ def hardware() -> str:
         f"{name}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, {memory:.0f} GiB{gpu}; "
         f"Python {platform.python_version()}, torch {torch.__version__}; {datetime.now(UTC).date().isoformat()}"
     )
+
+
+def warm(work: Callable[[], Any]) -> Measurement:
+    """Run `work` four times: the best of the last three in time, the first in memory."""
+    runs = [measured(work) for _ in range(4)]
+    return Measurement(min(run.seconds for run in runs[1:]), runs[0].peak_mb)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line that a process has just printed, the seconds since its start, and the most that it has held in memory
+    (MiB, Linux only, else NaN).
+    """
+
+    text: str
+    seconds: float
+    peak_mb: float
+
+
+def lcs_lines(words: Sequence[str]) -> Iterator[Line]:
+    """Run `lcs WORDS` in a process of its own and listen to what it says to the person at the terminal; the last line
+    is empty, and comes when it has ended. Raises RuntimeError where it fails.
+    """
+    command = [sys.executable, "-m", "LabelConditionedSegmentationLib", *words]
+    began, text = time.perf_counter(), ""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for text in process.stderr:
+            yield Line(text.rstrip("\n"), time.perf_counter() - began, _status("VmHWM", f"/proc/{process.pid}/status"))
+    if process.returncode:
+        raise RuntimeError(f"lcs {' '.join(words)} failed: {text.strip()}")
+    yield Line("", time.perf_counter() - began, float("nan"))
 
 
 def in_fresh_process(module: str, *words: str) -> Any:

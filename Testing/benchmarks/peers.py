@@ -18,7 +18,6 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-import psutil
 from LabelConditionedSegmentationLib.core.inference.segmenter import Segmenter
 from LabelConditionedSegmentationLib.core.scan.image_io import read_volume
 from LabelConditionedSegmentationLib.resources import resources_folder, sample_scan
@@ -29,7 +28,6 @@ from Testing.samples import dice
 from Training.evaluation.markdown import markdown_table
 
 PEERS = os.environ.get("LCS_PEERS", "")
-EVERY_SECONDS = 0.05
 
 DEEPBET = """
 import sys
@@ -117,25 +115,12 @@ def stripped_by(command: Command, scan: Path) -> Stripped:
         mask = Path(folder, "mask.nii.gz")
         words = command(scan.resolve(), mask)
         began = time.perf_counter()
-        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            peak = _peak_mb(process)
-        seconds = time.perf_counter() - began
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, status, used = os.wait4(process.pid, 0)
+        seconds, process.returncode = time.perf_counter() - began, os.waitstatus_to_exitcode(status)
         if process.returncode:
             raise subprocess.CalledProcessError(process.returncode, words)
-        return Stripped(read_volume(mask).array[0] > 0, seconds, peak)
-
-
-def _peak_mb(process: subprocess.Popen[bytes]) -> float:
-    """The highest resident size of a process until it ends."""
-    peak = 0.0
-    watched = psutil.Process(process.pid)
-    while process.poll() is None:
-        try:
-            peak = max(peak, watched.memory_info().rss / 2**20)
-        except psutil.NoSuchProcess:
-            break
-        time.sleep(EVERY_SECONDS)
-    return peak
+        return Stripped(read_volume(mask).array[0] > 0, seconds, used.ru_maxrss / 1024)
 
 
 if __name__ == "__main__":

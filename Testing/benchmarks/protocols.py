@@ -12,7 +12,7 @@ from itertools import accumulate
 from LabelConditionedSegmentationLib.core.labels.label_tree import Label, LabelTree, Protocol
 
 from Testing import samples
-from Testing.benchmarks.measure import Measurement, in_fresh_process, measured
+from Testing.benchmarks.measure import Measurement, in_fresh_process, warm
 from Testing.benchmarks.package_times import segmenter
 from Training.evaluation.markdown import markdown_table
 
@@ -72,10 +72,9 @@ def tree_of(counts: tuple[int, ...]) -> LabelTree:
 
 
 def measure(protocols: int, case: str) -> Measurement:
-    """A warm segmenter over a scan; the best of three in time, the first in memory."""
+    """A warm segmenter over a scan."""
     model, volume = segmenter(tree=tree_of(LABELS[protocols])), samples.scan(SCAN)
-    runs = [measured(lambda: model.segment(volume, CASES[case][1])) for _ in range(4)]
-    return Measurement(min(r.seconds for r in runs[1:]), runs[0].peak_mb)
+    return warm(lambda: model.segment(volume, CASES[case][1]))
 
 
 if __name__ == "__main__":

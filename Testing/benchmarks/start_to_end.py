@@ -5,17 +5,15 @@ for it.
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import tempfile
-import time
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
 from LabelConditionedSegmentationLib.resources import resources_folder
 
+from Testing.benchmarks.measure import Line, lcs_lines
 from Testing.benchmarks.shifts import SCANS
 from Training.evaluation.markdown import markdown_table
 
@@ -24,22 +22,6 @@ START, MODEL, WRITING, LEAVING = "start, imports", "loading the model", "checks 
 LOADED = re.compile(r"^model .*, loaded in (?P<seconds>[\d.]+) s$")
 DONE = re.compile(r" -> .*\((?P<stages>[^()]+) s\)$")
 STAGE = re.compile(r"(?P<name>[^,]+?) (?P<seconds>[\d.]+)(?:, |$)")
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line that a process printed, and the seconds after its start at which it came."""
-
-    at: float
-    text: str
-
-
-@dataclass(frozen=True)
-class Told:
-    """What a process printed until it ended after `seconds`."""
-
-    lines: list[Line]
-    seconds: float
 
 
 def run() -> str:
@@ -56,26 +38,13 @@ def run() -> str:
 def stages_of(scan: Path) -> dict[str, float]:
     """Stage -> seconds of one run; the stages follow each other, and "whole" is their sum."""
     with tempfile.TemporaryDirectory() as folder:
-        told = lines_of(["segment", str(scan), "-o", str(Path(folder, "out.seg.nrrd"))])
-    return split(told)
+        return split(list(lcs_lines(["segment", str(scan), "-o", str(Path(folder, "out.seg.nrrd"))])))
 
 
-def lines_of(words: list[str]) -> Told:
-    """Run `lcs WORDS` and listen. Raises RuntimeError where it fails."""
-    began = time.perf_counter()
-    command = [sys.executable, "-m", "LabelConditionedSegmentationLib", *words]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr
-        lines = [Line(time.perf_counter() - began, text.rstrip("\n")) for text in process.stderr]
-    if process.returncode:
-        raise RuntimeError(f"lcs {' '.join(words)} failed: {lines[-1].text if lines else ''}")
-    return Told(lines, time.perf_counter() - began)
-
-
-def split(told: Told) -> dict[str, float]:
+def split(lines: Sequence[Line]) -> dict[str, float]:
     """Stage -> seconds, from the lines about the model and the scan, which name their own."""
-    loaded_at, loading = next((line.at, float(m["seconds"])) for line in told.lines if (m := LOADED.match(line.text)))
-    done_at, words = next((line.at, m["stages"]) for line in told.lines if (m := DONE.search(line.text)))
+    loaded_at, loading = next((line.seconds, float(m["seconds"])) for line in lines if (m := LOADED.match(line.text)))
+    done_at, words = next((line.seconds, m["stages"]) for line in lines if (m := DONE.search(line.text)))
     named: defaultdict[str, float] = defaultdict(float)
     for found in STAGE.finditer(words):
         named[found["name"]] += float(found["seconds"])
@@ -84,8 +53,8 @@ def split(told: Told) -> dict[str, float]:
         MODEL: loading,
         **named,
         WRITING: done_at - loaded_at - sum(named.values()),
-        LEAVING: told.seconds - done_at,
-        "whole": told.seconds,
+        LEAVING: lines[-1].seconds - done_at,
+        "whole": lines[-1].seconds,
     }
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import SimpleITK
 from LabelConditionedSegmentationLib.resources import resources_folder
 
+from Testing.benchmarks.measure import lcs_lines
 from Training.evaluation.markdown import markdown_table
 
 SCANS = 200
@@ -51,23 +50,8 @@ def _row_of_large(folder: Path) -> list[str]:
 
 
 def sizes_in_between(words: list[str]) -> Iterator[float]:
-    """Peak resident size in MiB of the process `lcs WORDS` each time it has done a scan (Linux only). Raises
-    RuntimeError where it fails.
-    """
-    command = [sys.executable, "-m", "LabelConditionedSegmentationLib", *words]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr
-        line = ""
-        for line in process.stderr:
-            if " -> " in line:
-                yield _peak_mb(process.pid)
-    if process.returncode:
-        raise RuntimeError(f"lcs {' '.join(words)} failed: {line.strip()}")
-
-
-def _peak_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return next(float(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+    """Peak resident size in MiB of the process `lcs WORDS` each time it has done a scan."""
+    return (line.peak_mb for line in lcs_lines(words) if " -> " in line.text)
 
 
 def _middle_of(image: SimpleITK.Image) -> SimpleITK.Image:

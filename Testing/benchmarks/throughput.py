@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from LabelConditionedSegmentationLib.resources import resources_folder
 
+from Testing.benchmarks.measure import lcs_lines
 from Testing.samples import SHARED
 from Training.evaluation.markdown import markdown_table
 
@@ -50,14 +48,8 @@ def timed(scans: list[Path], words: tuple[str, ...]) -> Run:
     """Segment the scans with these words of the command beside those that are always the same."""
     with tempfile.TemporaryDirectory() as folder:
         out = ["-o", f"{folder}/{{name}}.nii.gz", "--volumes", f"{folder}/volumes.csv", "--model", str(MODEL)]
-        command = [sys.executable, "-m", "LabelConditionedSegmentationLib", "segment", *map(str, scans), *out, *words]
-        began = time.perf_counter()
-        each = []
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-            assert process.stderr is not None
-            for line in process.stderr:
-                if " -> " in line:
-                    each.append(time.perf_counter() - began)
-        if process.returncode != 0 or len(each) != len(scans):
-            raise SystemExit(f"Only {len(each)} of {len(scans)} scans were segmented.")
-    return Run(tuple(each), time.perf_counter() - began)
+        lines = list(lcs_lines(["segment", *map(str, scans), *out, *words]))
+    each = tuple(line.seconds for line in lines if " -> " in line.text)
+    if len(each) != len(scans):
+        raise SystemExit(f"Only {len(each)} of {len(scans)} scans were segmented.")
+    return Run(each, lines[-1].seconds)
