@@ -52,9 +52,10 @@ class Method(torch.nn.Module):
     settings: what `register` was given. answers_for_classes: whether the network does, by itself; a run without that is
     not validated and ends without a package. roles: of sources that it takes beside those to train on and to validate
     with (see `data.sources`). keeps_protocols: whether every source's labels stay a protocol of their own; otherwise
-    those of one name are one label. needs_label_maps: whether samples have the targets of all their voxels, whatever
-    the points of the loss. learns_from_target: whether scans of the role target have a part in the training.
-    criterion_name: what `criterion` is, for people.
+    those of one name are one label. needs_loss: the value of `objective.loss` that it asks for where the default is
+    another one. needs_label_maps: whether samples have the targets of all their voxels, whatever the points of the
+    loss. learns_from_target: whether scans of the role target have a part in the training. criterion_name: what
+    `criterion` is, for people.
     """
 
     settings: ClassVar[type[Any] | None] = None
@@ -63,6 +64,7 @@ class Method(torch.nn.Module):
     answers_for_classes: bool = True
     roles: ClassVar[tuple[str, ...]] = ()
     keeps_protocols: ClassVar[bool] = False
+    needs_loss: ClassVar[str] = ""
     needs_label_maps: ClassVar[bool] = False
     learns_from_target: bool = False
     criterion_name: str = "Dice"

@@ -57,6 +57,7 @@ class UniSeg(AllLabels):
     the step `relations_from`, and kept in checkpoints.
     """
 
+    needs_loss = "sigmoid"
     relations: torch.Tensor
 
     def __init__(self, network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> None:
@@ -74,8 +75,8 @@ class UniSeg(AllLabels):
                 "method=uniseg scores all labels from one pass: network.conditioning has to be head and"
                 " objective.labels all."
             )
-        if config.objective.loss != "sigmoid":
-            raise SystemExit("Every class is decided by itself: method=uniseg needs objective.loss=sigmoid.")
+        if config.objective.loss != cls.needs_loss:
+            raise SystemExit(f"Every class is decided by itself: method=uniseg needs objective.loss={cls.needs_loss}.")
 
     @classmethod
     def build(cls, network: LabelConditionedNetwork, config: Config, members: torch.Tensor) -> Method:

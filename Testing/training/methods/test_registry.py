@@ -45,17 +45,13 @@ def sources_of(method: str, data_set: Path, target: Path) -> list[str]:
     return ["data.root=", "data.validation=[]", f"data.sources={json.dumps(sources)}"]
 
 
-NEEDED = {"uniseg": ["objective.loss=sigmoid"]}
-"""What a method refuses to do without: every class is decided by itself."""
-
-
 def words_of(method: str) -> list[str]:
     """Settings that any method can be tried with."""
-    classes = int(registered()[method].trains_context_classes)
+    classes, loss = int(registered()[method].trains_context_classes), registered()[method].needs_loss
     return [
         *(f"method={method}", f"network.context_classes={classes}", "data.points=0", "data.patch=[32, 32, 32]"),
         *("validate_every=1", "optimizer.warmup=1", "optimizer.decay=0"),
-        *NEEDED.get(method, []),
+        *([f"objective.loss={loss}"] if loss else []),
     ]
 
 
