@@ -106,8 +106,8 @@ def until(happened: Callable[[], bool]) -> None:
 
 
 @pytest.fixture(scope="module")
-def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
-    """A scheduler with two workers."""
+def lasting_crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
+    """A scheduler with two workers, which may be on their way."""
     crew = Crew(tmp_path_factory.mktemp("crew"))
     try:
         crew.start_scheduler()
@@ -116,6 +116,14 @@ def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
         yield crew
     finally:
         crew.close()
+
+
+@pytest.fixture
+def crew(lasting_crew: Crew) -> Crew:
+    """A scheduler with two workers that are there, also those in place of some that a test has killed."""
+    with Client(f"tcp://127.0.0.1:{lasting_crew.port}", timeout=LONG) as client:
+        client.wait_for_workers(2, LONG)
+    return lasting_crew
 
 
 @pytest.fixture
