@@ -279,8 +279,7 @@ def files(top: Path) -> Iterator[Path]:
 
 def history_size(top: Path) -> int:
     """Bytes that the commits up to the current one take in a clone, each object once: what lies in `.git` depends on
-    how it was fetched, and may hold an object several times. 0 where git is missing
-    or finds no commit.
+    how it was fetched, and may hold an object several times. 0 where git is missing or finds no commit.
     """
     git = ["git", "-C", str(top)]
     if not (top / ".git").exists() or not shutil.which("git"):
